@@ -1,0 +1,138 @@
+import { create } from '@bufbuild/protobuf';
+import {
+  fieldEncoder,
+  fieldValue,
+  jsonCodec,
+  type Response,
+  type ServerMsg,
+  ServerMsgSchema,
+  type Verb,
+} from '@coold/proto';
+import type { Hosts } from './hosts.ts';
+import type { Outcome, Pending, Ticket } from './pending.ts';
+import { type DispatchRequest, type Refusal, type Route, readDispatch, refuseSchema } from './router.ts';
+
+/** The JSON every dispatch is answered with (CONTRACT §2). */
+export type Envelope =
+  | { request_id: string; status: 'ok'; data: unknown }
+  | { request_id: string; status: 'error'; code: number; message: string; field?: string };
+
+export interface Reply {
+  /** Speaks for the broker; the envelope's status speaks for the host. */
+  status: number;
+  envelope: Envelope;
+}
+
+export interface Dispatched {
+  reply: Reply | Promise<Reply>;
+  /** Present while a host may have an answer: to be told how the reply fares, so that none is lost with its caller. */
+  ticket?: Ticket;
+}
+
+/** Laravel's dispatch: a body in, the host's answer or our refusal out. */
+export type Dispatch = (body: unknown) => Dispatched;
+
+export function createDispatch(deps: {
+  hosts: Hosts;
+  pending: Pending;
+  routes: ReadonlyMap<string, Route>;
+}): Dispatch {
+  const { hosts, pending, routes } = deps;
+  const encoders = new Map([...routes.values()].map(({ verb }) => [verb, answerEncoder(verb)]));
+
+  return body => {
+    const request = readDispatch(body, routes);
+    if ('code' in request) return { reply: refuse(request) };
+    const { requestId, hostId, verb } = request;
+    const refused = (code: number, message: string, field?: string) => ({
+      reply: refuse({ requestId, code, message, field }),
+    });
+    const subject = { requestId, hostId, verb: verb.name };
+    const parked = (ticket: Ticket): Dispatched => ({
+      ticket,
+      reply: ticket.outcome.then(outcome => conclude(request, outcome, encoders)),
+    });
+
+    const landed = pending.takeLanded(subject);
+    if (landed !== undefined) return parked(landed);
+    const stream = hosts.get(hostId);
+    if (stream === undefined) return refused(404, 'host not connected');
+    const aboveSchema = refuseSchema(verb, stream);
+    if (aboveSchema !== undefined) return refused(501, aboveSchema, 'command.type');
+
+    const claim = pending.claim(subject, stream);
+    switch (claim.kind) {
+      case 'stopping':
+        return refused(503, 'broker is stopping');
+      case 'in flight':
+        return refused(409, 'request_id already in flight', 'request_id');
+      case 'full':
+        return refused(503, 'broker at pending-dispatch capacity');
+      case 'claimed':
+        if (stream.send(commandOf(request))) return parked(claim.ticket);
+        claim.ticket.withdraw();
+        return refused(503, 'host does not read its stream');
+    }
+  };
+}
+
+/** A refusal that the broker itself raised, as an HTTP reply. */
+export function refuse({ requestId, code, message, field }: Refusal): Reply {
+  const error = { request_id: requestId, status: 'error', code, message } as const;
+  return { status: code, envelope: field === undefined ? error : { ...error, field } };
+}
+
+function commandOf({ requestId, verb, message }: DispatchRequest) {
+  // The descriptors say that this case takes this message; the compiler cannot follow them.
+  const command = { case: verb.commandCase, value: message } as ServerMsg['command'];
+  return create(ServerMsgSchema, { requestId, command });
+}
+
+type Encoders = ReadonlyMap<Verb, (response: Response) => unknown>;
+
+function conclude({ requestId, hostId, verb }: DispatchRequest, outcome: Outcome, encoders: Encoders): Reply {
+  switch (outcome.kind) {
+    case 'timeout':
+      return refuse({ requestId, code: 504, message: 'dispatch timeout' });
+    case 'disconnected':
+      return refuse({ requestId, code: 503, message: 'host disconnected' });
+    case 'stopping':
+      return refuse({ requestId, code: 503, message: 'broker is stopping' });
+    case 'answered': {
+      const { body } = outcome.response;
+      if (body.case === 'error') {
+        const { code, message, field } = body.value;
+        const error = { request_id: requestId, status: 'error', code, message } as const;
+        return { status: 200, envelope: field === '' ? error : { ...error, field } };
+      }
+      if (body.case !== verb.commandCase) {
+        const answered = body.case ?? 'nothing it knows';
+        return refuse({
+          requestId,
+          code: 500,
+          message: `host ${hostId} answered ${verb.name} with ${answered}`,
+        });
+      }
+      const encode = encoders.get(verb) ?? answerEncoder(verb);
+      return {
+        status: 200,
+        envelope: { request_id: requestId, status: 'ok', data: encode(outcome.response) },
+      };
+    }
+  }
+}
+
+/** `data` of a verb: its body field, its whole message, or null where the message has no fields. */
+function answerEncoder(verb: Verb): (response: Response) => unknown {
+  const { body, response } = verb;
+  if (response.fields.length === 0) return () => null;
+  if (body === undefined) {
+    const codec = jsonCodec(response);
+    return ({ body: { value } }) => (value === undefined ? null : codec.encode(value));
+  }
+  const encode = fieldEncoder(body);
+  return ({ body: { value } }) => {
+    const inner = value === undefined ? undefined : fieldValue(value, body);
+    return inner === undefined ? null : encode(inner);
+  };
+}

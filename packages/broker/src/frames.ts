@@ -1,0 +1,55 @@
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { BinaryReader, WireType } from '@bufbuild/protobuf/wire';
+import {
+  type ClientMsg,
+  ClientMsgSchema,
+  ErrorSchema,
+  maxResponseBytes,
+  ResponseSchema,
+  type ServerMsg,
+  ServerMsgSchema,
+} from '@coold/proto';
+
+/** A message of a host with its size on the wire. */
+export interface Incoming {
+  message: ClientMsg;
+  bytes: number;
+}
+
+/**
+ * Reads a host's message. One over the limit is not kept: it becomes the Error 413 that its caller gets (CONTRACT §1), so
+ * that a large answer ends a dispatch and never the stream.
+ */
+export function readFrame(bytes: Uint8Array): Incoming {
+  if (bytes.length <= maxResponseBytes)
+    return { message: fromBinary(ClientMsgSchema, bytes), bytes: bytes.length };
+  const message = `answer of ${bytes.length} bytes is over the limit of ${maxResponseBytes}`;
+  const error = create(ErrorSchema, { code: 413, message });
+  const response = create(ResponseSchema, {
+    requestId: requestIdOf(bytes),
+    body: { case: 'error', value: error },
+  });
+  return { message: create(ClientMsgSchema, { payload: { case: 'response', value: response } }), bytes: 0 };
+}
+
+export function writeFrame(message: ServerMsg): Buffer {
+  return Buffer.from(toBinary(ServerMsgSchema, message));
+}
+
+/** The request_id inside a ClientMsg that holds a Response, without decoding the rest; empty when there is none. */
+function requestIdOf(bytes: Uint8Array): string {
+  const response = lengthDelimited(bytes, ClientMsgSchema.field.response.number);
+  const id =
+    response === undefined ? undefined : lengthDelimited(response, ResponseSchema.field.requestId.number);
+  return id === undefined ? '' : Buffer.from(id).toString('utf8');
+}
+
+function lengthDelimited(bytes: Uint8Array, wanted: number): Uint8Array | undefined {
+  const reader = new BinaryReader(bytes);
+  while (reader.pos < reader.len) {
+    const [number, wireType] = reader.tag();
+    if (number === wanted && wireType === WireType.LengthDelimited) return reader.bytes();
+    reader.skip(wireType, number);
+  }
+  return undefined;
+}

@@ -1,0 +1,43 @@
+import type { ServerMsg } from '@coold/proto';
+
+/** One host's live stream, as the rest of the broker sees it. */
+export interface HostStream {
+  readonly hostId: string;
+  readonly capabilities: readonly string[];
+  readonly builderCapacity: number;
+  readonly cooldVersion: string;
+  /** Highest schema the host speaks. */
+  readonly schemaMax: number;
+  readonly connectedAt: Date;
+  /** Queues a command; false when the host has left too much unread, and nothing was queued. */
+  send(message: ServerMsg): boolean;
+  /** Ends the stream from our side; the host is told why. */
+  close(why: 'replaced' | 'stopping'): void;
+}
+
+/** The hosts that are connected now, one stream each. */
+export interface Hosts {
+  get(hostId: string): HostStream | undefined;
+  list(): HostStream[];
+  /** Puts a stream in its host's place; returns the one it replaced, which is no longer found. */
+  add(stream: HostStream): HostStream | undefined;
+  /** Takes this very stream out; false when another has replaced it meanwhile. */
+  remove(stream: HostStream): boolean;
+}
+
+export function createHosts(): Hosts {
+  const streams = new Map<string, HostStream>();
+  return {
+    get: hostId => streams.get(hostId),
+    list: () => [...streams.values()],
+    add(stream) {
+      const replaced = streams.get(stream.hostId);
+      streams.set(stream.hostId, stream);
+      return replaced;
+    },
+    remove(stream) {
+      if (streams.get(stream.hostId) !== stream) return false;
+      return streams.delete(stream.hostId);
+    },
+  };
+}

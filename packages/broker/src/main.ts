@@ -1,0 +1,37 @@
+#!/usr/bin/env node
+import { runCommand, runDaemon } from '@coold/runtime';
+import manifest from '../package.json' with { type: 'json' };
+import { brokerCommand } from './config.ts';
+import { serveBroker, stopGraceMs } from './serve.ts';
+import { keygenCommand, mintTokenFromFile, tokenCommand, writeKeys } from './token.ts';
+
+const { version } = manifest;
+
+function main(argv: string[]): Promise<number> {
+  const [command, ...rest] = argv;
+  switch (command) {
+    case 'keygen':
+      return runCommand(keygenCommand, { argv: rest, version }, async paths => {
+        await writeKeys(paths);
+        return 0;
+      });
+    case 'token':
+      return runCommand(tokenCommand, { argv: rest, version }, async ({ key, hostId, caps, ttl }) => {
+        process.stdout.write(`${await mintTokenFromFile(key, { hostId, caps, ttlMs: ttl })}\n`);
+        return 0;
+      });
+    default:
+      return runDaemon(
+        brokerCommand,
+        { argv, version },
+        {
+          filter: config => config.logLevel,
+          tasks: (config, log, readiness) => ({ serve: serveBroker(config, log, readiness) }),
+          graceMs: stopGraceMs,
+        },
+      );
+  }
+}
+
+// Explicitly, so that nothing that still holds a handle keeps a finished program alive.
+process.exit(await main(process.argv.slice(2)));

@@ -1,0 +1,227 @@
+import type { Response } from '@coold/proto';
+import type { HostStream } from './hosts.ts';
+
+/** What became of a dispatch. */
+export type Outcome =
+  | { kind: 'answered'; response: Response }
+  | { kind: 'timeout' | 'disconnected' | 'stopping' };
+
+/** A claimed request id. The lane says afterwards whether its caller got the reply. */
+export interface Ticket {
+  outcome: Promise<Outcome>;
+  /** The reply was written whole: the id is free again. */
+  delivered(): void;
+  /** The caller is gone: an answer that is there, or comes later, waits for a repeated dispatch. */
+  undelivered(): void;
+  /** Nothing was sent to the host after all: the id is free again. */
+  withdraw(): void;
+}
+
+export type Claim = { kind: 'claimed'; ticket: Ticket } | { kind: 'in flight' | 'full' | 'stopping' };
+
+/** What a request id stands for; a landed answer is only for the same question. */
+export interface Subject {
+  requestId: string;
+  hostId: string;
+  verb: string;
+}
+
+/** How an answer was taken; all but the first two were ignored, which is worth a log line. */
+export type Receipt = 'delivered' | 'landed' | 'duplicate' | 'unknown' | 'of another host';
+
+export interface PendingOptions {
+  /** Cap on waiting and landed dispatches together (CONTRACT §2). */
+  max: number;
+  /** After this many ms without an answer the caller is told `timeout`. */
+  timeoutMs: number;
+  /** How many ms a landed answer waits for a repeated dispatch. */
+  landedTtlMs: number;
+  /** How many ms after a timeout an answer is still expected. */
+  overdueTtlMs: number;
+  /** Bytes of landed answers kept; beyond them the oldest go first, whatever their age. */
+  landedMaxBytes: number;
+}
+
+/**
+ * The dispatches under way, by request id (CONTRACT §2). An entry is *waiting* for its host, then *replying* to its
+ * caller. One whose caller was told `timeout`, or hung up, is *overdue*: its id is free, and an answer that still comes
+ * is *landed* until a repeated dispatch reads it.
+ */
+export interface Pending {
+  /** What an earlier dispatch of the same question left behind, if anything. */
+  takeLanded(subject: Subject): Ticket | undefined;
+  claim(subject: Subject, stream: HostStream): Claim;
+  answer(stream: HostStream, response: Response, bytes: number): Receipt;
+  /** The stream is gone: its waiting dispatches end now, its overdue ones are forgotten. */
+  disconnected(stream: HostStream): void;
+  /** Takes no more claims, gives what waits `graceMs` to be answered, then ends it. Resolves when every reply is out. */
+  drain(graceMs: number): Promise<void>;
+  counts(): { waiting: number; landed: number; overdue: number };
+}
+
+interface Entry extends Subject {
+  state: 'waiting' | 'replying' | 'overdue' | 'landed';
+  stream: HostStream;
+  settle: (outcome: Outcome) => void;
+  answer: { response: Response; bytes: number } | undefined;
+  timer: NodeJS.Timeout | undefined;
+}
+
+export function createPending(options: PendingOptions): Pending {
+  const entries = new Map<string, Entry>();
+  // A stream and the ids that ride on it live together, so that a lost stream fails them at once.
+  const byStream = new Map<HostStream, Set<Entry>>();
+  const landed = new Set<Entry>(); // oldest first, as sets iterate
+  const overdue = new Set<Entry>();
+  const idle = Promise.withResolvers<void>();
+  let landedBytes = 0;
+  let draining = false;
+
+  const active = () => entries.size - landed.size - overdue.size;
+
+  function enter(entry: Entry, state: Entry['state'], ms: number | undefined, onTimer: () => void): void {
+    clearTimeout(entry.timer);
+    if (landed.delete(entry)) landedBytes -= entry.answer?.bytes ?? 0;
+    overdue.delete(entry);
+    entry.state = state;
+    entry.timer = ms === undefined ? undefined : setTimeout(onTimer, ms);
+  }
+
+  function ride(entry: Entry): void {
+    const riding = byStream.get(entry.stream);
+    if (riding === undefined) byStream.set(entry.stream, new Set([entry]));
+    else riding.add(entry);
+  }
+
+  function alight(entry: Entry): void {
+    const riding = byStream.get(entry.stream);
+    riding?.delete(entry);
+    if (riding?.size === 0) byStream.delete(entry.stream);
+  }
+
+  function announceIdle(): void {
+    if (draining && active() === 0) idle.resolve();
+  }
+
+  function forget(entry: Entry): void {
+    enter(entry, entry.state, undefined, () => {});
+    alight(entry);
+    entries.delete(entry.requestId);
+    announceIdle();
+  }
+
+  function becomeOverdue(entry: Entry): void {
+    enter(entry, 'overdue', options.overdueTtlMs, () => forget(entry));
+    overdue.add(entry);
+    // Outside the cap, or a host that never answers would use it up for all; so they have a bound of their own.
+    const [oldest] = overdue;
+    if (overdue.size > options.max && oldest !== undefined) forget(oldest);
+    announceIdle();
+  }
+
+  function becomeLanded(entry: Entry): void {
+    enter(entry, 'landed', options.landedTtlMs, () => forget(entry));
+    landed.add(entry);
+    landedBytes += entry.answer?.bytes ?? 0;
+    for (const oldest of landed) {
+      if (landedBytes <= options.landedMaxBytes) break;
+      forget(oldest);
+    }
+    announceIdle();
+  }
+
+  function end(entry: Entry, outcome: Outcome): void {
+    forget(entry);
+    entry.settle(outcome);
+  }
+
+  function ticketOf(entry: Entry): Ticket {
+    const { promise, resolve } = Promise.withResolvers<Outcome>();
+    entry.settle = resolve;
+    return {
+      outcome: promise,
+      delivered() {
+        if (entry.state === 'replying') forget(entry);
+      },
+      undelivered() {
+        if (entry.state === 'waiting') becomeOverdue(entry);
+        else if (entry.state === 'replying') becomeLanded(entry);
+      },
+      withdraw() {
+        if (entry.state === 'waiting') forget(entry);
+      },
+    };
+  }
+
+  return {
+    takeLanded({ requestId, hostId, verb }) {
+      const entry = entries.get(requestId);
+      if (entry?.state !== 'landed' || entry.answer === undefined) return undefined;
+      if (entry.hostId !== hostId || entry.verb !== verb) return undefined;
+      const ticket = ticketOf(entry);
+      enter(entry, 'replying', undefined, () => {});
+      entry.settle({ kind: 'answered', response: entry.answer.response });
+      return ticket;
+    },
+
+    claim(subject, stream) {
+      if (draining) return { kind: 'stopping' };
+      const former = entries.get(subject.requestId);
+      if (former?.state === 'waiting' || former?.state === 'replying') return { kind: 'in flight' };
+      if (former !== undefined) forget(former);
+      if (active() + landed.size >= options.max) return { kind: 'full' };
+      const entry: Entry = {
+        ...subject,
+        state: 'waiting',
+        stream,
+        settle: () => {},
+        answer: undefined,
+        timer: undefined,
+      };
+      const ticket = ticketOf(entry);
+      entries.set(entry.requestId, entry);
+      ride(entry);
+      enter(entry, 'waiting', options.timeoutMs, () => {
+        becomeOverdue(entry);
+        entry.settle({ kind: 'timeout' });
+      });
+      return { kind: 'claimed', ticket };
+    },
+
+    answer(stream, response, bytes) {
+      const entry = entries.get(response.requestId);
+      if (entry === undefined) return 'unknown';
+      if (entry.stream !== stream) return 'of another host';
+      if (entry.answer !== undefined) return 'duplicate';
+      entry.answer = { response, bytes };
+      alight(entry);
+      if (entry.state === 'overdue') {
+        becomeLanded(entry);
+        return 'landed';
+      }
+      enter(entry, 'replying', undefined, () => {});
+      entry.settle({ kind: 'answered', response });
+      return 'delivered';
+    },
+
+    disconnected(stream) {
+      for (const entry of byStream.get(stream) ?? []) {
+        if (entry.state === 'waiting') end(entry, { kind: 'disconnected' });
+        else forget(entry);
+      }
+    },
+
+    async drain(graceMs) {
+      draining = true;
+      announceIdle();
+      const timer = setTimeout(() => {
+        for (const entry of [...entries.values()])
+          if (entry.state === 'waiting') end(entry, { kind: 'stopping' });
+      }, graceMs);
+      await idle.promise;
+      clearTimeout(timer);
+    },
+
+    counts: () => ({ waiting: active(), landed: landed.size, overdue: overdue.size }),
+  };
+}

@@ -1,0 +1,86 @@
+import type { Message } from '@bufbuild/protobuf';
+import { FieldError, type JsonCodec, jsonCodec, SCHEMA_MAX, SCHEMA_MIN, type Verb } from '@coold/proto';
+
+/** `POST /v1/coold/dispatch`, read and understood, host not yet looked at. */
+export interface DispatchRequest {
+  requestId: string;
+  hostId: string;
+  verb: Verb;
+  message: Message;
+}
+
+/** Anything that ends a request early, in the envelope's terms. */
+export interface Refusal {
+  requestId: string;
+  code: number;
+  message: string;
+  field?: string | undefined;
+}
+
+/** A verb with its request codec compiled. */
+export interface Route {
+  verb: Verb;
+  codec: JsonCodec;
+}
+
+export function compileRoutes(verbs: ReadonlyMap<string, Verb>): ReadonlyMap<string, Route> {
+  return new Map([...verbs].map(([name, verb]) => [name, { verb, codec: jsonCodec(verb.request) }]));
+}
+
+/** CONTRACT §2; on a build it becomes a unit name and a folder name. */
+const requestIdPattern = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/;
+const maxHostIdLength = 128;
+const bodyFields = new Set(['host_id', 'request_id', 'command']);
+
+/** Reads a dispatch body. Pure: body in, request or refusal out. */
+export function readDispatch(body: unknown, routes: ReadonlyMap<string, Route>): DispatchRequest | Refusal {
+  if (!isObject(body)) return { requestId: '', code: 400, message: 'body: expected an object' };
+  const { request_id: requestId, host_id: hostId, command } = body;
+  if (typeof requestId !== 'string' || !requestIdPattern.test(requestId))
+    return refusal(
+      '',
+      'request_id',
+      'expected 1 to 128 of letters, digits, "_", "." and "-", beginning with a letter or digit',
+    );
+  const unknown = Object.keys(body).find(key => !bodyFields.has(key));
+  if (unknown !== undefined) return refusal(requestId, unknown, 'is not a field of this request');
+  if (typeof hostId !== 'string' || hostId === '' || hostId.length > maxHostIdLength)
+    return refusal(requestId, 'host_id', `expected text of 1 to ${maxHostIdLength} characters`);
+  if (!isObject(command)) return refusal(requestId, 'command', 'expected an object');
+  const { type, ...fields } = command;
+  if (typeof type !== 'string') return refusal(requestId, 'command.type', 'expected the name of a verb');
+  const route = routes.get(type);
+  if (route === undefined)
+    return refusal(requestId, 'command.type', `no verb is named ${JSON.stringify(type.slice(0, 100))}`);
+  try {
+    return { requestId, hostId, verb: route.verb, message: route.codec.decode(fields) };
+  } catch (error) {
+    if (error instanceof FieldError)
+      return { requestId, code: 400, message: error.message, field: error.field };
+    throw error;
+  }
+}
+
+/** Whether a host may be sent a verb: not above the schema it speaks (CONTRACT §1). */
+export function refuseSchema(verb: Verb, host: { hostId: string; schemaMax: number }): string | undefined {
+  if (verb.schema <= host.schemaMax) return undefined;
+  return `${verb.name} needs schema ${verb.schema}, host ${host.hostId} speaks up to ${host.schemaMax}`;
+}
+
+/** Whether a host of these schemas can be spoken to at all. 0 is what a host says that does not say: schema 1. */
+export function refuseHello(hello: { schemaMin: number; schemaMax: number }): string | undefined {
+  const min = hello.schemaMin || 1;
+  const max = hello.schemaMax || 1;
+  if (min > max) return `schema_min ${min} is above schema_max ${max}`;
+  if (min > SCHEMA_MAX || max < SCHEMA_MIN)
+    return `host speaks schema ${min} to ${max}, this broker ${SCHEMA_MIN} to ${SCHEMA_MAX}`;
+  return undefined;
+}
+
+function refusal(requestId: string, field: string, expected: string): Refusal {
+  return { requestId, code: 400, message: `${field}: ${expected}`, field };
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,96 @@
+import { chmod, chown, lstat, rename, rm } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { runChild } from '@coold/runtime';
+
+/** The socket cannot be ours; the message says why and what to do. */
+export class SocketError extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = 'SocketError';
+  }
+}
+
+export interface SocketOptions {
+  path: string;
+  /** Group that may connect: mode 0660. Undefined: the owner alone, 0600. */
+  group: string | undefined;
+  /** Makes a server listen on a path; what it is given is a temporary name. */
+  listen: (path: string) => Promise<void>;
+}
+
+/** sun_path holds 108 bytes with the closing NUL; the temporary name is a little longer than the real one. */
+const maxPathBytes = 107;
+
+/**
+ * Puts a listening socket at a path with its final mode and owner from its first moment: it listens under a temporary
+ * name, is dressed there, and renamed. A stale socket is replaced, a live one and anything else is not (CONTRACT §2).
+ *
+ * @returns a function that takes the socket away, unless another has taken its place
+ * @throws SocketError
+ */
+export async function placeSocket({ path, group, listen }: SocketOptions): Promise<() => Promise<void>> {
+  const temporary = `${path}.new`;
+  if (Buffer.byteLength(temporary) > maxPathBytes)
+    throw new SocketError(
+      `${path} is too long for a socket: expected at most ${maxPathBytes - '.new'.length} bytes`,
+    );
+  const gid = group === undefined ? undefined : await groupId(group);
+  await refuseOccupied(path);
+  await rm(temporary, { force: true });
+  const umask = process.umask(0o177);
+  try {
+    await listen(temporary);
+  } finally {
+    process.umask(umask);
+  }
+  if (gid !== undefined) {
+    await chown(temporary, process.getuid?.() ?? -1, gid);
+    await chmod(temporary, 0o660);
+  }
+  await rename(temporary, path);
+  const { ino } = await lstat(path);
+  return async () => {
+    const now = await lstat(path).catch(() => undefined);
+    if (now?.ino === ino) await rm(path, { force: true });
+  };
+}
+
+async function refuseOccupied(path: string): Promise<void> {
+  const there = await lstat(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined;
+    throw new SocketError(`${path}: ${error.message}`);
+  });
+  if (there === undefined) return;
+  if (!there.isSocket())
+    throw new SocketError(`${path} is there and is not a socket: remove it or choose another path`);
+  if (await answers(path)) throw new SocketError(`${path} is in use: another broker listens there`);
+}
+
+/** Whether a process still listens; a socket file outlives one that was killed. */
+function answers(path: string): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const probe = connect({ path });
+    probe.setTimeout(2000, () => {
+      probe.destroy();
+      resolve(true); // a full backlog: somebody is there
+    });
+    probe.once('connect', () => {
+      probe.destroy();
+      resolve(true);
+    });
+    probe.once('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ECONNREFUSED' || error.code === 'ENOENT') resolve(false);
+      else if (error.code === 'EAGAIN') resolve(true);
+      else reject(new SocketError(`${path}: ${error.message}`));
+    });
+  });
+}
+
+/** By name or number, asked of the system's name services. */
+async function groupId(group: string): Promise<number> {
+  const { code, stdout } = await runChild('getent', ['group', '--', group], { timeoutMs: 5000 });
+  const gid = /^[^:\n]*:[^:\n]*:(\d+):/.exec(stdout)?.[1];
+  if (code !== 0 || gid === undefined)
+    throw new SocketError(`group ${JSON.stringify(group)} is not known to this system`);
+  return Number(gid);
+}

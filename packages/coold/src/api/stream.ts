@@ -1,0 +1,72 @@
+import { create, toBinary } from '@bufbuild/protobuf';
+import {
+  ClientMsgSchema,
+  type ErrorSchema,
+  maxResponseBytes,
+  type Response,
+  ResponseSchema,
+  type ServerMsg,
+} from '@coold/proto';
+import type { Logger } from '@coold/runtime';
+import type { Served } from './surface.ts';
+import { VerbError } from './verb-error.ts';
+
+/** Runs one command of the stream and returns the frame that answers it; undefined when there is nothing to answer. */
+export type AnswerCommand = (message: ServerMsg, signal: AbortSignal) => Promise<Buffer | undefined>;
+
+export function createAnswerCommand(surface: ReadonlyMap<string, Served>, log: Logger): AnswerCommand {
+  return async ({ requestId, command }, signal) => {
+    if (command.case === undefined) {
+      // CONTRACT §1: unknown kinds are ignored; only a broker that disregards our Hello sends one.
+      log.warn({ request_id: requestId }, 'command of a kind this coold does not know; ignored');
+      return undefined;
+    }
+    const served = surface.get(command.case);
+    if (served === undefined)
+      return frame(failure(requestId, 501, `this coold does not serve ${command.case}`));
+    const { verb, handler } = served;
+    const started = performance.now();
+    const done = (status: number) =>
+      log.info(
+        {
+          request_id: requestId,
+          verb: verb.name,
+          status,
+          duration_ms: Math.round(performance.now() - started),
+        },
+        'verb',
+      );
+    try {
+      const answer = await handler.run(command.value, signal);
+      const body = { case: verb.commandCase, value: answer } as Response['body'];
+      const bytes = frame(create(ResponseSchema, { requestId, body }));
+      if (bytes.length > maxResponseBytes)
+        throw new VerbError(413, `answer of ${bytes.length} bytes is over the limit of ${maxResponseBytes}`);
+      done(200);
+      return bytes;
+    } catch (error) {
+      const { code, message, field } = asVerbError(error, verb.name, log);
+      done(code);
+      return frame(failure(requestId, code, message, field));
+    }
+  };
+}
+
+function asVerbError(error: unknown, verb: string, log: Logger): VerbError {
+  if (error instanceof VerbError) return error;
+  log.error({ err: error, verb }, 'a verb failed in a way it should not; its caller gets 500');
+  return new VerbError(500, 'internal error', { cause: error });
+}
+
+function failure(requestId: string, code: number, message: string, field = ''): Response {
+  const value = { code, message, field } satisfies Partial<
+    Record<keyof (typeof ErrorSchema)['field'], unknown>
+  >;
+  return create(ResponseSchema, { requestId, body: { case: 'error', value } });
+}
+
+function frame(response: Response): Buffer {
+  return Buffer.from(
+    toBinary(ClientMsgSchema, create(ClientMsgSchema, { payload: { case: 'response', value: response } })),
+  );
+}

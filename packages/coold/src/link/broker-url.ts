@@ -1,0 +1,28 @@
+import type { ValueType } from '@coold/runtime';
+
+/** Where the broker listens. The path of the URL is decoration (CONTRACT §1). */
+export interface BrokerUrl {
+  /** `host:port`, IPv6 in brackets. */
+  authority: string;
+  tls: boolean;
+}
+
+/** TLS or not, and the port when the URL names none. */
+const schemes: Record<string, { tls: boolean; port: string }> = {
+  'grpcs:': { tls: true, port: '6443' },
+  'https:': { tls: true, port: '443' },
+  'grpc:': { tls: false, port: '6443' },
+  'http:': { tls: false, port: '80' },
+};
+
+export const brokerUrl: ValueType<BrokerUrl> = {
+  expected: 'a URL such as grpcs://broker:6443/v1/agent (grpcs, https, grpc or http)',
+  parse(value) {
+    if (!URL.canParse(value)) return undefined;
+    const { protocol, hostname, port, username, password, search, hash } = new URL(value);
+    const scheme = Object.hasOwn(schemes, protocol) ? schemes[protocol] : undefined;
+    if (scheme === undefined || hostname === '' || `${username}${password}${search}${hash}` !== '')
+      return undefined;
+    return { authority: `${hostname}:${port === '' ? scheme.port : port}`, tls: scheme.tls };
+  },
+};

@@ -1,0 +1,128 @@
+import { readFile } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Hello, ServerMsg } from '@coold/proto';
+import { type Backoff, createBackoff, type Logger, readSecretFile, type Task } from '@coold/runtime';
+import { status as grpcStatus } from '@grpc/grpc-js';
+import type { AnswerCommand } from '../api/stream.ts';
+import type { BrokerUrl } from './broker-url.ts';
+import { dial, type Keepalive } from './dial.ts';
+
+export interface LinkOptions {
+  url: BrokerUrl;
+  tokenPath: string;
+  caPath: string | undefined;
+  hello: Hello;
+  answer: AnswerCommand;
+  log: Logger;
+  /** Told in one line whenever the stream's state changes. */
+  onState: (line: string) => void;
+  keepalive?: Keepalive;
+  backoff?: Backoff;
+}
+
+/** CONTRACT §1. */
+const defaultKeepalive: Keepalive = { everyMs: 30_000, timeoutMs: 10_000 };
+/** Commands at work at once; one more is answered 503. */
+const maxCommands = 1024;
+/** What commands get to finish in once coold stops, in ms. */
+const finishMs = 2000;
+
+/**
+ * Keeps the outbound stream up: dial, Hello, commands, and after any end a redial with backoff. An unreachable broker is
+ * logged and retried, never the end of this task.
+ *
+ * @throws SecretError from the returned task when the token cannot be used at start
+ */
+export function keepLink(options: LinkOptions): Task {
+  const { url, log, onState } = options;
+  const keepalive = options.keepalive ?? defaultKeepalive;
+  const backoff = options.backoff ?? createBackoff({ firstMs: 1000, maxMs: 60_000 });
+  return async stop => {
+    let material = await readMaterial(options);
+    while (!stop.aborted) {
+      onState(`broker ${url.authority}: connecting`);
+      const { accepted, code, reason } = await runSession({ ...options, ...material, keepalive }, stop);
+      if (stop.aborted) return;
+      // A host that is replaced again and again has a twin: backing off keeps the two from spinning.
+      if (accepted && code !== grpcStatus.ABORTED) backoff.reset();
+      const waitMs = backoff.next();
+      log.warn(
+        { broker: url.authority, reason, redial_in_ms: waitMs },
+        'no stream to the broker; dialling again',
+      );
+      onState(`broker ${url.authority}: not connected (${reason})`);
+      await delay(waitMs, undefined, { signal: stop }).catch(() => {});
+      material = await rereadMaterial(options, material);
+    }
+  };
+}
+
+interface Material {
+  token: string;
+  ca: string | undefined;
+}
+
+async function readMaterial({ url, tokenPath, caPath }: LinkOptions): Promise<Material> {
+  const token = await readSecretFile(tokenPath);
+  return { token, ca: url.tls && caPath !== undefined ? await readFile(caPath, 'utf8') : undefined };
+}
+
+/** What the files hold now; what they held before, when they are just being replaced or have gone bad. */
+async function rereadMaterial(options: LinkOptions, last: Material): Promise<Material> {
+  try {
+    return await readMaterial(options);
+  } catch (error) {
+    options.log.error({ err: error }, 'token or CA cannot be read again; dialling with what was read before');
+    return last;
+  }
+}
+
+interface SessionEnd {
+  accepted: boolean;
+  code: number;
+  reason: string;
+}
+
+/** One stream from dial to end; commands run side by side, and what they answer goes out as they finish. */
+async function runSession(
+  options: LinkOptions & Material & { keepalive: Keepalive },
+  stop: AbortSignal,
+): Promise<SessionEnd> {
+  const { url, log, onState, answer } = options;
+  const gone = new AbortController();
+  const atWork = new Set<Promise<void>>();
+  const session = dial(options, {
+    accepted() {
+      log.info({ broker: url.authority }, 'connected to the broker');
+      onState(`broker ${url.authority}: connected`);
+    },
+    command(message) {
+      const work = serve(message).finally(() => {
+        atWork.delete(work);
+        if (atWork.size < maxCommands) session.resume();
+      });
+      atWork.add(work);
+      if (atWork.size >= maxCommands) session.pause();
+    },
+  });
+
+  async function serve(message: ServerMsg): Promise<void> {
+    const frame = await answer(message, gone.signal);
+    if (frame === undefined) return;
+    if (gone.signal.aborted)
+      log.warn({ request_id: message.requestId }, 'the stream ended before this answer; it is lost');
+    else await session.send(frame);
+  }
+
+  const onStop = () => {
+    const late = setTimeout(() => session.cancel(), finishMs);
+    void Promise.all(atWork).then(() => session.finish());
+    void session.ended.then(() => clearTimeout(late));
+  };
+  stop.addEventListener('abort', onStop, { once: true });
+  if (stop.aborted) onStop();
+  const { accepted, status } = await session.ended;
+  stop.removeEventListener('abort', onStop);
+  gone.abort();
+  return { accepted, code: status.code, reason: `${grpcStatus[status.code]}: ${status.details}` };
+}

@@ -1,0 +1,105 @@
+import { spawn } from 'node:child_process';
+
+export interface ChildResult {
+  /** Exit code; null when a signal ended it. */
+  code: number | null;
+  signal: NodeJS.Signals | null;
+  stdout: string;
+  stderr: string;
+  /** Output beyond `maxOutputBytes` was dropped. */
+  truncated: boolean;
+}
+
+export interface ChildOptions {
+  /** After this long the child and all it started are killed and the promise rejects. */
+  timeoutMs: number;
+  /** Kept of each stream; what comes after is read and dropped, so that the child never blocks. Default 1 MiB. */
+  maxOutputBytes?: number;
+  input?: string;
+  env?: NodeJS.ProcessEnv;
+  cwd?: string;
+  signal?: AbortSignal;
+}
+
+/** The program could not be started, outlived its time, or was aborted. A non-zero exit is a result, not this. */
+export class ChildError extends Error {
+  readonly reason: 'spawn' | 'timeout' | 'aborted';
+  constructor(reason: ChildError['reason'], message: string, cause?: unknown) {
+    super(message, { cause });
+    this.name = 'ChildError';
+    this.reason = reason;
+  }
+}
+
+/**
+ * Runs a program by argument vector, never through a shell, in a process group of its own so that a timeout takes its
+ * children too.
+ *
+ * @throws ChildError
+ */
+export function runChild(
+  program: string,
+  args: readonly string[],
+  options: ChildOptions,
+): Promise<ChildResult> {
+  const { timeoutMs, maxOutputBytes = 1 << 20, input, signal, ...spawnOptions } = options;
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted === true)
+      return reject(new ChildError('aborted', `${program}: aborted before it started`));
+    const child = spawn(program, args, { ...spawnOptions, detached: true, stdio: ['pipe', 'pipe', 'pipe'] });
+    let failure: ChildError | undefined;
+    const end = (error: ChildError) => {
+      failure ??= error;
+      if (child.pid !== undefined) killGroup(child.pid);
+    };
+    const timer = setTimeout(
+      () => end(new ChildError('timeout', `${program}: killed after ${timeoutMs} ms`)),
+      timeoutMs,
+    );
+    const onAbort = () => end(new ChildError('aborted', `${program}: aborted`));
+    signal?.addEventListener('abort', onAbort, { once: true });
+    const stdout = collect(child.stdout, maxOutputBytes);
+    const stderr = collect(child.stderr, maxOutputBytes);
+    child.stdin.on('error', () => {}); // a child that does not read its input is not an error of ours
+    child.stdin.end(input ?? '');
+    child.on('error', error => {
+      failure ??= new ChildError('spawn', `${program}: ${error.message}`, error);
+    });
+    child.on('close', (code, exitSignal) => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', onAbort);
+      if (failure !== undefined) reject(failure);
+      else
+        resolve({
+          code,
+          signal: exitSignal,
+          stdout: stdout.text(),
+          stderr: stderr.text(),
+          truncated: stdout.truncated() || stderr.truncated(),
+        });
+    });
+  });
+}
+
+function killGroup(pid: number): void {
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
+
+function collect(stream: NodeJS.ReadableStream, maxBytes: number): { text(): string; truncated(): boolean } {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  let truncated = false;
+  stream.on('data', (chunk: Buffer) => {
+    const room = maxBytes - size;
+    if (chunk.length > room) truncated = true;
+    if (room <= 0) return;
+    const kept = chunk.subarray(0, room);
+    chunks.push(kept);
+    size += kept.length;
+  });
+  return { text: () => Buffer.concat(chunks).toString('utf8'), truncated: () => truncated };
+}

@@ -1,0 +1,31 @@
+export { writeFileAtomically } from './atomic-write.ts';
+export { type Backoff, createBackoff } from './backoff.ts';
+export { ChildError, type ChildOptions, type ChildResult, runChild } from './child.ts';
+export {
+  type Command,
+  type ConfigOf,
+  type Described,
+  defineCommand,
+  type OptionRow,
+  type Options,
+  optionRows,
+  parseConfig,
+} from './config.ts';
+export { type LogFilter, logFilter } from './log-filter.ts';
+export { createLogger, type Logger } from './logger.ts';
+export { type Daemon, type Invocation, runCommand, runDaemon } from './program.ts';
+export { createReadiness, type Readiness } from './readiness.ts';
+export { readSecretFile, SecretError } from './secret.ts';
+export { type Outcome, runTasks, type Task } from './tasks.ts';
+export {
+  type Address,
+  absolutePath,
+  bindAddress,
+  boolean,
+  duration,
+  integer,
+  ipv4,
+  list,
+  text,
+  type ValueType,
+} from './values.ts';

@@ -1,0 +1,107 @@
+import { isIPv4 } from 'node:net';
+
+/**
+ * How a configuration value is read from text (CONTRACT §8). `expected` completes the sentence "expected …" of the one
+ * line a bad value ends the program with; `parse` returns undefined for a bad value.
+ */
+export interface ValueType<T> {
+  expected: string;
+  parse(text: string): T | undefined;
+}
+
+export const text: ValueType<string> = {
+  expected: 'text',
+  parse: value => (value === '' || hasControlCharacter(value) ? undefined : value),
+};
+
+export const absolutePath: ValueType<string> = {
+  expected: 'an absolute path',
+  parse: value => (value.startsWith('/') && !hasControlCharacter(value) ? value : undefined),
+};
+
+export const boolean: ValueType<boolean> = {
+  expected: '1, true, yes, 0, false or no',
+  parse(value) {
+    switch (value.toLowerCase()) {
+      case '1':
+      case 'true':
+      case 'yes':
+        return true;
+      case '0':
+      case 'false':
+      case 'no':
+        return false;
+      default:
+        return undefined;
+    }
+  },
+};
+
+/** A whole number within bounds, in plain decimal. */
+export function integer(min: number, max: number): ValueType<number> {
+  return {
+    expected: `a whole number from ${min} to ${max}`,
+    parse(value) {
+      if (!/^(0|[1-9]\d{0,15})$/.test(value)) return undefined;
+      const number = Number(value);
+      return number >= min && number <= max ? number : undefined;
+    },
+  };
+}
+
+const unitMs = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** `500ms`, `2s`, `1m`, `12h`, `30d` → milliseconds. */
+export const duration: ValueType<number> = {
+  expected: 'a duration such as 500ms, 2s or 1m',
+  parse(value) {
+    const match = /^(\d{1,9})(ms|s|m|h|d)$/.exec(value);
+    return match === null ? undefined : Number(match[1]) * unitMs[match[2] as keyof typeof unitMs];
+  },
+};
+
+export const ipv4: ValueType<string> = {
+  expected: 'an IPv4 address such as 100.64.0.5',
+  parse: value => (isIPv4(value) ? value : undefined),
+};
+
+export interface Address {
+  host: string;
+  port: number;
+}
+
+/** `0.0.0.0:6443` or `[::]:6443`: an address of this machine to listen on. */
+export const bindAddress: ValueType<Address> = {
+  expected: 'an address and port such as 0.0.0.0:6443',
+  parse(value) {
+    const match = /^(?:\[([0-9a-fA-F:.]+)\]|([0-9.]+)):(\d{1,5})$/.exec(value);
+    const host = match?.[1] ?? match?.[2];
+    const port = Number(match?.[3]);
+    if (host === undefined || port > 65_535) return undefined;
+    return URL.canParse(`tcp://${match?.[1] === undefined ? host : `[${host}]`}`) &&
+      (match?.[1] !== undefined || isIPv4(host))
+      ? { host, port }
+      : undefined;
+  },
+};
+
+/** Comma-separated values of one type; spaces around them and empty ones fall away. */
+export function list<T>(element: ValueType<T>): ValueType<T[]> {
+  return {
+    expected: `a comma-separated list, each ${element.expected}`,
+    parse(value) {
+      const items = value
+        .split(',')
+        .map(item => item.trim())
+        .filter(item => item !== '')
+        .map(element.parse);
+      const good = items.filter(item => item !== undefined);
+      return good.length === items.length ? good : undefined;
+    },
+  };
+}
+
+function hasControlCharacter(value: string): boolean {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: finding them is the point
+  return /[\u0000-\u001f\u007f]/.test(value);
+}

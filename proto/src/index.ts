@@ -1,0 +1,4 @@
+export * from '../gen/coolify/agent/v1/agent_pb.js';
+export { FieldError, fieldEncoder, fieldValue, type JsonCodec, jsonCodec } from './json.ts';
+export { agentStream, maxResponseBytes } from './service.ts';
+export { readVerbs, SCHEMA_MAX, SCHEMA_MIN, type Verb } from './verbs.ts';

@@ -1,0 +1,243 @@
+import {
+  create,
+  type DescEnum,
+  type DescField,
+  type DescMessage,
+  type Message,
+  ScalarType,
+} from '@bufbuild/protobuf';
+import { base64Decode, base64Encode } from '@bufbuild/protobuf/wire';
+
+/**
+ * JSON as Laravel sees it (CONTRACT §2): names in snake_case, 64-bit numbers as JSON numbers, fields without presence
+ * always there. Input is strict: no unknown names, no text where a number belongs.
+ */
+export interface JsonCodec {
+  /** Message → plain JSON value. */
+  encode(message: Message): Record<string, unknown>;
+  /** @throws FieldError naming the offending field, dotted and indexed: `mounts[2].target` */
+  decode(json: unknown, path?: string): Message;
+}
+
+/** Input that does not fit; `field` is the path of what offends. */
+export class FieldError extends Error {
+  readonly field: string;
+  constructor(field: string, expected: string) {
+    super(`${field}: ${expected}`);
+    this.name = 'FieldError';
+    this.field = field;
+  }
+}
+
+interface ValueCodec {
+  encode(value: unknown): unknown;
+  decode(json: unknown, path: string): unknown;
+}
+
+/** Compiles a descriptor, once; messages that contain themselves are fine. */
+export function jsonCodec(descriptor: DescMessage): JsonCodec {
+  return compile(descriptor, new Map());
+}
+
+/** Compiles the encoder of one field's value, for answers whose body is a single field. */
+export function fieldEncoder(field: DescField): (value: unknown) => unknown {
+  return fieldCodec(field, new Map()).encode;
+}
+
+/** Reads a field out of its message; a oneof's member only when it is the one that is set. */
+export function fieldValue(message: Message, field: DescField): unknown {
+  const properties = message as unknown as Record<string, unknown>;
+  if (field.oneof === undefined) return properties[field.localName];
+  const selected = properties[field.oneof.localName] as { case?: string; value?: unknown };
+  return selected.case === field.localName ? selected.value : undefined;
+}
+
+type Cache = Map<DescMessage, JsonCodec>;
+
+function compile(descriptor: DescMessage, cache: Cache): JsonCodec {
+  const known = cache.get(descriptor);
+  if (known !== undefined) return known;
+  const fields: { field: DescField; codec: ValueCodec }[] = [];
+  const byName = new Map<string, { field: DescField; codec: ValueCodec }>();
+  const codec: JsonCodec = {
+    encode(message) {
+      const out: Record<string, unknown> = {};
+      for (const { field, codec } of fields) {
+        const value = fieldValue(message, field);
+        if (value !== undefined) out[field.name] = codec.encode(value);
+      }
+      return out;
+    },
+    decode(json, path = '') {
+      const init: Record<string, unknown> = {};
+      for (const [name, value] of entries(json, path)) {
+        const at = path === '' ? name : `${path}.${name}`;
+        const entry = byName.get(name);
+        if (entry === undefined) throw new FieldError(at, 'is not a field of this request');
+        const { field } = entry;
+        const decoded = entry.codec.decode(value, at);
+        if (field.oneof === undefined) init[field.localName] = decoded;
+        else if (init[field.oneof.localName] !== undefined)
+          throw new FieldError(at, `excludes the other forms of ${field.oneof.name}`);
+        else init[field.oneof.localName] = { case: field.localName, value: decoded };
+      }
+      return create(descriptor, init);
+    },
+  };
+  cache.set(descriptor, codec);
+  for (const field of descriptor.fields) {
+    const entry = { field, codec: fieldCodec(field, cache) };
+    fields.push(entry);
+    byName.set(field.name, entry);
+  }
+  return codec;
+}
+
+function fieldCodec(field: DescField, cache: Cache): ValueCodec {
+  switch (field.fieldKind) {
+    case 'scalar':
+      return scalarCodec(field.scalar);
+    case 'enum':
+      return enumCodec(field.enum);
+    case 'message':
+      return messageCodec(field.message, cache);
+    case 'list':
+      switch (field.listKind) {
+        case 'scalar':
+          return listCodec(scalarCodec(field.scalar));
+        case 'enum':
+          return listCodec(enumCodec(field.enum));
+        case 'message':
+          return listCodec(messageCodec(field.message, cache));
+      }
+      break;
+    case 'map':
+      switch (field.mapKind) {
+        case 'scalar':
+          return mapCodec(scalarCodec(field.scalar));
+        case 'enum':
+          return mapCodec(enumCodec(field.enum));
+        case 'message':
+          return mapCodec(messageCodec(field.message, cache));
+      }
+  }
+}
+
+function messageCodec(descriptor: DescMessage, cache: Cache): ValueCodec {
+  const codec = compile(descriptor, cache);
+  return { encode: value => codec.encode(value as Message), decode: codec.decode };
+}
+
+function listCodec(element: ValueCodec): ValueCodec {
+  return {
+    encode: value => (value as unknown[]).map(element.encode),
+    decode(json, path) {
+      if (!Array.isArray(json)) throw new FieldError(path, 'expected a list');
+      return json.map((item: unknown, index) => element.decode(item, `${path}[${index}]`));
+    },
+  };
+}
+
+function mapCodec(element: ValueCodec): ValueCodec {
+  return {
+    encode: value =>
+      Object.fromEntries(Object.entries(value as object).map(([key, item]) => [key, element.encode(item)])),
+    decode: (json, path) =>
+      Object.fromEntries(
+        entries(json, path).map(([key, item]) => [key, element.decode(item, `${path}.${key}`)]),
+      ),
+  };
+}
+
+function enumCodec(descriptor: DescEnum): ValueCodec {
+  const names = descriptor.values.map(value => value.name);
+  return {
+    encode: value => descriptor.value[value as number]?.name ?? value,
+    decode(json, path) {
+      const found = descriptor.values.find(value => value.name === json);
+      if (found === undefined) throw new FieldError(path, `expected one of ${names.join(', ')}`);
+      return found.number;
+    },
+  };
+}
+
+const identity = (value: unknown) => value;
+
+function scalarCodec(type: ScalarType): ValueCodec {
+  switch (type) {
+    case ScalarType.STRING:
+      return {
+        encode: identity,
+        decode: expecting('text', json => (typeof json === 'string' ? json : undefined)),
+      };
+    case ScalarType.BOOL:
+      return {
+        encode: identity,
+        decode: expecting('true or false', json => (typeof json === 'boolean' ? json : undefined)),
+      };
+    case ScalarType.DOUBLE:
+    case ScalarType.FLOAT:
+      return {
+        encode: identity,
+        decode: expecting('a number', json => (typeof json === 'number' ? json : undefined)),
+      };
+    case ScalarType.BYTES:
+      return {
+        encode: value => base64Encode(value as Uint8Array),
+        decode: expecting('base64 text', decodeBytes),
+      };
+    case ScalarType.UINT32:
+    case ScalarType.FIXED32:
+      return {
+        encode: identity,
+        decode: expecting('a whole number from 0 to 4294967295', integer(0, 0xffff_ffff)),
+      };
+    case ScalarType.INT32:
+    case ScalarType.SINT32:
+    case ScalarType.SFIXED32:
+      return {
+        encode: identity,
+        decode: expecting('a whole number of 32 bits', integer(-0x8000_0000, 0x7fff_ffff)),
+      };
+    case ScalarType.UINT64:
+    case ScalarType.FIXED64:
+      return { encode: Number, decode: expecting('a whole number, not negative', bigInteger(0)) };
+    case ScalarType.INT64:
+    case ScalarType.SINT64:
+    case ScalarType.SFIXED64:
+      return { encode: Number, decode: expecting('a whole number', bigInteger(Number.MIN_SAFE_INTEGER)) };
+  }
+}
+
+function expecting(what: string, read: (json: unknown) => unknown): ValueCodec['decode'] {
+  return (json, path) => {
+    const value = read(json);
+    if (value === undefined) throw new FieldError(path, `expected ${what}`);
+    return value;
+  };
+}
+
+function integer(min: number, max: number): (json: unknown) => number | undefined {
+  return json =>
+    typeof json === 'number' && Number.isInteger(json) && json >= min && json <= max ? json : undefined;
+}
+
+function bigInteger(min: number): (json: unknown) => bigint | undefined {
+  return json =>
+    typeof json === 'number' && Number.isSafeInteger(json) && json >= min ? BigInt(json) : undefined;
+}
+
+function decodeBytes(json: unknown): Uint8Array | undefined {
+  if (typeof json !== 'string') return undefined;
+  try {
+    return base64Decode(json);
+  } catch {
+    return undefined;
+  }
+}
+
+function entries(json: unknown, path: string): [string, unknown][] {
+  if (typeof json !== 'object' || json === null || Array.isArray(json))
+    throw new FieldError(path === '' ? 'command' : path, 'expected an object');
+  return Object.entries(json);
+}

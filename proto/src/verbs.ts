@@ -1,0 +1,71 @@
+import { type DescField, type DescMessage, getOption, hasOption } from '@bufbuild/protobuf';
+import { ResponseSchema, ServerMsgSchema } from '../gen/coolify/agent/v1/agent_pb.js';
+import { type Http, verb as verbOption } from '../gen/coolify/agent/v1/verb_pb.js';
+
+/** A member field of a oneof whose type is a message: how the stream carries a command or an answer. */
+export type MessageField = DescField & { fieldKind: 'message' };
+
+/** One verb, as derived from the descriptors. */
+export interface Verb {
+  /** `command.type`, and what handlers are keyed by. */
+  name: string;
+  summary: string;
+  /** Lowest schema a host must speak to be sent it (CONTRACT §1: numbers from 200 on are schema 2). */
+  schema: number;
+  request: DescMessage;
+  response: DescMessage;
+  /** The oneof members' local names in ServerMsg.command and Response.body; the same by construction. */
+  commandCase: string;
+  /** The response field that becomes `data`; undefined: the whole message. */
+  body: DescField | undefined;
+  http: Pick<Http, 'method' | 'path' | 'status'> | undefined;
+}
+
+/** The schemas this build speaks. */
+export const SCHEMA_MIN = 1;
+export const SCHEMA_MAX = 2;
+
+const firstNumberOfSchema2 = 200;
+
+/**
+ * Reads the verb table out of a pair of messages built like ServerMsg and Response.
+ *
+ * @throws Error when an option contradicts the messages: a mistake in the .proto, found at start.
+ */
+export function readVerbs(
+  commands: DescMessage = ServerMsgSchema,
+  answers: DescMessage = ResponseSchema,
+): Map<string, Verb> {
+  const verbs = new Map<string, Verb>();
+  for (const field of commands.fields) {
+    if (!hasOption(field, verbOption)) continue;
+    const option = getOption(field, verbOption);
+    const where = `${commands.typeName}.${field.name}`;
+    const answer = answers.fields.find(candidate => candidate.localName === field.localName);
+    if (field.fieldKind !== 'message' || field.oneof === undefined)
+      throw new Error(`${where}: a verb is a message of a oneof`);
+    if (answer?.fieldKind !== 'message' || answer.oneof === undefined)
+      throw new Error(`${where}: ${answers.typeName} has no answer of that name`);
+    if (option.name === '' || verbs.has(option.name))
+      throw new Error(`${where}: verb name "${option.name}" is empty or taken`);
+    const body =
+      option.body === '' ? undefined : answer.message.field[snakeToLocal(answer.message, option.body)];
+    if (option.body !== '' && body === undefined)
+      throw new Error(`${where}: ${answer.message.typeName} has no field ${option.body}`);
+    verbs.set(option.name, {
+      name: option.name,
+      summary: option.summary,
+      schema: field.number >= firstNumberOfSchema2 ? 2 : 1,
+      request: field.message,
+      response: answer.message,
+      commandCase: field.localName,
+      body,
+      http: option.http,
+    });
+  }
+  return verbs;
+}
+
+function snakeToLocal(message: DescMessage, name: string): string {
+  return message.fields.find(field => field.name === name)?.localName ?? name;
+}

@@ -1,0 +1,145 @@
+// `npm run <task>`: brings what the task needs (Debian packages, the pinned Node and pnpm, dependencies, generated
+// code), each step skipped when its inputs have not changed, then hands over to the task on the pinned Node.
+import { spawn, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { constants } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { installPackages, missingPackages, quickstartPackages, testPackages, unmetNeeds } from './system.mjs';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const toolchain = join(root, '.toolchain');
+const nodeBin = join(toolchain, 'node_modules', `node-linux-${process.arch}`, 'bin');
+const pnpmBin = join(toolchain, 'node_modules', '@pnpm', `exe.linux-${process.arch}`);
+
+/** task → the script that does it, and the Debian packages it needs */
+const tasks = {
+  setup: { script: null, packages: testPackages },
+  quickstart: { script: 'e2e/quickstart.ts', packages: quickstartPackages },
+  test: { script: 'e2e/test.ts', packages: testPackages },
+  bench: { script: 'e2e/bench/main.ts', packages: testPackages },
+  check: { script: 'e2e/test.ts', args: ['--static'], packages: [] },
+  format: { script: 'e2e/test.ts', args: ['--fix'], packages: [] },
+  docs: { script: 'e2e/docs.ts', packages: [] },
+};
+
+const say = line => process.stderr.write(`setup: ${line}\n`);
+const stop = (line, code = 1) => {
+  say(line);
+  process.exit(code);
+};
+
+/** Runs one step to its end; its output goes to stderr, since stdout belongs to the task. */
+function run(program, args, options = {}) {
+  const done = spawnSync(program, args, { cwd: root, stdio: ['ignore', 2, 2], ...options });
+  if (done.error) stop(`${program}: ${done.error.message}`);
+  if (done.status !== 0)
+    stop(`${program} ${args.join(' ')} failed (${done.signal ?? `exit ${done.status}`})`);
+}
+
+/** Does `work` unless the named inputs are what they were when it last succeeded. */
+function once(label, stamp, inputs, work) {
+  const hash = createHash('sha256');
+  for (const file of inputs)
+    hash
+      .update(file)
+      .update('\0')
+      .update(readFileSync(join(root, file)))
+      .update('\0');
+  const digest = hash.digest('hex');
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === digest) return;
+  say(label);
+  rmSync(stamp, { force: true });
+  work();
+  mkdirSync(dirname(stamp), { recursive: true });
+  writeFileSync(stamp, digest);
+}
+
+function filesUnder(folder, suffix) {
+  return readdirSync(join(root, folder), { recursive: true })
+    .map(name => join(folder, String(name)))
+    .filter(name => name.endsWith(suffix))
+    .sort();
+}
+
+const name = process.argv[2] ?? '';
+const task = Object.hasOwn(tasks, name)
+  ? tasks[name]
+  : stop(`no task "${name}": one of ${Object.keys(tasks).join(', ')}`, 2);
+
+if (task.packages.length > 0) {
+  const needs = unmetNeeds();
+  const missing = process.platform === 'linux' ? missingPackages(task.packages) : task.packages;
+  if (needs.length > 0) {
+    for (const need of needs) say(`needs ${need}`);
+    if (missing.length > 0) say(`and would then install these Debian packages: ${missing.join(' ')}`);
+    stop('nothing was changed');
+  }
+  if (missing.length > 0) {
+    say(`installing Debian packages: ${missing.join(' ')}`);
+    installPackages(missing, run);
+  }
+}
+
+once(
+  'fetching the pinned Node and pnpm',
+  join(toolchain, '.stamp'),
+  ['toolchain/package.json', 'toolchain/package-lock.json'],
+  () => {
+    mkdirSync(toolchain, { recursive: true });
+    for (const file of ['package.json', 'package-lock.json'])
+      writeFileSync(join(toolchain, file), readFileSync(join(root, 'toolchain', file)));
+    run('npm', [
+      'ci',
+      '--prefix',
+      toolchain,
+      '--ignore-scripts',
+      '--no-audit',
+      '--no-fund',
+      '--loglevel=error',
+    ]);
+  },
+);
+
+const env = {
+  ...process.env,
+  PATH: `${nodeBin}:${pnpmBin}:${join(root, 'node_modules/.bin')}:${process.env.PATH}`,
+};
+const manifests = [
+  'package.json',
+  'proto/package.json',
+  'e2e/package.json',
+  ...readdirSync(join(root, 'packages')).map(dir => `packages/${dir}/package.json`),
+];
+once(
+  'installing dependencies',
+  join(root, 'node_modules', '.stamp'),
+  ['pnpm-lock.yaml', 'pnpm-workspace.yaml', ...manifests],
+  () => {
+    run(join(pnpmBin, 'pnpm'), ['install', '--frozen-lockfile', '--reporter=append-only'], { env });
+  },
+);
+once(
+  'generating TypeScript from proto/',
+  join(root, 'proto/gen', '.stamp'),
+  ['proto/buf.yaml', 'proto/buf.gen.yaml', 'pnpm-lock.yaml', ...filesUnder('proto/coolify', '.proto')],
+  () => {
+    run('buf', ['generate'], { cwd: join(root, 'proto'), env });
+  },
+);
+
+if (task.script === null) {
+  say('done');
+  process.exit(0);
+}
+const child = spawn(
+  join(nodeBin, 'node'),
+  [join(root, task.script), ...(task.args ?? []), ...process.argv.slice(3)],
+  { cwd: root, stdio: 'inherit', env },
+);
+// A Ctrl-C reaches the whole terminal group; a plain kill reaches only us, so it is handed on.
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => child.kill(signal));
+child.on('exit', (code, signal) =>
+  process.exit(signal === null ? (code ?? 1) : 128 + constants.signals[signal]),
+);

@@ -1,5 +1,6 @@
-import { chmod, chown, lstat, rename, rm } from 'node:fs/promises';
+import { chmod, chown, lstat, rename, rm, stat } from 'node:fs/promises';
 import { connect } from 'node:net';
+import { dirname } from 'node:path';
 import { runChild } from '@coold/runtime';
 
 /** The socket cannot be ours; the message says why and what to do. */
@@ -35,6 +36,9 @@ export async function placeSocket({ path, group, listen }: SocketOptions): Promi
       `${path} is too long for a socket: expected at most ${maxPathBytes - '.new'.length} bytes`,
     );
   const gid = group === undefined ? undefined : await groupId(group);
+  const folder = await stat(dirname(path)).catch(() => undefined);
+  if (folder?.isDirectory() !== true)
+    throw new SocketError(`${dirname(path)} is not a folder: the socket needs one that exists`);
   await refuseOccupied(path);
   await rm(temporary, { force: true });
   const umask = process.umask(0o177);

@@ -1,0 +1,65 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { generateKeys, mintToken } from '@coold/broker/token';
+import { type Program, type ProgramOptions, startProgram } from './program.ts';
+
+/** Keys, token and addresses with which a broker and a coold find each other in one folder. */
+export interface Pairing {
+  hostId: string;
+  socketPath: string;
+  startBroker(options?: ProgramOptions): Program;
+  startCoold(options?: ProgramOptions): Program;
+}
+
+export interface PairingOptions {
+  /** Where keys, token and socket lie; made when absent. */
+  folder: string;
+  hostId: string;
+  /** The broker's gRPC port on 127.0.0.1. */
+  port: number;
+  podmanSocket: string;
+}
+
+/** Makes the keys and the token. */
+export async function createPairing({
+  folder,
+  hostId,
+  port,
+  podmanSocket,
+}: PairingOptions): Promise<Pairing> {
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const file = (name: string) => join(folder, name);
+  const { privateKey, publicKey } = generateKeys();
+  const token = await mintToken(privateKey, { hostId, caps: ['coold'], ttlMs: 86_400_000 });
+  await Promise.all([
+    writeFile(file('jwt.key'), privateKey, { mode: 0o600 }),
+    writeFile(file('jwt.pub'), publicKey, { mode: 0o644 }),
+    writeFile(file('host-jwt'), token, { mode: 0o600 }),
+  ]);
+  const socketPath = file('broker.sock');
+  return {
+    hostId,
+    socketPath,
+    startBroker: (options = {}) =>
+      startProgram('broker', {
+        ...options,
+        env: {
+          BROKER_GRPC_BIND: `127.0.0.1:${port}`,
+          BROKER_JWT_PUBLIC_KEY_PATH: file('jwt.pub'),
+          BROKER_UNIX_SOCKET_PATH: socketPath,
+          ...options.env,
+        },
+      }),
+    startCoold: (options = {}) =>
+      startProgram('coold', {
+        ...options,
+        env: {
+          COOLD_HOST_MGMT_IP: '127.0.0.1',
+          COOLD_BROKER_URL: `grpc://127.0.0.1:${port}/v1/agent`,
+          COOLD_HOST_JWT_PATH: file('host-jwt'),
+          COOLD_PODMAN_SOCKET: podmanSocket,
+          ...options.env,
+        },
+      }),
+  };
+}

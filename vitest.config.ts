@@ -1,0 +1,17 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    include: [
+      'proto/src/**/*.test.ts',
+      'packages/*/src/**/*.test.ts',
+      'packaging/**/*.test.ts',
+      'e2e/**/*.test.ts',
+    ],
+    // Real processes, kernels and Podmans: generous where a machine is slow, and never a hang.
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
+    pool: 'forks',
+    maxWorkers: 2,
+  },
+});

@@ -1,0 +1,79 @@
+import { create, fromBinary } from '@bufbuild/protobuf';
+import {
+  ClientMsgSchema,
+  ListContainersReqSchema,
+  ListContainersRespSchema,
+  maxResponseBytes,
+  readVerbs,
+  type ServerMsg,
+  ServerMsgSchema,
+} from '@coold/proto';
+import { createLogger, type Logger, logFilter } from '@coold/runtime';
+import { describe, expect, it } from 'vitest';
+import { handler } from './handler.ts';
+import { createAnswerCommand } from './stream.ts';
+import { joinSurface } from './surface.ts';
+import { VerbError } from './verb-error.ts';
+
+const filter = logFilter.parse('off') ?? expect.fail();
+const log: Logger = createLogger('coold', filter, false);
+const signal = new AbortController().signal;
+const list: ServerMsg = create(ServerMsgSchema, {
+  requestId: 'r',
+  command: { case: 'listContainers', value: {} },
+});
+
+function answering(run: () => Promise<{ containers: { id: string }[] }>) {
+  const listContainers = handler(ListContainersReqSchema, ListContainersRespSchema, run);
+  return createAnswerCommand(joinSurface(readVerbs(), { list_containers: listContainers }), log);
+}
+
+async function bodyOf(answer: Promise<Buffer | undefined>) {
+  const frame = (await answer) ?? expect.fail('no answer');
+  const { payload } = fromBinary(ClientMsgSchema, frame);
+  if (payload.case !== 'response') return expect.fail('no response');
+  expect(payload.value.requestId).toBe('r');
+  return payload.value.body;
+}
+
+describe('a command', () => {
+  it('is answered by its handler', async () => {
+    const answer = answering(() => Promise.resolve({ containers: [{ id: 'c' }] }));
+    expect(await bodyOf(answer(list, signal))).toMatchObject({
+      case: 'listContainers',
+      value: { containers: [{ id: 'c' }] },
+    });
+  });
+
+  it('that fails is answered with the error, code and field', async () => {
+    const answer = answering(() => Promise.reject(new VerbError(409, 'in use', { field: 'name' })));
+    expect(await bodyOf(answer(list, signal))).toMatchObject({
+      case: 'error',
+      value: { code: 409, message: 'in use', field: 'name' },
+    });
+  });
+
+  it('that fails as it should not is a 500 that tells nothing of the inside', async () => {
+    const answer = answering(() => Promise.reject(new Error('password=secret')));
+    expect(await bodyOf(answer(list, signal))).toMatchObject({
+      case: 'error',
+      value: { code: 500, message: 'internal error' },
+    });
+  });
+
+  it('whose answer is over 4 MiB is a 413', async () => {
+    const answer = answering(() => Promise.resolve({ containers: [{ id: 'x'.repeat(maxResponseBytes) }] }));
+    expect(await bodyOf(answer(list, signal))).toMatchObject({ case: 'error', value: { code: 413 } });
+  });
+
+  it('that this host does not serve is a 501', async () => {
+    const answer = answering(() => Promise.resolve({ containers: [] }));
+    const build = create(ServerMsgSchema, { requestId: 'r', command: { case: 'build', value: {} } });
+    expect(await bodyOf(answer(build, signal))).toMatchObject({ case: 'error', value: { code: 501 } });
+  });
+
+  it('of a kind unknown here is ignored', async () => {
+    const answer = answering(() => Promise.resolve({ containers: [] }));
+    expect(await answer(create(ServerMsgSchema, { requestId: 'r' }), signal)).toBeUndefined();
+  });
+});

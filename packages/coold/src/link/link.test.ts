@@ -1,0 +1,261 @@
+import { once } from 'node:events';
+import { chmod, writeFile } from 'node:fs/promises';
+import { createServer as createHttp2Server, type Http2Server, type ServerHttp2Session } from 'node:http2';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import {
+  agentStream,
+  type ClientMsg,
+  ClientMsgSchema,
+  HelloSchema,
+  ResponseSchema,
+  ServerMsgSchema,
+} from '@coold/proto';
+import { type Backoff, createLogger, logFilter } from '@coold/runtime';
+import { freePort, scratchFolder } from '@coold/testbed';
+import { Server, ServerCredentials, type ServerDuplexStream, status } from '@grpc/grpc-js';
+import { describe, expect, it, vi } from 'vitest';
+import { keepLink, type LinkOptions } from './link.ts';
+
+type Call = ServerDuplexStream<ClientMsg, Buffer>;
+
+const log = createLogger('coold', logFilter.parse('off') ?? expect.fail(), false);
+const hello = create(HelloSchema, {
+  hostMgmtIp: '100.64.0.5',
+  cooldVersion: '0.1.0',
+  schemaMin: 1,
+  schemaMax: 2,
+  capabilities: ['coold'],
+});
+
+/** A broker that does with a stream what a test says. */
+async function startBroker(onStream: (call: Call) => void, port = 0) {
+  const server = new Server();
+  const definition = {
+    ...agentStream,
+    requestDeserialize: (b: Buffer) => fromBinary(ClientMsgSchema, b),
+    responseSerialize: (b: Buffer) => b,
+  };
+  server.addService({ stream: definition }, { stream: onStream });
+  const bound = await new Promise<number>((resolve, reject) =>
+    server.bindAsync(`127.0.0.1:${port}`, ServerCredentials.createInsecure(), (error, at) =>
+      error ? reject(error) : resolve(at),
+    ),
+  );
+  return { port: bound, [Symbol.dispose]: () => server.forceShutdown() };
+}
+
+/** A link to 127.0.0.1:port with a token file, waits of a millisecond, and what it said of its state. */
+async function startLink(port: number, overrides: Partial<LinkOptions> = {}) {
+  const stack = new AsyncDisposableStack();
+  const folder = stack.use(await scratchFolder());
+  const tokenPath = join(folder.path, 'jwt');
+  await writeFile(tokenPath, 'token-1\n', { mode: 0o600 });
+  const stop = new AbortController();
+  const states: string[] = [];
+  const waits: string[] = [];
+  const backoff: Backoff = {
+    next() {
+      waits.push('next');
+      return 1;
+    },
+    reset: () => void waits.push('reset'),
+  };
+  const options: LinkOptions = {
+    url: { authority: `127.0.0.1:${port}`, tls: false },
+    tokenPath,
+    caPath: undefined,
+    hello,
+    answer: ({ requestId }) =>
+      Promise.resolve(
+        Buffer.from(
+          toBinary(
+            ClientMsgSchema,
+            create(ClientMsgSchema, {
+              payload: { case: 'response', value: create(ResponseSchema, { requestId }) },
+            }),
+          ),
+        ),
+      ),
+    log,
+    onState: line => void states.push(line),
+    backoff,
+    ...overrides,
+  };
+  const done = keepLink(options)(stop.signal);
+  done.catch(() => {});
+  return {
+    tokenPath,
+    states,
+    waits,
+    done,
+    stop,
+    async [Symbol.asyncDispose]() {
+      stop.abort();
+      await done.catch(() => {});
+      await stack.disposeAsync();
+    },
+  };
+}
+
+const command = (requestId: string) =>
+  Buffer.from(
+    toBinary(
+      ServerMsgSchema,
+      create(ServerMsgSchema, { requestId, command: { case: 'listContainers', value: {} } }),
+    ),
+  );
+
+describe('the link', () => {
+  it('dials with its token, says Hello first, and answers commands side by side', async () => {
+    const seen: ClientMsg[] = [];
+    const authorizations: unknown[] = [];
+    using broker = await startBroker(call => {
+      authorizations.push(...call.metadata.get('authorization'));
+      call.on('data', (message: ClientMsg) => {
+        seen.push(message);
+        if (message.payload.case === 'hello') for (const id of ['slow', 'quick']) call.write(command(id));
+      });
+    });
+    const slow = Promise.withResolvers<void>();
+    const frame = (requestId: string) =>
+      Buffer.from(
+        toBinary(
+          ClientMsgSchema,
+          create(ClientMsgSchema, { payload: { case: 'response', value: { requestId } as never } }),
+        ),
+      );
+    await using link = await startLink(broker.port, {
+      answer: async ({ requestId }) => {
+        if (requestId === 'slow') await slow.promise;
+        return frame(requestId);
+      },
+    });
+    await vi.waitFor(() => expect(seen).toHaveLength(2), 5000);
+    slow.resolve();
+    await vi.waitFor(() => expect(seen).toHaveLength(3), 5000);
+    expect(
+      seen.map(({ payload }) => (payload.case === 'response' ? payload.value.requestId : payload.case)),
+    ).toEqual(['hello', 'quick', 'slow']);
+    expect(seen[0]?.payload.value).toMatchObject({
+      hostMgmtIp: '100.64.0.5',
+      schemaMin: 1,
+      schemaMax: 2,
+      capabilities: ['coold'],
+    });
+    expect(authorizations).toEqual(['Bearer token-1']);
+    expect(link.states.at(-1)).toMatch(/connected$/);
+  });
+
+  it('redials after any end and rereads its token each time', async () => {
+    const authorizations: string[] = [];
+    using broker = await startBroker(call => {
+      authorizations.push(...call.metadata.get('authorization').map(String));
+      call.emit('error', { code: status.UNAUTHENTICATED, details: 'token expired' });
+    });
+    await using link = await startLink(broker.port);
+    await vi.waitFor(() => expect(authorizations.length).toBeGreaterThan(1), 5000);
+    await writeFile(link.tokenPath, 'token-2', { mode: 0o600 });
+    await vi.waitFor(() => expect(authorizations).toContain('Bearer token-2'), 5000);
+    expect(link.waits, 'a broker that refuses is not one that accepted').not.toContain('reset');
+    expect(link.states.some(line => line.includes('UNAUTHENTICATED: token expired'))).toBe(true);
+  });
+
+  it('keeps the token it had when the file goes bad, and takes the next good one', async () => {
+    const authorizations: string[] = [];
+    using broker = await startBroker(call => {
+      authorizations.push(...call.metadata.get('authorization').map(String));
+      call.emit('error', { code: status.UNAVAILABLE, details: 'again' });
+    });
+    await using link = await startLink(broker.port);
+    await vi.waitFor(() => expect(authorizations).not.toEqual([]), 5000);
+    await chmod(link.tokenPath, 0o644);
+    const before = authorizations.length;
+    await vi.waitFor(() => expect(authorizations.length).toBeGreaterThan(before + 2), 5000);
+    expect(new Set(authorizations)).toEqual(new Set(['Bearer token-1']));
+  });
+
+  it('outlives a broker that is not there, and finds it once it is', async () => {
+    const port = await freePort();
+    await using link = await startLink(port);
+    await vi.waitFor(() => expect(link.states.some(line => line.includes('not connected'))).toBe(true), 5000);
+    const connected = Promise.withResolvers<void>();
+    using _broker = await startBroker(call => {
+      call.sendMetadata(call.metadata);
+      connected.resolve();
+    }, port);
+    await connected.promise;
+    await vi.waitFor(() => expect(link.states.at(-1)).toMatch(/connected$/), 5000);
+  });
+
+  it('starts its backoff over once a broker took it in, but not when it was replaced', async () => {
+    const codes = [status.UNAVAILABLE, status.ABORTED];
+    using broker = await startBroker(call => {
+      call.once('data', () => {
+        call.sendMetadata(call.metadata);
+        const code = codes.shift();
+        if (code !== undefined) call.emit('error', { code, details: 'bye' });
+      });
+    });
+    await using link = await startLink(broker.port);
+    await vi.waitFor(() => expect(link.waits).toEqual(['reset', 'next', 'next']), 5000);
+  });
+
+  it('fails at start, and at start only, when its token cannot be used', async () => {
+    await using folder = await scratchFolder();
+    const tokenPath = join(folder.path, 'missing');
+    await using link = await startLink(1, { tokenPath });
+    await expect(link.done).rejects.toThrow(/missing cannot be read/);
+  });
+
+  it('ends its stream in good order when it is told to stop', async () => {
+    const ended = Promise.withResolvers<void>();
+    const started = Promise.withResolvers<void>();
+    using broker = await startBroker(call => {
+      call.on('data', () => started.resolve());
+      call.once('end', () => {
+        ended.resolve();
+        call.end();
+      });
+    });
+    await using link = await startLink(broker.port);
+    await started.promise;
+    link.stop.abort();
+    await ended.promise;
+    await link.done;
+  });
+
+  it('stops within its grace though a command hangs', async () => {
+    const asked = Promise.withResolvers<void>();
+    using broker = await startBroker(call => {
+      call.on('data', () => call.write(command('hangs')));
+    });
+    await using link = await startLink(broker.port, {
+      answer: () => {
+        asked.resolve();
+        return new Promise(() => {});
+      },
+    });
+    await asked.promise;
+    link.stop.abort();
+    await link.done;
+  });
+
+  it('sends PINGs on the wire', async () => {
+    const server: Http2Server = createHttp2Server();
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const sessions: ServerHttp2Session[] = [];
+    server.on('session', session => sessions.push(session));
+    const { port } = server.address() as AddressInfo;
+    await using _link = await startLink(port, { keepalive: { everyMs: 50, timeoutMs: 2000 } });
+    await vi.waitFor(() => expect(sessions).toHaveLength(1), 5000);
+    const [session] = sessions;
+    if (session === undefined) return;
+    await once(session, 'ping');
+    await once(session, 'ping');
+    for (const open of sessions) open.destroy();
+    server.close();
+  });
+});

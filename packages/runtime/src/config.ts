@@ -76,11 +76,21 @@ export function parseConfig<const T extends Options>(
     if (arg === '--version') return { kind: 'exit', code: 0, text: `${command.name} ${version}` };
     const [flag = '', ...rest] = arg.split('=');
     const entry = byFlag.get(flag);
-    if (entry === undefined) return wrong(`${arg}: expected one of the flags that --help lists`);
+    if (entry === undefined) {
+      // Escaped: whatever was passed, the complaint is one line.
+      return wrong(`${JSON.stringify(arg).slice(1, -1)}: expected one of the flags that --help lists`);
+    }
     const inline = rest.length > 0 ? rest.join('=') : undefined;
     const isSwitch = entry.option.type.parse('true') === true;
-    const value = inline ?? (isSwitch ? 'true' : argv[++i]);
-    if (value === undefined) return wrong(`${flag}: expected ${entry.option.type.expected}`);
+    let value = inline ?? (isSwitch ? 'true' : undefined);
+    if (value === undefined) {
+      // A flag where a value belongs is a value forgotten; `--flag=--text` says that it is meant.
+      const next = argv[i + 1];
+      if (next === undefined || next.startsWith('--'))
+        return wrong(`${flag}: expected ${entry.option.type.expected}`);
+      value = next;
+      i += 1;
+    }
     given.set(entry.key, { source: flag, text: value });
   }
 

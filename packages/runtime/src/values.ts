@@ -56,7 +56,8 @@ export const duration: ValueType<number> = {
   expected: 'a duration such as 500ms, 2s or 1m',
   parse(value) {
     const match = /^(\d{1,9})(ms|s|m|h|d)$/.exec(value);
-    return match === null ? undefined : Number(match[1]) * unitMs[match[2] as keyof typeof unitMs];
+    const ms = Number(match?.[1]) * unitMs[match?.[2] as keyof typeof unitMs];
+    return Number.isSafeInteger(ms) ? ms : undefined;
   },
 };
 

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 
 export interface ChildResult {
   /** Exit code; null when a signal ended it. */
@@ -46,11 +46,23 @@ export function runChild(
   return new Promise((resolve, reject) => {
     if (signal?.aborted === true)
       return reject(new ChildError('aborted', `${program}: aborted before it started`));
-    const child = spawn(program, args, { ...spawnOptions, detached: true, stdio: ['pipe', 'pipe', 'pipe'] });
+    const unstarted = (error: unknown) =>
+      reject(new ChildError('spawn', `${program}: ${(error as Error).message}`, error));
+    let child: ChildProcessWithoutNullStreams;
+    try {
+      child = spawn(program, args, { ...spawnOptions, detached: true, stdio: ['pipe', 'pipe', 'pipe'] });
+    } catch (error) {
+      return unstarted(error); // arguments too long, or with a NUL in them
+    }
+    child.on('error', unstarted);
+    if (child.pid === undefined) return; // the event above follows; out of descriptors, there are no streams either
     let failure: ChildError | undefined;
     const end = (error: ChildError) => {
       failure ??= error;
       if (child.pid !== undefined) killGroup(child.pid);
+      // What left the group lives on, but must not hold the answer back by holding a pipe open.
+      child.stdout.destroy();
+      child.stderr.destroy();
     };
     const timer = setTimeout(
       () => end(new ChildError('timeout', `${program}: killed after ${timeoutMs} ms`)),
@@ -62,9 +74,6 @@ export function runChild(
     const stderr = collect(child.stderr, maxOutputBytes);
     child.stdin.on('error', () => {}); // a child that does not read its input is not an error of ours
     child.stdin.end(input ?? '');
-    child.on('error', error => {
-      failure ??= new ChildError('spawn', `${program}: ${error.message}`, error);
-    });
     child.on('close', (code, exitSignal) => {
       clearTimeout(timer);
       signal?.removeEventListener('abort', onAbort);

@@ -11,7 +11,8 @@ export interface Readiness {
 
 /**
  * Through the `systemd-notify` program, since Node has no unix datagram sockets; the unit needs NotifyAccess=all. Calls
- * are sent one after the other, so that a later status never loses to an earlier one.
+ * are sent one after the other, so that a later status never loses to an earlier one. Each stays until systemd has read it
+ * (no `--no-block`): unless we are root, systemd finds the unit by the pid of systemd-notify, which must still live then.
  */
 export function createReadiness(log: Logger, env: NodeJS.ProcessEnv = process.env): Readiness {
   let last = Promise.resolve();

@@ -34,7 +34,11 @@ interface ValueCodec {
   decode(json: unknown, path: string): unknown;
 }
 
-/** Compiles a descriptor, once; messages that contain themselves are fine. */
+/**
+ * Compiles a descriptor, once; messages that contain themselves are fine.
+ *
+ * @throws Error when a field has no such JSON: a mistake in the .proto, found at start.
+ */
 export function jsonCodec(descriptor: DescMessage): JsonCodec {
   return compile(descriptor, new Map());
 }
@@ -112,6 +116,8 @@ function fieldCodec(field: DescField, cache: Cache): ValueCodec {
       }
       break;
     case 'map':
+      if (field.mapKey !== ScalarType.STRING)
+        throw new Error(`${field.parent.typeName}.${field.name}: only text can be the key of a map in JSON`);
       switch (field.mapKind) {
         case 'scalar':
           return mapCodec(scalarCodec(field.scalar));
@@ -176,11 +182,9 @@ function scalarCodec(type: ScalarType): ValueCodec {
         decode: expecting('true or false', json => (typeof json === 'boolean' ? json : undefined)),
       };
     case ScalarType.DOUBLE:
+      return { encode: identity, decode: expecting('a number', real(Number.MAX_VALUE)) };
     case ScalarType.FLOAT:
-      return {
-        encode: identity,
-        decode: expecting('a number', json => (typeof json === 'number' ? json : undefined)),
-      };
+      return { encode: identity, decode: expecting('a number of 32 bits', real(largestFloat)) };
     case ScalarType.BYTES:
       return {
         encode: value => base64Encode(value as Uint8Array),
@@ -215,6 +219,14 @@ function expecting(what: string, read: (json: unknown) => unknown): ValueCodec['
     if (value === undefined) throw new FieldError(path, `expected ${what}`);
     return value;
   };
+}
+
+/** The largest value of 32 bits; beyond it protobuf refuses to write. */
+const largestFloat = 3.4028234663852886e38;
+
+/** JSON has no infinity, but JSON.parse reads 1e400 as one. */
+function real(max: number): (json: unknown) => number | undefined {
+  return json => (typeof json === 'number' && Math.abs(json) <= max ? json : undefined);
 }
 
 function integer(min: number, max: number): (json: unknown) => number | undefined {

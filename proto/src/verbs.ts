@@ -49,7 +49,7 @@ export function readVerbs(
     if (option.name === '' || verbs.has(option.name))
       throw new Error(`${where}: verb name "${option.name}" is empty or taken`);
     const body =
-      option.body === '' ? undefined : answer.message.field[snakeToLocal(answer.message, option.body)];
+      option.body === '' ? undefined : answer.message.fields.find(({ name }) => name === option.body);
     if (option.body !== '' && body === undefined)
       throw new Error(`${where}: ${answer.message.typeName} has no field ${option.body}`);
     verbs.set(option.name, {
@@ -64,8 +64,4 @@ export function readVerbs(
     });
   }
   return verbs;
-}
-
-function snakeToLocal(message: DescMessage, name: string): string {
-  return message.fields.find(field => field.name === name)?.localName ?? name;
 }

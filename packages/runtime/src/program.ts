@@ -51,10 +51,13 @@ export function runDaemon<T extends Options>(
       log.warn({ name }, 'environment variable that this program does not know; ignored');
     log.info({ version: invocation.version, pid: process.pid, node: process.version }, 'starting');
     const stop = stopOnSignals(log);
+    // Signal handlers do not keep a Node process: one whose tasks all wait for something would end with exit 13.
+    const stay = setInterval(() => {}, 2 ** 30);
     const outcome = await runTasks(daemon.tasks(config, log, createReadiness(log)), {
       stop,
       graceMs: daemon.graceMs,
     });
+    clearInterval(stay);
     return conclude(outcome, log);
   });
 }

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { basename } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
@@ -28,13 +29,16 @@ export interface ProgramOptions {
   onLine?: (line: string) => void;
 }
 
-/** Starts a program from its source. Its environment is `env` and the PATH, nothing else. */
-export function startProgram(
-  name: keyof typeof entries,
-  { args = [], env = {}, onLine }: ProgramOptions,
-): Program {
+/** Starts a program of ours from its source. */
+export function startProgram(name: keyof typeof entries, options: ProgramOptions): Program {
+  return startScript(entries[name], options);
+}
+
+/** Starts a script with this Node. Its environment is `env` and the PATH, nothing else. */
+export function startScript(path: string, { args = [], env = {}, onLine }: ProgramOptions): Program {
+  const name = basename(path);
   // pdeathsig: a run that is killed leaves no program behind.
-  const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', process.execPath, entries[name], ...args], {
+  const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', process.execPath, path, ...args], {
     env: { PATH: process.env['PATH'] ?? '', ...env },
     stdio: ['ignore', 'ignore', 'pipe'],
   });

@@ -10,7 +10,12 @@ describe('a broker URL', () => {
     ['grpcs://broker', 'broker:6443', true],
     ['grpc://[fd00::1]:6443/', '[fd00::1]:6443', false],
   ])('%s names %s', (text, authority, tls) => {
-    expect(brokerUrl.parse(text)).toEqual({ authority, tls });
+    expect(brokerUrl.parse(text)).toMatchObject({ authority, tls });
+  });
+
+  it('names the host that a certificate must be for, without brackets', () => {
+    expect(brokerUrl.parse('grpcs://[fd00::1]:6443')?.host).toBe('fd00::1');
+    expect(brokerUrl.parse('grpcs://broker.example.com')?.host).toBe('broker.example.com');
   });
 
   it.each([

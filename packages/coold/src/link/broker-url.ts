@@ -2,7 +2,9 @@ import type { ValueType } from '@coold/runtime';
 
 /** Where the broker listens. The path of the URL is decoration (CONTRACT §1). */
 export interface BrokerUrl {
-  /** `host:port`, IPv6 in brackets. */
+  /** Name or address, without brackets: what a certificate must be for. */
+  host: string;
+  /** `host:port`, IPv6 in brackets: what is dialled. */
   authority: string;
   tls: boolean;
 }
@@ -23,6 +25,10 @@ export const brokerUrl: ValueType<BrokerUrl> = {
     const scheme = Object.hasOwn(schemes, protocol) ? schemes[protocol] : undefined;
     if (scheme === undefined || hostname === '' || `${username}${password}${search}${hash}` !== '')
       return undefined;
-    return { authority: `${hostname}:${port === '' ? scheme.port : port}`, tls: scheme.tls };
+    return {
+      host: hostname.replace(/^\[|\]$/g, ''),
+      authority: `${hostname}:${port === '' ? scheme.port : port}`,
+      tls: scheme.tls,
+    };
   },
 };

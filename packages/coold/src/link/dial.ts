@@ -1,6 +1,9 @@
+import { isIP } from 'node:net';
+import { checkServerIdentity, type PeerCertificate } from 'node:tls';
 import { create, toBinary } from '@bufbuild/protobuf';
 import { agentStream, ClientMsgSchema, type Hello, type ServerMsg } from '@coold/proto';
 import {
+  type ChannelCredentials,
   type ChannelOptions,
   Client,
   type ClientDuplexStream,
@@ -58,10 +61,8 @@ export function dial({ url, token, ca, hello, keepalive }: DialOptions, events: 
     'grpc.service_config_disable_resolution': 1,
     'grpc.enable_channelz': 0,
   };
-  const channel = url.tls
-    ? credentials.createSsl(ca === undefined ? null : Buffer.from(ca))
-    : credentials.createInsecure();
-  const client = new Client(`dns:${url.authority}`, channel, options);
+  const { channel, nameOptions } = channelCredentials(url, ca);
+  const client = new Client(`dns:${url.authority}`, channel, { ...options, ...nameOptions });
   const metadata = new Metadata();
   metadata.set('authorization', `Bearer ${token}`);
   const call: ClientDuplexStream<Buffer, ServerMsg> = client.makeBidiStreamRequest(
@@ -108,5 +109,23 @@ export function dial({ url, token, ca, hello, keepalive }: DialOptions, events: 
     resume: () => void call.resume(),
     finish: () => call.end(),
     cancel: () => call.cancel(),
+  };
+}
+
+function channelCredentials(
+  { host, tls }: BrokerUrl,
+  ca: string | undefined,
+): { channel: ChannelCredentials; nameOptions: ChannelOptions } {
+  if (!tls) return { channel: credentials.createInsecure(), nameOptions: {} };
+  const roots = ca === undefined ? null : Buffer.from(ca);
+  if (isIP(host) === 0) return { channel: credentials.createSsl(roots), nameOptions: {} };
+  // TLS has no server name for an address and Node refuses to send one; the certificate must still be for the address.
+  const verify = {
+    checkServerIdentity: (_name: string, certificate: PeerCertificate) =>
+      checkServerIdentity(host, certificate),
+  };
+  return {
+    channel: credentials.createSsl(roots, null, null, verify),
+    nameOptions: { 'grpc.ssl_target_name_override': 'broker' },
   };
 }

@@ -63,7 +63,7 @@ async function startLink(port: number, overrides: Partial<LinkOptions> = {}) {
     reset: () => void waits.push('reset'),
   };
   const options: LinkOptions = {
-    url: { authority: `127.0.0.1:${port}`, tls: false },
+    url: { host: '127.0.0.1', authority: `127.0.0.1:${port}`, tls: false },
     tokenPath,
     caPath: undefined,
     hello,

@@ -1,0 +1,48 @@
+// `npm run bench -- NAME… [--json]`: measures, and says how it compares; never passes or fails by a figure.
+import { cpus, release, totalmem } from 'node:os';
+import { dispatchSuite } from './dispatch.ts';
+import type { Suite, SuiteResult } from './suite.ts';
+
+const suites = new Map<string, Suite>([dispatchSuite].map(suite => [suite.name, suite]));
+
+const args = process.argv.slice(2);
+const json = args.includes('--json');
+const names = args.filter(arg => arg !== '--json');
+const unknown = names.find(name => !suites.has(name));
+if (unknown !== undefined) {
+  process.stderr.write(`bench: no suite "${unknown}": one of ${[...suites.keys()].join(', ')}\n`);
+  process.exit(2);
+}
+
+const machine = {
+  cpu: cpus()[0]?.model ?? 'unknown',
+  cores: cpus().length,
+  memory_gib: Math.round(totalmem() / 2 ** 30),
+  kernel: release(),
+  node: process.version,
+};
+const results: Record<string, SuiteResult> = {};
+for (const suite of names.length > 0 ? names.map(name => suites.get(name)) : suites.values()) {
+  if (suite === undefined) continue;
+  process.stderr.write(`bench: ${suite.name}: ${suite.summary}\n`);
+  results[suite.name] = await suite.run();
+}
+process.stdout.write(json ? `${JSON.stringify({ machine, results }, null, 2)}\n` : table());
+process.exit(0);
+
+function table(): string {
+  const lines = [
+    `${machine.cores} × ${machine.cpu}, ${machine.memory_gib} GiB, Linux ${machine.kernel}, Node ${machine.node}`,
+  ];
+  for (const [name, { rows, ratios }] of Object.entries(results)) {
+    const width = Math.max(...rows.map(({ subject }) => subject.length));
+    lines.push('', `${name.padEnd(width)}      req/s    p50 ms    p99 ms`);
+    for (const { subject, rate, p50, p99 } of rows) {
+      const figures = [rate.toFixed(0), p50.toFixed(2), p99.toFixed(2)].map(figure => figure.padStart(10));
+      lines.push(`${subject.padEnd(width)} ${figures.join('')}`);
+    }
+    for (const { what, value, aim } of ratios)
+      lines.push(`ratio: ${what}: ${value.toFixed(2)} (aim: ${aim})`);
+  }
+  return `${lines.join('\n')}\n`;
+}

@@ -1,0 +1,36 @@
+// The host of the dispatch benchmark, both for the broker and for its peer: answers at once with the same three
+// containers. Arguments: "broker" ADDRESS TOKEN, or "echo" ADDRESS.
+import { connectStubHost } from '@coold/testbed';
+import { Client, credentials, Metadata } from '@grpc/grpc-js';
+import { echoStream } from './echo-wire.ts';
+
+const containers = ['web', 'db', 'cache'].map(name => ({
+  id: name.padEnd(64, '0'),
+  name,
+  image: `registry.example.com/tenant/${name}:latest`,
+  state: 'running',
+  networks: ['coolify-default-mesh'],
+}));
+
+const [kind, address = '', token = ''] = process.argv.slice(2);
+if (kind === 'broker') {
+  const host = connectStubHost({
+    address,
+    token,
+    onCommand: ({ requestId }, self) =>
+      self.respond({ requestId, body: { case: 'listContainers', value: { containers } } }),
+  });
+  await host.accepted;
+} else {
+  const answer = Buffer.from(JSON.stringify({ request_id: 'bench-000000', status: 'ok', data: containers }));
+  const client = new Client(`dns:${address}`, credentials.createInsecure());
+  const call = client.makeBidiStreamRequest(
+    echoStream.path,
+    echoStream.requestSerialize,
+    echoStream.responseDeserialize,
+    new Metadata(),
+  );
+  call.on('data', (frame: Buffer) => void call.write(Buffer.concat([frame.subarray(0, 4), answer])));
+  await new Promise<void>(resolve => call.once('metadata', () => resolve()));
+}
+process.stderr.write('{"msg":"connected"}\n');

@@ -1,0 +1,13 @@
+import type { Measurement } from './load.ts';
+
+export interface SuiteResult {
+  rows: ({ subject: string } & Measurement)[];
+  /** What the suite is for: ours over a peer, measured in the same run. */
+  ratios: { what: string; value: number; aim: string }[];
+}
+
+export interface Suite {
+  name: string;
+  summary: string;
+  run(): Promise<SuiteResult>;
+}

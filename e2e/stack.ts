@@ -1,0 +1,79 @@
+import { join } from 'node:path';
+import {
+  createPairing,
+  freePort,
+  type HttpAnswer,
+  type Pairing,
+  type PodmanService,
+  type Program,
+  scratchFolder,
+  startPodman,
+  unixHttp,
+} from '@coold/testbed';
+
+/** A broker, a coold and a Podman, all real, each a process of its own; what a test of the whole begins with. */
+export interface Stack extends AsyncDisposable {
+  folder: string;
+  pairing: Pairing;
+  podman: PodmanService;
+  broker: Program;
+  coold: Program;
+  /** Posts a command for the stack's host. */
+  dispatch(requestId: string, command?: object): Promise<HttpAnswer>;
+  /** Puts a program that a test killed back, and resolves once the host is connected again. */
+  restartBroker(): Promise<void>;
+  restartCoold(): Promise<void>;
+}
+
+export async function startStack(
+  env: { broker?: Record<string, string>; coold?: Record<string, string> } = {},
+): Promise<Stack> {
+  const cleanup = new AsyncDisposableStack();
+  try {
+    const { path: folder } = cleanup.use(await scratchFolder());
+    const podman = cleanup.use(await startPodman(join(folder, 'podman')));
+    const pairing = await createPairing({
+      folder,
+      hostId: 'host-1',
+      port: await freePort(),
+      podmanSocket: podman.socketPath,
+    });
+    const startBroker = async () => {
+      const broker = cleanup.use(pairing.startBroker({ env: env.broker ?? {} }));
+      await broker.logged(line => line.msg === 'listening for Laravel');
+      return broker;
+    };
+    const startCoold = () => cleanup.use(pairing.startCoold({ env: env.coold ?? {} }));
+    const connected = (broker: Program, after: number) =>
+      broker.logged(line => line.msg === 'host connected' && broker.lines.indexOf(line) >= after);
+    const broker = await startBroker();
+    const coold = startCoold();
+    await connected(broker, 0);
+    const stack: Stack = {
+      folder,
+      podman,
+      pairing,
+      broker,
+      coold,
+      async dispatch(requestId, command = { type: 'list_containers' }) {
+        await using lane = unixHttp(pairing.socketPath);
+        const json = { host_id: pairing.hostId, request_id: requestId, command };
+        return await lane.request({ method: 'POST', path: '/v1/coold/dispatch', json });
+      },
+      async restartBroker() {
+        stack.broker = await startBroker();
+        await connected(stack.broker, 0);
+      },
+      async restartCoold() {
+        const seen = stack.broker.lines.length;
+        stack.coold = startCoold();
+        await connected(stack.broker, seen);
+      },
+      [Symbol.asyncDispose]: () => cleanup.disposeAsync(),
+    };
+    return stack;
+  } catch (error) {
+    await cleanup.disposeAsync();
+    throw error;
+  }
+}

@@ -1,0 +1,46 @@
+import { readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { runChild } from '@coold/runtime';
+import { describe, expect, it } from 'vitest';
+import { renderReadme } from './readme.ts';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const readme = await readFile(`${root}README.md`, 'utf8');
+const manifest = JSON.parse(await readFile(`${root}package.json`, 'utf8')) as {
+  scripts: Record<string, string>;
+};
+
+describe('the README', () => {
+  it('says of variables, flags and verbs what the programs say (npm run docs brings it up to date)', () => {
+    expect(readme).toBe(renderReadme(readme));
+  });
+
+  it('names only npm commands that exist', () => {
+    const named = [...readme.matchAll(/npm (?:run )?([a-z]+)/g)].map(([, name]) => name ?? '');
+    expect(named).toContain('quickstart');
+    expect(named).toContain('test');
+    for (const name of named) expect(Object.keys(manifest.scripts)).toContain(name);
+  });
+
+  it('has a quickstart that answers as it says, and leaves nothing behind', async () => {
+    const run = () =>
+      runChild('npm', ['run', '--silent', 'quickstart', '--', '--once'], { cwd: root, timeoutMs: 120_000 });
+    const { code, stdout, stderr } = await run();
+    expect(code, stderr).toBe(0);
+    expect(JSON.parse(stdout.trimEnd().split('\n').at(-1) ?? '')).toMatchObject({
+      request_id: 'quickstart-1',
+      status: 'ok',
+      data: [{ name: 'hello', image: 'localhost/tiny:latest', state: 'running', networks: ['podman'] }],
+    });
+    await expect(readFile(`${root}.quickstart/host-jwt`)).rejects.toThrow(/ENOENT/);
+  }, 150_000);
+
+  it('has a quickstart that says what it does not understand', async () => {
+    const { code, stderr } = await runChild('npm', ['run', '--silent', 'quickstart', '--', '--twice'], {
+      cwd: root,
+      timeoutMs: 60_000,
+    });
+    expect(code).toBe(2);
+    expect(stderr).toContain('--twice: expected nothing, or --once');
+  });
+});

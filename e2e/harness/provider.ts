@@ -9,7 +9,7 @@ export interface Provider {
    * called again for more hosts.
    *
    * @param names DNS labels of at most 12 characters, one host each
-   * @throws HarnessError naming the cause; what this call began is gone then
+   * @throws HarnessError naming the cause; a host that did not come up takes the provider with it: all is gone then
    */
   up(names: readonly string[]): Promise<Host[]>;
   /** Everything of this provider is gone: hosts, disks, networks. Safe to call again. */

@@ -55,17 +55,18 @@ export async function createLabHost(options: LabHostOptions): Promise<LabHost> {
     const assignments = Object.entries({ PATH: hostPath, HOME: '/root', LANG: 'C.UTF-8', ...env }).map(
       ([key, value]) => `${key}=${value}`,
     );
-    const enter = ['nsenter', '--all', '--target', String(power.pid), '--wd=/root', '--'];
+    const enter = ['nsenter', '--all', '--target', String(power.pid), '--'];
     try {
       const result = await runChild(
         script('in-cgroups.sh'),
-        [...cgroups.exec, '--', ...enter, 'env', '-i', ...assignments, ...argv],
+        [...cgroups.exec, '--', ...enter, 'env', '--chdir=/root', '-i', ...assignments, ...argv],
         { timeoutMs, maxOutputBytes, ...(input === undefined ? {} : { input }) },
       );
       return { code: result.code, stdout: result.stdout, stderr: result.stderr };
     } catch (error) {
       if (!(error instanceof ChildError)) throw error;
-      throw new HarnessError(`${name}: ${argv.join(' ')}: ${error.message}`, { cause: error });
+      const what = error.reason === 'timeout' ? `killed after ${timeoutMs} ms` : error.message;
+      throw new HarnessError(`${name}: ${argv.join(' ')}: ${what}`, { cause: error });
     }
   };
 
@@ -86,7 +87,7 @@ export async function createLabHost(options: LabHostOptions): Promise<LabHost> {
     await segment.setLink(number, link);
     power.start();
     const gone = power.ended.then((): never => {
-      throw new HarnessError(`host ${name} went off while it booted`);
+      throw new HarnessError(`host ${name} did not start: ${power.lastWords()}`);
     });
     gone.catch(() => {});
     await Promise.race([finishedBooting(), gone]);
@@ -116,9 +117,7 @@ export async function createLabHost(options: LabHostOptions): Promise<LabHost> {
     exec,
     async put(source, remotePath, mode) {
       const input = typeof source === 'object' && 'file' in source ? await readFile(source.file) : source;
-      // `install` unlinks what was there: a running program can be replaced.
-      const argv = ['install', '-D', '-m', mode.toString(8), '/dev/stdin', remotePath] as const;
-      await expectExec({ name, exec }, argv, { input });
+      await expectExec({ name, exec }, ['sh', '-c', receive, 'sh', remotePath, mode.toString(8)], { input });
     },
     async get(remotePath) {
       const encoded = await expectExec({ name, exec }, ['base64', '-w0', '--', remotePath], {
@@ -168,3 +167,7 @@ export async function createLabHost(options: LabHostOptions): Promise<LabHost> {
 }
 
 const hostPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+/** Writes stdin beside the file and renames it into place: a running program can be replaced, a reader sees it whole. */
+const receive =
+  'set -eu; mkdir -p -- "$(dirname -- "$1")"; umask 077; cat >"$1.incoming"; chmod "$2" "$1.incoming"; mv -fT -- "$1.incoming" "$1"';

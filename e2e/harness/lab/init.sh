@@ -76,6 +76,9 @@ if [ ! -e "$LAB_DISK/prepared" ]; then
     >etc/containers/containers.conf
   printf '[storage]\ndriver = "overlay"\nrunroot = "/run/containers/storage"\ngraphroot = "/var/lib/containers/storage"\n' \
     >etc/containers/storage.conf
+  # A container whose first process ignores SIGTERM, as most do, would hold up every reboot for a minute and a half.
+  mkdir -p etc/systemd/system.conf.d
+  printf '[Manager]\nDefaultTimeoutStopSec=5s\n' >etc/systemd/system.conf.d/lab.conf
   touch etc/.updated var/.updated "$LAB_DISK/prepared"
 fi
 hostname "$LAB_NAME"

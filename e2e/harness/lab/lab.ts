@@ -43,7 +43,7 @@ export async function createLab(options: LabOptions = {}): Promise<Provider> {
       close,
       async up(wanted) {
         if (closed !== undefined) throw new HarnessError('this lab is closed');
-        for (const name of wanted) claimName(name, names);
+        claimNames(wanted, names);
         const made = wanted.map(async (name): Promise<Host> => {
           const host = await createLabHost({
             name,
@@ -80,12 +80,16 @@ function claim(runRoot: string): ReturnType<typeof createRun> {
   }
 }
 
-function claimName(name: string, names: Set<string>): void {
-  if (!/^[a-z]([a-z0-9-]{0,10}[a-z0-9])?$/.test(name))
-    throw new HarnessError(`host name "${name}": expected a DNS label of at most 12 characters`);
-  if (names.has(name)) throw new HarnessError(`host name "${name}" is taken`);
-  if (names.size >= maxHosts) throw new HarnessError(`more than ${maxHosts} hosts in one run`);
-  names.add(name);
+/** All of them or, with an error, none. */
+function claimNames(wanted: readonly string[], taken: Set<string>): void {
+  for (const [number, name] of wanted.entries()) {
+    if (!/^[a-z]([a-z0-9-]{0,10}[a-z0-9])?$/.test(name))
+      throw new HarnessError(`host name "${name}": expected a DNS label of at most 12 characters`);
+    if (taken.has(name) || wanted.indexOf(name) !== number)
+      throw new HarnessError(`host name "${name}" is taken`);
+  }
+  if (taken.size + wanted.length > maxHosts) throw new HarnessError(`more than ${maxHosts} hosts in one run`);
+  for (const name of wanted) taken.add(name);
 }
 
 /** A full disk and its like arrive as the system's errors; they are told as what they keep the lab from. */

@@ -13,6 +13,8 @@ export interface Power {
   ended: Promise<void>;
   /** Lets systemd start, once the network is plugged in. */
   start(): void;
+  /** What start-up said before systemd took over, on one line; empty when all went well. */
+  lastWords(): string;
   /** Kills PID 1, and the kernel the rest of its namespace with it; resolves when they have ended. */
   kill(): Promise<void>;
 }
@@ -24,7 +26,7 @@ export const script = (name: string) => fileURLToPath(new URL(name, import.meta.
  * Makes a host's namespaces and mounts, and stops short of starting its systemd.
  *
  * @param folder the host's: `disk/` is what it boots from, `console.log` takes what start-up says
- * @throws HarnessError with the last line that start-up said
+ * @throws HarnessError with what start-up said
  */
 export async function switchOn(options: {
   name: string;
@@ -58,6 +60,7 @@ export async function switchOn(options: {
     },
   );
   closeSync(consoleLog);
+  const lastWords = () => readFileSync(consolePath, 'utf8').trim().replaceAll('\n', ' | ').slice(-400);
   const ended = new Promise<void>(resolve => {
     child.once('close', () => resolve());
     child.once('error', () => resolve());
@@ -72,12 +75,12 @@ export async function switchOn(options: {
   report.destroy();
   if (!(pid > 1)) {
     await ended;
-    const said = readFileSync(consolePath, 'utf8').trim().split('\n').at(-1);
-    throw new HarnessError(`host ${name} did not start: ${said ?? ''}`);
+    throw new HarnessError(`host ${name} did not start: ${lastWords()}`);
   }
   return {
     pid,
     ended,
+    lastWords,
     start: () => void stdin.end('start\n'),
     async kill() {
       // unshare waits for PID 1, and we for unshare: while it lives, the pid cannot have become somebody else's.

@@ -16,11 +16,18 @@ export async function removeRun(layout: CgroupLayout, run: Run): Promise<void> {
   await rm(run.folder, { recursive: true, force: true });
 }
 
-/** Unmounts everything below a folder, the latest mount first. */
+/** Unmounts everything below a folder, the latest mount first. Safe when another process is at it too. */
 async function unmountUnder(folder: string): Promise<void> {
-  const mountPoints = readFileSync('/proc/self/mountinfo', 'utf8')
+  for (const path of mountPointsUnder(folder).reverse()) {
+    await system('umount', ['-l', path]).catch((error: unknown) => {
+      if (mountPointsUnder(folder).includes(path)) throw error;
+    });
+  }
+}
+
+function mountPointsUnder(folder: string): string[] {
+  return readFileSync('/proc/self/mountinfo', 'utf8')
     .split('\n')
     .map(line => line.split(' ')[4] ?? '')
     .filter(path => path.startsWith(`${folder}/`));
-  for (const path of mountPoints.reverse()) await system('umount', ['-l', path]);
 }

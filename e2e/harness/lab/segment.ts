@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import type { Run } from './run.ts';
 import { system } from './system.ts';
 
@@ -65,7 +66,11 @@ export async function createSegment(run: Run): Promise<Segment> {
   };
 }
 
+/** Safe when another process is removing the same one. */
 export async function removeSegment(run: Run): Promise<void> {
-  const listed = (await system('ip', ['netns', 'list'])).split('\n').map(line => line.split(' ')[0]);
-  if (listed.includes(run.segment)) await system('ip', ['netns', 'del', run.segment]);
+  const handle = `/run/netns/${run.segment}`;
+  if (!existsSync(handle)) return;
+  await system('ip', ['netns', 'del', run.segment]).catch((error: unknown) => {
+    if (existsSync(handle)) throw error;
+  });
 }

@@ -15,7 +15,7 @@ export interface ChildOptions {
   timeoutMs: number;
   /** Kept of each stream; what comes after is read and dropped, so that the child never blocks. Default 1 MiB. */
   maxOutputBytes?: number;
-  input?: string;
+  input?: string | Uint8Array;
   env?: NodeJS.ProcessEnv;
   cwd?: string;
   signal?: AbortSignal;

@@ -1,0 +1,173 @@
+import { mkdirSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ChildError, runChild } from '@coold/runtime';
+import { eventually } from '../eventually.ts';
+import { type ExecOptions, type ExecResult, expectExec, HarnessError, type Host } from '../provider.ts';
+import { type CgroupLayout, createHostCgroups, type HostCgroups, removeCgroups } from './cgroups.ts';
+import { type Power, script, switchOn, takesRequests } from './power.ts';
+import type { Run } from './run.ts';
+import { type Segment, underlayAddress } from './segment.ts';
+import { system } from './system.ts';
+
+/** How long a host may take to boot before it is given up; it takes 1 to 3 s. */
+const bootTimeoutMs = 60_000;
+const rebootTimeoutMs = 60_000;
+
+export interface LabHostOptions {
+  name: string;
+  /** Counts the run's hosts from 0; address and cable follow from it. */
+  number: number;
+  run: Run;
+  layout: CgroupLayout;
+  segment: Segment;
+  /** Size of its disk, as `mount -t tmpfs -o size=` takes it; memory is taken only as it fills. */
+  diskSize: string;
+}
+
+/** A host of the lab, switched off; `boot` is what makes it one. */
+export interface LabHost extends Host {
+  /** Switched off for good; what it has left is removed with the run. */
+  discard(): Promise<void>;
+}
+
+export async function createLabHost(options: LabHostOptions): Promise<LabHost> {
+  const { name, number, run, layout, segment, diskSize } = options;
+  const folder = join(run.folder, name);
+  const disk = join(folder, 'disk');
+  mkdirSync(disk, { recursive: true });
+  // Held outside of the host, so that it is there again when the host has lost its power.
+  await system('mount', ['-t', 'tmpfs', '-o', `mode=755,size=${diskSize}`, 'coold-lab', disk]);
+  for (const part of ['up', 'work', 'root', 'containers']) mkdirSync(join(disk, part));
+
+  let running: { power: Power; cgroups: HostCgroups } | undefined;
+  let link: 'up' | 'down' = 'up';
+
+  const current = () => {
+    if (running === undefined) throw new HarnessError(`host ${name} is off`);
+    return running;
+  };
+
+  const exec = async (argv: readonly string[], execOptions: ExecOptions = {}): Promise<ExecResult> => {
+    const { power, cgroups } = current();
+    const { input, timeoutMs = 60_000, env = {}, maxOutputBytes = 8 << 20 } = execOptions;
+    // An environment of the host's own: what the machine's caller exports is not part of the scenario.
+    const assignments = Object.entries({ PATH: hostPath, HOME: '/root', LANG: 'C.UTF-8', ...env }).map(
+      ([key, value]) => `${key}=${value}`,
+    );
+    const enter = ['nsenter', '--all', '--target', String(power.pid), '--'];
+    try {
+      const result = await runChild(
+        script('in-cgroups.sh'),
+        [...cgroups.exec, '--', ...enter, 'env', '--chdir=/root', '-i', ...assignments, ...argv],
+        { timeoutMs, maxOutputBytes, ...(input === undefined ? {} : { input }) },
+      );
+      return { code: result.code, stdout: result.stdout, stderr: result.stderr };
+    } catch (error) {
+      if (!(error instanceof ChildError)) throw error;
+      const what = error.reason === 'timeout' ? `killed after ${timeoutMs} ms` : error.message;
+      throw new HarnessError(`${name}: ${argv.join(' ')}: ${what}`, { cause: error });
+    }
+  };
+
+  const switchOff = async () => {
+    const { power } = current();
+    await power.kill();
+    running = undefined;
+    await segment.unplug(number);
+    await removeCgroups(layout, run, name);
+  };
+
+  const boot = async () => {
+    if (running !== undefined) throw new HarnessError(`host ${name} is already on`);
+    const cgroups = createHostCgroups(layout, run, name);
+    const power = await switchOn({ name, folder, layout, cgroups });
+    running = { power, cgroups };
+    await segment.plug(number, power.pid);
+    await segment.setLink(number, link);
+    power.start();
+    const gone = power.ended.then((): never => {
+      throw new HarnessError(`host ${name} did not start: ${power.lastWords()}`);
+    });
+    gone.catch(() => {});
+    await Promise.race([finishedBooting(), gone]);
+  };
+
+  const finishedBooting = () =>
+    eventually(
+      `systemd of ${name} to finish booting`,
+      async () => {
+        if (!takesRequests(current().power.pid)) return undefined;
+        // It answers once the boot is over: "running", or "degraded" with a non-zero exit when a unit has failed.
+        const { stdout } = await exec(['systemctl', 'is-system-running', '--wait'], {
+          timeoutMs: bootTimeoutMs,
+        });
+        const state = stdout.trim();
+        if (state === 'running' || state === 'degraded') return state;
+        // Between binding its socket and listening on it systemd refuses callers, who then say nothing or "offline".
+        if (state === '' || state === 'offline') return undefined;
+        throw new HarnessError(`host ${name} booted to "${state}"`);
+      },
+      { timeoutMs: bootTimeoutMs, everyMs: 10 },
+    );
+
+  return {
+    name,
+    address: underlayAddress(number),
+    exec,
+    async put(source, remotePath, mode) {
+      const input = typeof source === 'object' && 'file' in source ? await readFile(source.file) : source;
+      await expectExec({ name, exec }, ['sh', '-c', receive, 'sh', remotePath, mode.toString(8)], { input });
+    },
+    async get(remotePath) {
+      const encoded = await expectExec({ name, exec }, ['base64', '-w0', '--', remotePath], {
+        maxOutputBytes: 1 << 30,
+      });
+      return Buffer.from(encoded, 'base64');
+    },
+    async journal(unit) {
+      const args = [
+        '--no-pager',
+        '--output=short-precise',
+        ...(unit === undefined ? [] : [`--unit=${unit}`]),
+      ];
+      const maxOutputBytes = 64 << 20;
+      if (running !== undefined) return (await exec(['journalctl', ...args], { maxOutputBytes })).stdout;
+      const journals = join(disk, 'up/var/log/journal');
+      return await system('journalctl', [`--directory=${journals}`, ...args], { maxOutputBytes });
+    },
+    async cut() {
+      link = 'down';
+      if (running !== undefined) await segment.setLink(number, link);
+    },
+    async heal() {
+      link = 'up';
+      if (running !== undefined) await segment.setLink(number, link);
+    },
+    crash: switchOff,
+    boot,
+    async reboot() {
+      const { power } = current();
+      await expectExec({ name, exec }, ['systemctl', 'reboot']);
+      let timer: NodeJS.Timeout | undefined;
+      const late = new Promise<never>((_, reject) => {
+        timer = setTimeout(
+          () => reject(new HarnessError(`host ${name} did not go down within ${rebootTimeoutMs} ms`)),
+          rebootTimeoutMs,
+        );
+      });
+      await Promise.race([power.ended, late]).finally(() => clearTimeout(timer));
+      await switchOff();
+      await boot();
+    },
+    async discard() {
+      if (running !== undefined) await switchOff();
+    },
+  };
+}
+
+const hostPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+/** Writes stdin beside the file and renames it into place: a running program can be replaced, a reader sees it whole. */
+const receive =
+  'set -eu; mkdir -p -- "$(dirname -- "$1")"; umask 077; cat >"$1.incoming"; chmod "$2" "$1.incoming"; mv -fT -- "$1.incoming" "$1"';

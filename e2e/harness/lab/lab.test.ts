@@ -1,0 +1,194 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { Host, Provider } from '../provider.ts';
+import { createLab, type LabOptions } from './lab.ts';
+import { thisMachine } from './requirements.ts';
+import { system } from './system.ts';
+
+let runRoot: string;
+let labs: Provider[];
+
+beforeEach(() => {
+  runRoot = mkdtempSync('/run/coold-lab-test-');
+  labs = [];
+});
+
+afterEach(async () => {
+  await Promise.all(labs.map(lab => lab.close()));
+  rmSync(runRoot, { recursive: true });
+});
+
+async function lab(options: LabOptions = {}): Promise<Provider> {
+  const made = await createLab({ runRoot, ...options });
+  labs.push(made);
+  return made;
+}
+
+const says = async (host: Host | undefined, ...argv: [string, ...string[]]) =>
+  (await host?.exec(argv))?.stdout.trim();
+
+/** What of a run can be seen from outside of it. */
+function traces(runId: string): Record<'mounts' | 'segments' | 'cgroups' | 'processes', string[]> {
+  const named = (names: string[]) => names.filter(name => name.includes(runId));
+  const cgroupsOf = (pid: string) => {
+    try {
+      // The dead that nobody has fetched yet are no business of the lab's.
+      if (/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'))) return '';
+      return readFileSync(`/proc/${pid}/cgroup`, 'utf8');
+    } catch {
+      return '';
+    }
+  };
+  return {
+    mounts: named(readFileSync('/proc/self/mountinfo', 'utf8').split('\n')),
+    segments: named(readdirSync('/run/netns')),
+    cgroups: [...(thisMachine().cgroups?.hierarchies ?? [])].flatMap(({ mountPoint }) =>
+      named(readdirSync(mountPoint)),
+    ),
+    processes: readdirSync('/proc').filter(pid => /^\d+$/.test(pid) && cgroupsOf(pid).includes(runId)),
+  };
+}
+
+const nothing = { mounts: [], segments: [], cgroups: [], processes: [] };
+
+test('hosts have systemd of their own, reach each other, and are gone without a trace', {
+  timeout: 60_000,
+}, async () => {
+  const mine = await lab();
+  const started = performance.now();
+  const [a, b] = await mine.up(['a', 'b']);
+  expect(performance.now() - started).toBeLessThan(10_000);
+  const runId = readdirSync(runRoot)[0] ?? '';
+  for (const [host, name] of [
+    [a, 'a'],
+    [b, 'b'],
+  ] as const) {
+    expect(await says(host, 'cat', '/proc/1/comm')).toBe('systemd');
+    expect(await says(host, 'systemctl', 'is-system-running')).toBe('running');
+    expect(await says(host, 'hostname')).toBe(name);
+  }
+  expect(await says(a, 'cat', '/etc/machine-id')).not.toBe(await says(b, 'cat', '/etc/machine-id'));
+  expect((await a?.exec(['ping', '-c', '1', '-W', '2', b?.address ?? '']))?.code).toBe(0);
+  for (const [kind, found] of Object.entries(traces(runId))) expect(found, kind).not.toEqual([]);
+  await mine.close();
+  expect(traces(runId)).toEqual(nothing);
+  expect(readdirSync(runRoot)).toEqual([]);
+});
+
+test('systemd-run enforces limits, as builds need them', { timeout: 60_000 }, async () => {
+  const [a] = await (await lab()).up(['a']);
+  const limited = ['systemd-run', '--pipe', '--quiet', '--wait', '-p', 'MemoryMax=32M', '--'] as const;
+  expect((await a?.exec([...limited, 'true']))?.code).toBe(0);
+  expect((await a?.exec([...limited, 'head', '-c', '200M', '/dev/zero']))?.code).toBe(0);
+  expect(
+    (await a?.exec([...limited, 'sh', '-c', 'x=$(head -c 200M /dev/zero | tr "\\0" x)']))?.code,
+  ).not.toBe(0);
+  const denied = [
+    'systemd-run',
+    '--pipe',
+    '--quiet',
+    '--wait',
+    '-p',
+    'IPAddressDeny=198.18.0.0/24',
+    '--',
+  ] as const;
+  expect((await a?.exec(['ping', '-c', '1', '-W', '1', '198.18.0.1']))?.code).toBe(0);
+  expect((await a?.exec([...denied, 'ping', '-c', '1', '-W', '1', '198.18.0.1']))?.code).not.toBe(0);
+});
+
+test('files go in and out as they are', { timeout: 60_000 }, async () => {
+  const [a] = await (await lab()).up(['a']);
+  const bytes = Uint8Array.from({ length: 70_000 }, (_, n) => n % 256);
+  await a?.put(bytes, '/opt/some folder/-file', 0o640);
+  expect(await a?.get('/opt/some folder/-file')).toEqual(Buffer.from(bytes));
+  expect(await says(a, 'stat', '-c', '%a %U', '/opt/some folder/-file')).toBe('640 root');
+  await a?.put({ file: '/bin/busybox' }, '/opt/bin/busybox', 0o755);
+  expect(await says(a, '/opt/bin/busybox', 'echo', 'runs')).toBe('runs');
+  expect(existsSync('/opt/bin/busybox')).toBe(false);
+  await expect(a?.get('/nowhere')).rejects.toThrow('No such file');
+});
+
+test('a program that outlives its time is killed in the host', { timeout: 60_000 }, async () => {
+  const [a] = await (await lab()).up(['a']);
+  await expect(a?.exec(['sleep', '7777'], { timeoutMs: 300 })).rejects.toThrow(
+    'a: sleep 7777: killed after 300 ms',
+  );
+  expect(await says(a, 'ps', '-C', 'sleep', '-o', 'stat=')).toMatch(/^Z?$/);
+});
+
+test('the journal of a unit is readable, also of a host that is off', { timeout: 60_000 }, async () => {
+  const [a] = await (await lab()).up(['a']);
+  await a?.exec(['systemd-run', '--unit=speaks', '--wait', 'echo', 'it spoke']);
+  expect(await a?.journal('speaks')).toContain('it spoke');
+  expect(await a?.journal('dbus')).not.toContain('it spoke');
+  await a?.crash();
+  expect(await a?.journal('speaks')).toContain('it spoke');
+});
+
+test('two runs at once are separate', { timeout: 60_000 }, async () => {
+  const [one, two] = await Promise.all([lab(), lab()]);
+  const [[first], [second]] = await Promise.all([one.up(['same']), two.up(['same'])]);
+  expect(first?.address).toBe(second?.address);
+  await first?.put('of the first', '/etc/mark', 0o644);
+  expect((await second?.exec(['cat', '/etc/mark']))?.code).toBe(1);
+  await one.close();
+  await expect(first?.exec(['true'])).rejects.toThrow('host same is off');
+  expect(await says(second, 'systemctl', 'is-system-running')).toBe('running');
+});
+
+test('what a killed run leaves is removed by the next', { timeout: 60_000 }, async () => {
+  const program = `
+    const { createLab } = await import(process.argv[1]);
+    const lab = await createLab({ runRoot: process.argv[2] });
+    await lab.up(['a', 'b']);
+    process.stdout.write('up');
+    setInterval(() => {}, 1 << 30);`;
+  const args = ['--input-type=module', '-e', program, join(import.meta.dirname, 'lab.ts'), runRoot];
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  await once(child.stdout, 'data');
+  const killed = readdirSync(runRoot)[0] ?? '';
+  expect(traces(killed).processes).not.toEqual([]);
+  const ended = once(child, 'close');
+  child.kill('SIGKILL');
+  await ended;
+  expect(traces(killed).mounts).not.toEqual([]);
+  // Two successors at once do not stumble over each other.
+  await Promise.all([lab(), lab()]);
+  expect(traces(killed)).toEqual(nothing);
+  expect(readdirSync(runRoot)).not.toContain(killed);
+});
+
+test('names that are none, or taken, are refused and cost nothing', { timeout: 60_000 }, async () => {
+  const mine = await lab();
+  for (const name of ['', 'UPPER', '-a', 'a/b', 'thirteen-char'])
+    await expect(mine.up([name])).rejects.toThrow('DNS label');
+  await expect(mine.up(['twin', 'twin'])).rejects.toThrow('"twin" is taken');
+  expect((await mine.up(['twin']))[0]?.name).toBe('twin');
+});
+
+test('a full disk is one line, and leaves nothing behind', { timeout: 60_000 }, async () => {
+  const full = join(runRoot, 'full');
+  await system('mkdir', [full]);
+  await system('mount', ['-t', 'tmpfs', '-o', 'nr_inodes=1', 'full', full]);
+  try {
+    await expect(lab({ runRoot: full })).rejects.toThrow(
+      /^the lab failed: ENOSPC: no space left on device.*$/,
+    );
+    expect(readdirSync(full)).toEqual([]);
+  } finally {
+    await system('umount', [full]);
+  }
+});
+
+test('a host that cannot start is one line, and leaves nothing behind', { timeout: 60_000 }, async () => {
+  const mine = await lab({ diskSize: '16k' });
+  const runId = readdirSync(runRoot)[0] ?? '';
+  await expect(mine.up(['a'])).rejects.toThrow(
+    /^host a did not start: .*(No space left on device|I\/O error)/,
+  );
+  expect(traces(runId)).toEqual(nothing);
+  expect(readdirSync(runRoot)).toEqual([]);
+});

@@ -1,0 +1,101 @@
+import { HarnessError, type Host, type Provider } from '../provider.ts';
+import { createLabHost, type LabHost } from './host.ts';
+import { removeRun } from './remove-run.ts';
+import { checkRequirements, type Machine, thisMachine } from './requirements.ts';
+import { createRun, deadRuns, defaultRunRoot } from './run.ts';
+import { createSegment, maxHosts } from './segment.ts';
+
+export interface LabOptions {
+  /** Where runs keep their folders, and find those of killed ones. */
+  runRoot?: string;
+  /** Of each host, as `mount -t tmpfs -o size=` takes it. Default 4g. */
+  diskSize?: string;
+  machine?: Machine;
+}
+
+/**
+ * The provider whose hosts are namespaces of this machine: each with a systemd of its own as PID 1, its own network,
+ * cgroups and machine id, and the machine's installed programs through an overlay that vanishes with it.
+ *
+ * @throws HarnessError when the machine cannot carry hosts; nothing has been made then
+ */
+export async function createLab(options: LabOptions = {}): Promise<Provider> {
+  const { runRoot = defaultRunRoot, diskSize = '4g', machine = thisMachine() } = options;
+  const layout = checkRequirements(machine);
+  for (const dead of deadRuns(runRoot)) await removeRun(layout, dead);
+  const run = claim(runRoot);
+  const hosts: LabHost[] = [];
+  const names = new Set<string>();
+  let closed: Promise<void> | undefined;
+
+  const close = () => {
+    closed ??= (async () => {
+      await Promise.allSettled(hosts.map(host => host.discard()));
+      await removeRun(layout, run);
+    })();
+    return closed;
+  };
+
+  try {
+    const segment = await createSegment(run);
+    return {
+      name: 'lab',
+      close,
+      async up(wanted) {
+        if (closed !== undefined) throw new HarnessError('this lab is closed');
+        claimNames(wanted, names);
+        const made = wanted.map(async (name): Promise<Host> => {
+          const host = await createLabHost({
+            name,
+            number: [...names].indexOf(name),
+            run,
+            layout,
+            segment,
+            diskSize,
+          });
+          hosts.push(host);
+          await host.boot();
+          return host;
+        });
+        const outcomes = await Promise.allSettled(made);
+        const failure = outcomes.find(outcome => outcome.status === 'rejected');
+        if (failure !== undefined) {
+          await close();
+          throw oneLine(failure.reason);
+        }
+        return await Promise.all(made);
+      },
+    };
+  } catch (error) {
+    await close();
+    throw oneLine(error);
+  }
+}
+
+function claim(runRoot: string): ReturnType<typeof createRun> {
+  try {
+    return createRun(runRoot);
+  } catch (error) {
+    throw oneLine(error);
+  }
+}
+
+/** All of them or, with an error, none. */
+function claimNames(wanted: readonly string[], taken: Set<string>): void {
+  for (const [number, name] of wanted.entries()) {
+    if (!/^[a-z]([a-z0-9-]{0,10}[a-z0-9])?$/.test(name))
+      throw new HarnessError(`host name "${name}": expected a DNS label of at most 12 characters`);
+    if (taken.has(name) || wanted.indexOf(name) !== number)
+      throw new HarnessError(`host name "${name}" is taken`);
+  }
+  if (taken.size + wanted.length > maxHosts) throw new HarnessError(`more than ${maxHosts} hosts in one run`);
+  for (const name of wanted) taken.add(name);
+}
+
+/** A full disk and its like arrive as the system's errors; they are told as what they keep the lab from. */
+function oneLine(error: unknown): HarnessError {
+  if (error instanceof HarnessError) return error;
+  return new HarnessError(`the lab failed: ${error instanceof Error ? error.message : String(error)}`, {
+    cause: error,
+  });
+}

@@ -1,0 +1,65 @@
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { HarnessError } from '../provider.ts';
+
+/**
+ * One run of the lab: a name that everything the run makes outside of its own process carries (folder, network
+ * namespace, cgroups), so that it can be found and removed by somebody else when the owner was killed.
+ */
+export interface Run {
+  /** `<owner's pid>-<owner's start time>-<random>`: says by itself whether the owner still lives. */
+  id: string;
+  folder: string;
+  /** Name of the network namespace that holds the run's segment. */
+  segment: string;
+  /** Name of the run's folder in every cgroup hierarchy. */
+  cgroup: string;
+}
+
+/** Where runs are listed. */
+export const defaultRunRoot = '/run/coold-lab';
+
+export function runOf(root: string, id: string): Run {
+  return { id, folder: join(root, id), segment: `coold-lab-${id}`, cgroup: `coold-lab-${id}` };
+}
+
+/** Claims a new run. The folder is the claim: its name carries the owner, so that there is no moment without one. */
+export function createRun(root: string): Run {
+  const start = processStart(process.pid);
+  if (start === undefined) throw new HarnessError('/proc does not know this process: is /proc mounted?');
+  const run = runOf(root, `${process.pid}-${start}-${randomBytes(3).toString('hex')}`);
+  mkdirSync(run.folder, { recursive: true, mode: 0o700 });
+  return run;
+}
+
+/** Runs whose owner no longer lives. */
+export function deadRuns(root: string): Run[] {
+  return entries(root)
+    .filter(id => {
+      const match = /^(\d+)-(\d+)-[0-9a-f]+$/.exec(id);
+      return match !== null && processStart(Number(match[1])) !== match[2];
+    })
+    .map(id => runOf(root, id));
+}
+
+/** Start time in clock ticks since boot: with the pid it names a process for good, pids being used again. */
+function processStart(pid: number): string | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    // The program's name comes second, in parentheses, and may itself hold spaces and parentheses.
+    const [state, ...rest] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return state === 'Z' ? undefined : rest[18];
+  } catch {
+    return undefined;
+  }
+}
+
+function entries(root: string): string[] {
+  try {
+    return readdirSync(root);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
+}

@@ -33,7 +33,12 @@ export async function runCommand<T extends Options>(
 
 export interface Daemon<C> {
   filter: (config: C) => LogFilter;
-  tasks: (config: C, log: Logger, readiness: Readiness) => Record<string, Task>;
+  /** May load what the tasks need only now, so that --help and --version answer without it. */
+  tasks: (
+    config: C,
+    log: Logger,
+    readiness: Readiness,
+  ) => Record<string, Task> | Promise<Record<string, Task>>;
   /** What tasks get to stop in, in ms. */
   graceMs: number;
 }
@@ -51,7 +56,7 @@ export function runDaemon<T extends Options>(
       log.warn({ name }, 'environment variable that this program does not know; ignored');
     log.info({ version: invocation.version, pid: process.pid, node: process.version }, 'starting');
     const stop = stopOnSignals(log);
-    const outcome = await runTasks(daemon.tasks(config, log, createReadiness(log)), {
+    const outcome = await runTasks(await daemon.tasks(config, log, createReadiness(log)), {
       stop,
       graceMs: daemon.graceMs,
     });

@@ -17,14 +17,19 @@ export const quickstartPackages = [
   'podman',
   'util-linux',
 ];
+/** Made smaller and independent of the machine: the runtime inside the installable package. */
+export const packagingPackages = ['binutils', 'libatomic1', 'patchelf'];
 export const testPackages = [
   ...quickstartPackages,
+  ...packagingPackages,
   'buildah',
   'git',
   'openssl',
   'perl-base',
   'php-cli',
   'php-curl',
+  'procps',
+  'systemd',
 ];
 
 /** @returns {string[]} one line for everything that keeps this machine from running the project */

@@ -5,6 +5,7 @@ import { containerHandlers } from './api/containers.ts';
 import { createAnswerCommand } from './api/stream.ts';
 import { joinSurface } from './api/surface.ts';
 import type { CooldConfig } from './config.ts';
+import { keepHooks } from './firewall/keep-hooks.ts';
 import { keepLink } from './link/link.ts';
 import { createPodman } from './podman/client.ts';
 
@@ -17,7 +18,10 @@ export function cooldTasks(
 ): Record<string, Task> {
   const podman = createPodman(config.podmanSocket);
   const surface = joinSurface(readVerbs(), containerHandlers(podman));
-  const tasks: Record<string, Task> = { readiness: announce(readiness) };
+  const tasks: Record<string, Task> = {
+    readiness: announce(readiness),
+    hooks: keepHooks(log.child('firewall')),
+  };
   const { brokerUrl } = config;
   if (brokerUrl === undefined || config.grpcDisabled) {
     const why = brokerUrl === undefined ? 'COOLD_BROKER_URL is not set' : 'COOLD_GRPC_DISABLED is set';

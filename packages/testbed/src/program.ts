@@ -25,6 +25,8 @@ const entries = {
 export interface ProgramOptions {
   args?: string[];
   env?: Record<string, string>;
+  /** Pid of a process whose network and mount namespaces it shares. */
+  inside?: number;
   /** Called with every line of its stderr as it comes. */
   onLine?: (line: string) => void;
 }
@@ -35,10 +37,11 @@ export function startProgram(name: keyof typeof entries, options: ProgramOptions
 }
 
 /** Starts a script with this Node. Its environment is `env` and the PATH, nothing else. */
-export function startScript(path: string, { args = [], env = {}, onLine }: ProgramOptions): Program {
+export function startScript(path: string, { args = [], env = {}, inside, onLine }: ProgramOptions): Program {
   const name = basename(path);
+  const enter = inside === undefined ? [] : ['nsenter', '-t', String(inside), '-n', '-m', '--'];
   // pdeathsig: a run that is killed leaves no program behind.
-  const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', process.execPath, path, ...args], {
+  const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', ...enter, process.execPath, path, ...args], {
     env: { PATH: process.env['PATH'] ?? '', ...env },
     stdio: ['ignore', 'ignore', 'pipe'],
   });

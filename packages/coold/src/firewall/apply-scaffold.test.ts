@@ -1,6 +1,7 @@
 // Against the kernel, with packets: a host with two namespaces' bridges, a peer of the mesh and the world beyond, each a
 // network namespace. Needs root.
 import { fileURLToPath } from 'node:url';
+import { type LogLine, startProgram } from '@coold/testbed';
 import { createNetns, joinNetns, type Netns } from '@coold/testbed/netns';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 
@@ -254,4 +255,23 @@ test('a program that is missing is named, in one line', async () => {
   const { code, stderr } = await lab.host.exec('env', args, { env, mayFail: true });
   expect(code).toBe(1);
   expect(stderr).toMatch(/^coold scaffold: .*iptables.*nft.*\n$/);
+});
+
+test('coold lifts the hooks again when a network that comes up is put above them', async () => {
+  await apply();
+  expect(await lab.a1.reach('tcp', at.b1, 80, dropMs)).toBeNull();
+  await bringNetworkUp();
+  expect(await lab.a1.reach('tcp', at.b1, 80, passMs), 'the gap that is to be closed').not.toBeNull();
+  await using running = startProgram('coold', {
+    inside: lab.host.pid,
+    env: { COOLD_HOST_MGMT_IP: '100.64.0.1' },
+  });
+  const lifted = (line: LogLine) => String(line.msg).endsWith('its hooks are on top again');
+  await running.logged(lifted);
+  expect(await lab.a1.reach('tcp', at.b1, 80, dropMs)).toBeNull();
+  // And again while it runs, told by the kernel, well before it would look by itself.
+  const seen = running.lines.length;
+  await bringNetworkUp();
+  await running.logged(line => lifted(line) && running.lines.indexOf(line) >= seen, 2000);
+  expect(await lab.a1.reach('tcp', at.b1, 80, dropMs)).toBeNull();
 });

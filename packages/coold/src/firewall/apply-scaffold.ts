@@ -1,4 +1,5 @@
 import { ChildError, runChild } from '@coold/runtime';
+import { listIptables, restoreIptables, runTool } from './iptables.ts';
 import { conntrackProbe, type Present, renderIptables, renderNft, type Scaffold } from './scaffold.ts';
 
 /** How the kernel stands now that the scaffold is in it. */
@@ -9,9 +10,7 @@ export interface Applied {
   bridgeConntrack: boolean;
 }
 
-/** Another writer of the same tables, such as netavark, is waited for this long. */
-const waitSeconds = 5;
-const timeoutMs = 15_000;
+const probeTimeoutMs = 15_000;
 const tries = 3;
 
 /**
@@ -38,7 +37,7 @@ export async function applyIptables(scaffold: Scaffold): Promise<boolean> {
     const script = renderIptables(scaffold, await readPresent());
     if (script === '') return false;
     try {
-      await run('iptables-restore', ['--noflush', `--wait=${waitSeconds}`], script);
+      await restoreIptables(script);
       return true;
     } catch (error) {
       // Somebody else changed these chains since they were listed: look again.
@@ -50,38 +49,20 @@ export async function applyIptables(scaffold: Scaffold): Promise<boolean> {
 /** Puts the bridged plane in. @returns whether this kernel tracks bridged connections */
 export async function applyNft(scaffold: Scaffold): Promise<boolean> {
   const conntrack = await hasBridgeConntrack();
-  await run('nft', ['-f', '-'], renderNft(scaffold, conntrack));
+  await runTool('nft', ['-f', '-'], renderNft(scaffold, conntrack));
   return conntrack;
 }
 
 async function readPresent(): Promise<Present> {
-  const wait = `--wait=${waitSeconds}`;
-  return {
-    filter: lines(await run('iptables', [wait, '-S'])),
-    postrouting: lines(await run('iptables', [wait, '-t', 'nat', '-S', 'POSTROUTING'])),
-  };
+  return { filter: await listIptables('filter'), postrouting: await listIptables('nat', 'POSTROUTING') };
 }
 
 async function hasBridgeConntrack(): Promise<boolean> {
-  const { code } = await runChild('nft', ['-c', '-f', '-'], { timeoutMs, input: conntrackProbe });
+  const { code } = await runChild('nft', ['-c', '-f', '-'], {
+    timeoutMs: probeTimeoutMs,
+    input: conntrackProbe,
+  });
   return code === 0;
-}
-
-function lines(text: string): string[] {
-  return text.split('\n').filter(line => line !== '');
-}
-
-/** A listing can be long: 10,000 allow rules are about 1.5 MB. */
-const maxOutputBytes = 64 * 1024 * 1024;
-
-async function run(program: string, args: readonly string[], input = ''): Promise<string> {
-  const { code, stdout, stderr } = await runChild(program, args, { timeoutMs, maxOutputBytes, input });
-  if (code === 0) return stdout;
-  throw new Error(`${program} ${args.join(' ')} failed (exit ${code}): ${oneLine(stderr)}`);
-}
-
-function oneLine(text: string): string {
-  return text.trim().replaceAll(/\s+/g, ' ').slice(0, 500);
 }
 
 function messageOf(reason: unknown): string {

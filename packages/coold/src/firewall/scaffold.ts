@@ -14,7 +14,8 @@ export interface Scaffold {
   chainName: string;
 }
 
-const intra = 'COOLIFY-INTRA';
+/** FORWARD jumps here for what goes to a container; it ends in DROP. */
+export const intraChain = 'COOLIFY-INTRA';
 const table = 'bridge coolify_bridge';
 
 /** What the kernel has now, as `iptables -S` and `iptables -t nat -S POSTROUTING` list it. */
@@ -57,24 +58,24 @@ function filterLines(scaffold: Scaffold, present: readonly string[]): string[] {
     // A published port: whoever may reach the host may reach it.
     '-m conntrack --ctstate DNAT -j ACCEPT',
     '-j DROP',
-  ].map(rule => `-A ${intra} ${rule}`);
-  const there = present.filter(line => line.startsWith(`-A ${intra} `));
+  ].map(rule => `-A ${intraChain} ${rule}`);
+  const there = present.filter(line => line.startsWith(`-A ${intraChain} `));
   const same = there.length === content.length && content.every((line, index) => line === there[index]);
   return [
-    ...(same ? [] : [`:${intra} - [0:0]`]),
+    ...(same ? [] : [`:${intraChain} - [0:0]`]),
     ...(present.includes(`-N ${chainName}`) ? [] : [`-N ${chainName}`]),
     ...(same ? [] : content),
     ...hookLines(
       'FORWARD',
-      meshNetworks(scaffold).map(network => `-d ${network} -j ${intra}`),
+      meshNetworks(scaffold).map(network => `-d ${network} -j ${intraChain}`),
       present,
-      rule => rule.endsWith(` -j ${intra}`),
+      rule => rule.endsWith(` -j ${intraChain}`),
     ),
   ];
 }
 
 /** Lines that make `wanted` the first rules of a chain, in order, and the only ones of their kind. */
-function hookLines(
+export function hookLines(
   chain: string,
   wanted: readonly string[],
   present: readonly string[],
@@ -90,7 +91,7 @@ function hookLines(
   ];
 }
 
-function tableText(name: string, lines: readonly string[]): string[] {
+export function tableText(name: string, lines: readonly string[]): string[] {
   return lines.length === 0 ? [] : [`*${name}`, ...lines, 'COMMIT'];
 }
 

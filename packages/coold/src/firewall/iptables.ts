@@ -1,0 +1,26 @@
+import { runChild } from '@coold/runtime';
+
+/** Another writer of the same tables, such as netavark, is waited for this long. */
+const waitSeconds = 5;
+const timeoutMs = 15_000;
+/** A listing can be long: 10,000 allow rules are about 1.5 MB. */
+const maxOutputBytes = 64 * 1024 * 1024;
+
+/** `iptables -S` of a table, or of one chain of it, as lines. @throws Error with what iptables said */
+export async function listIptables(table: 'filter' | 'nat', chain?: string): Promise<string[]> {
+  const args = [`--wait=${waitSeconds}`, '-t', table, '-S', ...(chain === undefined ? [] : [chain])];
+  return (await runTool('iptables', args)).split('\n').filter(line => line !== '');
+}
+
+/** `iptables-restore --noflush`: each table of the text in one commit. @throws Error with what it said */
+export async function restoreIptables(text: string): Promise<void> {
+  await runTool('iptables-restore', ['--noflush', `--wait=${waitSeconds}`], text);
+}
+
+/** Runs one of the packet filter's tools. @throws Error naming it and what it said, ChildError when it did not run */
+export async function runTool(program: string, args: readonly string[], input = ''): Promise<string> {
+  const { code, stdout, stderr } = await runChild(program, args, { timeoutMs, maxOutputBytes, input });
+  if (code === 0) return stdout;
+  const said = stderr.trim().replaceAll(/\s+/g, ' ').slice(0, 500);
+  throw new Error(`${program} ${args.join(' ')} failed (exit ${code}): ${said}`);
+}

@@ -1,0 +1,138 @@
+import { fileURLToPath } from 'node:url';
+import { generateKeys, mintToken } from '@coold/broker/token';
+import { eventually } from './eventually.ts';
+import { loadBusyboxImage } from './images.ts';
+import { joinMesh, type MeshHost } from './mesh.ts';
+import { containerPool } from './mesh-plan.ts';
+import { builtPackage } from './product.ts';
+import { expectExec, HarnessError, type Provider } from './provider.ts';
+
+/** A host with the product on it; its name is its host id. */
+export type FleetHost = MeshHost;
+
+/** Installed, configured, started: the first host is central and a host, the others are hosts. */
+export interface Fleet {
+  central: FleetHost;
+  hosts: FleetHost[];
+  /** Posts a command from the central host to its broker.sock, as Laravel does: with PHP. */
+  dispatch(hostId: string, requestId: string, command?: object): Promise<Dispatched>;
+  /** Ids of the hosts that the broker has streams of. */
+  connected(): Promise<string[]>;
+  /** Resolves when these hosts, and no others, have streams; ms it took. */
+  allConnected(timeoutMs: number): Promise<number>;
+}
+
+export interface Dispatched {
+  status: number;
+  body: { status: string; code?: number; message?: string; data?: unknown };
+  /** How long the caller waited. */
+  ms: number;
+}
+
+const phpClient = fileURLToPath(new URL('../clients/dispatch.php', import.meta.url));
+const grpcPort = 6443;
+/** The group PHP-FPM has on Debian. */
+export const laravelGroup = 'www-data';
+
+/** Brings hosts up and makes a fleet of them. @throws HarnessError */
+export async function createFleet(
+  provider: Provider,
+  names: readonly string[],
+  namespaces: readonly string[],
+): Promise<Fleet> {
+  const archive = await builtPackage();
+  const hosts = await joinMesh(await provider.up(names), namespaces);
+  const [central] = hosts;
+  if (central === undefined) throw new HarnessError('a fleet of no hosts');
+  const keys = generateKeys();
+  await Promise.all(
+    hosts.map(async member => {
+      await Promise.all([install(member, archive, member === central), loadBusyboxImage(member.host)]);
+      await configure(member, central, keys);
+    }),
+  );
+  await start(central, ['broker.service']);
+  await Promise.all(hosts.map(member => start(member, hostUnits)));
+  const fleet: Fleet = {
+    central,
+    hosts,
+    async dispatch(hostId, requestId, command = { type: 'list_containers' }) {
+      const body = JSON.stringify({ host_id: hostId, request_id: requestId, command });
+      const begun = performance.now();
+      const answer = await askLane(central, 'POST', '/v1/coold/dispatch', body);
+      return { ...(answer as Omit<Dispatched, 'ms'>), ms: performance.now() - begun };
+    },
+    async connected() {
+      const { body } = (await askLane(central, 'GET', '/v1/streams')) as { body: { host_id: string }[] };
+      return body.map(stream => stream.host_id).toSorted();
+    },
+    async allConnected(timeoutMs) {
+      const begun = performance.now();
+      const wanted = names.toSorted().join();
+      const all = async () => ((await fleet.connected()).join() === wanted ? true : undefined);
+      await eventually('every host to be connected', async () => await all().catch(() => undefined), {
+        timeoutMs,
+      });
+      return performance.now() - begun;
+    },
+  };
+  await fleet.allConnected(30_000);
+  return fleet;
+}
+
+/** Everything a host runs for the product, in the order it starts. */
+export const hostUnits = [
+  'podman.socket',
+  'coolify-mesh-fw.service',
+  'coolify-mesh-allow.service',
+  'coold.service',
+];
+
+async function install({ host }: FleetHost, archive: string, central: boolean): Promise<void> {
+  await host.put({ file: archive }, '/root/coold.tar.gz', 0o600);
+  await host.put({ file: phpClient }, '/root/dispatch.php', 0o644);
+  await expectExec(host, ['mkdir', '-p', '/root/coold']);
+  await expectExec(host, ['tar', '-xzf', '/root/coold.tar.gz', '-C', '/root/coold', '--strip-components=1']);
+  await expectExec(host, ['/root/coold/install.sh', '--role', central ? 'both' : 'host'], {
+    timeoutMs: 120_000,
+  });
+  await expectExec(host, ['rm', '-rf', '/root/coold', '/root/coold.tar.gz']);
+}
+
+/** What an operator, or `coolify init`, puts into /etc/coolify. */
+async function configure(
+  member: FleetHost,
+  central: FleetHost,
+  keys: ReturnType<typeof generateKeys>,
+): Promise<void> {
+  const { host, name, mgmtIp, namespaces } = member;
+  const file = (content: string, path: string, mode: number) =>
+    host.put(content, `/etc/coolify/${path}`, mode);
+  const lines = (values: Record<string, string>) =>
+    Object.entries(values)
+      .map(([key, value]) => `${key}=${value}\n`)
+      .join('');
+  const token = await mintToken(keys.privateKey, { hostId: name, caps: ['coold'], ttlMs: 86_400_000 });
+  await file(token, 'host-jwt', 0o600);
+  const brokerUrl = `grpc://${central.mgmtIp}:${grpcPort}/v1/agent`;
+  await file(lines({ COOLD_HOST_MGMT_IP: mgmtIp, COOLD_BROKER_URL: brokerUrl }), 'coold.env', 0o600);
+  const subnets = Object.values(namespaces).map(({ subnet }) => subnet);
+  await file(
+    lines({ COOLD_SCAFFOLD_SUBNETS: subnets.join(','), COOLD_SCAFFOLD_POOLS: containerPool }),
+    'mesh.env',
+    0o600,
+  );
+  if (member !== central) return;
+  await file(keys.publicKey, 'jwt.pub', 0o644);
+  await file(lines({ BROKER_UNIX_SOCKET_GROUP: laravelGroup }), 'broker.env', 0o600);
+}
+
+async function start({ host }: FleetHost, units: readonly string[]): Promise<void> {
+  await expectExec(host, ['systemctl', 'enable', '--quiet', ...units]);
+  await expectExec(host, ['systemctl', 'start', ...units], { timeoutMs: 60_000 });
+}
+
+async function askLane({ host }: FleetHost, ...request: string[]): Promise<unknown> {
+  const client = ['php', '/root/dispatch.php', '/run/coolify/broker.sock'] as const;
+  return JSON.parse(await expectExec(host, [...client, ...request], { timeoutMs: 40_000 }));
+}

@@ -1,0 +1,276 @@
+// The installed product on two hosts: A is central and a host, B is a host.
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { eventually } from '../harness/eventually.ts';
+import { createFleet, type Fleet, type FleetHost, hostUnits, laravelGroup } from '../harness/fleet.ts';
+import { type RunningContainer, runContainer } from '../harness/images.ts';
+import { expectExec, type Provider } from '../harness/provider.ts';
+import { journalsOnFailure } from './journals.ts';
+import { createProvider } from './provider.ts';
+
+let provider: Provider;
+let fleet: Fleet;
+let a: FleetHost;
+let b: FleetHost;
+
+beforeAll(async () => {
+  provider = await createProvider();
+  fleet = await createFleet(provider, ['a', 'b'], ['default', 'alpha']);
+  const [first, second] = fleet.hosts;
+  if (first === undefined || second === undefined) throw new Error('two hosts were asked for');
+  [a, b] = [first, second];
+}, 180_000);
+afterAll(() => provider?.close(), 60_000);
+beforeEach(() => journalsOnFailure(fleet.hosts));
+
+const stat = async ({ host }: FleetHost, path: string) =>
+  (await expectExec(host, ['stat', '--format', '%a %U %G', path])).trim();
+
+describe('installed', () => {
+  test('every unit is active on both hosts, and none has failed', async () => {
+    for (const member of fleet.hosts) {
+      const units = [...hostUnits, 'wg-quick@wg0.service', ...(member === a ? ['broker.service'] : [])];
+      const { stdout } = await member.host.exec(['systemctl', 'is-active', ...units]);
+      expect(stdout.trim().split('\n')).toEqual(units.map(() => 'active'));
+      const failed = await expectExec(member.host, [
+        'systemctl',
+        'list-units',
+        '--failed',
+        '--plain',
+        '--no-legend',
+      ]);
+      expect(failed.split('\n').filter(line => /coold|broker|coolify|podman/.test(line))).toEqual([]);
+    }
+  });
+
+  test('secrets and sockets are for those they are for', async () => {
+    expect(await stat(a, '/run/coolify/broker.sock')).toBe(`660 root ${laravelGroup}`);
+    for (const member of fleet.hosts) {
+      expect(await stat(member, '/etc/coolify/api-token')).toBe('600 root root');
+      expect(await stat(member, '/etc/coolify/host-jwt')).toBe('600 root root');
+      expect((await member.host.get('/etc/coolify/api-token')).toString()).toMatch(/^[0-9a-f]{64}\n$/);
+    }
+  });
+
+  test('Laravel’s group may use the socket and others may not', async () => {
+    const health = ['php', '/root/dispatch.php', '/run/coolify/broker.sock', 'GET', '/v1/health'];
+    await expectExec(a.host, ['chmod', '711', '/root']);
+    const as = (user: string, group: string) =>
+      a.host.exec(['setpriv', '--reuid', user, '--regid', group, '--clear-groups', '--', ...health]);
+    expect((await as('nobody', laravelGroup)).stdout).toContain('"ok":true');
+    expect((await as('nobody', 'nogroup')).code).toBe(1);
+  });
+
+  test('systemctl status tells the state of the stream', async () => {
+    const status = async () => {
+      const text = await expectExec(b.host, [
+        'systemctl',
+        'show',
+        '--property',
+        'StatusText',
+        'coold.service',
+      ]);
+      return text.includes(`broker ${a.mgmtIp}:6443: connected`) || undefined;
+    };
+    await eventually('the status line of coold', status, { timeoutMs: 10_000 });
+  });
+
+  test('Podman listens on no TCP port anywhere', async () => {
+    for (const { host } of fleet.hosts) {
+      const listeners = await expectExec(host, ['ss', '--listening', '--tcp', '--numeric', '--processes']);
+      expect(listeners.split('\n').filter(line => line.includes('podman'))).toEqual([]);
+    }
+  });
+
+  test('installed again, nothing changes and nothing is interrupted', async () => {
+    const token = await b.host.get('/etc/coolify/api-token');
+    const before = await expectExec(b.host, ['systemctl', 'show', '--property', 'MainPID', 'coold.service']);
+    expect(before).toMatch(/MainPID=[1-9]/);
+    expect((await fleet.dispatch('b', 'before-1')).body.status).toBe('ok');
+    expect(await b.host.get('/etc/coolify/api-token')).toEqual(token);
+  });
+});
+
+describe('dispatch', () => {
+  test('reaches both hosts from A’s broker.sock, over wg0', async () => {
+    await runContainer(a.host, { name: 'on-a', network: 'coolify-default-mesh' });
+    await runContainer(b.host, { name: 'on-b', network: 'coolify-alpha-mesh' });
+    expect((await fleet.dispatch('a', 'mesh-1')).body).toMatchObject({
+      status: 'ok',
+      data: [{ name: 'on-a', state: 'running', networks: ['coolify-default-mesh'] }],
+    });
+    expect((await fleet.dispatch('b', 'mesh-2')).body).toMatchObject({
+      status: 'ok',
+      data: [{ name: 'on-b', state: 'running', networks: ['coolify-alpha-mesh'] }],
+    });
+    const peers = await expectExec(a.host, ['ss', '--tcp', '--numeric', '--no-header', 'sport = :6443']);
+    expect(peers).toMatch(new RegExp(`${b.mgmtIp.replaceAll('.', '\\.')}:\\d+`));
+  });
+
+  test('to a host whose coold was killed works again as soon as systemd has brought it back', async () => {
+    const pid = async () =>
+      Number(
+        (
+          await expectExec(b.host, ['systemctl', 'show', '--property', 'MainPID', '--value', 'coold.service'])
+        ).trim(),
+      );
+    const killed = await pid();
+    await expectExec(b.host, ['kill', '-KILL', String(killed)]);
+    await eventually(
+      'systemd to start coold again',
+      async () => {
+        const now = await pid();
+        return now > 0 && now !== killed ? now : undefined;
+      },
+      { timeoutMs: 20_000 },
+    );
+    await fleet.allConnected(20_000);
+    expect((await fleet.dispatch('b', 'killed-1')).body.status).toBe('ok');
+  });
+
+  test('works again within the backoff after the broker was restarted', async () => {
+    await expectExec(a.host, ['systemctl', 'restart', 'broker.service']);
+    await fleet.allConnected(30_000);
+    for (const id of ['a', 'b']) expect((await fleet.dispatch(id, `restarted-${id}`)).body.status).toBe('ok');
+  });
+});
+
+/** Starts an HTTP server that says its name, on port 80. */
+const serve = (member: FleetHost, name: string, namespace: string, args: readonly string[] = []) =>
+  runContainer(member.host, {
+    name,
+    network: `coolify-${namespace}-mesh`,
+    args,
+    command: ['sh', '-c', `mkdir /www; echo ${name} >/www/index.html; exec httpd -f -p 80 -h /www`],
+  });
+
+/** What a container gets from an address within a moment: a page, or nothing. */
+async function fetched(from: FleetHost, container: string, url: string): Promise<string> {
+  const wget = `wget -q -O - ${url} & sleep 1; kill $! 2>/dev/null; wait`;
+  const { stdout } = await from.host.exec(['podman', 'exec', container, 'sh', '-c', wget], {
+    timeoutMs: 20_000,
+  });
+  return stdout.trim();
+}
+
+describe('the default deny', () => {
+  const page: Record<string, RunningContainer> = {};
+
+  /** Every way between containers is shut; the ways out, and in through a published port, are open. */
+  async function holds(when: string): Promise<void> {
+    const address = (name: string) => `http://${page[name]?.ip ?? ''}/`;
+    const shut = [
+      ['a', 'client', address('same-bridge'), 'containers of one bridge'],
+      ['a', 'client', address('other-namespace'), 'two namespaces of one host'],
+      ['b', 'far', address('same-bridge'), 'across hosts'],
+    ] as const;
+    const tried = await Promise.all(
+      shut.map(
+        async ([from, container, url, way]) =>
+          [way, await fetched(from === 'a' ? a : b, container, url)] as const,
+      ),
+    );
+    expect(Object.fromEntries(tried), when).toEqual(Object.fromEntries(shut.map(([, , , way]) => [way, ''])));
+    expect(
+      await fetched(a, 'client', `http://${b.host.address}:8080/`),
+      `${when}: egress, and a published port`,
+    ).toBe('published');
+  }
+
+  test('shuts every way between containers and none to the outside, nor a published port', async () => {
+    page['same-bridge'] = await serve(a, 'same-bridge', 'default');
+    page['other-namespace'] = await serve(a, 'other-namespace', 'alpha');
+    await serve(b, 'published', 'default', ['--publish', '8080:80']);
+    await runContainer(a.host, { name: 'client', network: 'coolify-default-mesh' });
+    await runContainer(b.host, { name: 'far', network: 'coolify-default-mesh' });
+    await holds('as installed');
+  });
+
+  test('is what shuts them: an allow rule opens one', async () => {
+    const ip = async (name: string) =>
+      (
+        await expectExec(a.host, [
+          'podman',
+          'inspect',
+          '--format',
+          '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}',
+          name,
+        ])
+      ).trim();
+    const [from, to] = [await ip('client'), await ip('other-namespace')];
+    const rule = ['-s', from, '-d', to, '-p', 'tcp', '--dport', '80', '-j', 'ACCEPT'];
+    await expectExec(a.host, ['iptables', '-A', 'COOLIFY-ALLOW', ...rule]);
+    expect(await fetched(a, 'client', `http://${to}/`)).toBe('other-namespace');
+    await expectExec(a.host, ['iptables', '-D', 'COOLIFY-ALLOW', ...rule]);
+    expect(await fetched(a, 'client', `http://${to}/`)).toBe('');
+  });
+
+  test('holds after a network was added', async () => {
+    await expectExec(a.host, [
+      'podman',
+      'network',
+      'create',
+      '--disable-dns',
+      '--subnet',
+      '192.168.77.0/24',
+      'extra',
+    ]);
+    await runContainer(a.host, { name: 'elsewhere', network: 'extra' });
+    const top = async () => {
+      const rules = (await expectExec(a.host, ['iptables', '-S', 'FORWARD'])).split('\n');
+      return rules[1]?.endsWith('-j COOLIFY-INTRA') === true || undefined;
+    };
+    await eventually('the hooks to be on top of FORWARD', top, { timeoutMs: 10_000 });
+    await holds('after a network was added');
+  });
+
+  test('holds after a reboot, which everything survives', async () => {
+    await a.host.reboot();
+    await fleet.allConnected(90_000);
+    for (const name of ['same-bridge', 'client']) await expectExec(a.host, ['podman', 'start', name]);
+    await expectExec(a.host, ['podman', 'start', 'other-namespace']);
+    for (const name of ['same-bridge', 'other-namespace']) {
+      const ip = await expectExec(a.host, [
+        'podman',
+        'inspect',
+        '--format',
+        '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}',
+        name,
+      ]);
+      page[name] = { id: '', name, ip: ip.trim() };
+    }
+    await holds('after a reboot');
+  });
+});
+
+describe('when power or a cable goes', () => {
+  test('a host that lost its power comes back with everything', async () => {
+    await b.host.crash();
+    await b.host.boot();
+    await fleet.allConnected(90_000);
+    expect((await fleet.dispatch('b', 'power-1')).body.status).toBe('ok');
+    const units = hostUnits.filter(unit => unit !== 'podman.socket');
+    const { stdout } = await b.host.exec(['systemctl', 'is-active', ...units]);
+    expect(stdout.trim().split('\n')).toEqual(units.map(() => 'active'));
+  }, 150_000);
+
+  test('a host cut off is 504, then 503 for what is in flight, then 404; healed it answers without a restart', async () => {
+    const before = await expectExec(b.host, ['systemctl', 'show', '--property', 'MainPID', 'coold.service']);
+    await b.host.cut();
+    const cut = performance.now();
+    const seen: { status: number; at: number }[] = [];
+    for (let n = 0; seen.at(-1)?.status !== 404; n += 1) {
+      const { status } = await fleet.dispatch('b', `cut-${n}`);
+      seen.push({ status, at: (performance.now() - cut) / 1000 });
+      expect(seen.at(-1)?.at, JSON.stringify(seen)).toBeLessThan(60);
+    }
+    const order = seen.map(({ status }) => status).filter((status, index, all) => status !== all[index - 1]);
+    expect(order.join(), JSON.stringify(seen)).toMatch(/^504,503,404$/);
+    expect(seen.find(({ status }) => status === 503)?.at, 'given up within 40 s').toBeLessThan(42);
+    await b.host.heal();
+    await fleet.allConnected(90_000);
+    expect((await fleet.dispatch('b', 'healed-1')).body.status).toBe('ok');
+    expect(await expectExec(b.host, ['systemctl', 'show', '--property', 'MainPID', 'coold.service'])).toBe(
+      before,
+    );
+  }, 180_000);
+});

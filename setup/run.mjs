@@ -25,6 +25,7 @@ const tasks = {
   setup: { script: null, packages: testPackages },
   quickstart: { script: 'e2e/quickstart.ts', packages: quickstartPackages },
   test: { script: 'e2e/test.ts', packages: testPackages },
+  e2e: { script: 'e2e/run.ts', packages: testPackages },
   bench: { script: 'e2e/bench/main.ts', packages: testPackages },
   check: { script: 'e2e/test.ts', args: ['--static'], packages: [] },
   format: { script: 'e2e/test.ts', args: ['--fix'], packages: [] },

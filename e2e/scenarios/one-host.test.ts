@@ -1,0 +1,58 @@
+// The installed product on one host that is everything: Laravel's, the broker's and its own.
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { createFleet, type Fleet, hostUnits } from '../harness/fleet.ts';
+import { expectExec, type Provider } from '../harness/provider.ts';
+import { journalsOnFailure } from './journals.ts';
+import { createProvider } from './provider.ts';
+
+let provider: Provider;
+let fleet: Fleet;
+
+beforeAll(async () => {
+  provider = await createProvider();
+  fleet = await createFleet(provider, ['solo'], ['default']);
+}, 180_000);
+afterAll(() => provider?.close(), 60_000);
+beforeEach(() => journalsOnFailure(fleet.hosts));
+
+test('every unit is active and Laravel gets its answer', async () => {
+  const units = [...hostUnits, 'broker.service'];
+  const { stdout } = await fleet.central.host.exec(['systemctl', 'is-active', ...units]);
+  expect(stdout.trim().split('\n')).toEqual(units.map(() => 'active'));
+  expect((await fleet.dispatch('solo', 'solo-1')).body).toEqual({
+    request_id: 'solo-1',
+    status: 'ok',
+    data: [],
+  });
+});
+
+test('coold and the broker stop in good order, and leave the default deny in place', async () => {
+  const { host } = fleet.central;
+  await expectExec(host, ['systemctl', 'stop', 'coold.service', 'broker.service']);
+  for (const unit of ['coold.service', 'broker.service'])
+    expect(await expectExec(host, ['systemctl', 'show', '--property', 'Result', unit])).toBe(
+      'Result=success\n',
+    );
+  expect(await expectExec(host, ['iptables', '-S', 'FORWARD'])).toContain('-j COOLIFY-INTRA');
+  expect(
+    await expectExec(host, ['nft', 'list', 'chain', 'bridge', 'coolify_bridge', 'coolify_intra']),
+  ).toContain('drop');
+  await expectExec(host, ['systemctl', 'start', 'coold.service', 'broker.service']);
+  await fleet.allConnected(20_000);
+});
+
+test('a bad value in its configuration ends coold with a line that names it, and systemd lets it rest', async () => {
+  const { host } = fleet.central;
+  const good = await host.get('/etc/coolify/coold.env');
+  await host.put(`${good.toString()}COOLD_LOG_LEVEL=loud\n`, '/etc/coolify/coold.env', 0o600);
+  expect((await host.exec(['systemctl', 'restart', 'coold.service'])).code).not.toBe(0);
+  const shown = await expectExec(host, [
+    ...(['systemctl', 'show', '--property', 'ActiveState', '--property', 'ExecMainStatus'] as const),
+    'coold.service',
+  ]);
+  expect(shown.split('\n').toSorted().join(' ').trim()).toBe('ActiveState=failed ExecMainStatus=2');
+  expect(await host.journal('coold')).toContain('COOLD_LOG_LEVEL="loud": expected one of');
+  await host.put(good, '/etc/coolify/coold.env', 0o600);
+  await expectExec(host, ['systemctl', 'start', 'coold.service']);
+  await fleet.allConnected(20_000);
+});

@@ -2,10 +2,11 @@
 import { runCommand, runDaemon } from '@coold/runtime';
 import manifest from '../package.json' with { type: 'json' };
 import { brokerCommand } from './config.ts';
-import { serveBroker, stopGraceMs } from './serve.ts';
 import { keygenCommand, mintTokenFromFile, tokenCommand, writeKeys } from './token.ts';
 
 const { version } = manifest;
+/** Everything of a stop together, in ms; the process ends then in any case. */
+const stopGraceMs = 4500;
 
 function main(argv: string[]): Promise<number> {
   const [command, ...rest] = argv;
@@ -26,7 +27,11 @@ function main(argv: string[]): Promise<number> {
         { argv, version },
         {
           filter: config => config.logLevel,
-          tasks: (config, log, readiness) => ({ serve: serveBroker(config, log, readiness) }),
+          tasks: async (config, log, readiness) => {
+            // Loaded here: --help and --version answer without gRPC and HTTP.
+            const { serveBroker } = await import('./serve.ts');
+            return { serve: serveBroker(config, log, readiness) };
+          },
           graceMs: stopGraceMs,
         },
       );

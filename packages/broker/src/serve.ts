@@ -14,8 +14,6 @@ import { placeSocket } from './socket.ts';
 
 /** How long parked dispatches may still be answered once the broker stops, in ms. */
 const drainMs = 3000;
-/** Everything of a stop together, in ms; the process ends then in any case. */
-export const stopGraceMs = 4500;
 const backlog = 4096;
 
 /**

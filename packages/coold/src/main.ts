@@ -1,20 +1,36 @@
 #!/usr/bin/env node
-import { runDaemon } from '@coold/runtime';
+import { runCommand, runDaemon } from '@coold/runtime';
 import manifest from '../package.json' with { type: 'json' };
 import { cooldCommand } from './config.ts';
-import { cooldTasks } from './daemon.ts';
+import { scaffoldCommand } from './firewall/scaffold-command.ts';
 
 const { version } = manifest;
 const graceMs = 4500;
 
-const code = await runDaemon(
-  cooldCommand,
-  { argv: process.argv.slice(2), version },
-  {
-    filter: config => config.logLevel,
-    tasks: (config, log, readiness) => cooldTasks(config, version, log, readiness),
-    graceMs,
-  },
-);
+// What a command needs is loaded when it runs: --help and --version answer without gRPC and Podman's client.
+function main(argv: string[]): Promise<number> {
+  const [command, ...rest] = argv;
+  switch (command) {
+    case 'scaffold':
+      return runCommand(scaffoldCommand, { argv: rest, version }, async config => {
+        const { runScaffold } = await import('./firewall/run-scaffold.ts');
+        return runScaffold(config);
+      });
+    default:
+      return runDaemon(
+        cooldCommand,
+        { argv, version },
+        {
+          filter: config => config.logLevel,
+          tasks: async (config, log, readiness) => {
+            const { cooldTasks } = await import('./daemon.ts');
+            return cooldTasks(config, version, log, readiness);
+          },
+          graceMs,
+        },
+      );
+  }
+}
+
 // Explicitly, so that nothing that still holds a handle keeps a finished program alive.
-process.exit(code);
+process.exit(await main(process.argv.slice(2)));

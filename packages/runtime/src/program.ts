@@ -33,7 +33,12 @@ export async function runCommand<T extends Options>(
 
 export interface Daemon<C> {
   filter: (config: C) => LogFilter;
-  tasks: (config: C, log: Logger, readiness: Readiness) => Record<string, Task>;
+  /** May load what the tasks need only now, so that --help and --version answer without it. */
+  tasks: (
+    config: C,
+    log: Logger,
+    readiness: Readiness,
+  ) => Record<string, Task> | Promise<Record<string, Task>>;
   /** What tasks get to stop in, in ms. */
   graceMs: number;
 }
@@ -53,7 +58,7 @@ export function runDaemon<T extends Options>(
     const stop = stopOnSignals(log);
     // Signal handlers do not keep a Node process: one whose tasks all wait for something would end with exit 13.
     const stay = setInterval(() => {}, 2 ** 30);
-    const outcome = await runTasks(daemon.tasks(config, log, createReadiness(log)), {
+    const outcome = await runTasks(await daemon.tasks(config, log, createReadiness(log)), {
       stop,
       graceMs: daemon.graceMs,
     });

@@ -1,0 +1,46 @@
+import { isIPv4 } from 'node:net';
+import type { ValueType } from '@coold/runtime';
+
+/** An IPv4 network in canonical notation: no host bits, no leading zeros, always with its prefix length. */
+export type Cidr = string;
+
+/**
+ * Reads a network. Prefixes under /8 are refused: a deny rule for a quarter of the Internet is a typing mistake, and
+ * 0.0.0.0/0 would be printed back by iptables as no address at all.
+ */
+export const cidr: ValueType<Cidr> = {
+  expected: 'an IPv4 network such as 10.210.0.0/24 (no host bits, /8 to /32)',
+  parse(text) {
+    const [address = '', length = '', ...rest] = text.split('/');
+    if (rest.length > 0 || !isIPv4(address) || !/^([89]|[12]\d|3[0-2])$/.test(length)) return undefined;
+    return (bits(address) & ~mask(Number(length))) === 0 ? text : undefined;
+  },
+};
+
+/** Whether every address of `inner` lies in `outer`. */
+export function covers(outer: Cidr, inner: Cidr): boolean {
+  const [outerAddress, outerLength] = split(outer);
+  const [innerAddress, innerLength] = split(inner);
+  return outerLength <= innerLength && ((outerAddress ^ innerAddress) & mask(outerLength)) === 0;
+}
+
+/** The same addresses in the fewest of the given networks, sorted: repeated and covered ones fall away. */
+export function outermost(networks: readonly Cidr[]): Cidr[] {
+  const distinct = [...new Set(networks)];
+  return distinct
+    .filter(network => !distinct.some(other => other !== network && covers(other, network)))
+    .sort((a, b) => (split(a)[0] >>> 0) - (split(b)[0] >>> 0));
+}
+
+function split(network: Cidr): [address: number, length: number] {
+  const [address = '', length = ''] = network.split('/');
+  return [bits(address), Number(length)];
+}
+
+function bits(address: string): number {
+  return address.split('.').reduce((value, byte) => (value << 8) | Number(byte), 0);
+}
+
+function mask(length: number): number {
+  return length === 0 ? 0 : -1 << (32 - length);
+}

@@ -1,0 +1,36 @@
+import { boolean, type ConfigOf, defineCommand, list } from '@coold/runtime';
+import { cidr } from './cidr.ts';
+import { chainName, interfaceName } from './kernel-name.ts';
+
+/** `coold scaffold`: the default deny around the allow rules (CONTRACT §4). */
+export const scaffoldCommand = defineCommand({
+  name: 'coold scaffold',
+  envPrefix: 'COOLD_SCAFFOLD_',
+  summary: 'prints the firewall scaffold of a mesh host, or puts it into the kernel',
+  options: {
+    subnets: { type: list(cidr), required: true, help: "This host's container subnets, one a namespace" },
+    pools: {
+      type: list(cidr),
+      required: true,
+      help: "The mesh's container pools: every host's subnets lie in them",
+    },
+    wgInterface: { type: interfaceName, default: 'wg0', help: 'The WireGuard interface of the mesh' },
+    chainName: {
+      type: chainName,
+      default: 'COOLIFY-ALLOW',
+      help: "iptables chain of the allow rules; coold's COOLD_CHAIN_NAME",
+    },
+    apply: {
+      type: boolean,
+      default: 'false',
+      help: 'Put it into the kernel, changing only what differs, instead of printing it',
+    },
+  },
+  check: ({ subnets, pools }) => {
+    if (subnets.length === 0) return 'COOLD_SCAFFOLD_SUBNETS names no network: expected at least one';
+    if (pools.length === 0) return 'COOLD_SCAFFOLD_POOLS names no network: expected at least one';
+    return undefined;
+  },
+});
+
+export type ScaffoldConfig = ConfigOf<typeof scaffoldCommand>;

@@ -1,0 +1,120 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { nothing, type Present, renderIptables, renderNft, type Scaffold } from './scaffold.ts';
+
+const scaffold: Scaffold = {
+  subnets: ['10.210.1.0/24', '10.210.0.0/24'],
+  pools: ['10.210.0.0/16'],
+  wgInterface: 'wg0',
+  chainName: 'COOLIFY-ALLOW',
+};
+
+test('on an empty kernel: both chains, the hook, and no NAT towards the mesh', () => {
+  expect(renderIptables(scaffold, nothing)).toBe(`*filter
+:COOLIFY-INTRA - [0:0]
+-N COOLIFY-ALLOW
+-A COOLIFY-INTRA -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+-A COOLIFY-INTRA -j COOLIFY-ALLOW
+-A COOLIFY-INTRA -m conntrack --ctstate DNAT -j ACCEPT
+-A COOLIFY-INTRA -j DROP
+-I FORWARD 1 -d 10.210.0.0/16 -j COOLIFY-INTRA
+COMMIT
+*nat
+-I POSTROUTING 1 -s 10.210.0.0/16 -o wg0 -j RETURN
+COMMIT
+`);
+});
+
+test('a subnet outside of every pool is denied too', () => {
+  const text = renderIptables({ ...scaffold, subnets: ['10.210.0.0/24', '10.99.0.0/24'] }, nothing);
+  expect(text).toContain('-I FORWARD 1 -d 10.99.0.0/24 -j COOLIFY-INTRA\n-I FORWARD 2 -d 10.210.0.0/16 ');
+});
+
+/** The lists that a kernel shows after it was given the lines of an empty one. */
+function listed(text: string, above: { forward?: string[]; postrouting?: string[] } = {}): Present {
+  const all = text
+    .split('\n')
+    .map(line => line.replace(/^-I (\S+) \d+ /, '-A $1 ').replace(/^:(\S+) - .*/, '-N $1'));
+  return {
+    filter: [
+      '-P FORWARD ACCEPT',
+      ...(above.forward ?? []),
+      ...all.filter(line => /^-[NA] (COOLIFY|FORWARD)/.test(line)),
+    ],
+    postrouting: [
+      '-P POSTROUTING ACCEPT',
+      ...(above.postrouting ?? []),
+      ...all.filter(line => /^-A POST/.test(line)),
+    ],
+  };
+}
+
+test('a kernel that has it is left alone', () => {
+  expect(renderIptables(scaffold, listed(renderIptables(scaffold, nothing)))).toBe('');
+});
+
+test('what netavark puts on top is outranked again, and nothing else is touched', () => {
+  const present = listed(renderIptables(scaffold, nothing), {
+    forward: ['-A FORWARD -m comment --comment "netavark firewall rules" -j NETAVARK_FORWARD'],
+    postrouting: ['-A POSTROUTING -j NETAVARK-HOSTPORT-MASQ'],
+  });
+  expect(renderIptables(scaffold, present)).toBe(`*filter
+-D FORWARD -d 10.210.0.0/16 -j COOLIFY-INTRA
+-I FORWARD 1 -d 10.210.0.0/16 -j COOLIFY-INTRA
+COMMIT
+*nat
+-D POSTROUTING -s 10.210.0.0/16 -o wg0 -j RETURN
+-I POSTROUTING 1 -s 10.210.0.0/16 -o wg0 -j RETURN
+COMMIT
+`);
+});
+
+test('hooks of networks that are no longer the mesh go', () => {
+  const present = listed(renderIptables({ ...scaffold, pools: ['10.0.0.0/8'] }, nothing));
+  const text = renderIptables(scaffold, present);
+  expect(text).toContain('-D FORWARD -d 10.0.0.0/8 -j COOLIFY-INTRA\n');
+  expect(text).toContain('-D POSTROUTING -s 10.0.0.0/8 -o wg0 -j RETURN\n');
+});
+
+test('a chain that was tampered with is made anew', () => {
+  const present = listed(renderIptables(scaffold, nothing));
+  const filter = present.filter.filter(line => !line.endsWith('-j DROP'));
+  expect(renderIptables(scaffold, { ...present, filter })).toContain(
+    ':COOLIFY-INTRA - [0:0]\n-A COOLIFY-INTRA',
+  );
+});
+
+test('the bridged plane: non-IP and established pass, the rest of the subnets meets the deny', () => {
+  const lines = renderNft(scaffold, true).split('\n');
+  const forward = lines.filter(line => line.startsWith('add rule bridge coolify_bridge forward '));
+  expect(forward.map(line => line.replace('add rule bridge coolify_bridge forward ', ''))).toEqual([
+    'meta protocol != ip accept',
+    'ct state established,related accept',
+    'ip saddr { 10.210.0.0/24, 10.210.1.0/24 } jump coolify_intra',
+    'ip daddr { 10.210.0.0/24, 10.210.1.0/24 } jump coolify_intra',
+  ]);
+  expect(lines).toContain(
+    'add chain bridge coolify_bridge forward { type filter hook forward priority -200; policy accept; }',
+  );
+});
+
+test('without bridge conntrack nothing of the text needs it', () => {
+  expect(renderNft(scaffold, false)).not.toMatch(/\bct /);
+});
+
+const network = fc.tuple(fc.nat(255), fc.nat(255)).map(([a, b]) => `10.${a}.${b}.0/24`);
+const networks = fc.array(network, { minLength: 1, maxLength: 6 });
+
+test('for any networks: the allow rules are never flushed, declared or deleted, and the second time nothing is left to do', () => {
+  fc.assert(
+    fc.property(networks, networks, networks, fc.boolean(), (subnets, pools, earlier, conntrack) => {
+      const wanted = { ...scaffold, subnets, pools };
+      const present = listed(renderIptables({ ...wanted, pools: earlier }, nothing));
+      const text = renderIptables(wanted, present) + renderNft(wanted, conntrack);
+      expect(text).not.toMatch(/^:COOLIFY-ALLOW/m);
+      expect(text).not.toMatch(/^(-[FXD] COOLIFY-ALLOW|flush (table|ruleset)|delete table)/m);
+      expect(text).not.toMatch(/^(flush|delete) chain bridge coolify_bridge coolify_allow/m);
+      expect(renderIptables(wanted, listed(renderIptables(wanted, nothing)))).toBe('');
+    }),
+  );
+});

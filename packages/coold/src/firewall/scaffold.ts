@@ -1,0 +1,165 @@
+import { type Cidr, outermost } from './cidr.ts';
+
+/**
+ * The default deny that allow rules are exceptions to (CONTRACT §4): what it is made of. Rendered here, without I/O, for
+ * both planes; every value has passed its ValueType, so nothing in the texts needs quoting.
+ */
+export interface Scaffold {
+  /** This host's container subnets. */
+  subnets: readonly Cidr[];
+  /** Where the containers of the whole mesh lie. */
+  pools: readonly Cidr[];
+  wgInterface: string;
+  /** iptables chain of the allow rules. */
+  chainName: string;
+}
+
+const intra = 'COOLIFY-INTRA';
+const table = 'bridge coolify_bridge';
+
+/** What the kernel has now, as `iptables -S` and `iptables -t nat -S POSTROUTING` list it. */
+export interface Present {
+  filter: readonly string[];
+  postrouting: readonly string[];
+}
+
+/** A kernel that has nothing of ours and nobody else's. */
+export const nothing: Present = { filter: [], postrouting: [] };
+
+/**
+ * The routed plane, as input for `iptables-restore --noflush` that brings the kernel from `present` to the scaffold;
+ * empty when it is there. One commit a table, so no packet meets a half of it.
+ *
+ * The allow chain is only ever made, with -N: declaring it would flush it, --noflush or not. The hooks are put back to
+ * the top whenever something stands above them: netavark inserts a chain that accepts everything from its subnets there.
+ */
+export function renderIptables(scaffold: Scaffold, present: Present): string {
+  const filter = filterLines(scaffold, present.filter);
+  const nat = hookLines(
+    'POSTROUTING',
+    meshNetworks(scaffold).map(network => `-s ${network} -o ${scaffold.wgInterface} -j RETURN`),
+    present.postrouting,
+    rule => new RegExp(`^-s \\S+ -o ${escaped(scaffold.wgInterface)} -j RETURN$`).test(rule),
+  );
+  return [...tableText('filter', filter), ...tableText('nat', nat)].map(line => `${line}\n`).join('');
+}
+
+/** Everything that may be a container's address: the pools, and subnets of this host that lie outside of them. */
+function meshNetworks({ pools, subnets }: Scaffold): Cidr[] {
+  return outermost([...pools, ...subnets]);
+}
+
+function filterLines(scaffold: Scaffold, present: readonly string[]): string[] {
+  const { chainName } = scaffold;
+  const content = [
+    '-m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT',
+    `-j ${chainName}`,
+    // A published port: whoever may reach the host may reach it.
+    '-m conntrack --ctstate DNAT -j ACCEPT',
+    '-j DROP',
+  ].map(rule => `-A ${intra} ${rule}`);
+  const there = present.filter(line => line.startsWith(`-A ${intra} `));
+  const same = there.length === content.length && content.every((line, index) => line === there[index]);
+  return [
+    ...(same ? [] : [`:${intra} - [0:0]`]),
+    ...(present.includes(`-N ${chainName}`) ? [] : [`-N ${chainName}`]),
+    ...(same ? [] : content),
+    ...hookLines(
+      'FORWARD',
+      meshNetworks(scaffold).map(network => `-d ${network} -j ${intra}`),
+      present,
+      rule => rule.endsWith(` -j ${intra}`),
+    ),
+  ];
+}
+
+/** Lines that make `wanted` the first rules of a chain, in order, and the only ones of their kind. */
+function hookLines(
+  chain: string,
+  wanted: readonly string[],
+  present: readonly string[],
+  isOurs: (rule: string) => boolean,
+): string[] {
+  const prefix = `-A ${chain} `;
+  const rules = present.filter(line => line.startsWith(prefix)).map(line => line.slice(prefix.length));
+  const ours = rules.filter(isOurs);
+  if (ours.length === wanted.length && wanted.every((rule, index) => rule === rules[index])) return [];
+  return [
+    ...ours.map(rule => `-D ${chain} ${rule}`),
+    ...wanted.map((rule, index) => `-I ${chain} ${index + 1} ${rule}`),
+  ];
+}
+
+function tableText(name: string, lines: readonly string[]): string[] {
+  return lines.length === 0 ? [] : [`*${name}`, ...lines, 'COMMIT'];
+}
+
+/**
+ * The bridged plane, as input for `nft -f`: whole and idempotent, one transaction. It empties and fills the chains
+ * around coolify_allow, never that one.
+ *
+ * @param conntrack whether this kernel tracks bridged connections; without, see `untracked`
+ */
+export function renderNft({ subnets }: Scaffold, conntrack: boolean): string {
+  const set = `{ ${outermost(subnets).join(', ')} }`;
+  const forward = (rule: string) => `add rule ${table} forward ${rule}`;
+  return [
+    `add table ${table}`,
+    `add chain ${table} coolify_allow`,
+    `add chain ${table} coolify_intra`,
+    `flush chain ${table} coolify_intra`,
+    `add rule ${table} coolify_intra jump coolify_allow`,
+    `add rule ${table} coolify_intra drop`,
+    `add chain ${table} forward { type filter hook forward priority -200; policy accept; }`,
+    `flush chain ${table} forward`,
+    forward('meta protocol != ip accept'),
+    ...(conntrack ? [...withoutUntracked, forward('ct state established,related accept')] : untracked(set)),
+    forward(`ip saddr ${set} jump coolify_intra`),
+    forward(`ip daddr ${set} jump coolify_intra`),
+  ]
+    .map(line => `${line}\n`)
+    .join('');
+}
+
+const sent = `${table} coolify_sent`;
+/** Ways back: from, from port, to, to port. */
+const replies = `${table} coolify_replies { type ipv4_addr . inet_service . ipv4_addr . inet_service; flags dynamic,timeout; size 65536; timeout 30s; }`;
+
+/**
+ * What stands in for connection tracking: TCP segments that open nothing pass, since only an initial SYN can; so do ICMP
+ * answers; and UDP packets whose way back was used within the last 30 s. That is noted in a chain behind the deny, which
+ * sees only what passed it: a packet that was dropped earns no reply.
+ */
+function untracked(set: string): string[] {
+  const forward = (rule: string) => `add rule ${table} forward ${rule}`;
+  return [
+    `add set ${replies}`,
+    forward('tcp flags & (syn | ack) != syn accept'),
+    forward('icmp type { echo-reply, destination-unreachable, time-exceeded, parameter-problem } accept'),
+    forward('ip saddr . udp sport . ip daddr . udp dport @coolify_replies accept'),
+    `add chain ${sent} { type filter hook forward priority -190; policy accept; }`,
+    `flush chain ${sent}`,
+    `add rule ${sent} ip saddr ${set} ip protocol udp update @coolify_replies { ip daddr . udp dport . ip saddr . udp sport }`,
+  ];
+}
+
+/** Takes away what an earlier start without connection tracking may have left; adding first makes deleting safe. */
+const withoutUntracked = [
+  `add chain ${sent}`,
+  `flush chain ${sent}`,
+  `delete chain ${sent}`,
+  `add set ${replies}`,
+  `delete set ${table} coolify_replies`,
+];
+
+/** Input for `nft -c`: accepted only by a kernel that can track bridged connections. */
+export const conntrackProbe = [
+  'add table bridge coolify_probe',
+  'add chain bridge coolify_probe forward { type filter hook forward priority -200; policy accept; }',
+  'add rule bridge coolify_probe forward ct state established,related accept',
+  '',
+].join('\n');
+
+function escaped(name: string): string {
+  return name.replaceAll(/[.-]/g, '\\$&');
+}

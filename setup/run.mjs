@@ -6,7 +6,14 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { constants } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { installPackages, missingPackages, quickstartPackages, testPackages, unmetNeeds } from './system.mjs';
+import {
+  installPackages,
+  missingPackages,
+  packagingPackages,
+  quickstartPackages,
+  testPackages,
+  unmetNeeds,
+} from './system.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const toolchain = join(root, '.toolchain');
@@ -22,6 +29,7 @@ const tasks = {
   check: { script: 'e2e/test.ts', args: ['--static'], packages: [] },
   format: { script: 'e2e/test.ts', args: ['--fix'], packages: [] },
   docs: { script: 'e2e/docs.ts', packages: [] },
+  package: { script: 'packaging/build.ts', packages: packagingPackages },
 };
 
 const say = line => process.stderr.write(`setup: ${line}\n`);
@@ -109,6 +117,7 @@ const env = {
 const manifests = [
   'package.json',
   'proto/package.json',
+  'packaging/package.json',
   'e2e/package.json',
   ...readdirSync(join(root, 'packages')).map(dir => `packages/${dir}/package.json`),
 ];

@@ -17,8 +17,11 @@ export const quickstartPackages = [
   'podman',
   'util-linux',
 ];
+/** Made smaller and independent of the machine: the runtime inside the installable package. */
+export const packagingPackages = ['binutils', 'libatomic1', 'patchelf'];
 export const testPackages = [
   ...quickstartPackages,
+  ...packagingPackages,
   'buildah',
   'git',
   'openssl',

@@ -1,0 +1,53 @@
+import { join } from 'node:path';
+import { build, type Plugin } from 'esbuild';
+import type { Program } from './programs.ts';
+
+/** What a bundle was made of: files of installed packages, from the root of the repository. */
+export interface Bundle {
+  inputs: string[];
+}
+
+/**
+ * Bundles a program into `<folder>/<name>.mjs`: one file that needs Node's own modules only. Modules that a command
+ * imports when it runs are in it too and are evaluated then, so a running program never opens its bundle again and an
+ * upgrade may take it away.
+ */
+export async function bundleProgram(root: string, { name, entry }: Program, folder: string): Promise<Bundle> {
+  const { metafile } = await build({
+    absWorkingDir: root,
+    entryPoints: [entry],
+    outfile: join(folder, `${name}.mjs`),
+    bundle: true,
+    platform: 'node',
+    target: `node${process.versions.node}`,
+    format: 'esm',
+    metafile: true,
+    logLevel: 'warning',
+    // Not minified: a stack trace in a journal is worth more than 1 MB beside a runtime of 116.
+    minify: false,
+    legalComments: 'none', // the licences' whole texts are in the package
+    banner: { js: nodeModuleGlobals },
+    plugins: [withoutSsh],
+  });
+  return { inputs: Object.keys(metafile.inputs) };
+}
+
+/** CommonJS modules in the bundle ask for these; an ES module has none. */
+const nodeModuleGlobals = [
+  "import { createRequire as $createRequire } from 'node:module';",
+  'const require = $createRequire(import.meta.url);',
+  'const __filename = import.meta.filename;',
+  'const __dirname = import.meta.dirname;',
+].join('\n');
+
+/** dockerode can reach a Docker over SSH, with native code; coold only ever asks Podman's own socket. */
+const withoutSsh: Plugin = {
+  name: 'without-ssh',
+  setup(building) {
+    building.onResolve({ filter: /^ssh2$/ }, () => ({ path: 'ssh2', namespace: 'without-ssh' }));
+    building.onLoad({ filter: /.*/, namespace: 'without-ssh' }, () => ({
+      contents: "module.exports = { get Client() { throw new Error('SSH is not part of this program'); } };",
+      loader: 'js',
+    }));
+  },
+};

@@ -1,0 +1,15 @@
+/** A program of the package, and on which hosts it is installed. */
+export interface Program {
+  /** Its name in /usr/local/bin. */
+  name: string;
+  /** Its main module, from the root of the repository. */
+  entry: string;
+  /** `host`: where containers run. `central`: beside Laravel. */
+  role: 'host' | 'central';
+}
+
+/** Everything the package holds; a program joins it by a line here. */
+export const programs: readonly Program[] = [
+  { name: 'coold', entry: 'packages/coold/src/main.ts', role: 'host' },
+  { name: 'broker', entry: 'packages/broker/src/main.ts', role: 'central' },
+];

@@ -1,4 +1,5 @@
-// `npm run package`: dist/coold-<version>-linux-<arch>.tar.gz, everything a host needs to run the programs.
+// `npm run package [-- FOLDER]`: FOLDER (dist/) gets coold-<version>-linux-<arch>.tar.gz, everything a host needs to run
+// the programs.
 import { createHash } from 'node:crypto';
 import {
   chmod,
@@ -12,7 +13,7 @@ import {
   stat,
   writeFile,
 } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { brokerCommand } from '@coold/broker/config';
 import { cooldCommand } from '@coold/coold/config';
 import { scaffoldCommand } from '@coold/coold/scaffold-command';
@@ -25,13 +26,12 @@ import { programs } from './programs.ts';
 
 const root = dirname(import.meta.dirname);
 
-async function main(): Promise<void> {
+async function main(dist: string): Promise<void> {
   const version = await versionOf('package.json');
   for (const { name, entry } of programs) {
     const own = await versionOf(join(dirname(dirname(entry)), 'package.json'));
     if (own !== version) throw new Error(`${name} is version ${own}, the workspace ${version}`);
   }
-  const dist = join(root, 'dist');
   await mkdir(dist, { recursive: true });
   const work = await mkdtemp(join(dist, '.package-'));
   try {
@@ -61,7 +61,12 @@ async function fill(folder: string, version: string): Promise<void> {
       bundles.flatMap(bundle => bundle.inputs),
     ),
   );
-  await copyFile(await nodeLicence(), join(lib, 'LICENCE.node'));
+  await copyFile(await nodeLicence(), join(lib, 'LICENCE.nodejs'));
+  await write(
+    join(lib, 'LICENCE.libatomic'),
+    'libatomic.so.1 is part of GCC: GNU General Public License 3 with the GCC Runtime Library Exception 3.1,\n' +
+      'https://www.gnu.org/licenses/gcc-exception-3.1.html; its sources are those of the Debian package libatomic1.\n',
+  );
   // Named by content: the same build installs onto itself, another never into a folder that is in use.
   await write(join(folder, 'RELEASE'), `${version}-${(await digest(lib)).slice(0, 12)}\n`);
   await write(join(folder, 'ARCH'), `${process.arch === 'x64' ? 'x86_64' : 'aarch64'}\n`);
@@ -130,7 +135,7 @@ async function pack(folder: string, archive: string): Promise<void> {
 }
 
 try {
-  await main();
+  await main(resolve(process.argv[2] ?? join(root, 'dist')));
 } catch (error) {
   process.stderr.write(`package: ${error instanceof Error ? error.message : String(error)}\n`);
   process.exitCode = 1;

@@ -1,3 +1,4 @@
+import { isBuiltin } from 'node:module';
 import { join } from 'node:path';
 import { build, type Plugin } from 'esbuild';
 import type { Program } from './programs.ts';
@@ -11,6 +12,8 @@ export interface Bundle {
  * Bundles a program into `<folder>/<name>.mjs`: one file that needs Node's own modules only. Modules that a command
  * imports when it runs are in it too and are evaluated then, so a running program never opens its bundle again and an
  * upgrade may take it away.
+ *
+ * @throws Error when something would be missing at run time, such as a module with native code
  */
 export async function bundleProgram(root: string, { name, entry }: Program, folder: string): Promise<Bundle> {
   const { metafile } = await build({
@@ -27,8 +30,12 @@ export async function bundleProgram(root: string, { name, entry }: Program, fold
     minify: false,
     legalComments: 'none', // the licences' whole texts are in the package
     banner: { js: nodeModuleGlobals },
-    plugins: [withoutSsh],
+    plugins: [withoutSome],
   });
+  const imports = Object.values(metafile.outputs).flatMap(output => output.imports);
+  const missing = imports.filter(({ path, external }) => external === true && !isBuiltin(path));
+  if (missing.length > 0)
+    throw new Error(`${name} would need at run time: ${missing.map(({ path }) => path).join(', ')}`);
   return { inputs: Object.keys(metafile.inputs) };
 }
 
@@ -40,13 +47,21 @@ const nodeModuleGlobals = [
   'const __dirname = import.meta.dirname;',
 ].join('\n');
 
-/** dockerode can reach a Docker over SSH, with native code; coold only ever asks Podman's own socket. */
-const withoutSsh: Plugin = {
-  name: 'without-ssh',
+/** What dependencies can do without, and what stands in its place. */
+const leftOut: Record<string, string> = {
+  // dockerode can reach a Docker over SSH, with native code; coold only ever asks Podman's own socket.
+  ssh2: "exports.Client = class { constructor() { throw new Error('SSH is not part of this program'); } };",
+  // The debug module asks it whether a terminal has colours, if it is installed.
+  'supports-color': '',
+};
+
+const withoutSome: Plugin = {
+  name: 'without-some',
   setup(building) {
-    building.onResolve({ filter: /^ssh2$/ }, () => ({ path: 'ssh2', namespace: 'without-ssh' }));
-    building.onLoad({ filter: /.*/, namespace: 'without-ssh' }, () => ({
-      contents: "module.exports = { get Client() { throw new Error('SSH is not part of this program'); } };",
+    const filter = new RegExp(`^(${Object.keys(leftOut).join('|')})$`);
+    building.onResolve({ filter }, ({ path }) => ({ path, namespace: 'left-out' }));
+    building.onLoad({ filter: /.*/, namespace: 'left-out' }, ({ path }) => ({
+      contents: leftOut[path] ?? '',
       loader: 'js',
     }));
   },

@@ -1,0 +1,177 @@
+#!/bin/sh
+# Installs or upgrades from the folder that this script lies in. Needs root; needs no network, no Node and no compiler.
+# Configuration that is there is never changed, and a second run changes nothing.
+set -eu
+umask 022
+
+usage='install.sh [--role host|central|both] [--prefix /usr/local]
+  host     (default) a machine that runs containers: coold, firewall scaffold, Corrosion schema
+  central  the machine beside Laravel: broker
+With DESTDIR=/folder in the environment it installs below that folder: nothing is started, and root is not needed.'
+
+die() {
+  echo "install.sh: $*" >&2
+  exit 1
+}
+wrong() {
+  echo "install.sh: $*" >&2
+  echo "$usage" >&2
+  exit 2
+}
+
+role=host
+prefix=/usr/local
+while [ $# -gt 0 ]; do
+  case $1 in
+  --role=*) role=${1#*=} && shift ;;
+  --prefix=*) prefix=${1#*=} && shift ;;
+  --role | --prefix)
+    [ $# -ge 2 ] || wrong "$1: expected a value"
+    if [ "$1" = --role ]; then role=$2; else prefix=$2; fi
+    shift 2
+    ;;
+  --help | -h) echo "$usage" && exit 0 ;;
+  *) wrong "$1: not an option" ;;
+  esac
+done
+case $role in
+host | central) roles=$role ;;
+both) roles='host central' ;;
+*) wrong "--role $role: expected host, central or both" ;;
+esac
+case $prefix in
+*[!A-Za-z0-9/._-]*) wrong "--prefix $prefix: expected a path of letters, digits and /._-" ;;
+/?*) prefix=${prefix%/} ;;
+*) wrong "--prefix $prefix: expected an absolute path" ;;
+esac
+
+destdir=${DESTDIR:-}
+here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+[ -n "$destdir" ] || [ "$(id -u)" -eq 0 ] || die 'needs root: run it with sudo'
+release=$(cat "$here/RELEASE")
+arch=$(cat "$here/ARCH")
+[ "$(uname -s) $(uname -m)" = "Linux $arch" ] || die "this package is for Linux $arch, this is $(uname -s) $(uname -m)"
+
+has_role() {
+  case " $roles " in *" $1 "*) return 0 ;; *) return 1 ;; esac
+}
+
+bin=$destdir$prefix/bin
+lib=$destdir$prefix/lib/coold
+units=$destdir$prefix/lib/systemd/system
+etc=$destdir/etc/coolify
+schemas=$destdir/etc/corrosion/schemas
+scratch=
+trap '[ -z "$scratch" ] || rm -rf -- "$scratch"' EXIT
+trap 'exit 130' INT TERM HUP
+
+# place SOURCE TARGET MODE: the whole new file or the old one, at any moment; a running program keeps what it opened.
+place() {
+  scratch=$2.new.$$
+  cp -- "$1" "$scratch"
+  chmod "$3" "$scratch"
+  mv -f -- "$scratch" "$2"
+  scratch=
+}
+
+# replace TARGET MODE <CONTENT: the same, unless it has this content already.
+replace() {
+  scratch=$1.new.$$
+  cat >"$scratch"
+  chmod "$2" "$scratch"
+  if cmp -s -- "$scratch" "$1"; then rm -f -- "$scratch"; else mv -f -- "$scratch" "$1"; fi
+  scratch=
+}
+
+# The release that a launcher starts; nothing when there is none.
+release_of() {
+  sed -n "s|^exec $prefix/lib/coold/\([^/]*\)/node .*|\1|p" "$bin/$1" 2>/dev/null || :
+}
+
+mkdir -p -- "$bin" "$lib" "$units"
+
+# 1. The release, in a folder of its own; it appears whole or not at all.
+if [ ! -d "$lib/$release" ]; then
+  scratch=$lib/.new.$$
+  mkdir -- "$scratch"
+  cp -- "$here"/lib/* "$scratch/" || die "cannot copy the release to $lib"
+  chmod 0644 "$scratch"/*
+  chmod 0755 "$scratch" "$scratch/node"
+  "$scratch/node" -e 0 || die 'the runtime in this package does not run on this machine'
+  sync -- "$scratch"/* "$scratch" 2>/dev/null || sync
+  mv -T -- "$scratch" "$lib/$release"
+  scratch=
+fi
+
+# 2. Configuration, only what is absent.
+mkdir -p -- "$etc"
+chmod 0755 "$etc"
+if has_role host && [ ! -e "$etc/api-token" ]; then
+  scratch=$etc/api-token.new.$$
+  (umask 077 && od -An -v -N32 -tx1 /dev/urandom | tr -d ' \n' >"$scratch" && echo >>"$scratch")
+  # A link, unlike a rename, never takes the place of a token that somebody else has just made.
+  ln -- "$scratch" "$etc/api-token" 2>/dev/null || [ -e "$etc/api-token" ] || die "cannot make $etc/api-token"
+  rm -f -- "$scratch"
+  scratch=
+fi
+environment() {
+  [ -e "$etc/$1" ] || place "$here/etc/$1" "$etc/$1" 0600
+}
+if has_role host; then environment coold.env && environment mesh.env; fi
+if has_role central; then environment broker.env; fi
+
+# 3. The Corrosion schema; a table that another file declares is that file's.
+if has_role host; then
+  mkdir -p -- "$schemas"
+  for file in "$here"/corrosion/*.sql; do
+    table=$(basename -- "$file" .sql)
+    other=$(grep -lis "create table[a-z ]* \"\{0,1\}$table\b" "$schemas"/*.sql | grep -vxF "$schemas/$table.sql" | head -n 1 || :)
+    if [ -n "$other" ]; then
+      echo "install.sh: $other declares $table already; $table.sql is left out"
+    else
+      replace "$schemas/$table.sql" 0644 <"$file"
+    fi
+  done
+fi
+
+# 4. Units. Below the prefix, so that whatever an operator puts into /etc/systemd/system wins.
+new_units=
+unit() {
+  [ -e "$units/$1" ] || new_units="$new_units $1"
+  sed "s|/usr/local/|$prefix/|g" "$here/systemd/$1" | replace "$units/$1" 0644
+}
+if has_role host; then
+  replace "$lib/restore-allow.sh" 0755 <"$here/systemd/restore-allow.sh"
+  unit coolify-mesh-fw.service
+  unit coolify-mesh-allow.service
+  unit coold.service
+fi
+if has_role central; then unit broker.service; fi
+
+# 5. The programs: from here on the new release is what starts.
+keep=" $release "
+while read -r program program_role; do
+  has_role "$program_role" || continue
+  keep="$keep$(release_of "$program") " # the release that may be running: taken away by the next upgrade
+  printf '#!/bin/sh\nexec %s/node %s/%s.mjs "$@"\n' \
+    "$prefix/lib/coold/$release" "$prefix/lib/coold/$release" "$program" | replace "$bin/$program" 0755
+done <"$here/programs"
+while read -r program program_role; do
+  keep="$keep$(release_of "$program") "
+done <"$here/programs"
+for old in "$lib"/*/; do
+  old=$(basename -- "$old")
+  case $keep in *" $old "*) ;; *) rm -rf -- "${lib:?}/$old" ;; esac
+done
+
+# 6. Running services change over; a new one is enabled but waits for its configuration.
+if [ -z "$destdir" ] && [ -d /run/systemd/system ]; then
+  systemctl daemon-reload
+  for name in $new_units; do systemctl enable --quiet "$name"; done
+  for name in "$units"/coolify-mesh-fw.service "$units"/coold.service "$units"/broker.service; do
+    name=$(basename -- "$name")
+    case $name in broker.service) has_role central || continue ;; *) has_role host || continue ;; esac
+    systemctl try-restart "$name" || die "$name did not come back: see journalctl -u $name"
+  done
+fi
+echo "install.sh: release $release is installed for: $roles"

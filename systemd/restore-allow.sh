@@ -2,8 +2,8 @@
 # restore-allow.sh RULES NFT: puts the allow rules that coold last wrote back into both planes of the packet filter. A
 # file that is absent or empty leaves its plane alone; a plane that fails does not keep the other from its rules.
 set -u
-rules=$1
-nft=$2
+rules=${1:-/etc/coolify/allow.rules}
+nft=${2:-/etc/coolify/allow.nft}
 failed=0
 
 if [ -s "$rules" ]; then

@@ -22,8 +22,8 @@ const ports = process.argv.slice(2).map(Number);
 for (const port of ports) {
   createServer(socket => {
     socket.on('error', () => {});
-    socket.end(socket.remoteAddress ?? '');
-  }).listen(port, '0.0.0.0');
+    socket.end(socket.remoteAddress?.replace('::ffff:', '') ?? '');
+  }).listen(port);
   const udp = createSocket('udp4');
   udp.on('message', (_data, peer) => udp.send(peer.address, peer.port, peer.address));
   udp.bind(port);

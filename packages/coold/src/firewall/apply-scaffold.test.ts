@@ -231,6 +231,16 @@ test('an allow rule opens exactly its flow across hosts, without NAT', async () 
   expect(await lab.a1.reach('tcp', at.peer, 80, dropMs)).toBeNull();
 });
 
+test('the link-local IPv6 addresses that every container has are no way around it', async () => {
+  const { stdout } = await lab.a2.exec('ip', ['-6', '-j', 'addr', 'show', 'dev', 'eth0', 'scope', 'link']);
+  const address = /fe80:[0-9a-f:]+/.exec(stdout)?.[0];
+  expect(await lab.a1.reach('tcp', `${address}%eth0`, 80, passMs)).not.toBeNull();
+  await apply();
+  await allow(at.a1, at.a2, 'tcp', '80');
+  expect(await lab.a1.reach('tcp', `${address}%eth0`, 80, dropMs)).toBeNull();
+  expect(await lab.a1.reach('tcp', at.a2, 80, passMs)).toBe(at.a1);
+});
+
 test('a UDP packet that was denied opens no way back', async () => {
   await lab.host.exec('sysctl', ['-qw', 'net.bridge.bridge-nf-call-iptables=0']);
   await apply();

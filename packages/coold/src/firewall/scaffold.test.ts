@@ -84,10 +84,12 @@ test('a chain that was tampered with is made anew', () => {
   );
 });
 
-test('the bridged plane: non-IP and established pass, the rest of the subnets meets the deny', () => {
+test('the bridged plane: no IPv6 around it, non-IP and established pass, the rest of the subnets meets the deny', () => {
   const lines = renderNft(scaffold, true).split('\n');
   const forward = lines.filter(line => line.startsWith('add rule bridge coolify_bridge forward '));
   expect(forward.map(line => line.replace('add rule bridge coolify_bridge forward ', ''))).toEqual([
+    'ip6 saddr fe80::/10 udp dport { 546, 547 } accept',
+    'ip6 saddr fe80::/10 meta l4proto != ipv6-icmp drop',
     'meta protocol != ip accept',
     'ct state established,related accept',
     'ip saddr { 10.210.0.0/24, 10.210.1.0/24 } jump coolify_intra',

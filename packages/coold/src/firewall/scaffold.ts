@@ -112,6 +112,7 @@ export function renderNft({ subnets }: Scaffold, conntrack: boolean): string {
     `add rule ${table} coolify_intra drop`,
     `add chain ${table} forward { type filter hook forward priority -200; policy accept; }`,
     `flush chain ${table} forward`,
+    ...withoutLinkLocal.map(forward),
     forward('meta protocol != ip accept'),
     ...(conntrack ? [...withoutUntracked, forward('ct state established,related accept')] : untracked(set)),
     forward(`ip saddr ${set} jump coolify_intra`),
@@ -120,6 +121,16 @@ export function renderNft({ subnets }: Scaffold, conntrack: boolean): string {
     .map(line => `${line}\n`)
     .join('');
 }
+
+/**
+ * There is no IPv6 in the mesh, but the kernel gives every container a link-local address, and with it a way around the
+ * deny to its neighbours on the bridge. What a link needs to work at all, for bridges that are not ours, stays: ICMPv6
+ * and DHCPv6.
+ */
+const withoutLinkLocal = [
+  'ip6 saddr fe80::/10 udp dport { 546, 547 } accept',
+  'ip6 saddr fe80::/10 meta l4proto != ipv6-icmp drop',
+];
 
 const sent = `${table} coolify_sent`;
 /** Ways back: from, from port, to, to port. */

@@ -89,6 +89,9 @@ release_of() {
 }
 
 mkdir -p -- "$bin" "$lib" "$units"
+exec 9>>"$lib/.lock"
+flock -w 60 9 || die 'another installation is under way'
+rm -rf -- "$lib"/.new.* # of one that was killed
 
 # 1. The release, in a folder of its own; it appears whole or not at all.
 if [ ! -d "$lib/$release" ]; then

@@ -81,10 +81,20 @@ test('what it makes has the owner, mode and content that the programs expect', a
   );
 });
 
-test('a second run changes nothing, and configuration that was edited stays', async () => {
+test('below another prefix everything refers to it', async () => {
+  await machine.exec(`${unpacked}/install.sh`, ['--role=central', '--prefix=/opt/other/']);
+  expect(await sh('/opt/other/bin/broker --version')).toMatch(/^broker /);
+  expect(await sh('grep ^ExecStart /opt/other/lib/systemd/system/broker.service')).toBe(
+    'ExecStart=/opt/other/bin/broker\n',
+  );
+  expect(await sh('ls /opt/other/bin; rm -r /opt/other')).toBe('broker\n');
+});
+
+test('a second run changes nothing but what a killed one left, and configuration that was edited stays', async () => {
   await sh(`echo COOLD_HOST_MGMT_IP=100.64.0.9 >${etc}/coold.env`);
   const state = "find /usr/local /etc/coolify /etc/corrosion -type f -printf '%p %m %T@ %i\\n' | sort";
   const before = await sh(state);
+  await sh('mkdir /usr/local/lib/coold/.new.1 && echo half >/usr/local/lib/coold/.new.1/node');
   await machine.exec(`${unpacked}/install.sh`, ['--role=both']);
   expect(await sh(state)).toBe(before);
 });

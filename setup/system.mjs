@@ -28,6 +28,8 @@ export const testPackages = [
   'perl-base',
   'php-cli',
   'php-curl',
+  'procps',
+  'systemd',
 ];
 
 /** @returns {string[]} one line for everything that keeps this machine from running the project */

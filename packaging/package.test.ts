@@ -138,7 +138,9 @@ test('on a full disk it ends with what failed, and what was installed still runs
   expect(done.code).toBe(1);
   expect(done.stderr).toContain('No space left on device');
   expect(done.stderr).toContain('install.sh: cannot copy the release');
-  expect(await sh('ls -A /opt/full/usr/local/lib/coold')).toBe('');
+  expect(await sh('ls /opt/full/usr/local/lib/coold /opt/full/usr/local/bin')).toBe(
+    '/opt/full/usr/local/bin:\n\n/opt/full/usr/local/lib/coold:\n',
+  );
 });
 
 test('systemd finds nothing wrong with the units as installed', async () => {

@@ -143,8 +143,11 @@ test('on a full disk it ends with what failed, and what was installed still runs
   );
 });
 
-test('systemd finds nothing wrong with the units as installed', async () => {
-  const units = 'broker.service coold.service coolify-mesh-fw.service coolify-mesh-allow.service';
+test('systemd finds nothing wrong with the units as installed, and with the sample', async () => {
+  await sh('cp /bin/true /usr/local/bin/corrosion');
+  await machine.exec('cp', [`${unpacked}/systemd/corrosion.service`, '/usr/local/lib/systemd/system']);
+  const units =
+    'corrosion.service broker.service coold.service coolify-mesh-fw.service coolify-mesh-allow.service';
   const done = await machine.exec(
     'sh',
     ['-c', `cd /usr/local/lib/systemd/system && systemd-analyze verify ${units}`],

@@ -6,6 +6,7 @@ export default defineConfig({
       'proto/src/**/*.test.ts',
       'packages/*/src/**/*.test.ts',
       'packaging/**/*.test.ts',
+      'systemd/*.test.ts',
       'e2e/**/*.test.ts',
     ],
     // Real processes, kernels and Podmans: generous where a machine is slow, and never a hang.

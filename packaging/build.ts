@@ -52,7 +52,7 @@ async function fill(folder: string, version: string): Promise<void> {
   const lib = join(folder, 'lib');
   await mkdir(lib, { recursive: true });
   const bundles = await Promise.all(programs.map(program => bundleProgram(root, program, lib)));
-  for (const { name } of programs) await chmod(join(lib, `${name}.mjs`), 0o644);
+  for (const name of await readdir(lib)) await chmod(join(lib, name), 0o644);
   await placeNode(lib);
   await write(
     join(lib, 'LICENCES'),

@@ -1,5 +1,4 @@
 import { isBuiltin } from 'node:module';
-import { join } from 'node:path';
 import { build, type Plugin } from 'esbuild';
 import type { Program } from './programs.ts';
 
@@ -9,9 +8,9 @@ export interface Bundle {
 }
 
 /**
- * Bundles a program into `<folder>/<name>.mjs`: one file that needs Node's own modules only. Modules that a command
- * imports when it runs are in it too and are evaluated then, so a running program never opens its bundle again and an
- * upgrade may take it away.
+ * Bundles a program into `<folder>/<name>.mjs`, and files beside it for what its commands import when they run: the engine
+ * reads a file whole before it runs a line of it, and --version shall not wait for all of gRPC. Nothing else is needed but
+ * Node's own modules. A program has read its files once it serves, and an upgrade leaves those of the release before.
  *
  * @throws Error when something would be missing at run time, such as a module with native code
  */
@@ -19,8 +18,12 @@ export async function bundleProgram(root: string, { name, entry }: Program, fold
   const { metafile } = await build({
     absWorkingDir: root,
     entryPoints: [entry],
-    outfile: join(folder, `${name}.mjs`),
+    outdir: folder,
+    entryNames: name,
+    chunkNames: `${name}-[hash]`,
+    outExtension: { '.js': '.mjs' },
     bundle: true,
+    splitting: true,
     platform: 'node',
     target: `node${process.versions.node}`,
     format: 'esm',

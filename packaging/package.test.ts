@@ -138,11 +138,16 @@ test('on a full disk it ends with what failed, and what was installed still runs
   expect(done.code).toBe(1);
   expect(done.stderr).toContain('No space left on device');
   expect(done.stderr).toContain('install.sh: cannot copy the release');
-  expect(await sh('ls -A /opt/full/usr/local/lib/coold')).toBe('');
+  expect(await sh('ls /opt/full/usr/local/lib/coold /opt/full/usr/local/bin')).toBe(
+    '/opt/full/usr/local/bin:\n\n/opt/full/usr/local/lib/coold:\n',
+  );
 });
 
-test('systemd finds nothing wrong with the units as installed', async () => {
-  const units = 'broker.service coold.service coolify-mesh-fw.service coolify-mesh-allow.service';
+test('systemd finds nothing wrong with the units as installed, and with the sample', async () => {
+  await sh('cp /bin/true /usr/local/bin/corrosion');
+  await machine.exec('cp', [`${unpacked}/systemd/corrosion.service`, '/usr/local/lib/systemd/system']);
+  const units =
+    'corrosion.service broker.service coold.service coolify-mesh-fw.service coolify-mesh-allow.service';
   const done = await machine.exec(
     'sh',
     ['-c', `cd /usr/local/lib/systemd/system && systemd-analyze verify ${units}`],

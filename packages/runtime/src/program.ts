@@ -1,6 +1,6 @@
 import { type Command, type Config, type Options, parseConfig } from './config.ts';
 import type { LogFilter } from './log-filter.ts';
-import { createLogger, type Logger } from './logger.ts';
+import type { Logger } from './logger.ts';
 import { createReadiness, type Readiness } from './readiness.ts';
 import { type Outcome, runTasks, type Task } from './tasks.ts';
 
@@ -50,6 +50,8 @@ export function runDaemon<T extends Options>(
   daemon: Daemon<Config<T>>,
 ): Promise<number> {
   return runCommand(command, invocation, async (config, unknownEnv) => {
+    // Loaded here: --help and --version answer without it.
+    const { createLogger } = await import('./logger.ts');
     const log = createLogger(command.name, daemon.filter(config));
     failLoudly(log);
     for (const name of unknownEnv)

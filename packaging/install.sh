@@ -61,6 +61,8 @@ lib=$destdir$prefix/lib/coold
 units=$destdir$prefix/lib/systemd/system
 etc=$destdir/etc/coolify
 schemas=$destdir/etc/corrosion/schemas
+# There from the first file that changes until services have changed over: a run that was killed is made up for.
+changed=$lib/.changed
 scratch=
 trap '[ -z "$scratch" ] || rm -rf -- "$scratch"' EXIT
 trap 'exit 130' INT TERM HUP
@@ -79,7 +81,12 @@ replace() {
   scratch=$1.new.$$
   cat >"$scratch"
   chmod "$2" "$scratch"
-  if cmp -s -- "$scratch" "$1"; then rm -f -- "$scratch"; else mv -f -- "$scratch" "$1"; fi
+  if cmp -s -- "$scratch" "$1"; then
+    rm -f -- "$scratch"
+  else
+    : >"$changed"
+    mv -f -- "$scratch" "$1"
+  fi
   scratch=
 }
 
@@ -102,6 +109,7 @@ if [ ! -d "$lib/$release" ]; then
   chmod 0755 "$scratch" "$scratch/node"
   "$scratch/node" -e 0 || die 'the runtime in this package does not run on this machine'
   sync -- "$scratch"/* "$scratch" 2>/dev/null || sync
+  : >"$changed"
   mv -T -- "$scratch" "$lib/$release"
   scratch=
 fi
@@ -167,14 +175,17 @@ for old in "$lib"/*/; do
   case $keep in *" $old "*) ;; *) rm -rf -- "${lib:?}/$old" ;; esac
 done
 
-# 6. Running services change over; a new one is enabled but waits for its configuration.
+# 6. Running services change over, if anything has changed; a new one is enabled but waits for its configuration.
 if [ -z "$destdir" ] && [ -d /run/systemd/system ]; then
   systemctl daemon-reload
   for name in $new_units; do systemctl enable --quiet "$name"; done
+fi
+if [ -z "$destdir" ] && [ -d /run/systemd/system ] && [ -e "$changed" ]; then
   for name in "$units"/coolify-mesh-fw.service "$units"/coold.service "$units"/broker.service; do
     name=$(basename -- "$name")
     case $name in broker.service) has_role central || continue ;; *) has_role host || continue ;; esac
     systemctl try-restart "$name" || die "$name did not come back: see journalctl -u $name"
   done
 fi
+rm -f -- "$changed"
 echo "install.sh: release $release is installed for: $roles"

@@ -16,8 +16,8 @@ export interface Fleet {
   hosts: FleetHost[];
   /** Posts a command from the central host to its broker.sock, as Laravel does: with PHP. */
   dispatch(hostId: string, requestId: string, command?: object): Promise<Dispatched>;
-  /** Ids of the hosts that the broker has streams of. */
-  connected(): Promise<string[]>;
+  /** When each host's stream began, by host id, as the broker tells. */
+  streams(): Promise<Record<string, string>>;
   /** Resolves when these hosts, and no others, have streams; ms it took. */
   allConnected(timeoutMs: number): Promise<number>;
 }
@@ -62,14 +62,21 @@ export async function createFleet(
       const answer = await askLane(central, 'POST', '/v1/coold/dispatch', body);
       return { ...(answer as Omit<Dispatched, 'ms'>), ms: performance.now() - begun };
     },
-    async connected() {
-      const { body } = (await askLane(central, 'GET', '/v1/streams')) as { body: { host_id: string }[] };
-      return body.map(stream => stream.host_id).toSorted();
+    async streams() {
+      const { body } = (await askLane(central, 'GET', '/v1/streams')) as {
+        body: { host_id: string; connected_at: string }[];
+      };
+      return Object.fromEntries(body.map(stream => [stream.host_id, stream.connected_at]));
     },
     async allConnected(timeoutMs) {
       const begun = performance.now();
       const wanted = names.toSorted().join();
-      const all = async () => ((await fleet.connected()).join() === wanted ? true : undefined);
+      const all = async () =>
+        Object.keys(await fleet.streams())
+          .toSorted()
+          .join() === wanted
+          ? true
+          : undefined;
       await eventually('every host to be connected', async () => await all().catch(() => undefined), {
         timeoutMs,
       });
@@ -88,7 +95,8 @@ export const hostUnits = [
   'coold.service',
 ];
 
-async function install({ host }: FleetHost, archive: string, central: boolean): Promise<void> {
+/** Carries the package to a host and installs it there; again is an upgrade in place. */
+export async function install({ host }: FleetHost, archive: string, central: boolean): Promise<void> {
   await host.put({ file: archive }, '/root/coold.tar.gz', 0o600);
   await host.put({ file: phpClient }, '/root/dispatch.php', 0o644);
   await expectExec(host, ['mkdir', '-p', '/root/coold']);

@@ -20,11 +20,17 @@ export const quickstartPackages = [
 export const testPackages = [
   ...quickstartPackages,
   'buildah',
+  'dbus',
   'git',
+  'iputils-ping',
   'openssl',
   'perl-base',
   'php-cli',
   'php-curl',
+  'procps',
+  'systemd',
+  'wireguard-go',
+  'wireguard-tools',
 ];
 
 /** @returns {string[]} one line for everything that keeps this machine from running the project */

@@ -192,7 +192,7 @@ test('what cannot be followed is refused', async () => {
     'DELETE FROM endpoints',
     'SELECT * FROM nowhere',
   ])
-    expect((await post(agent, 'subscriptions', sql)).status, sql).toBe(500);
+    expect((await post(agent, 'subscriptions', sql)).status, sql).toBe(400);
 });
 
 test("updates name the keys of a table's rows", async () => {

@@ -19,6 +19,7 @@ export interface Agent {
   gossip: Endpoint;
   /** Follows one more peer. */
   join(peer: Endpoint): void;
+  /** Safe to call again. */
   close(): Promise<void>;
 }
 
@@ -31,10 +32,15 @@ export async function startAgent(config: AgentConfig): Promise<Agent> {
   const stop = new AbortController();
   const following: Promise<void>[] = [];
   const join = (peer: Endpoint) => void following.push(followPeer(peer, store, stop.signal));
-  const close = async () => {
+  const shutDown = async () => {
     stop.abort();
     await Promise.all([shut(api), shut(gossip), ...following]);
     store.close();
+  };
+  let closed: Promise<void> | undefined;
+  const close = () => {
+    closed ??= shutDown();
+    return closed;
   };
   try {
     const bound = { api: await listen(api, config.api), gossip: await listen(gossip, config.gossip) };

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { quoted, type Table } from './schema.ts';
-import type { Statement } from './statement.ts';
+import { BadStatement, type Statement } from './statement.ts';
 import type { Store, Touched, Value } from './store.ts';
 
 /** One line of a subscription's or query's answer. */
@@ -21,7 +21,7 @@ export interface Subscription {
 }
 
 export interface Subscriptions {
-  /** The subscription of this statement, made when it is the first. @throws Error for a statement that cannot be followed */
+  /** The subscription of this statement, made when it is the first. @throws BadStatement for a statement that cannot be followed */
   of(statement: Statement): Subscription;
   byId(id: string): Subscription | undefined;
 }
@@ -133,22 +133,22 @@ function forOneRow(keyed: Statement, match: string, key: readonly Value[]): Stat
   return { sql: `SELECT * FROM (${keyed.sql}) WHERE ${positional}`, params: [...keyed.params, ...key] };
 }
 
-/** The statement with the key of its table before its own columns. Pure. @throws Error when it is none of one table's */
+/** The statement with the key of its table before its own columns. Pure. @throws BadStatement when it is none of one table's */
 export function withKey(sql: string, tables: ReadonlyMap<string, Table>): { table: Table; sql: string } {
   const unsupported = 'a subscription takes SELECT columns FROM one table [WHERE condition]';
   const text = sql.trim().replace(/;$/, '');
   const [, body, name, alias] =
     /^select\s+(.*?\sfrom\s+"?(\w+)"?(?:\s+(?:as\s+)?(?!where\b)(\w+))?(?:\s+where\s.*)?)$/is.exec(text) ??
     [];
-  if (body === undefined || name === undefined) throw new Error(unsupported);
+  if (body === undefined || name === undefined) throw new BadStatement(unsupported);
   if (
     /^distinct\b|\b(join|group\s+by|order\s+by|limit|union|having|count|sum|max|min|avg)\b/i.test(
       withoutLiterals(body),
     )
   )
-    throw new Error(unsupported);
+    throw new BadStatement(unsupported);
   const table = tables.get(name);
-  if (table === undefined) throw new Error(`no such table: ${name}`);
+  if (table === undefined) throw new BadStatement(`no such table: ${name}`);
   const key = table.key
     .map((column, n) => `${quoted(alias ?? name)}.${quoted(column)} AS __key${n}`)
     .join(', ');

@@ -49,6 +49,8 @@ if [ ! -e "$LAB_DISK/prepared" ]; then
   rm -rf var/lib/containers etc/containers/networks etc/cni etc/wireguard etc/coolify etc/corrosion
   find etc/systemd/system -path '*.wants/*' ! -name 'podman*' -delete
   rm -f etc/rc?.d/S*
+  # By link and not by argument: what is wanted by default.target, as Debian's podman-restart is, starts with it.
+  ln -sf /lib/systemd/system/multi-user.target etc/systemd/system/default.target
   : >etc/fstab
   : >etc/crypttab
   # A generator starts units whatever is enabled; systemd's own know of containers, others do not.
@@ -109,4 +111,4 @@ umount -l /mnt/machine
 hierarchy=systemd.unified_cgroup_hierarchy=1
 [ "$LAB_KIND" = v2 ] || hierarchy=systemd.unified_cgroup_hierarchy=0
 exec env -i container=lab PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
-  /lib/systemd/systemd --system systemd.unit=multi-user.target "$hierarchy" </dev/null
+  /lib/systemd/systemd --system "$hierarchy" </dev/null

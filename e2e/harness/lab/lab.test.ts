@@ -128,6 +128,18 @@ test('the journal of a unit is readable, also of a host that is off', { timeout:
   expect(await a?.journal('speaks')).toContain('it spoke');
 });
 
+test('a host that was switched off from inside is off, and boots again', { timeout: 60_000 }, async () => {
+  const [a] = await (await lab()).up(['a']);
+  await a?.put('kept', '/etc/mark', 0o644);
+  await expect(a?.boot()).rejects.toThrow('host a is already on');
+  await a?.exec(['systemctl', 'poweroff']);
+  const off = () => a?.exec(['true']).then(() => 'on', String);
+  await expect.poll(off, { timeout: 20_000 }).toContain('host a is off');
+  await expect(a?.crash()).rejects.toThrow('host a is off');
+  await a?.boot();
+  expect(await says(a, 'cat', '/etc/mark')).toBe('kept');
+});
+
 test('two runs at once are separate', { timeout: 60_000 }, async () => {
   const [one, two] = await Promise.all([lab(), lab()]);
   const [[first], [second]] = await Promise.all([one.up(['same']), two.up(['same'])]);

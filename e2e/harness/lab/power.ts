@@ -11,6 +11,8 @@ export interface Power {
   pid: number;
   /** Resolves when PID 1 and with it every process of the host has ended, by whatever cause. */
   ended: Promise<void>;
+  /** Not ended yet. */
+  isOn(): boolean;
   /** Lets systemd start, once the network is plugged in. */
   start(): void;
   /** What start-up said before systemd took over, on one line; empty when all went well. */
@@ -77,14 +79,16 @@ export async function switchOn(options: {
     await ended;
     throw new HarnessError(`host ${name} did not start: ${lastWords()}`);
   }
+  // unshare waits for PID 1, and we for unshare: while it lives, the pid cannot have become somebody else's.
+  const isOn = () => child.exitCode === null && child.signalCode === null;
   return {
     pid,
     ended,
+    isOn,
     lastWords,
     start: () => void stdin.end('start\n'),
     async kill() {
-      // unshare waits for PID 1, and we for unshare: while it lives, the pid cannot have become somebody else's.
-      if (child.exitCode === null && child.signalCode === null) {
+      if (isOn()) {
         try {
           process.kill(pid, 'SIGKILL');
         } catch (error) {

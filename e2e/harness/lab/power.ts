@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { HarnessError } from '../provider.ts';
 import type { CgroupLayout, HostCgroups } from './cgroups.ts';
@@ -56,7 +56,7 @@ export async function switchOn(options: {
         LAB_NAME: name,
         LAB_DISK: join(folder, 'disk'),
         LAB_KIND: layout.kind,
-        LAB_CGROUPS: layout.hierarchies.map(asInitReadsIt).join(' '),
+        LAB_CGROUPS: asInitReadsIt(layout),
         LAB_ULIMITS: containerUlimits(readFileSync('/proc/self/limits', 'utf8')),
       },
     },
@@ -105,8 +105,11 @@ export function takesRequests(pid: number): boolean {
   return existsSync(`/proc/${pid}/root/run/systemd/private`);
 }
 
-function asInitReadsIt({ mountPoint, type, options }: CgroupLayout['hierarchies'][number]): string {
-  return `${mountPoint.slice('/sys/fs/cgroup/'.length)}:${type}:${options}`;
+/** As init.sh mounts them: of one tree at /sys/fs/cgroup itself, of many each in a folder of it. */
+function asInitReadsIt({ kind, hierarchies }: CgroupLayout): string {
+  return hierarchies
+    .map(({ mountPoint, type, options }) => `${kind === 'v2' ? '' : basename(mountPoint)}:${type}:${options}`)
+    .join(' ');
 }
 
 /** What containers may be given where CAP_SYS_RESOURCE is missing: no more than the hard limits of this process. Pure. */

@@ -23,13 +23,17 @@ export const testPackages = [
   ...quickstartPackages,
   ...packagingPackages,
   'buildah',
+  'dbus',
   'git',
+  'iputils-ping',
   'openssl',
   'perl-base',
   'php-cli',
   'php-curl',
   'procps',
   'systemd',
+  'wireguard-go',
+  'wireguard-tools',
 ];
 
 /** @returns {string[]} one line for everything that keeps this machine from running the project */

@@ -49,6 +49,8 @@ if [ ! -e "$LAB_DISK/prepared" ]; then
   rm -rf var/lib/containers etc/containers/networks etc/cni etc/wireguard etc/coolify etc/corrosion
   find etc/systemd/system -path '*.wants/*' ! -name 'podman*' -delete
   rm -f etc/rc?.d/S*
+  # By link and not by argument: what is wanted by default.target, as Debian's podman-restart is, starts with it.
+  ln -sf /lib/systemd/system/multi-user.target etc/systemd/system/default.target
   : >etc/fstab
   : >etc/crypttab
   # A generator starts units whatever is enabled; systemd's own know of containers, others do not.
@@ -76,7 +78,8 @@ if [ ! -e "$LAB_DISK/prepared" ]; then
     >etc/containers/containers.conf
   printf '[storage]\ndriver = "overlay"\nrunroot = "/run/containers/storage"\ngraphroot = "/var/lib/containers/storage"\n' \
     >etc/containers/storage.conf
-  # A container whose first process ignores SIGTERM, as most do, would hold up every reboot for a minute and a half.
+  # An orderly reboot with a container running would take a minute and a half: its conmon does not end by itself then,
+  # and neither does a container whose first process ignores SIGTERM, as most do.
   mkdir -p etc/systemd/system.conf.d
   printf '[Manager]\nDefaultTimeoutStopSec=5s\n' >etc/systemd/system.conf.d/lab.conf
   touch etc/.updated var/.updated "$LAB_DISK/prepared"
@@ -109,4 +112,4 @@ umount -l /mnt/machine
 hierarchy=systemd.unified_cgroup_hierarchy=1
 [ "$LAB_KIND" = v2 ] || hierarchy=systemd.unified_cgroup_hierarchy=0
 exec env -i container=lab PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
-  /lib/systemd/systemd --system systemd.unit=multi-user.target "$hierarchy" </dev/null
+  /lib/systemd/systemd --system "$hierarchy" </dev/null

@@ -23,6 +23,7 @@ export const testPackages = [
   ...quickstartPackages,
   ...packagingPackages,
   'buildah',
+  'curl',
   'dbus',
   'git',
   'iputils-ping',

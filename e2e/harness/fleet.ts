@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { generateKeys, mintToken } from '@coold/broker/token';
+import { installCorrosion } from './corrosion.ts';
 import { eventually } from './eventually.ts';
 import { loadBusyboxImage } from './images.ts';
 import { joinMesh, type MeshHost } from './mesh.ts';
@@ -30,6 +31,8 @@ export interface Dispatched {
 }
 
 const phpClient = fileURLToPath(new URL('../clients/dispatch.php', import.meta.url));
+/** The sample that the package carries. */
+const corrosionUnit = fileURLToPath(new URL('../../systemd/corrosion.service', import.meta.url));
 const grpcPort = 6443;
 /** The group PHP-FPM has on Debian. */
 export const laravelGroup = 'www-data';
@@ -51,6 +54,12 @@ export async function createFleet(
       await configure(member, central, keys);
     }),
   );
+  await Promise.all(
+    hosts.map(({ host }) =>
+      host.put({ file: corrosionUnit }, '/etc/systemd/system/corrosion.service', 0o644),
+    ),
+  );
+  await installCorrosion(hosts, { schemas: {} }); // the package has brought them
   await start(central, ['broker.service']);
   await Promise.all(hosts.map(member => start(member, hostUnits)));
   const fleet: Fleet = {
@@ -89,6 +98,7 @@ export async function createFleet(
 
 /** Everything a host runs for the product, in the order it starts. */
 export const hostUnits = [
+  'corrosion.service',
   'podman.socket',
   'coolify-mesh-fw.service',
   'coolify-mesh-allow.service',

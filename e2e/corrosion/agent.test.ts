@@ -195,6 +195,29 @@ test('what cannot be followed is refused', async () => {
     expect((await post(agent, 'subscriptions', sql)).status, sql).toBe(400);
 });
 
+test('a reader who does not read is cut off, and costs nobody else', { timeout: 30_000 }, async () => {
+  const agent = await start('a');
+  const idle = connect(agent.api.port, agent.api.host);
+  closing.push(() => void idle.destroy());
+  const body = JSON.stringify('SELECT * FROM endpoints');
+  idle.pause();
+  idle.write(`POST /v1/subscriptions HTTP/1.1\r\nhost: a\r\ncontent-length: ${body.length}\r\n\r\n${body}`);
+  const diligent = frames(await post(agent, 'subscriptions', 'SELECT port FROM endpoints'));
+  await diligent(2);
+  const large = 'x'.repeat(1 << 20);
+  for (let n = 0; n < 16; n += 1) await write(agent, insert(`c${n}`, large, n));
+  expect(await diligent(16)).toHaveLength(16);
+  const ended = new Promise(resolve => idle.once('close', resolve));
+  idle.on('error', () => {});
+  let received = 0;
+  idle.on('data', chunk => {
+    received += chunk.length;
+  });
+  idle.resume();
+  await ended;
+  expect(received).toBeLessThan(16 << 20);
+});
+
 test("updates name the keys of a table's rows", async () => {
   const agent = await start('a');
   const next = frames(await post(agent, 'updates/endpoints', undefined));

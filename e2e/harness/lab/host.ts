@@ -83,7 +83,7 @@ export async function createLabHost(options: LabHostOptions): Promise<LabHost> {
     if (isOn()) throw new HarnessError(`host ${name} is already on`);
     await switchOff(); // of one that went off by itself, what is left goes now
     const cgroups = createHostCgroups(layout, run, name);
-    const power = await switchOn({ name, folder, layout, cgroups });
+    const power = await switchOn({ name, folder, layout, cgroups, gateway: segment.gateway });
     running = { power, cgroups };
     await segment.plug(number, power.pid);
     await segment.setLink(number, link);

@@ -2,6 +2,7 @@
 # Turns a fresh set of namespaces (mount, pid, net, uts, ipc, cgroup) into a host and becomes its systemd.
 #
 #   LAB_NAME      host name
+#   LAB_GATEWAY   the underlay's
 #   LAB_DISK      folder of the host's disk, a filesystem that outlives the host: up/ work/ root/ containers/
 #   LAB_CGROUPS   hierarchies to mount, each FOLDER:TYPE:OPTIONS (FOLDER empty: /sys/fs/cgroup itself)
 #   LAB_KIND      v2 | hybrid
@@ -73,6 +74,9 @@ if [ ! -e "$LAB_DISK/prepared" ]; then
   rm -rf var/log/journal/*
   echo "$LAB_NAME" >etc/hostname
   printf '127.0.0.1 localhost\n127.0.1.1 %s\n' "$LAB_NAME" >etc/hosts
+  # Nobody answers there, which the gateway says at once; an address out of reach would cost every lookup ten seconds.
+  rm -f etc/resolv.conf
+  echo "nameserver $LAB_GATEWAY" >etc/resolv.conf
   # Podman's own default limits lie above what a machine without CAP_SYS_RESOURCE may set.
   printf '[containers]\ndefault_ulimits = [%s]\n[network]\nnetwork_backend = "netavark"\n' "$LAB_ULIMITS" \
     >etc/containers/containers.conf

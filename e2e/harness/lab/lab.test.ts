@@ -99,6 +99,14 @@ test('systemd-run enforces limits, as builds need them', { timeout: 60_000 }, as
   expect((await a?.exec([...denied, 'ping', '-c', '1', '-W', '1', '198.18.0.1']))?.code).not.toBe(0);
 });
 
+test('what lies beyond the segment is refused at once', { timeout: 60_000 }, async () => {
+  const [a] = await (await lab()).up(['a']);
+  const started = performance.now();
+  expect((await a?.exec(['getent', 'hosts', 'example.org']))?.code).toBe(2);
+  expect((await a?.exec(['ping', '-c', '1', '-W', '5', '192.0.2.1']))?.code).toBe(1);
+  expect(performance.now() - started).toBeLessThan(3000);
+});
+
 test('files go in and out as they are', { timeout: 60_000 }, async () => {
   const [a] = await (await lab()).up(['a']);
   const bytes = Uint8Array.from({ length: 70_000 }, (_, n) => n % 256);

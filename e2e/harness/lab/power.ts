@@ -35,8 +35,9 @@ export async function switchOn(options: {
   folder: string;
   layout: CgroupLayout;
   cgroups: HostCgroups;
+  gateway: string;
 }): Promise<Power> {
-  const { name, folder, layout, cgroups } = options;
+  const { name, folder, layout, cgroups, gateway } = options;
   const consolePath = join(folder, 'console.log');
   const consoleLog = openSync(consolePath, 'w');
   // A host ends with the process that made it, even one that is killed: `setpriv` ties unshare to us, `--kill-child` ties
@@ -54,6 +55,7 @@ export async function switchOn(options: {
       env: {
         PATH: process.env['PATH'],
         LAB_NAME: name,
+        LAB_GATEWAY: gateway,
         LAB_DISK: join(folder, 'disk'),
         LAB_KIND: layout.kind,
         LAB_CGROUPS: asInitReadsIt(layout),

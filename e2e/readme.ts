@@ -1,6 +1,7 @@
 import { brokerCommand } from '@coold/broker/config';
 import { keygenCommand, tokenCommand } from '@coold/broker/token';
 import { cooldCommand } from '@coold/coold/config';
+import { scaffoldCommand } from '@coold/coold/scaffold-command';
 import { readVerbs } from '@coold/proto';
 import { type Described, optionRows } from '@coold/runtime';
 
@@ -8,6 +9,7 @@ import { type Described, optionRows } from '@coold/runtime';
 const sections: Record<string, () => string> = {
   'broker variables': () => optionTable(brokerCommand),
   'coold variables': () => optionTable(cooldCommand),
+  'coold scaffold variables': () => optionTable(scaffoldCommand),
   'broker keygen flags': () => optionTable(keygenCommand),
   'broker token flags': () => optionTable(tokenCommand),
   verbs: verbTable,

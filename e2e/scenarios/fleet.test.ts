@@ -236,7 +236,7 @@ describe('the default deny', () => {
     );
     expect(Object.fromEntries(tried), when).toEqual(Object.fromEntries(shut.map(([, , , way]) => [way, ''])));
     expect(
-      await fetched(a, 'client', `http://${b.host.address}:8080/`),
+      await fetched(a, 'client', `http://${b.host.address}:8088/`),
       `${when}: egress, and a published port`,
     ).toBe('published');
   }
@@ -244,7 +244,7 @@ describe('the default deny', () => {
   test('shuts every way between containers and none to the outside, nor a published port', async () => {
     page['same-bridge'] = await serve(a, 'same-bridge', 'default');
     page['other-namespace'] = await serve(a, 'other-namespace', 'alpha');
-    await serve(b, 'published', 'default', ['--publish', '8080:80']);
+    await serve(b, 'published', 'default', ['--publish', '8088:80']);
     await runContainer(a.host, { name: 'client', network: 'coolify-default-mesh' });
     await runContainer(b.host, { name: 'far', network: 'coolify-default-mesh' });
     await holds('as installed');

@@ -15,7 +15,8 @@ async function verbsOf(members: {
       syntax = "proto3";
       package test;
       import "coolify/agent/v1/verb.proto";
-      message Req { string id = 1; }
+      message Req { string id = 1; uint32 count = 2; string other = 3; }
+      message Nothing {}
       message Resp { repeated string host_names = 1; string state = 2; }
       message Commands { ${members.commands} }
       message Answers { string request_id = 1; ${members.outsideAnswers ?? ''} oneof body { ${members.answers} } }`,
@@ -76,7 +77,7 @@ describe('a verb', () => {
     expect(verbs.get('second')).toMatchObject({
       schema: 2,
       body: undefined,
-      http: { method: 'GET', path: '/x/{id}', status: 201 },
+      http: { method: 'GET', path: '/x/{id}', status: 201, pathFields: ['id'] },
     });
   });
 });
@@ -138,5 +139,53 @@ describe('a contradiction is found at start:', () => {
       answers: 'Resp went = 11;',
     };
     await expect(verbsOf(members)).rejects.toThrow('test.Answers has no answer of that name');
+  });
+
+  it.each([
+    ['a method of its own', 'method: "PUT" path: "/x" status: 200', 'http method "PUT"'],
+    ['no status', 'method: "GET" path: "/x"', 'http status 0: expected one of 200, 201, 204'],
+    ['an answer that 204 has no room for', 'method: "GET" path: "/x" status: 204', 'http status 204'],
+    ['a path that is not absolute', 'method: "GET" path: "x/{id}" status: 200', 'http path "x/{id}"'],
+    ['a path with half a parameter', 'method: "GET" path: "/x/{id" status: 200', 'http path "/x/{id"'],
+    ['a path with a wildcard', 'method: "GET" path: "/x/*" status: 200', 'http path "/x/*"'],
+    ['no path', 'method: "GET" status: 200', 'http path ""'],
+    [
+      'a parameter that is no field',
+      'method: "GET" path: "/x/{name}" status: 200',
+      'test.Req has no string field name',
+    ],
+    [
+      'a parameter that is no text',
+      'method: "GET" path: "/x/{count}" status: 200',
+      'test.Req has no string field count',
+    ],
+    ['a parameter twice', 'method: "GET" path: "/{id}/{id}" status: 200', 'names id twice'],
+  ])('a place on REST that cannot be: %s', async (_what, http, complaint) => {
+    const members = {
+      commands: `oneof command { Req go = 10 ${option(`name: "go" http: { ${http} }`)}; }`,
+      answers: 'Resp go = 10;',
+    };
+    await expect(verbsOf(members)).rejects.toThrow(`test.Commands.go: `);
+    await expect(verbsOf(members)).rejects.toThrow(complaint);
+  });
+
+  it('an answer without fields that is no 204', async () => {
+    const members = {
+      commands: `oneof command { Req go = 10 ${option('name: "go" http: { method: "GET" path: "/x" status: 200 }')}; }`,
+      answers: 'Nothing go = 10;',
+    };
+    await expect(verbsOf(members)).rejects.toThrow('test.Commands.go: http status 200');
+  });
+
+  it('two verbs on one route, whatever their parameters are called', async () => {
+    const place = (path: string) => `http: { method: "GET" path: "${path}" status: 200 }`;
+    const members = {
+      commands: `oneof command {
+        Req go = 10 ${option(`name: "go" ${place('/x/{id}')}`)};
+        Req stay = 11 ${option(`name: "stay" ${place('/x/{other}')}`)};
+      }`,
+      answers: 'Resp go = 10; Resp stay = 11;',
+    };
+    await expect(verbsOf(members)).rejects.toThrow('test.Commands.stay: GET /x/{other} is the route of go');
   });
 });

@@ -1,6 +1,7 @@
 import { type DescField, type DescMessage, getOption, hasOption } from '@bufbuild/protobuf';
 import { ResponseSchema, ServerMsgSchema } from '../gen/coolify/agent/v1/agent_pb.js';
-import { type Http, verb as verbOption } from '../gen/coolify/agent/v1/verb_pb.js';
+import { verb as verbOption } from '../gen/coolify/agent/v1/verb_pb.js';
+import { type HttpPlace, readHttp, routeKey } from './http.ts';
 
 /** A member field of a oneof whose type is a message: how the stream carries a command or an answer. */
 export type MessageField = DescField & { fieldKind: 'message' };
@@ -18,7 +19,8 @@ export interface Verb {
   commandCase: string;
   /** The response field that becomes `data`; undefined: the whole message. */
   body: DescField | undefined;
-  http: Pick<Http, 'method' | 'path' | 'status'> | undefined;
+  /** Its place on REST; undefined: over the stream only. */
+  http: HttpPlace | undefined;
 }
 
 /** The schemas this build speaks. */
@@ -37,6 +39,7 @@ export function readVerbs(
   answers: DescMessage = ResponseSchema,
 ): Map<string, Verb> {
   const verbs = new Map<string, Verb>();
+  const routes = new Map<string, string>();
   for (const field of commands.fields) {
     if (!hasOption(field, verbOption)) continue;
     const option = getOption(field, verbOption);
@@ -52,6 +55,16 @@ export function readVerbs(
       option.body === '' ? undefined : answer.message.fields.find(({ name }) => name === option.body);
     if (option.body !== '' && body === undefined)
       throw new Error(`${where}: ${answer.message.typeName} has no field ${option.body}`);
+    const http =
+      option.http === undefined
+        ? undefined
+        : within(where, readHttp, option.http, field.message, answer.message);
+    if (http !== undefined) {
+      const other = routes.get(routeKey(http));
+      if (other !== undefined)
+        throw new Error(`${where}: ${http.method} ${http.path} is the route of ${other}`);
+      routes.set(routeKey(http), option.name);
+    }
     verbs.set(option.name, {
       name: option.name,
       summary: option.summary,
@@ -60,8 +73,17 @@ export function readVerbs(
       response: answer.message,
       commandCase: field.localName,
       body,
-      http: option.http,
+      http,
     });
   }
   return verbs;
+}
+
+/** Names the place in the .proto that a complaint is about. */
+function within<A extends unknown[], R>(where: string, read: (...args: A) => R, ...args: A): R {
+  try {
+    return read(...args);
+  } catch (error) {
+    throw new Error(`${where}: ${(error as Error).message}`, { cause: error });
+  }
 }

@@ -1,13 +1,5 @@
-import { create } from '@bufbuild/protobuf';
-import {
-  fieldEncoder,
-  fieldValue,
-  jsonCodec,
-  type Response,
-  type ServerMsg,
-  ServerMsgSchema,
-  type Verb,
-} from '@coold/proto';
+import { create, type Message } from '@bufbuild/protobuf';
+import { answerEncoder, type ServerMsg, ServerMsgSchema, type Verb } from '@coold/proto';
 import type { Hosts } from './hosts.ts';
 import type { Outcome, Pending, Ticket } from './pending.ts';
 import { type DispatchRequest, type Refusal, type Route, readDispatch, refuseSchema } from './router.ts';
@@ -88,7 +80,7 @@ function commandOf({ requestId, verb, message }: DispatchRequest) {
   return create(ServerMsgSchema, { requestId, command });
 }
 
-type Encoders = ReadonlyMap<Verb, (response: Response) => unknown>;
+type Encoders = ReadonlyMap<Verb, (answer: Message | undefined) => unknown>;
 
 function conclude({ requestId, hostId, verb }: DispatchRequest, outcome: Outcome, encoders: Encoders): Reply {
   switch (outcome.kind) {
@@ -116,23 +108,8 @@ function conclude({ requestId, hostId, verb }: DispatchRequest, outcome: Outcome
       const encode = encoders.get(verb) ?? answerEncoder(verb);
       return {
         status: 200,
-        envelope: { request_id: requestId, status: 'ok', data: encode(outcome.response) },
+        envelope: { request_id: requestId, status: 'ok', data: encode(body.value) },
       };
     }
   }
-}
-
-/** `data` of a verb: its body field, its whole message, or null where the message has no fields. */
-function answerEncoder(verb: Verb): (response: Response) => unknown {
-  const { body, response } = verb;
-  if (response.fields.length === 0) return () => null;
-  if (body === undefined) {
-    const codec = jsonCodec(response);
-    return ({ body: { value } }) => (value === undefined ? null : codec.encode(value));
-  }
-  const encode = fieldEncoder(body);
-  return ({ body: { value } }) => {
-    const inner = value === undefined ? undefined : fieldValue(value, body);
-    return inner === undefined ? null : encode(inner);
-  };
 }

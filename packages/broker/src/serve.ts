@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { readVerbs } from '@coold/proto';
-import { type Logger, type Readiness, readSecretFile, type Task } from '@coold/runtime';
+import { type Logger, placeSocket, type Readiness, readSecretFile, type Task } from '@coold/runtime';
 import { handleStream } from './agent-service.ts';
 import { createVerifier } from './auth.ts';
 import type { BrokerConfig } from './config.ts';
@@ -10,7 +10,6 @@ import { createHosts } from './hosts.ts';
 import { createLane } from './lane.ts';
 import { createPending } from './pending.ts';
 import { compileRoutes } from './router.ts';
-import { placeSocket } from './socket.ts';
 
 /** How long parked dispatches may still be answered once the broker stops, in ms. */
 const drainMs = 3000;

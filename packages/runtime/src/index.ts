@@ -16,6 +16,7 @@ export { createLogger, type Logger } from './logger.ts';
 export { type Daemon, type Invocation, runCommand, runDaemon } from './program.ts';
 export { createReadiness, type Readiness } from './readiness.ts';
 export { readSecretFile, SecretError } from './secret.ts';
+export { placeSocket, SocketError, type SocketOptions } from './socket.ts';
 export { type Outcome, runTasks, type Task } from './tasks.ts';
 export {
   type Address,
@@ -26,6 +27,7 @@ export {
   integer,
   ipv4,
   list,
+  oneAddress,
   text,
   type ValueType,
 } from './values.ts';

@@ -1,10 +1,12 @@
-import { stat, writeFile } from 'node:fs/promises';
+import { mkdtempDisposable, stat, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { runChild } from '@coold/runtime';
-import { scratchFolder } from '@coold/testbed';
 import { afterEach, describe, expect, it } from 'vitest';
+import { runChild } from './child.ts';
 import { placeSocket } from './socket.ts';
+
+const scratchFolder = () => mkdtempDisposable(join(tmpdir(), 'socket-'));
 
 const servers: Server[] = [];
 afterEach(() => {
@@ -21,7 +23,7 @@ const listen = (path: string) =>
 
 const place = (path: string, group?: string) => placeSocket({ path, group, listen });
 
-/** Leaves a socket file behind as a killed broker would. */
+/** Leaves a socket file behind as a killed program would. */
 async function leaveStale(path: string): Promise<void> {
   const script = `require('node:net').createServer().listen(${JSON.stringify(path)}, () => process.kill(process.pid, 'SIGKILL'))`;
   await runChild(process.execPath, ['-e', script], { timeoutMs: 10_000 });
@@ -44,7 +46,7 @@ describe('a socket', () => {
     expect(gid).toBe(1);
   });
 
-  it('takes the place of one that a killed broker left', async () => {
+  it('takes the place of one that a killed program left', async () => {
     await using folder = await scratchFolder();
     const path = join(folder.path, 's.sock');
     await leaveStale(path);
@@ -57,7 +59,7 @@ describe('a socket', () => {
     await using folder = await scratchFolder();
     const path = join(folder.path, 's.sock');
     await place(path);
-    await expect(place(path)).rejects.toThrow(/in use: another broker/);
+    await expect(place(path)).rejects.toThrow(/in use: another process/);
     expect((await stat(path)).isSocket()).toBe(true);
   });
 

@@ -1,7 +1,7 @@
 import { chmod, chown, lstat, rename, rm, stat } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { dirname } from 'node:path';
-import { runChild } from '@coold/runtime';
+import { runChild } from './child.ts';
 
 /** The socket cannot be ours; the message says why and what to do. */
 export class SocketError extends Error {
@@ -67,7 +67,7 @@ async function refuseOccupied(path: string): Promise<void> {
   if (there === undefined) return;
   if (!there.isSocket())
     throw new SocketError(`${path} is there and is not a socket: remove it or choose another path`);
-  if (await answers(path)) throw new SocketError(`${path} is in use: another broker listens there`);
+  if (await answers(path)) throw new SocketError(`${path} is in use: another process listens there`);
 }
 
 /** Whether a process still listens; a socket file outlives one that was killed. */

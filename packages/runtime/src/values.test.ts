@@ -1,7 +1,17 @@
 import { isIPv4, isIPv6 } from 'node:net';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { absolutePath, bindAddress, boolean, duration, integer, ipv4, list, text } from './values.ts';
+import {
+  absolutePath,
+  bindAddress,
+  boolean,
+  duration,
+  integer,
+  ipv4,
+  list,
+  oneAddress,
+  text,
+} from './values.ts';
 
 describe('text', () => {
   it.each(['a', ' ', 'with spaces', 'ümläut', '日本'])('takes %j as it is', value => {
@@ -113,6 +123,34 @@ describe('ipv4', () => {
         expect(ipv4.parse(address)).toBe(address);
       }),
     );
+  });
+});
+
+describe('oneAddress', () => {
+  it.each([
+    ['100.64.0.5:8443', '100.64.0.5', 8443],
+    ['127.0.0.1:0', '127.0.0.1', 0],
+    ['[fd00::1]:8443', 'fd00::1', 8443],
+    ['[::1]:1', '::1', 1],
+  ])('reads %s', (value, host, port) => {
+    expect(oneAddress.parse(value)).toEqual({ host, port });
+  });
+
+  it.each([
+    '0.0.0.0:8443',
+    '[::]:8443',
+    '[::0]:8443',
+    '[0:0:0:0:0:0:0:0]:8443',
+    '[0000::0000]:8443',
+    '[::0.0.0.0]:8443',
+    '[::ffff:0.0.0.0]:8443',
+    '[::ffff:0:0]:8443',
+    'localhost:8443',
+    ':8443',
+    '8443',
+    '127.0.0.1',
+  ])('refuses %j', value => {
+    expect(oneAddress.parse(value)).toBeUndefined();
   });
 });
 

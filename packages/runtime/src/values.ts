@@ -1,4 +1,4 @@
-import { isIPv4 } from 'node:net';
+import { BlockList, isIPv4 } from 'node:net';
 
 /**
  * How a configuration value is read from text (CONTRACT §8). `expected` completes the sentence "expected …" of the one
@@ -83,6 +83,19 @@ export const bindAddress: ValueType<Address> = {
       (match?.[1] !== undefined || isIPv4(host))
       ? { host, port }
       : undefined;
+  },
+};
+
+/** An address to listen on that is one address: never the wildcard, however it is written (CONTRACT §3). */
+export const oneAddress: ValueType<Address> = {
+  expected: 'one address of this host and a port such as 100.64.0.5:8443, never 0.0.0.0 or [::]',
+  parse(value) {
+    const address = bindAddress.parse(value);
+    if (address === undefined) return undefined;
+    const wildcards = new BlockList();
+    wildcards.addAddress('0.0.0.0', 'ipv4'); // finds ::ffff:0.0.0.0 too
+    wildcards.addAddress('::', 'ipv6');
+    return wildcards.check(address.host, isIPv4(address.host) ? 'ipv4' : 'ipv6') ? undefined : address;
   },
 };
 

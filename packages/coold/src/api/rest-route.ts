@@ -1,0 +1,102 @@
+import { type DescField, type DescMessage, ScalarType } from '@bufbuild/protobuf';
+import { type HttpPlace, type JsonCodec, jsonCodec } from '@coold/proto';
+import type { Served } from './surface.ts';
+
+/** A verb with its place on REST, and what its requests are read with. */
+export interface RestRoute extends Served {
+  place: HttpPlace;
+  request: RequestShape;
+}
+
+/** What a request is read with. */
+export interface RequestShape {
+  method: HttpPlace['method'];
+  /** Fields that the path names. */
+  pathFields: ReadonlySet<string>;
+  /** Every other field, with how its text in a query is read. */
+  queryFields: ReadonlyMap<string, QueryField>;
+  codec: JsonCodec;
+}
+
+export interface QueryField {
+  repeated: boolean;
+  /** One text to what JSON would have; undefined: it is not one of `expected`. Absent: only a body can carry it. */
+  read?: (text: string) => unknown;
+  expected: string;
+}
+
+/** The verbs that have a place on REST. */
+export function restRoutes(surface: ReadonlyMap<string, Served>): RestRoute[] {
+  return [...surface.values()].flatMap(served => {
+    const { verb } = served;
+    return verb.http === undefined
+      ? []
+      : [{ ...served, place: verb.http, request: requestShape(verb.http, verb.request) }];
+  });
+}
+
+export function requestShape({ method, pathFields }: HttpPlace, request: DescMessage): RequestShape {
+  const others = request.fields.filter(({ name }) => !pathFields.includes(name));
+  return {
+    method,
+    pathFields: new Set(pathFields),
+    queryFields: new Map(others.map(field => [field.name, queryField(field)])),
+    codec: jsonCodec(request),
+  };
+}
+
+/** The methods that some verb has on a path as it came, percent-encoded; empty: no verb is there. */
+export function methodsOn(routes: readonly RestRoute[], path: string): string[] {
+  const segments = path.split('/');
+  const fits = ({ place }: RestRoute) => {
+    const template = place.path.split('/');
+    return (
+      template.length === segments.length &&
+      template.every((part, index) => part.startsWith('{') || part === segments[index])
+    );
+  };
+  return [...new Set(routes.filter(fits).map(({ place }) => place.method))].sort();
+}
+
+function queryField(field: DescField): QueryField {
+  switch (field.fieldKind) {
+    case 'scalar':
+      return { repeated: false, ...scalar(field.scalar) };
+    case 'enum':
+      return { repeated: false, read: asText, expected: 'text' };
+    case 'list':
+      switch (field.listKind) {
+        case 'scalar':
+          return { repeated: true, ...scalar(field.scalar) };
+        case 'enum':
+          return { repeated: true, read: asText, expected: 'text' };
+      }
+  }
+  return { repeated: false, expected: 'a JSON body: a query cannot carry it' };
+}
+
+const asText = (text: string) => text;
+
+function scalar(type: ScalarType): Omit<QueryField, 'repeated'> {
+  switch (type) {
+    case ScalarType.STRING:
+    case ScalarType.BYTES:
+      return { read: asText, expected: 'text' };
+    case ScalarType.BOOL:
+      return { read: text => booleans.get(text), expected: 'true, false, 1 or 0' };
+    // The bounds of each type are the codec's.
+    default:
+      return {
+        read: text => (decimal.test(text) ? Number(text) : undefined),
+        expected: 'a number',
+      };
+  }
+}
+
+const booleans = new Map([
+  ['true', true],
+  ['1', true],
+  ['false', false],
+  ['0', false],
+]);
+const decimal = /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/;

@@ -1,4 +1,12 @@
-import { absolutePath, boolean, type ConfigOf, defineCommand, ipv4, logFilter } from '@coold/runtime';
+import {
+  absolutePath,
+  boolean,
+  type ConfigOf,
+  defineCommand,
+  ipv4,
+  logFilter,
+  oneAddress,
+} from '@coold/runtime';
 import { brokerUrl } from './link/broker-url.ts';
 
 /** Every variable and flag of `coold` (CONTRACT §8). */
@@ -19,8 +27,28 @@ export const cooldCommand = defineCommand({
       help: "This host's token for the broker, readable by its owner alone; read again at every dial",
     },
     grpcDisabled: { type: boolean, default: 'false', help: 'No stream to the broker, whatever its URL' },
+    apiBind: {
+      type: oneAddress,
+      help: 'One address and port to serve the REST API on, for example 100.64.0.5:8443; unset: no REST API, and status and metrics are on /run/coolify/coold.sock',
+    },
+    apiTokenFile: {
+      type: absolutePath,
+      help: 'Token of the REST API, readable by its owner alone; read again when it changes and on SIGHUP',
+    },
+    tlsCert: {
+      type: absolutePath,
+      help: 'PEM certificate chain of the REST API; read again when it changes and on SIGHUP; unset: plain HTTP',
+    },
+    tlsKey: { type: absolutePath, help: 'PEM key of that certificate, readable by its owner alone' },
     podmanSocket: { type: absolutePath, default: '/run/podman/podman.sock', help: "Podman's API socket" },
     logLevel: { type: logFilter, default: 'info', help: 'Level or filter: info,coold.link=debug' },
+  },
+  check({ apiBind, apiTokenFile, tlsCert, tlsKey }) {
+    if (apiBind !== undefined && apiTokenFile === undefined)
+      return 'COOLD_API_TOKEN_FILE is not set: expected the path of a token, because COOLD_API_BIND is set';
+    if ((tlsCert === undefined) !== (tlsKey === undefined))
+      return `COOLD_TLS_${tlsCert === undefined ? 'CERT' : 'KEY'} is not set: expected both COOLD_TLS_CERT and COOLD_TLS_KEY, or neither`;
+    return undefined;
   },
 });
 

@@ -1,26 +1,43 @@
 import { create } from '@bufbuild/protobuf';
 import { HelloSchema, readVerbs, SCHEMA_MAX, SCHEMA_MIN } from '@coold/proto';
 import type { Logger, Readiness, Task } from '@coold/runtime';
+import { type RecordCall, recordCalls } from './api/calls.ts';
 import { containerHandlers } from './api/containers.ts';
+import { createMetrics, type Metrics } from './api/metrics.ts';
+import { openApiDocument } from './api/openapi.ts';
+import type { Hangups } from './api/reload.ts';
+import { restRoutes } from './api/rest-route.ts';
+import { keepApi, keepStatus } from './api/serve-api.ts';
 import { createAnswerCommand } from './api/stream.ts';
-import { joinSurface } from './api/surface.ts';
+import { joinSurface, type Served } from './api/surface.ts';
 import type { CooldConfig } from './config.ts';
 import { keepHooks } from './firewall/keep-hooks.ts';
 import { keepLink } from './link/link.ts';
 import { createPodman } from './podman/client.ts';
 
+export interface CooldOptions {
+  config: CooldConfig;
+  version: string;
+  /** Where status and metrics are without an API bind. */
+  statusSocket: string;
+  hangups: Hangups;
+  log: Logger;
+  readiness: Readiness;
+}
+
 /** The tasks of coold, by name; the end of any of them is the end of the process. */
-export function cooldTasks(
-  config: CooldConfig,
-  version: string,
-  log: Logger,
-  readiness: Readiness,
-): Record<string, Task> {
+export function cooldTasks(options: CooldOptions): Record<string, Task> {
+  const { config, version, hangups, log, readiness } = options;
   const podman = createPodman(config.podmanSocket);
   const surface = joinSurface(readVerbs(), containerHandlers(podman));
+  const metrics = createMetrics(version);
+  const record = recordCalls(log.child('api'), metrics);
+  // Its default would end the process. Whoever has files to read again listens too.
+  hangups.on('SIGHUP', () => log.info('SIGHUP: files that may have changed are read again'));
   const tasks: Record<string, Task> = {
     readiness: announce(readiness),
     hooks: keepHooks(log.child('firewall')),
+    api: apiTask(options, surface, metrics, record),
   };
   const { brokerUrl } = config;
   if (brokerUrl === undefined || config.grpcDisabled) {
@@ -40,11 +57,36 @@ export function cooldTasks(
       capabilities: ['coold'],
       builderCapacity: 0,
     }),
-    answer: createAnswerCommand(surface, log.child('api')),
+    answer: createAnswerCommand(surface, record, log.child('api')),
     log: log.child('link'),
     onState: line => void readiness.status(line),
   });
   return tasks;
+}
+
+/** REST where it has an address, else only status and metrics on a socket (CONTRACT §3). */
+function apiTask(
+  { config, version, statusSocket, hangups, log: root }: CooldOptions,
+  surface: ReadonlyMap<string, Served>,
+  metrics: Metrics,
+  record: RecordCall,
+): Task {
+  const { apiBind, apiTokenFile, tlsCert, tlsKey } = config;
+  const log = root.child('api');
+  if (apiBind === undefined || apiTokenFile === undefined)
+    return keepStatus({ path: statusSocket, metrics, record, log });
+  const routes = restRoutes(surface);
+  return keepApi({
+    bind: apiBind,
+    tokenFile: apiTokenFile,
+    tls: tlsCert === undefined || tlsKey === undefined ? undefined : { cert: tlsCert, key: tlsKey },
+    hangups,
+    routes,
+    document: openApiDocument(routes, version),
+    metrics,
+    record,
+    log,
+  });
 }
 
 /** Ready as soon as the local tasks run: whether the broker can be reached is `STATUS=`, never readiness. */

@@ -6,6 +6,8 @@ import { scaffoldCommand } from './firewall/scaffold-command.ts';
 
 const { version } = manifest;
 const graceMs = 4500;
+/** CONTRACT §3: where status and metrics are without an API bind. */
+const statusSocket = '/run/coolify/coold.sock';
 
 // What a command needs is loaded when it runs: --help and --version answer without gRPC and Podman's client.
 function main(argv: string[]): Promise<number> {
@@ -24,7 +26,7 @@ function main(argv: string[]): Promise<number> {
           filter: config => config.logLevel,
           tasks: async (config, log, readiness) => {
             const { cooldTasks } = await import('./daemon.ts');
-            return cooldTasks(config, version, log, readiness);
+            return cooldTasks({ config, version, statusSocket, hangups: process, log, readiness });
           },
           graceMs,
         },

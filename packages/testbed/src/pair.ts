@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { generateKeys, mintToken } from '@coold/broker/token';
@@ -7,6 +8,8 @@ import { type Program, type ProgramOptions, startProgram } from './program.ts';
 export interface Pairing {
   hostId: string;
   socketPath: string;
+  /** Of coold's REST API, which is on a port of 127.0.0.1 that its log names. */
+  apiToken: string;
   startBroker(options?: ProgramOptions): Program;
   startCoold(options?: ProgramOptions): Program;
 }
@@ -31,7 +34,9 @@ export async function createPairing({
   const file = (name: string) => join(folder, name);
   const { privateKey, publicKey } = generateKeys();
   const token = await mintToken(privateKey, { hostId, caps: ['coold'], ttlMs: 86_400_000 });
+  const apiToken = randomBytes(32).toString('hex');
   await Promise.all([
+    writeFile(file('api-token'), apiToken, { mode: 0o600 }),
     writeFile(file('jwt.key'), privateKey, { mode: 0o600 }),
     writeFile(file('jwt.pub'), publicKey, { mode: 0o644 }),
     writeFile(file('host-jwt'), token, { mode: 0o600 }),
@@ -40,6 +45,7 @@ export async function createPairing({
   return {
     hostId,
     socketPath,
+    apiToken,
     startBroker: (options = {}) =>
       startProgram('broker', {
         ...options,
@@ -58,6 +64,9 @@ export async function createPairing({
           COOLD_BROKER_URL: `grpc://127.0.0.1:${port}/v1/agent`,
           COOLD_HOST_JWT_PATH: file('host-jwt'),
           COOLD_PODMAN_SOCKET: podmanSocket,
+          // With an API bind it stays away from /run/coolify, which may be that of a coold installed here.
+          COOLD_API_BIND: '127.0.0.1:0',
+          COOLD_API_TOKEN_FILE: file('api-token'),
           ...options.env,
         },
       }),

@@ -10,6 +10,7 @@ import {
 } from '@coold/proto';
 import { createLogger, type Logger, logFilter } from '@coold/runtime';
 import { describe, expect, it } from 'vitest';
+import type { Call } from './calls.ts';
 import { handler } from './handler.ts';
 import { createAnswerCommand } from './stream.ts';
 import { joinSurface } from './surface.ts';
@@ -23,9 +24,13 @@ const list: ServerMsg = create(ServerMsgSchema, {
   command: { case: 'listContainers', value: {} },
 });
 
-function answering(run: () => Promise<{ containers: { id: string }[] }>) {
+function answering(run: () => Promise<{ containers: { id: string }[] }>, calls: Call[] = []) {
   const listContainers = handler(ListContainersReqSchema, ListContainersRespSchema, run);
-  return createAnswerCommand(joinSurface(readVerbs(), { list_containers: listContainers }), log);
+  return createAnswerCommand(
+    joinSurface(readVerbs(), { list_containers: listContainers }),
+    call => calls.push(call),
+    log,
+  );
 }
 
 async function bodyOf(answer: Promise<Buffer | undefined>) {
@@ -64,6 +69,17 @@ describe('a command', () => {
   it('whose answer is over 4 MiB is a 413', async () => {
     const answer = answering(() => Promise.resolve({ containers: [{ id: 'x'.repeat(maxResponseBytes) }] }));
     expect(await bodyOf(answer(list, signal))).toMatchObject({ case: 'error', value: { code: 413 } });
+  });
+
+  it('is recorded with its status and duration, and nothing of what was said', async () => {
+    const calls: Call[] = [];
+    await answering(() => Promise.resolve({ containers: [] }), calls)(list, signal);
+    await answering(() => Promise.reject(new VerbError(409, 'secret')), calls)(list, signal);
+    const call = { requestId: 'r', verb: 'list_containers', transport: 'stream' };
+    expect(calls).toEqual([
+      { ...call, status: 200, durationMs: expect.any(Number) },
+      { ...call, status: 409, durationMs: expect.any(Number) },
+    ]);
   });
 
   it('that this host does not serve is a 501', async () => {

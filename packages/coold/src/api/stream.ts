@@ -8,13 +8,18 @@ import {
   type ServerMsg,
 } from '@coold/proto';
 import type { Logger } from '@coold/runtime';
+import type { RecordCall } from './calls.ts';
 import type { Served } from './surface.ts';
-import { VerbError } from './verb-error.ts';
+import { asVerbError, VerbError } from './verb-error.ts';
 
 /** Runs one command of the stream and returns the frame that answers it; undefined when there is nothing to answer. */
 export type AnswerCommand = (message: ServerMsg, signal: AbortSignal) => Promise<Buffer | undefined>;
 
-export function createAnswerCommand(surface: ReadonlyMap<string, Served>, log: Logger): AnswerCommand {
+export function createAnswerCommand(
+  surface: ReadonlyMap<string, Served>,
+  record: RecordCall,
+  log: Logger,
+): AnswerCommand {
   return async ({ requestId, command }, signal) => {
     if (command.case === undefined) {
       // CONTRACT §1: unknown kinds are ignored; only a broker that disregards our Hello sends one.
@@ -27,15 +32,13 @@ export function createAnswerCommand(surface: ReadonlyMap<string, Served>, log: L
     const { verb, handler } = served;
     const started = performance.now();
     const done = (status: number) =>
-      log.info(
-        {
-          request_id: requestId,
-          verb: verb.name,
-          status,
-          duration_ms: Math.round(performance.now() - started),
-        },
-        'verb',
-      );
+      record({
+        requestId,
+        verb: verb.name,
+        transport: 'stream',
+        status,
+        durationMs: performance.now() - started,
+      });
     try {
       const answer = await handler.run(command.value, signal);
       const body = { case: verb.commandCase, value: answer } as Response['body'];
@@ -50,12 +53,6 @@ export function createAnswerCommand(surface: ReadonlyMap<string, Served>, log: L
       return frame(failure(requestId, code, message, field));
     }
   };
-}
-
-function asVerbError(error: unknown, verb: string, log: Logger): VerbError {
-  if (error instanceof VerbError) return error;
-  log.error({ err: error, verb }, 'a verb failed in a way it should not; its caller gets 500');
-  return new VerbError(500, 'internal error', { cause: error });
 }
 
 function failure(requestId: string, code: number, message: string, field = ''): Response {

@@ -1,3 +1,6 @@
+import { FieldError } from '@coold/proto';
+import type { Logger } from '@coold/runtime';
+
 /** A verb's failure as its caller sees it on either transport (CONTRACT §3). */
 export class VerbError extends Error {
   /** HTTP-shaped. */
@@ -10,4 +13,13 @@ export class VerbError extends Error {
     this.code = code;
     this.field = options.field;
   }
+}
+
+/** Any failure as its caller may see it: what was not meant for callers is logged, and told as "internal error". */
+export function asVerbError(error: unknown, verb: string, log: Logger): VerbError {
+  if (error instanceof VerbError) return error;
+  if (error instanceof FieldError)
+    return new VerbError(400, error.message, { field: error.field, cause: error });
+  log.error({ err: error, verb }, 'a verb failed in a way it should not; its caller gets 500');
+  return new VerbError(500, 'internal error', { cause: error });
 }

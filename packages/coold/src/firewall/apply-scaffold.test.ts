@@ -1,7 +1,9 @@
 // Against the kernel, with packets: a host with two namespaces' bridges, a peer of the mesh and the world beyond, each a
 // network namespace. Needs root.
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type LogLine, startProgram } from '@coold/testbed';
+import { type LogLine, scratchFolder, startProgram } from '@coold/testbed';
 import { createNetns, joinNetns, type Netns } from '@coold/testbed/netns';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 
@@ -262,9 +264,14 @@ test('coold lifts the hooks again when a network that comes up is put above them
   expect(await lab.a1.reach('tcp', at.b1, 80, dropMs)).toBeNull();
   await bringNetworkUp();
   expect(await lab.a1.reach('tcp', at.b1, 80, passMs), 'the gap that is to be closed').not.toBeNull();
+  await using folder = await scratchFolder();
+  const token = join(folder.path, 'api-token');
+  await writeFile(token, 'token', { mode: 0o600 });
+  // With an API bind it stays away from /run/coolify, which is not the namespace's own.
+  const api = { COOLD_API_BIND: '127.0.0.1:0', COOLD_API_TOKEN_FILE: token };
   await using running = startProgram('coold', {
     inside: lab.host.pid,
-    env: { COOLD_HOST_MGMT_IP: '100.64.0.1' },
+    env: { COOLD_HOST_MGMT_IP: '100.64.0.1', ...api },
   });
   const lifted = (line: LogLine) => String(line.msg).endsWith('its hooks are on top again');
   await running.logged(lifted);

@@ -1,0 +1,23 @@
+import type { Logger } from '@coold/runtime';
+import type { Metrics } from './metrics.ts';
+
+/** One call of a verb that has come to its end. What it asked for is not part of it: bodies hold secrets. */
+export interface Call {
+  requestId: string;
+  verb: string;
+  transport: 'rest' | 'stream';
+  /** HTTP-shaped; 499: the caller left before its answer. */
+  status: number;
+  durationMs: number;
+}
+
+export type RecordCall = (call: Call) => void;
+
+/** The ops log and the metrics of both transports. */
+export function recordCalls(log: Logger, metrics: Pick<Metrics, 'count'>): RecordCall {
+  return call => {
+    const { requestId, verb, transport, status, durationMs } = call;
+    metrics.count(call);
+    log.info({ request_id: requestId, verb, transport, status, duration_ms: Math.round(durationMs) }, 'verb');
+  };
+}

@@ -1,0 +1,114 @@
+import { createServer } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import type { ListenOptions } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Logger } from '@coold/runtime';
+import type { HandleRequest } from './rest.ts';
+import type { TlsPair } from './tls-pair.ts';
+
+/** An HTTP server that callers cannot hold up. */
+export interface HttpServer {
+  /** Rejects with the system's error; may be called again then. Resolves with what it listens on. */
+  listen(where: ListenOptions): Promise<string>;
+  /** Connections from now on get this certificate. */
+  useTls(pair: TlsPair): void;
+  /** No new connections; requests under way get `graceMs`, then they are cut. */
+  close(graceMs: number): Promise<void>;
+}
+
+export interface HttpLimits {
+  /** A request's head, from the first moment of its connection, in ms. */
+  headersTimeoutMs: number;
+  /** A whole request, in ms. */
+  requestTimeoutMs: number;
+  /** One more is closed at once. */
+  maxConnections: number;
+}
+
+export const defaultLimits: HttpLimits = {
+  headersTimeoutMs: 10_000,
+  requestTimeoutMs: 30_000,
+  maxConnections: 1024,
+};
+
+const keepAliveTimeoutMs = 65_000;
+const tlsHandshakeTimeoutMs = 10_000;
+
+export function createHttpServer(options: {
+  handle: HandleRequest;
+  /** Undefined: plain HTTP. */
+  tls: TlsPair | undefined;
+  limits?: HttpLimits;
+  log: Logger;
+}): HttpServer {
+  const { handle, tls, limits = defaultLimits, log } = options;
+  const settings = {
+    headersTimeout: limits.headersTimeoutMs,
+    requestTimeout: limits.requestTimeoutMs,
+    // How often the two are looked at; Node's own 30 s would be the real timeout.
+    connectionsCheckingInterval: Math.min(1000, limits.headersTimeoutMs / 4),
+    keepAliveTimeout: keepAliveTimeoutMs,
+    // A peer that vanished is noticed, however long its request takes.
+    keepAlive: true,
+    keepAliveInitialDelay: 30_000,
+  };
+  const secure =
+    tls === undefined
+      ? undefined
+      : createTlsServer({ ...settings, ...tls, handshakeTimeout: tlsHandshakeTimeoutMs }, handle);
+  const server = secure ?? createServer(settings, handle);
+  server.maxConnections = limits.maxConnections;
+  server.on('clientError', refuseMalformed);
+  // After it listens: a connection that could not be accepted, for want of a descriptor say, is not the end.
+  server.on('error', error => log.debug({ err: error }, 'listener'));
+
+  return {
+    listen: where =>
+      new Promise((resolve, reject) => {
+        server.once('error', reject);
+        server.listen(where, () => {
+          server.off('error', reject);
+          const address = server.address();
+          if (typeof address !== 'object' || address === null) return resolve(String(address));
+          const { address: host, port } = address;
+          resolve(host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`);
+        });
+      }),
+    useTls: pair => secure?.setSecureContext(pair),
+    async close(graceMs) {
+      if (!server.listening) return;
+      const closed = new Promise<void>(resolve => server.close(() => resolve()));
+      // A connection kept alive is idle as soon as its last answer is out; nobody else tells us when.
+      const sweep = setInterval(() => server.closeIdleConnections(), 20);
+      const late = new AbortController();
+      await Promise.race([closed, delay(graceMs, undefined, { signal: late.signal }).catch(() => {})]);
+      late.abort();
+      clearInterval(sweep);
+      server.closeAllConnections();
+      await closed;
+    },
+  };
+}
+
+const statusTexts: Record<number, string> = {
+  400: 'Bad Request',
+  408: 'Request Timeout',
+  431: 'Request Header Fields Too Large',
+};
+
+/** What is not HTTP, too slow or too large in its head never becomes a request; it is answered on the bare socket. */
+function refuseMalformed(error: NodeJS.ErrnoException, socket: Duplex): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const status =
+    error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : error.code === 'HPE_HEADER_OVERFLOW' ? 431 : 400;
+  const body = JSON.stringify({ error: statusTexts[status]?.toLowerCase() });
+  socket.end(
+    `HTTP/1.1 ${status} ${statusTexts[status]}\r\ncontent-type: application/json; charset=utf-8\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
+    // The other end may never hang up.
+    () => socket.destroy(),
+  );
+}

@@ -1,0 +1,151 @@
+import { readVerbs } from '@coold/proto';
+import { compileProto } from '@coold/proto/buf';
+import { Validator } from '@seriousme/openapi-schema-validator';
+import { describe, expect, it } from 'vitest';
+import type { Handler } from './handler.ts';
+import { openApiDocument } from './openapi.ts';
+import { restRoutes } from './rest-route.ts';
+import { joinSurface } from './surface.ts';
+
+const option = (name: string, method: string, path: string, status: number, rest = '') =>
+  `[(coolify.agent.v1.verb) = { name: "${name}" summary: "Does it" ${rest} http: { method: "${method}" path: "${path}" status: ${status} } }]`;
+
+async function documentOf(verbs: ReturnType<typeof readVerbs>) {
+  const handlers = [...verbs.values()].map(({ name, request, response }): [string, Handler] => [
+    name,
+    { request, response, run: () => Promise.reject(new Error('never called')) },
+  ]);
+  const routes = restRoutes(joinSurface(verbs, Object.fromEntries(handlers)));
+  return JSON.parse(JSON.stringify(openApiDocument(routes, '1.2.3'))) as Record<string, unknown>;
+}
+
+async function testDocument() {
+  const registry = await compileProto({
+    'test.proto': `
+      syntax = "proto3";
+      package test;
+      import "coolify/agent/v1/verb.proto";
+      import "google/protobuf/struct.proto";
+      enum Color { COLOR_UNSPECIFIED = 0; COLOR_RED = 1; }
+      message Mount { string target = 1; optional bool read_only = 2; Mount inner = 3; }
+      message Req {
+        string id = 1; bool force = 2; repeated string names = 3; map<string, string> env = 4;
+        repeated Mount mounts = 5; Color color = 6; double cpus = 7; bytes data = 8; int64 size = 9;
+        oneof source { string volume = 10; bool tmpfs = 11; }
+      }
+      message Resp { repeated Mount mounts = 1; uint64 size = 2; map<string, Mount> by_name = 3;
+        google.protobuf.Struct raw = 4; optional string note = 5; }
+      message Nothing {}
+      message Commands { oneof command {
+        Req create = 10 ${option('x.create', 'POST', '/api/v1/x', 201)};
+        Req list = 11 ${option('x.list', 'GET', '/api/v1/x', 200, 'body: "mounts"')};
+        Req delete = 12 ${option('x.delete', 'DELETE', '/api/v1/x/{id}', 204)};
+        Req start = 13 ${option('x.start', 'POST', '/api/v1/x/{id}/start', 204)};
+      } }
+      message Answers { oneof body { Resp create = 10; Resp list = 11; Nothing delete = 12; Nothing start = 13; } }`,
+  });
+  const message = (name: string) => registry.getMessage(name) ?? expect.fail();
+  return documentOf(readVerbs(message('test.Commands'), message('test.Answers')));
+}
+
+describe('the OpenAPI document', () => {
+  it('is valid: of every verb there is, and of verbs with all that descriptors can say', async () => {
+    for (const document of [await documentOf(readVerbs()), await testDocument()]) {
+      const result = await new Validator().validate(document);
+      expect(result.errors).toBeUndefined();
+      expect(result.valid).toBe(true);
+    }
+  });
+
+  it('needs the token everywhere but at /healthz', async () => {
+    const document = await testDocument();
+    expect(document).toMatchObject({
+      security: [{ token: [] }],
+      paths: { '/healthz': { get: { security: [] } } },
+      components: { securitySchemes: { token: { type: 'http', scheme: 'bearer' } } },
+    });
+  });
+
+  it('has path, query, body and answers of a verb', async () => {
+    const { paths } = (await testDocument()) as { paths: Record<string, Record<string, unknown>> };
+    expect(Object.keys(paths)).toEqual([
+      '/healthz',
+      '/metrics',
+      '/openapi.json',
+      '/api/v1/x',
+      '/api/v1/x/{id}',
+      '/api/v1/x/{id}/start',
+    ]);
+    expect(paths['/api/v1/x']?.['post']).toMatchObject({
+      operationId: 'x.create',
+      summary: 'Does it',
+      tags: ['x'],
+      requestBody: {
+        content: {
+          'application/json': {
+            schema: {
+              type: 'object',
+              additionalProperties: false,
+              properties: {
+                names: { type: 'array', items: { type: 'string' } },
+                env: { type: 'object', additionalProperties: { type: 'string' } },
+                mounts: { type: 'array', items: { $ref: '#/components/schemas/MountInput' } },
+                color: { type: 'string', enum: ['COLOR_UNSPECIFIED', 'COLOR_RED'] },
+                data: { type: 'string', contentEncoding: 'base64' },
+              },
+            },
+          },
+        },
+      },
+      responses: {
+        201: { content: { 'application/json': { schema: { $ref: '#/components/schemas/Resp' } } } },
+        401: { $ref: '#/components/responses/Error' },
+        default: { $ref: '#/components/responses/Error' },
+      },
+    });
+    expect(paths['/api/v1/x']?.['get']).toMatchObject({
+      responses: {
+        200: {
+          content: {
+            'application/json': { schema: { type: 'array', items: { $ref: '#/components/schemas/Mount' } } },
+          },
+        },
+      },
+    });
+    expect(paths['/api/v1/x/{id}']?.['delete']).toMatchObject({
+      parameters: expect.arrayContaining([
+        { name: 'id', in: 'path', required: true, schema: { type: 'string', minLength: 1 } },
+        { name: 'force', in: 'query', schema: { type: 'boolean' } },
+        { name: 'names', in: 'query', schema: { type: 'array', items: { type: 'string' } } },
+      ]),
+      responses: { 204: { description: 'Done' } },
+    });
+    expect(paths['/api/v1/x/{id}/start']?.['post']).toMatchObject({
+      requestBody: {
+        content: {
+          'application/json': {
+            schema: { properties: expect.not.objectContaining({ id: expect.anything() }) },
+          },
+        },
+      },
+    });
+  });
+
+  it('tells which fields every answer has', async () => {
+    const { components } = (await testDocument()) as { components: { schemas: object } };
+    expect(components.schemas).toMatchObject({
+      Mount: { required: ['target'], properties: { inner: { $ref: '#/components/schemas/Mount' } } },
+      MountInput: { additionalProperties: false },
+      Resp: {
+        required: ['mounts', 'size', 'by_name'],
+        properties: { raw: { type: 'object' }, size: { type: 'integer', format: 'int64', minimum: 0 } },
+      },
+    });
+    expect(components.schemas).not.toMatchObject({ MountInput: { required: expect.anything() } });
+  });
+
+  it('does not show verbs that are over the stream only', async () => {
+    const { paths } = (await documentOf(readVerbs())) as { paths: object };
+    expect(JSON.stringify(paths)).not.toContain('list_containers');
+  });
+});

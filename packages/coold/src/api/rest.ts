@@ -1,0 +1,181 @@
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { answerEncoder, FieldError, readJsonText } from '@coold/proto';
+import type { Logger } from '@coold/runtime';
+import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply } from 'fastify';
+import type { RecordCall } from './calls.ts';
+import type { Metrics } from './metrics.ts';
+import { readRestRequest } from './rest-request.ts';
+import { methodsOn, type RestRoute } from './rest-route.ts';
+import { asVerbError, VerbError } from './verb-error.ts';
+
+export interface RestOptions {
+  routes: readonly RestRoute[];
+  /** Judges the `Authorization` header of every path but /healthz. */
+  mayCall: (header: string | undefined) => boolean;
+  metrics: Pick<Metrics, 'render'>;
+  /** /openapi.json; undefined: there is none. */
+  document: object | undefined;
+  record: RecordCall;
+  log: Logger;
+}
+
+/** Answers one HTTP request. */
+export type HandleRequest = (request: IncomingMessage, response: ServerResponse) => void;
+
+/** Bodies above this are 413. */
+const maxBodyBytes = 1024 * 1024;
+/** A reference with its digest is longer than the router's usual 100; the request's head has a limit of its own. */
+const maxParamLength = 16 * 1024;
+/** A caller that takes nothing of its answer for this long is not waited for. */
+const stalledReaderMs = 60_000;
+/** nginx's status for a caller that left; it is only ever logged. */
+const callerLeft = 499;
+/** CONTRACT §2: the form of a request id. */
+const requestIdPattern = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/;
+const jsonType = 'application/json; charset=utf-8';
+
+/**
+ * The verbs over REST (CONTRACT §3), for any HTTP server: JSON both ways, every failure as `{"error","field"?}`. A path
+ * that no verb has is 404; nothing is passed through to Podman.
+ */
+export async function createRest(options: RestOptions): Promise<HandleRequest> {
+  const { mayCall, log } = options;
+  const app = createApp(options);
+  await app.ready();
+  return (request, response) => {
+    // Before anything is routed or read, so that no path, method or malformed URL tells a stranger more than another.
+    const { url = '', headers } = request;
+    if (url.split('?')[0] !== '/healthz' && !mayCall(headers.authorization)) {
+      log.debug({ address: request.socket.remoteAddress }, 'request without the token');
+      refuseStranger(response);
+    } else app.routing(request, response);
+  };
+}
+
+function refuseStranger(response: ServerResponse): void {
+  const body = JSON.stringify({ error: 'unauthorized' });
+  response.writeHead(401, {
+    'content-type': jsonType,
+    'content-length': Buffer.byteLength(body),
+    'www-authenticate': 'Bearer',
+    // What a stranger goes on to send is not read.
+    connection: 'close',
+  });
+  response.end(body);
+}
+
+function createApp({ routes, metrics, document, record, log }: RestOptions): FastifyInstance {
+  const app = Fastify({
+    bodyLimit: maxBodyBytes,
+    exposeHeadRoutes: false,
+    requestIdHeader: false,
+    genReqId: ({ headers }) => {
+      const given = headers['x-request-id'];
+      return typeof given === 'string' && requestIdPattern.test(given) ? given : randomUUID();
+    },
+    return503OnClosing: false,
+    routerOptions: { maxParamLength },
+    // A path that is not percent-encoded UTF-8.
+    frameworkErrors: (error, _request, reply) =>
+      void sendError(reply, new VerbError(error.statusCode ?? 400, 'path: is not percent-encoded UTF-8')),
+  });
+  // DELETE can carry a body as it is; GET has to be told to the parser.
+  app.addHttpMethod('GET', { hasBody: true, overrideExisting: true });
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser<Buffer>(
+    'application/json',
+    { parseAs: 'buffer' },
+    async ({ headers }: { headers: IncomingMessage['headers'] }, body: Buffer) => {
+      if ((headers['content-encoding'] ?? 'identity') !== 'identity')
+        throw new VerbError(415, 'content-encoding: expected none');
+      return body.length === 0 ? undefined : readJsonText(body);
+    },
+  );
+  app.addHook('onRequest', async (request, reply) => {
+    reply.header('x-request-id', request.id);
+  });
+  app.addHook('onSend', async (_request, reply) => {
+    reply.raw.setTimeout(stalledReaderMs, () => reply.raw.destroy());
+  });
+
+  app.get('/healthz', (_request, reply) => sendJson(reply, { ok: true }));
+  app.get('/metrics', async (_request, reply) => {
+    const { contentType, text } = await metrics.render();
+    return reply.header('content-type', contentType).send(text);
+  });
+  if (document !== undefined) app.get('/openapi.json', (_request, reply) => sendJson(reply, document));
+  for (const route of routes) addVerb(app, route, record, log);
+
+  const own = ['/healthz', '/metrics', ...(document === undefined ? [] : ['/openapi.json'])];
+  app.setNotFoundHandler((request, reply) => {
+    const path = request.url.split('?')[0] ?? '';
+    const methods = own.includes(path) ? ['GET'] : methodsOn(routes, path);
+    if (methods.length === 0) return sendError(reply, new VerbError(404, 'no such path'));
+    reply.header('allow', methods.join(', '));
+    return sendError(reply, new VerbError(405, `expected ${methods.join(' or ')}`));
+  });
+  app.setErrorHandler((error, request, reply) =>
+    sendError(reply, failureOf(error, request.routeOptions.url ?? '', log)),
+  );
+  return app;
+}
+
+function addVerb(app: FastifyInstance, route: RestRoute, record: RecordCall, log: Logger): void {
+  const { verb, handler, place } = route;
+  const encode = answerEncoder(verb);
+  app.route<{ Params: Record<string, string> }>({
+    method: place.method,
+    url: place.path.replaceAll(/\{([^}]*)\}/g, ':$1'),
+    onRequest: async (request, reply) => {
+      const started = performance.now();
+      reply.raw.once('close', () =>
+        record({
+          requestId: request.id,
+          verb: verb.name,
+          transport: 'rest',
+          status: reply.raw.writableFinished ? reply.raw.statusCode : callerLeft,
+          durationMs: performance.now() - started,
+        }),
+      );
+    },
+    handler: async (request, reply) => {
+      const gone = new AbortController();
+      reply.raw.once('close', () => gone.abort());
+      const [, query = ''] = /\?(.*)$/s.exec(request.url) ?? [];
+      const message = readRestRequest(route.request, { params: request.params, query, body: request.body });
+      const answer = await handler.run(message, gone.signal).catch((error: unknown) => {
+        throw asVerbError(error, verb.name, log);
+      });
+      reply.code(place.status);
+      return place.status === 204 ? reply.send() : sendJson(reply, encode(answer));
+    },
+  });
+}
+
+/** Failures on the way to a handler are fastify's, and have a status; all else is a fault of ours. */
+function failureOf(error: unknown, url: string, log: Logger): VerbError {
+  if (error instanceof VerbError || error instanceof FieldError) return asVerbError(error, url, log);
+  const { code, statusCode = 500 } = error as FastifyError;
+  switch (code) {
+    case 'FST_ERR_CTP_BODY_TOO_LARGE':
+      return new VerbError(413, `body: expected at most ${maxBodyBytes} bytes`);
+    case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
+      return new VerbError(415, 'content-type: expected application/json');
+    default:
+      return statusCode < 500
+        ? new VerbError(statusCode, 'body: cannot be read')
+        : asVerbError(error, url, log);
+  }
+}
+
+function sendError(reply: FastifyReply, { code, message, field }: VerbError): FastifyReply {
+  const status = Number.isInteger(code) && code >= 400 && code <= 599 ? code : 500;
+  reply.code(status);
+  return sendJson(reply, field === undefined ? { error: message } : { error: message, field });
+}
+
+/** Written here and not by the framework, which would look for streams and the like in what it is given. */
+function sendJson(reply: FastifyReply, value: unknown): FastifyReply {
+  return reply.header('content-type', jsonType).send(JSON.stringify(value));
+}

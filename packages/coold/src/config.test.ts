@@ -1,0 +1,45 @@
+import { parseConfig } from '@coold/runtime';
+import { describe, expect, it } from 'vitest';
+import { cooldCommand } from './config.ts';
+
+const parse = (env: Record<string, string>) =>
+  parseConfig(cooldCommand, {
+    argv: [],
+    env: { COOLD_HOST_MGMT_IP: '100.64.0.1', ...env },
+    version: '1',
+  });
+const api = { COOLD_API_BIND: '100.64.0.1:8443', COOLD_API_TOKEN_FILE: '/etc/coolify/api-token' };
+
+describe('the REST API', () => {
+  it('is off unless it has an address', () => {
+    expect(parse({})).toMatchObject({ kind: 'run', config: { apiBind: undefined } });
+    expect(parse({ ...api, COOLD_TLS_CERT: '/c', COOLD_TLS_KEY: '/k' })).toMatchObject({
+      kind: 'run',
+      config: {
+        apiBind: { host: '100.64.0.1', port: 8443 },
+        apiTokenFile: '/etc/coolify/api-token',
+        tlsCert: '/c',
+        tlsKey: '/k',
+      },
+    });
+  });
+
+  it.each(['0.0.0.0:8443', '[::]:8443', '[0:0::0]:8443', ':8443', '8443', 'eth0:8443'])(
+    'is never on %s: exit 2 with one line',
+    bind => {
+      const parsed = parse({ ...api, COOLD_API_BIND: bind });
+      expect(parsed).toMatchObject({ kind: 'exit', code: 2 });
+      expect(parsed.kind === 'exit' && parsed.text).toBe(
+        `coold: COOLD_API_BIND="${bind}": expected one address of this host and a port such as 100.64.0.5:8443, never 0.0.0.0 or [::]`,
+      );
+    },
+  );
+
+  it.each([
+    [{ COOLD_API_BIND: '127.0.0.1:1' }, /^coold: COOLD_API_TOKEN_FILE is not set/],
+    [{ ...api, COOLD_TLS_CERT: '/c' }, /^coold: COOLD_TLS_KEY is not set/],
+    [{ ...api, COOLD_TLS_KEY: '/k' }, /^coold: COOLD_TLS_CERT is not set/],
+  ])('needs a token, and both or none of the certificate pair: %j', (env, text) => {
+    expect(parse(env)).toMatchObject({ kind: 'exit', code: 2, text: expect.stringMatching(text) });
+  });
+});

@@ -1,0 +1,70 @@
+// coold as a process, in a network namespace of its own. Needs root.
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { scratchFolder, startProgram } from '@coold/testbed';
+import { createNetns } from '@coold/testbed/netns';
+import { expect, test } from 'vitest';
+
+const address = '100.64.0.7';
+
+test('coold serves its API once the address comes to exist, keeps it over SIGHUP, and ends in good order', async () => {
+  await using cleanup = new AsyncDisposableStack();
+  const folder = cleanup.use(await scratchFolder());
+  const netns = await createNetns();
+  cleanup.defer(() => netns.close());
+  const tokenFile = join(folder.path, 'token');
+  await writeFile(tokenFile, 'first-token', { mode: 0o600 });
+  const coold = cleanup.use(
+    startProgram('coold', {
+      inside: netns.pid,
+      env: {
+        COOLD_HOST_MGMT_IP: address,
+        COOLD_PODMAN_SOCKET: join(folder.path, 'podman.sock'),
+        COOLD_API_BIND: `${address}:8443`,
+        COOLD_API_TOKEN_FILE: tokenFile,
+      },
+    }),
+  );
+  const status = async (path: string, token: string) => {
+    const script = `fetch('http://${address}:8443${path}', { headers: { authorization: 'Bearer ${token}' } }).then(answer => console.log(answer.status))`;
+    return (await netns.exec(process.execPath, ['-e', script])).stdout.trim();
+  };
+  const waiting = await coold.logged(line => line.msg === 'cannot listen yet; trying again');
+  expect(waiting).toMatchObject({
+    component: 'coold.api.listen',
+    reason: expect.stringContaining('EADDRNOTAVAIL'),
+  });
+  await netns.exec('ip', ['address', 'add', `${address}/32`, 'dev', 'lo']);
+  expect(await coold.logged(line => line.msg === 'serving the API')).toMatchObject({
+    address: `${address}:8443`,
+    tls: false,
+  });
+  expect(await status('/healthz', '')).toBe('200');
+  expect(await status('/openapi.json', 'first-token')).toBe('200');
+
+  await writeFile(tokenFile, 'second-token');
+  coold.signal('SIGHUP');
+  await coold.logged(line => line.msg === 'API token: read again');
+  expect(await status('/openapi.json', 'first-token')).toBe('401');
+  expect(await status('/metrics', 'second-token')).toBe('200');
+
+  coold.signal('SIGTERM');
+  expect(await coold.exited).toEqual({ code: 0, signal: null });
+  expect(JSON.stringify(coold.lines)).not.toMatch(/(first|second)-token/);
+});
+
+test('coold ends at once when the token file cannot be used, and says which', async () => {
+  await using folder = await scratchFolder();
+  const tokenFile = join(folder.path, 'token');
+  await writeFile(tokenFile, 'token', { mode: 0o644 });
+  await using coold = startProgram('coold', {
+    env: {
+      COOLD_HOST_MGMT_IP: '127.0.0.1',
+      COOLD_PODMAN_SOCKET: join(folder.path, 'podman.sock'),
+      COOLD_API_BIND: '127.0.0.1:0',
+      COOLD_API_TOKEN_FILE: tokenFile,
+    },
+  });
+  expect(await coold.exited).toEqual({ code: 1, signal: null });
+  expect(JSON.stringify(coold.lines)).toContain(`${tokenFile} has mode 644`);
+});

@@ -68,3 +68,29 @@ test('coold ends at once when the token file cannot be used, and says which', as
   expect(await coold.exited).toEqual({ code: 1, signal: null });
   expect(JSON.stringify(coold.lines)).toContain(`${tokenFile} has mode 644`);
 });
+
+test('without an API bind status and metrics are on a socket, as soon as there is a folder for it', async () => {
+  await using cleanup = new AsyncDisposableStack();
+  const netns = await createNetns();
+  cleanup.defer(() => netns.close());
+  // A /run of its own: the real one may be that of a coold installed here.
+  await netns.exec('mount', ['-t', 'tmpfs', 'run', '/run']);
+  const coold = cleanup.use(
+    startProgram('coold', {
+      inside: netns.pid,
+      env: { COOLD_HOST_MGMT_IP: address, COOLD_PODMAN_SOCKET: '/run/podman.sock' },
+    }),
+  );
+  expect(await coold.logged(line => line.msg === 'cannot listen yet; trying again')).toMatchObject({
+    reason: '/run/coolify is not a folder: the socket needs one that exists',
+  });
+  expect((await netns.exec('ls', ['/run'])).stdout).not.toContain('coolify');
+  await netns.exec('mkdir', ['/run/coolify']);
+  await coold.logged(line => line.msg === 'serving status and metrics');
+  expect((await netns.exec('stat', ['-c', '%a %F', '/run/coolify/coold.sock'])).stdout).toBe('600 socket\n');
+  const script = `require('node:http').get({ socketPath: '/run/coolify/coold.sock', path: '/metrics' }, answer => answer.pipe(process.stdout))`;
+  expect((await netns.exec(process.execPath, ['-e', script])).stdout).toContain('coold_build_info');
+  coold.signal('SIGTERM');
+  expect(await coold.exited).toEqual({ code: 0, signal: null });
+  expect((await netns.exec('ls', ['/run/coolify'])).stdout).toBe('');
+});

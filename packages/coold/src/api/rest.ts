@@ -18,6 +18,8 @@ export interface RestOptions {
   document: object | undefined;
   record: RecordCall;
   log: Logger;
+  /** A caller that takes nothing of its answer for this long, in ms, is not waited for. */
+  stalledReaderMs?: number;
 }
 
 /** Answers one HTTP request. */
@@ -27,8 +29,6 @@ export type HandleRequest = (request: IncomingMessage, response: ServerResponse)
 const maxBodyBytes = 1024 * 1024;
 /** A reference with its digest is longer than the router's usual 100; the request's head has a limit of its own. */
 const maxParamLength = 16 * 1024;
-/** A caller that takes nothing of its answer for this long is not waited for. */
-const stalledReaderMs = 60_000;
 /** nginx's status for a caller that left; it is only ever logged. */
 const callerLeft = 499;
 /** CONTRACT §2: the form of a request id. */
@@ -65,7 +65,8 @@ function refuseStranger(response: ServerResponse): void {
   response.end(body);
 }
 
-function createApp({ routes, metrics, document, record, log }: RestOptions): FastifyInstance {
+function createApp(options: RestOptions): FastifyInstance {
+  const { routes, metrics, document, record, log, stalledReaderMs = 60_000 } = options;
   const app = Fastify({
     bodyLimit: maxBodyBytes,
     exposeHeadRoutes: false,

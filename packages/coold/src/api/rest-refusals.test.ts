@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import fc from 'fast-check';
 import { request } from 'undici';
 import { beforeAll, describe, expect, it, vi } from 'vitest';
@@ -60,6 +61,13 @@ describe('bad input', () => {
       status: 413,
       json: { error: 'body: expected at most 1048576 bytes' },
     });
+    // And where nobody says beforehand how long it is.
+    const chunked = await request(`http://${api.address}/api/v1/items`, {
+      method: 'POST',
+      headers: { authorization: 'Bearer token', 'content-type': 'application/json' },
+      body: Readable.from(Array.from({ length: 17 }, () => ' '.repeat(64 * 1024))),
+    });
+    expect(chunked.statusCode).toBe(413);
   });
 
   it.each([

@@ -54,6 +54,21 @@ describe('a verb', () => {
     expect(await api.ask('GET', '/api/v1/items/x?force=1', { body: {} })).toMatchObject({ status: 400 });
   });
 
+  it('has no body where a client only announces JSON', async () => {
+    const run = vi.fn<Run>(() => Promise.resolve({}));
+    await using api = await serve(run);
+    for (const [method, path] of [
+      ['GET', '/api/v1/items/x?force=1'],
+      ['DELETE', '/api/v1/items/x?force=1'],
+      ['POST', '/api/v1/items'],
+    ] as const) {
+      const headers = { 'content-type': 'application/json; charset=utf-8' };
+      expect((await api.ask(method, path, { headers })).status).toBeLessThan(300);
+      expect((await api.ask(method, path, { headers, text: '' })).status).toBeLessThan(300);
+      expect(run.mock.lastCall?.[0]).toMatchObject({ force: method !== 'POST' });
+    }
+  });
+
   it('that fails is its code, message and field', async () => {
     const failures = [
       new VerbError(409, 'in use', { field: 'id' }),

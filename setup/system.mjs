@@ -1,5 +1,5 @@
 // What the machine itself must bring: Debian, root, and Debian's own packages. Runs on the Node a fresh
-// machine has (18 or newer), before anything of this repository is installed.
+// machine has (20 or newer), before anything of this repository is installed.
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 

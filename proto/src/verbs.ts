@@ -21,7 +21,7 @@ export interface Verb {
   http: Pick<Http, 'method' | 'path' | 'status'> | undefined;
 }
 
-/** The schemas this build speaks. */
+/** The schemas that a broker of this build speaks; a coold speaks up to that of its newest verb. */
 export const SCHEMA_MIN = 1;
 export const SCHEMA_MAX = 2;
 

@@ -1,5 +1,6 @@
-import { stat, writeFile } from 'node:fs/promises';
-import { createServer, type Server } from 'node:net';
+import { once } from 'node:events';
+import { readdir, stat, writeFile } from 'node:fs/promises';
+import { connect, createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { runChild } from '@coold/runtime';
 import { scratchFolder } from '@coold/testbed';
@@ -50,7 +51,26 @@ describe('a socket', () => {
     await leaveStale(path);
     expect((await stat(path)).isSocket()).toBe(true);
     await place(path);
-    expect(servers).toHaveLength(1);
+    const client = connect(path);
+    await once(client, 'connect');
+    client.destroy();
+  });
+
+  it('is had by exactly one of several that start at once on a stale one', async () => {
+    for (let round = 0; round < 10; round += 1) {
+      await using folder = await scratchFolder();
+      const path = join(folder.path, 's.sock');
+      await leaveStale(path);
+      const outcomes = await Promise.allSettled([1, 2, 3, 4].map(() => place(path)));
+      expect(
+        outcomes.filter(({ status }) => status === 'fulfilled'),
+        `round ${round}`,
+      ).toHaveLength(1);
+      const client = connect(path);
+      await once(client, 'connect');
+      client.destroy();
+      expect(await readdir(folder.path)).toEqual(['s.sock', 's.sock.lock']);
+    }
   });
 
   it('does not take the place of one that answers', async () => {
@@ -71,11 +91,13 @@ describe('a socket', () => {
   it('is taken away at the end, but not when another has come', async () => {
     await using folder = await scratchFolder();
     const path = join(folder.path, 's.sock');
-    const removeFirst = await place(path);
-    await removeFirst();
+    const first = await place(path);
+    expect(await first.isThere()).toBe(true);
+    await first.remove();
     await expect(stat(path)).rejects.toThrow(/ENOENT/);
+    expect(await first.isThere()).toBe(false);
     await place(path);
-    await removeFirst();
+    await first.remove();
     expect((await stat(path)).isSocket()).toBe(true);
   });
 

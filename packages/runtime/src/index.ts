@@ -11,6 +11,7 @@ export {
   optionRows,
   parseConfig,
 } from './config.ts';
+export { acquireFileLock, type FileLock } from './file-lock.ts';
 export { type LogFilter, logFilter } from './log-filter.ts';
 export { createLogger, type Logger } from './logger.ts';
 export { type Daemon, type Invocation, runCommand, runDaemon } from './program.ts';

@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { generateKeys, mintToken } from '@coold/broker/token';
-import { type Program, type ProgramOptions, startProgram } from './program.ts';
+import { runChild } from '@coold/runtime';
+import { type Program, type ProgramOptions, programs, startProgram } from './program.ts';
 
 /** Keys, token and addresses with which a broker and a coold find each other in one folder. */
 export interface Pairing {
@@ -20,7 +20,7 @@ export interface PairingOptions {
   podmanSocket: string;
 }
 
-/** Makes the keys and the token. */
+/** Makes the keys and the token, with the broker's own commands. */
 export async function createPairing({
   folder,
   hostId,
@@ -29,13 +29,9 @@ export async function createPairing({
 }: PairingOptions): Promise<Pairing> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const file = (name: string) => join(folder, name);
-  const { privateKey, publicKey } = generateKeys();
-  const token = await mintToken(privateKey, { hostId, caps: ['coold'], ttlMs: 86_400_000 });
-  await Promise.all([
-    writeFile(file('jwt.key'), privateKey, { mode: 0o600 }),
-    writeFile(file('jwt.pub'), publicKey, { mode: 0o644 }),
-    writeFile(file('host-jwt'), token, { mode: 0o600 }),
-  ]);
+  await runBroker('keygen', '--private', file('jwt.key'), '--public', file('jwt.pub'));
+  const token = await runBroker('token', '--key', file('jwt.key'), '--host-id', hostId, '--ttl', '1d');
+  await writeFile(file('host-jwt'), token, { mode: 0o600 });
   const socketPath = file('broker.sock');
   return {
     hostId,
@@ -62,4 +58,12 @@ export async function createPairing({
         },
       }),
   };
+}
+
+async function runBroker(...args: string[]): Promise<string> {
+  const { code, stdout, stderr } = await runChild(process.execPath, [programs.broker, ...args], {
+    timeoutMs: 20_000,
+  });
+  if (code !== 0) throw new Error(`broker ${args[0]} failed: ${stderr}`);
+  return stdout;
 }

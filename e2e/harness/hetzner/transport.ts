@@ -53,7 +53,7 @@ export interface TransportOptions {
   /** Goes into the Authorization header and nowhere else. */
   token: string;
   pace: Pace;
-  /** Ends what is under way and refuses what comes after. */
+  /** Ends the waits and refuses what comes after. */
   signal?: AbortSignal;
 }
 
@@ -65,15 +65,18 @@ type Outcome =
 
 export function createTransport({ baseUrl, token, pace, signal }: TransportOptions): Transport {
   const agent = new Agent();
+  const isOver = () => signal?.aborted === true;
 
   const attempt = async (method: Method, url: string, body: unknown): Promise<Outcome> => {
     const what = `${method} ${url}`;
+    if (isOver()) throw runIsOver(what);
     const limit = AbortSignal.timeout(pace.requestMs);
     try {
       const response = await request(url, {
         method,
         dispatcher: agent,
-        signal: signal === undefined ? limit : AbortSignal.any([limit, signal]),
+        // What changes something is not left halfway: what came of it would not be known.
+        signal: signal === undefined || method !== 'GET' ? limit : AbortSignal.any([limit, signal]),
         headers: {
           authorization: `Bearer ${token}`,
           accept: 'application/json',
@@ -97,7 +100,7 @@ export function createTransport({ baseUrl, token, pace, signal }: TransportOptio
       const waitMs = response.statusCode === 429 ? untilNextRequest(response.headers, Date.now()) : 0;
       return { kind: 'later', error, waitMs };
     } catch (error) {
-      if (signal?.aborted === true) throw new HarnessError(`${what}: given up, the run is over`);
+      if (isOver()) throw runIsOver(what);
       const why = limit.aborted ? `no answer within ${pace.requestMs} ms` : (error as Error).message;
       return { kind: 'later', error: new HarnessError(`${what}: ${why}`, { cause: error }), waitMs: 0 };
     }
@@ -159,6 +162,8 @@ function parseJson(text: string): { ok: true; value: unknown } | { ok: false } {
     return { ok: false };
   }
 }
+
+const runIsOver = (what: string) => new HarnessError(`${what}: given up, the run is over`);
 
 function givenUp(error: HarnessError, tries: number): HarnessError {
   const message = `${error.message} (given up after ${tries} tries)`;

@@ -7,8 +7,6 @@ export const packages = [
   'ca-certificates',
   'conmon',
   'crun',
-  'curl',
-  'dnsutils',
   'git',
   'iproute2',
   'iptables',

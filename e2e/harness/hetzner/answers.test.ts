@@ -21,6 +21,7 @@ test.each([
   [{ ...server, name: null }, 'server.name'],
   [{ ...server, labels: { one: 1 } }, 'server.labels.one'],
   [{ ...server, public_net: { ipv4: { ip: 7 } } }, 'server.public_net.ipv4.ip'],
+  [{ ...server, public_net: { ipv4: { ip: '-oProxyCommand=x' } } }, 'server.public_net.ipv4.ip'],
   ['text', 'server'],
 ])('what is not as documented is named: %#', (value, at) => {
   expect(() => readServer(value)).toThrow(`${at} is not as documented`);

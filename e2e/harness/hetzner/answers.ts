@@ -1,3 +1,4 @@
+import { isIPv4 } from 'node:net';
 import { HarnessError } from '../provider.ts';
 
 /** What the harness uses of the Hetzner Cloud API's answers (https://docs.hetzner.cloud/reference/cloud). */
@@ -43,7 +44,7 @@ export function readServer(value: unknown): Server {
     id: id(server['id'], 'server.id'),
     name: text(server['name'], 'server.name'),
     status: text(server['status'], 'server.status'),
-    address: ipv4['ip'] === undefined ? undefined : text(ipv4['ip'], 'server.public_net.ipv4.ip'),
+    address: ipv4['ip'] === undefined ? undefined : address(ipv4['ip'], 'server.public_net.ipv4.ip'),
     labels: labels(server['labels'], 'server.labels'),
   };
 }
@@ -148,6 +149,11 @@ function id(value: unknown, at: string): number {
 
 function text(value: unknown, at: string): string {
   if (typeof value !== 'string') throw unexpected(at);
+  return value;
+}
+
+function address(value: unknown, at: string): string {
+  if (typeof value !== 'string' || !isIPv4(value)) throw unexpected(at);
   return value;
 }
 

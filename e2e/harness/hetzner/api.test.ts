@@ -1,7 +1,6 @@
 import { afterEach, expect, test } from 'vitest';
 import { createHetznerApi, type HetznerApi, type HetznerApiOptions, type NewServer } from './api.ts';
 import { type FakeApi, type FakeApiOptions, startFakeApi } from './fake-api.ts';
-import { untilNextRequest } from './transport.ts';
 
 const token = 'token-of-the-test';
 const pace = {
@@ -59,16 +58,6 @@ test('a server is made, switched off and on, and deleted, each when it has reall
   await api.deleteServer(server.id);
 });
 
-test('the token is in the header of every request, and in no error', async () => {
-  const { fake } = await start();
-  const api = createHetznerApi({ token: 'wrong-secret', baseUrl: fake.baseUrl, pace });
-  opened.push(api.close);
-  const failure = await api.servers({ run: '1' }).catch((error: unknown) => error);
-  expect(String(failure)).toContain('401 unauthorized: unable to authenticate');
-  expect(`${failure} ${JSON.stringify(failure)} ${(failure as Error).stack}`).not.toContain('wrong-secret');
-  expect(fake.requests.map(({ authorization }) => authorization)).toEqual(['Bearer wrong-secret']);
-});
-
 test('lists are read to their last page', async () => {
   const { fake, api } = await start({ pageSize: 3 });
   for (let n = 0; n < 8; n += 1)
@@ -80,69 +69,6 @@ test('lists are read to their last page', async () => {
   const keys = await api.sshKeys({ labels: { mine: '1' } });
   expect(keys.map(({ name }) => name)).toEqual(['key0', 'key1', 'key2', 'key3', 'key4', 'key6', 'key7']);
   expect(calls(fake, 'GET')).toHaveLength(3);
-});
-
-test.each([
-  ['429', { status: 429, code: 'rate_limit_exceeded' }],
-  ['423', { status: 423, code: 'locked' }],
-  ['409 conflict', { status: 409, code: 'conflict' }],
-  ['503', { status: 503, code: 'unavailable' }],
-  ['a proxy', 'garbage'],
-  ['a lost connection', 'hang-up'],
-  ['silence', 'silence'],
-] as const)('%s is tried again', async (_, answer) => {
-  const { fake, api } = await start();
-  fake.disturb({ match: /^GET/, times: 2, answer });
-  expect(await api.servers({ run: '1' })).toEqual([]);
-  expect(calls(fake, 'GET')).toHaveLength(3);
-});
-
-test.each([
-  [403, 'forbidden'],
-  [409, 'uniqueness_error'],
-  [422, 'invalid_input'],
-])('%i %s is final', async (status, code) => {
-  const { fake, api } = await start();
-  fake.disturb({ match: /./, times: 9, answer: { status, code } });
-  await expect(api.servers({ run: '1' })).rejects.toThrow(`${status} ${code}: said the test`);
-  expect(fake.requests).toHaveLength(1);
-});
-
-test('a rate limit is waited for as long as the API says', async () => {
-  const { fake, api } = await start();
-  const headers = { 'retry-after': '1' };
-  fake.disturb({ match: /./, times: 1, answer: { status: 429, code: 'rate_limit_exceeded', headers } });
-  const started = performance.now();
-  await api.servers({ run: '1' });
-  expect(performance.now() - started).toBeGreaterThan(990);
-});
-
-test('a rate limit that lasts longer than our patience is told at once', async () => {
-  const { fake, api } = await start();
-  const headers = { 'ratelimit-reset': String(Math.floor(Date.now() / 1000) + 3600) };
-  fake.disturb({ match: /./, times: 9, answer: { status: 429, code: 'rate_limit_exceeded', headers } });
-  const started = performance.now();
-  await expect(api.servers({ run: '1' })).rejects.toThrow('429 rate_limit_exceeded');
-  expect(performance.now() - started).toBeLessThan(500);
-});
-
-test('the budget comes back bit by bit', () => {
-  const now = Date.parse('2026-01-01T00:00:00Z');
-  const reset = (seconds: number) => String(now / 1000 + seconds);
-  expect(untilNextRequest({ 'ratelimit-limit': '3600', 'ratelimit-reset': reset(3600) }, now)).toBe(1000);
-  expect(untilNextRequest({ 'ratelimit-reset': reset(7) }, now)).toBe(7000);
-  expect(untilNextRequest({ 'ratelimit-reset': reset(-7) }, now)).toBe(0);
-  expect(untilNextRequest({ 'retry-after': '3', 'ratelimit-reset': reset(9) }, now)).toBe(3000);
-  expect(untilNextRequest({}, now)).toBe(0);
-  // Told by a clock that is an hour ahead of ours.
-  const ahead = { date: 'Thu, 01 Jan 2026 01:00:00 GMT', 'ratelimit-reset': reset(3605) };
-  expect(untilNextRequest(ahead, now)).toBe(5000);
-});
-
-test('what stays broken is given up, with what was last said', async () => {
-  const { fake, api } = await start({}, { pace: { ...pace, patienceMs: 100 } });
-  fake.disturb({ match: /./, times: 999, answer: { status: 503, code: 'unavailable' } });
-  await expect(api.servers({ run: '1' })).rejects.toThrow(/503 unavailable.*given up after \d+ tries/);
 });
 
 test('an action that fails is an error with its reason', async () => {
@@ -172,14 +98,4 @@ test("a name that is somebody else's is not taken over", async () => {
   await api.createServer({ ...wanted, labels: { run: '2' } });
   await expect(api.createServer(wanted)).rejects.toThrow('409 uniqueness_error');
   expect(fake.servers.size).toBe(1);
-});
-
-test('a run that is over sends nothing more and stops waiting', async () => {
-  const over = new AbortController();
-  const { fake, api } = await start({}, { signal: over.signal, pace: { ...pace, requestMs: 60_000 } });
-  fake.disturb({ match: /./, times: 9, answer: 'silence' });
-  const waiting = api.servers({ run: '1' });
-  setTimeout(() => over.abort(), 20);
-  await expect(waiting).rejects.toThrow('the run is over');
-  await expect(api.servers({ run: '1' })).rejects.toThrow('the run is over');
 });

@@ -214,7 +214,7 @@ test('servers are kept on request, and told how to reach', async () => {
   const [a] = await hetzner.up(['a']);
   await hetzner.close();
   expect([fake.servers.size, fake.sshKeys.size]).toEqual([1, 1]);
-  expect(said.join('\n')).toContain(`ssh -i ${settings.sshKey}`);
+  expect(said.join('\n')).toContain(`ssh -i '${settings.sshKey}'`);
   expect(said.join('\n')).toContain(`root@${a?.address}`);
 });
 

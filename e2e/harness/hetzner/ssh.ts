@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ChildError, type ChildResult, createBackoff, runChild } from '@coold/runtime';
 import { type ExecOptions, type ExecResult, HarnessError } from '../provider.ts';
+import { shellLine } from './quote.ts';
 import { readEnding, supervisedLine } from './supervised.ts';
 
 export interface SshOptions {
@@ -163,7 +164,7 @@ export function createSsh(options: SshOptions): Ssh {
 
 /** How a person reaches a host. */
 export function sshCommand(key: string, address: string): string {
-  return `ssh -i ${key} -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null root@${address}`;
+  return `ssh -i ${shellLine([key])} -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null root@${address}`;
 }
 
 /** Nothing of the caller's own ssh configuration and known hosts takes part, and nothing is asked. */
@@ -176,6 +177,8 @@ function settings({ name, key, folder, port }: SshOptions & { port: number }): s
     // Addresses are given to one server after another: a name keeps their keys apart.
     HostKeyAlias: name,
     IdentitiesOnly: 'yes',
+    // Not by -i, which looks for the file before it reads the path as it does here.
+    IdentityFile: `"${percentFree(key)}"`,
     LogLevel: 'ERROR',
     RequestTTY: 'no',
     ServerAliveCountMax: '3',
@@ -185,7 +188,7 @@ function settings({ name, key, folder, port }: SshOptions & { port: number }): s
     UserKnownHostsFile: `"${percentFree(join(folder, `${name}.known_hosts`))}"`,
   };
   return [
-    ...['-F', '/dev/null', '-p', String(port), '-i', key],
+    ...['-F', '/dev/null', '-p', String(port)],
     ...Object.entries(values).flatMap(([option, value]) => ['-o', `${option}=${value}`]),
   ];
 }

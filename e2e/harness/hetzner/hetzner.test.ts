@@ -257,3 +257,11 @@ test('the sweeper tells what it would delete, deletes on confirmation, and leave
   expect(await swept({})).toEqual({ code: 0, said: ['nothing of ours in p'] });
   expect((await swept({ HETZNER_TOKEN: undefined })).code).toBe(1);
 });
+
+test('a run that has asked for nothing asks for nothing when it is over', async () => {
+  const fake = await fakeApi();
+  const hetzner = provider(fake);
+  await expect(hetzner.up(['NO NAME'])).rejects.toThrow('DNS label');
+  await hetzner.close();
+  expect(fake.requests).toEqual([]);
+});

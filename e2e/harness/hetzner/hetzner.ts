@@ -76,6 +76,8 @@ export function createHetzner(options: HetznerOptions): Provider {
     // Not the one that is over.
     const cleaner = createHetznerApi({ token, ...options.api });
     try {
+      // Nothing was ever asked for, so there is nothing to look for.
+      if (names.size === 0) return;
       const kept = settings.keepServers ? await cleaner.servers(labels) : [];
       if (kept.length === 0) await deleteLabelled(cleaner, labels);
       else tellKept(kept);

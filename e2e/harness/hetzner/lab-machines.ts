@@ -53,6 +53,8 @@ export async function createLabMachines(publicKey: string): Promise<LabMachines>
         if (host === undefined) throw new HarnessError('the lab made nothing');
         hosts.set(id, host);
         on.add(id);
+        // Bash reads it for every program that sshd starts, and what it does is the affair of the machine's owner.
+        await expectExec(host, ['rm', '-f', '/root/.bashrc']);
         await host.put(`${publicKey}\n`, '/root/.ssh/authorized_keys', 0o600);
         await host.put('PermitRootLogin prohibit-password\n', '/etc/ssh/sshd_config.d/50-cloud.conf', 0o644);
         // The machine that the lab is on may have masked it, so as not to run one itself.

@@ -62,7 +62,7 @@ describe.skipIf(process.getuid?.() !== 0)('on hosts of the lab', { timeout: 120_
     await fake?.close();
     await lab?.close();
     rmSync(folder, { recursive: true, force: true });
-    expect(fake.servers.size).toBe(0);
+    expect(fake?.servers.size ?? 0).toBe(0);
   }, 60_000);
 
   const says = async (host: Host, ...argv: [string, ...string[]]) => (await host.exec(argv)).stdout.trim();

@@ -20,6 +20,7 @@ export const quickstartPackages = [
 export const testPackages = [
   ...quickstartPackages,
   'buildah',
+  'dbus',
   'git',
   'iputils-ping',
   'openssh-client',
@@ -28,6 +29,10 @@ export const testPackages = [
   'perl-base',
   'php-cli',
   'php-curl',
+  'procps',
+  'systemd',
+  'wireguard-go',
+  'wireguard-tools',
 ];
 
 /** @returns {string[]} one line for everything that keeps this machine from running the project */

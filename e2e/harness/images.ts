@@ -16,11 +16,14 @@ export async function loadBusyboxImage(host: Host, busybox = '/bin/busybox'): Pr
   await expectExec(host, ['install', '-d', '-m', '1777', `${root}/tmp`, `${root}/var/tmp`]);
   await expectExec(host, ['tar', '--create', '--file', archive, '--directory', root, '.']);
   await expectExec(host, [
-    ...(['podman', 'import', '--quiet', '--change', 'CMD ["sleep","infinity"]'] as const),
+    ...(['podman', 'import', '--quiet', '--change', `CMD ${JSON.stringify(idle)}`] as const),
     ...['--change', 'ENV PATH=/bin', archive, busyboxImage],
   ]);
   await expectExec(host, ['rm', '-rf', '--', root, archive]);
 }
+
+/** Does nothing until it is told to stop; a first process that ignores SIGTERM would hold up a host's reboot. */
+const idle = ['sh', '-c', 'trap exit TERM; sleep infinity & wait'];
 
 export interface RunningContainer {
   id: string;
@@ -35,7 +38,7 @@ export async function runContainer(
   options: { name: string; network: string; command?: readonly string[]; args?: readonly string[] },
 ): Promise<RunningContainer> {
   const { name, network, command = [], args = [] } = options;
-  // An init of its own would be one program more on the host; stop-timeout spares scenarios ten seconds of sleep's.
+  // Without the ten seconds that Podman would grant a program that ignores SIGTERM, as most first processes do.
   const id = await expectExec(host, [
     ...(['podman', 'run', '--detach', '--stop-timeout', '0', '--name', name, '--network', network] as const),
     ...[...args, busyboxImage, ...command],

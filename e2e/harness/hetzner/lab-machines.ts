@@ -1,4 +1,3 @@
-import { readdirSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createLab } from '../lab/lab.ts';
@@ -18,7 +17,6 @@ export interface LabMachines {
 export async function createLabMachines(publicKey: string): Promise<LabMachines> {
   const runRoot = await mkdtemp('/run/coold-hetzner-test-');
   const lab = await createLab({ runRoot });
-  const [run] = readdirSync(runRoot);
   const hosts = new Map<number, Host>();
   const on = new Set<number>();
   const over = new AbortController();
@@ -34,18 +32,21 @@ export async function createLabMachines(publicKey: string): Promise<LabMachines>
     while (!over.signal.aborted && hosts.has(id)) {
       await delay(200, undefined, { signal: over.signal }).catch(() => undefined);
       if (!on.has(id) || over.signal.aborted) continue;
-      const { code } = await hostOf(id)
+      // It rejects when the host is off.
+      const isUp = await hostOf(id)
         .exec(['true'])
-        .catch(() => ({ code: 0 }));
-      if (code === 0 || !on.has(id)) continue;
-      await hostOf(id).crash();
+        .then(
+          () => true,
+          () => false,
+        );
+      if (isUp || !on.has(id)) continue;
       await hostOf(id).boot();
     }
   };
   const watches: Promise<void>[] = [];
 
   return {
-    ssh: ['nsenter', `--net=/run/netns/coold-lab-${run}`, '--', 'ssh'],
+    ssh: ['nsenter', `--net=/run/netns/coold-lab-${lab.runId}`, '--', 'ssh'],
     hosts,
     machines: {
       async create({ id }) {
@@ -72,7 +73,13 @@ export async function createLabMachines(publicKey: string): Promise<LabMachines>
         on.add(id);
       },
       async destroy(id) {
-        if (on.delete(id)) await hostOf(id).crash();
+        on.delete(id);
+        await hostOf(id)
+          .crash()
+          .catch((error: unknown) => {
+            // One that was in the midst of a reboot is off already.
+            if (!(error instanceof HarnessError)) throw error;
+          });
         hosts.delete(id);
       },
     },

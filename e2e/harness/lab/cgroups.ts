@@ -60,7 +60,9 @@ export function createHostCgroups(layout: CgroupLayout, run: Run, host: string):
     const exec = join(init, 'harness');
     for (const folder of [join(mountPoint, run.cgroup), init, exec]) {
       if (existsSync(folder)) continue;
-      if (type === 'cgroup2') enableControllers(join(folder, '..'));
+      // Not those of the host's own root: the kernel lets no process into a v2 folder that hands controllers down, and
+      // systemd does it once it has moved out of the way.
+      if (type === 'cgroup2' && folder !== exec) enableControllers(join(folder, '..'));
       mkdirSync(folder);
       inheritCpuset(folder);
     }

@@ -45,9 +45,11 @@ export async function createLabHost(options: LabHostOptions): Promise<LabHost> {
   let link: 'up' | 'down' = 'up';
 
   const current = () => {
-    if (running === undefined) throw new HarnessError(`host ${name} is off`);
+    if (running === undefined || !running.power.isOn()) throw new HarnessError(`host ${name} is off`);
     return running;
   };
+
+  const isOn = () => running?.power.isOn() ?? false;
 
   const exec = async (argv: readonly string[], execOptions: ExecOptions = {}): Promise<ExecResult> => {
     const { power, cgroups } = current();
@@ -72,17 +74,17 @@ export async function createLabHost(options: LabHostOptions): Promise<LabHost> {
   };
 
   const switchOff = async () => {
-    const { power } = current();
-    await power.kill();
+    await running?.power.kill();
     running = undefined;
     await segment.unplug(number);
     await removeCgroups(layout, run, name);
   };
 
   const boot = async () => {
-    if (running !== undefined) throw new HarnessError(`host ${name} is already on`);
+    if (isOn()) throw new HarnessError(`host ${name} is already on`);
+    await switchOff(); // of one that went off by itself, what is left goes now
     const cgroups = createHostCgroups(layout, run, name);
-    const power = await switchOn({ name, folder, layout, cgroups });
+    const power = await switchOn({ name, folder, layout, cgroups, gateway: segment.gateway });
     running = { power, cgroups };
     await segment.plug(number, power.pid);
     await segment.setLink(number, link);
@@ -117,19 +119,22 @@ export async function createLabHost(options: LabHostOptions): Promise<LabHost> {
         ...(unit === undefined ? [] : [`--unit=${unit}`]),
       ];
       const maxOutputBytes = 64 << 20;
-      if (running !== undefined) return (await exec(['journalctl', ...args], { maxOutputBytes })).stdout;
+      if (isOn()) return (await exec(['journalctl', ...args], { maxOutputBytes })).stdout;
       const journals = join(disk, 'up/var/log/journal');
       return await system('journalctl', [`--directory=${journals}`, ...args], { maxOutputBytes });
     },
     async cut() {
       link = 'down';
-      if (running !== undefined) await segment.setLink(number, link);
+      if (isOn()) await segment.setLink(number, link);
     },
     async heal() {
       link = 'up';
-      if (running !== undefined) await segment.setLink(number, link);
+      if (isOn()) await segment.setLink(number, link);
     },
-    crash: switchOff,
+    async crash() {
+      current();
+      await switchOff();
+    },
     boot,
     async reboot() {
       const { power } = current();
@@ -145,9 +150,7 @@ export async function createLabHost(options: LabHostOptions): Promise<LabHost> {
       await switchOff();
       await boot();
     },
-    async discard() {
-      if (running !== undefined) await switchOff();
-    },
+    discard: switchOff,
   };
 }
 

@@ -2,6 +2,7 @@
 # Turns a fresh set of namespaces (mount, pid, net, uts, ipc, cgroup) into a host and becomes its systemd.
 #
 #   LAB_NAME      host name
+#   LAB_GATEWAY   the underlay's
 #   LAB_DISK      folder of the host's disk, a filesystem that outlives the host: up/ work/ root/ containers/
 #   LAB_CGROUPS   hierarchies to mount, each FOLDER:TYPE:OPTIONS (FOLDER empty: /sys/fs/cgroup itself)
 #   LAB_KIND      v2 | hybrid
@@ -49,6 +50,8 @@ if [ ! -e "$LAB_DISK/prepared" ]; then
   rm -rf var/lib/containers etc/containers/networks etc/cni etc/wireguard etc/coolify etc/corrosion
   find etc/systemd/system -path '*.wants/*' ! -name 'podman*' -delete
   rm -f etc/rc?.d/S*
+  # By link and not by argument: what is wanted by default.target, as Debian's podman-restart is, starts with it.
+  ln -sf /lib/systemd/system/multi-user.target etc/systemd/system/default.target
   : >etc/fstab
   : >etc/crypttab
   # A generator starts units whatever is enabled; systemd's own know of containers, others do not.
@@ -71,12 +74,16 @@ if [ ! -e "$LAB_DISK/prepared" ]; then
   rm -rf var/log/journal/*
   echo "$LAB_NAME" >etc/hostname
   printf '127.0.0.1 localhost\n127.0.1.1 %s\n' "$LAB_NAME" >etc/hosts
+  # Nobody answers there, which the gateway says at once; an address out of reach would cost every lookup ten seconds.
+  rm -f etc/resolv.conf
+  echo "nameserver $LAB_GATEWAY" >etc/resolv.conf
   # Podman's own default limits lie above what a machine without CAP_SYS_RESOURCE may set.
   printf '[containers]\ndefault_ulimits = [%s]\n[network]\nnetwork_backend = "netavark"\n' "$LAB_ULIMITS" \
     >etc/containers/containers.conf
   printf '[storage]\ndriver = "overlay"\nrunroot = "/run/containers/storage"\ngraphroot = "/var/lib/containers/storage"\n' \
     >etc/containers/storage.conf
-  # A container whose first process ignores SIGTERM, as most do, would hold up every reboot for a minute and a half.
+  # An orderly reboot with a container running would take a minute and a half: its conmon does not end by itself then,
+  # and neither does a container whose first process ignores SIGTERM, as most do.
   mkdir -p etc/systemd/system.conf.d
   printf '[Manager]\nDefaultTimeoutStopSec=5s\n' >etc/systemd/system.conf.d/lab.conf
   touch etc/.updated var/.updated "$LAB_DISK/prepared"
@@ -109,4 +116,4 @@ umount -l /mnt/machine
 hierarchy=systemd.unified_cgroup_hierarchy=1
 [ "$LAB_KIND" = v2 ] || hierarchy=systemd.unified_cgroup_hierarchy=0
 exec env -i container=lab PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
-  /lib/systemd/systemd --system systemd.unit=multi-user.target "$hierarchy" </dev/null
+  /lib/systemd/systemd --system "$hierarchy" </dev/null

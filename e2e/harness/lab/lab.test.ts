@@ -1,28 +1,27 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import type { Host, Provider } from '../provider.ts';
-import { createLab, type LabOptions } from './lab.ts';
+import type { Host } from '../provider.ts';
+import { createLab, type Lab, type LabOptions } from './lab.ts';
 import { thisMachine } from './requirements.ts';
+import { defaultRunRoot } from './run.ts';
 import { system } from './system.ts';
 
-let runRoot: string;
-let labs: Provider[];
+let labs: Lab[];
 
 beforeEach(() => {
-  runRoot = mkdtempSync('/run/coold-lab-test-');
   labs = [];
 });
 
 afterEach(async () => {
   await Promise.all(labs.map(lab => lab.close()));
-  rmSync(runRoot, { recursive: true });
 });
 
-async function lab(options: LabOptions = {}): Promise<Provider> {
-  const made = await createLab({ runRoot, ...options });
+async function lab(options: LabOptions = {}): Promise<Lab> {
+  const made = await createLab(options);
   labs.push(made);
   return made;
 }
@@ -31,7 +30,9 @@ const says = async (host: Host | undefined, ...argv: [string, ...string[]]) =>
   (await host?.exec(argv))?.stdout.trim();
 
 /** What of a run can be seen from outside of it. */
-function traces(runId: string): Record<'mounts' | 'segments' | 'cgroups' | 'processes', string[]> {
+function traces(
+  runId: string,
+): Record<'folders' | 'mounts' | 'segments' | 'cgroups' | 'processes', string[]> {
   const named = (names: string[]) => names.filter(name => name.includes(runId));
   const cgroupsOf = (pid: string) => {
     try {
@@ -43,6 +44,7 @@ function traces(runId: string): Record<'mounts' | 'segments' | 'cgroups' | 'proc
     }
   };
   return {
+    folders: named(readdirSync(defaultRunRoot)),
     mounts: named(readFileSync('/proc/self/mountinfo', 'utf8').split('\n')),
     segments: named(readdirSync('/run/netns')),
     cgroups: [...(thisMachine().cgroups?.hierarchies ?? [])].flatMap(({ mountPoint }) =>
@@ -52,7 +54,7 @@ function traces(runId: string): Record<'mounts' | 'segments' | 'cgroups' | 'proc
   };
 }
 
-const nothing = { mounts: [], segments: [], cgroups: [], processes: [] };
+const nothing = { folders: [], mounts: [], segments: [], cgroups: [], processes: [] };
 
 test('hosts have systemd of their own, reach each other, and are gone without a trace', {
   timeout: 60_000,
@@ -61,7 +63,6 @@ test('hosts have systemd of their own, reach each other, and are gone without a 
   const started = performance.now();
   const [a, b] = await mine.up(['a', 'b']);
   expect(performance.now() - started).toBeLessThan(10_000);
-  const runId = readdirSync(runRoot)[0] ?? '';
   for (const [host, name] of [
     [a, 'a'],
     [b, 'b'],
@@ -72,10 +73,9 @@ test('hosts have systemd of their own, reach each other, and are gone without a 
   }
   expect(await says(a, 'cat', '/etc/machine-id')).not.toBe(await says(b, 'cat', '/etc/machine-id'));
   expect((await a?.exec(['ping', '-c', '1', '-W', '2', b?.address ?? '']))?.code).toBe(0);
-  for (const [kind, found] of Object.entries(traces(runId))) expect(found, kind).not.toEqual([]);
+  for (const [kind, found] of Object.entries(traces(mine.runId))) expect(found, kind).not.toEqual([]);
   await mine.close();
-  expect(traces(runId)).toEqual(nothing);
-  expect(readdirSync(runRoot)).toEqual([]);
+  expect(traces(mine.runId)).toEqual(nothing);
 });
 
 test('systemd-run enforces limits, as builds need them', { timeout: 60_000 }, async () => {
@@ -97,6 +97,14 @@ test('systemd-run enforces limits, as builds need them', { timeout: 60_000 }, as
   ] as const;
   expect((await a?.exec(['ping', '-c', '1', '-W', '1', '198.18.0.1']))?.code).toBe(0);
   expect((await a?.exec([...denied, 'ping', '-c', '1', '-W', '1', '198.18.0.1']))?.code).not.toBe(0);
+});
+
+test('what lies beyond the segment is refused at once', { timeout: 60_000 }, async () => {
+  const [a] = await (await lab()).up(['a']);
+  const started = performance.now();
+  expect((await a?.exec(['getent', 'hosts', 'example.org']))?.code).toBe(2);
+  expect((await a?.exec(['ping', '-c', '1', '-W', '5', '192.0.2.1']))?.code).toBe(1);
+  expect(performance.now() - started).toBeLessThan(3000);
 });
 
 test('files go in and out as they are', { timeout: 60_000 }, async () => {
@@ -128,6 +136,18 @@ test('the journal of a unit is readable, also of a host that is off', { timeout:
   expect(await a?.journal('speaks')).toContain('it spoke');
 });
 
+test('a host that was switched off from inside is off, and boots again', { timeout: 60_000 }, async () => {
+  const [a] = await (await lab()).up(['a']);
+  await a?.put('kept', '/etc/mark', 0o644);
+  await expect(a?.boot()).rejects.toThrow('host a is already on');
+  await a?.exec(['systemctl', 'poweroff']);
+  const off = () => a?.exec(['true']).then(() => 'on', String);
+  await expect.poll(off, { timeout: 20_000 }).toContain('host a is off');
+  await expect(a?.crash()).rejects.toThrow('host a is off');
+  await a?.boot();
+  expect(await says(a, 'cat', '/etc/mark')).toBe('kept');
+});
+
 test('two runs at once are separate', { timeout: 60_000 }, async () => {
   const [one, two] = await Promise.all([lab(), lab()]);
   const [[first], [second]] = await Promise.all([one.up(['same']), two.up(['same'])]);
@@ -142,23 +162,20 @@ test('two runs at once are separate', { timeout: 60_000 }, async () => {
 test('what a killed run leaves is removed by the next', { timeout: 60_000 }, async () => {
   const program = `
     const { createLab } = await import(process.argv[1]);
-    const lab = await createLab({ runRoot: process.argv[2] });
+    const lab = await createLab();
     await lab.up(['a', 'b']);
-    process.stdout.write('up');
+    process.stdout.write(lab.runId);
     setInterval(() => {}, 1 << 30);`;
-  const args = ['--input-type=module', '-e', program, join(import.meta.dirname, 'lab.ts'), runRoot];
+  const args = ['--input-type=module', '-e', program, join(import.meta.dirname, 'lab.ts')];
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
-  await once(child.stdout, 'data');
-  const killed = readdirSync(runRoot)[0] ?? '';
+  const killed = String(await once(child.stdout, 'data'));
   expect(traces(killed).processes).not.toEqual([]);
   const ended = once(child, 'close');
   child.kill('SIGKILL');
   await ended;
-  expect(traces(killed).mounts).not.toEqual([]);
   // Two successors at once do not stumble over each other.
   await Promise.all([lab(), lab()]);
   expect(traces(killed)).toEqual(nothing);
-  expect(readdirSync(runRoot)).not.toContain(killed);
 });
 
 test('names that are none, or taken, are refused and cost nothing', { timeout: 60_000 }, async () => {
@@ -170,8 +187,7 @@ test('names that are none, or taken, are refused and cost nothing', { timeout: 6
 });
 
 test('a full disk is one line, and leaves nothing behind', { timeout: 60_000 }, async () => {
-  const full = join(runRoot, 'full');
-  await system('mkdir', [full]);
+  const full = mkdtempSync(join(tmpdir(), 'coold-full-'));
   await system('mount', ['-t', 'tmpfs', '-o', 'nr_inodes=1', 'full', full]);
   try {
     await expect(lab({ runRoot: full })).rejects.toThrow(
@@ -180,15 +196,14 @@ test('a full disk is one line, and leaves nothing behind', { timeout: 60_000 }, 
     expect(readdirSync(full)).toEqual([]);
   } finally {
     await system('umount', [full]);
+    rmdirSync(full);
   }
 });
 
 test('a host that cannot start is one line, and leaves nothing behind', { timeout: 60_000 }, async () => {
   const mine = await lab({ diskSize: '16k' });
-  const runId = readdirSync(runRoot)[0] ?? '';
   await expect(mine.up(['a'])).rejects.toThrow(
     /^host a did not start: .*(No space left on device|I\/O error)/,
   );
-  expect(traces(runId)).toEqual(nothing);
-  expect(readdirSync(runRoot)).toEqual([]);
+  expect(traces(mine.runId)).toEqual(nothing);
 });

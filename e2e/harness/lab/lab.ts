@@ -14,13 +14,18 @@ export interface LabOptions {
   machine?: Machine;
 }
 
+export interface Lab extends Provider {
+  /** Names the run; what it makes outside of its hosts carries this name. */
+  runId: string;
+}
+
 /**
  * The provider whose hosts are namespaces of this machine: each with a systemd of its own as PID 1, its own network,
  * cgroups and machine id, and the machine's installed programs through an overlay that vanishes with it.
  *
  * @throws HarnessError when the machine cannot carry hosts; nothing has been made then
  */
-export async function createLab(options: LabOptions = {}): Promise<Provider> {
+export async function createLab(options: LabOptions = {}): Promise<Lab> {
   const { runRoot = defaultRunRoot, diskSize = '4g', machine = thisMachine() } = options;
   const layout = checkRequirements(machine);
   for (const dead of deadRuns(runRoot)) await removeRun(layout, dead);
@@ -41,6 +46,7 @@ export async function createLab(options: LabOptions = {}): Promise<Provider> {
     const segment = await createSegment(run);
     return {
       name: 'lab',
+      runId: run.id,
       close,
       async up(wanted) {
         if (closed !== undefined) throw new HarnessError('this lab is closed');

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { HarnessError } from '../provider.ts';
 import type { CgroupLayout, HostCgroups } from './cgroups.ts';
@@ -11,6 +11,8 @@ export interface Power {
   pid: number;
   /** Resolves when PID 1 and with it every process of the host has ended, by whatever cause. */
   ended: Promise<void>;
+  /** Not ended yet. */
+  isOn(): boolean;
   /** Lets systemd start, once the network is plugged in. */
   start(): void;
   /** What start-up said before systemd took over, on one line; empty when all went well. */
@@ -33,8 +35,9 @@ export async function switchOn(options: {
   folder: string;
   layout: CgroupLayout;
   cgroups: HostCgroups;
+  gateway: string;
 }): Promise<Power> {
-  const { name, folder, layout, cgroups } = options;
+  const { name, folder, layout, cgroups, gateway } = options;
   const consolePath = join(folder, 'console.log');
   const consoleLog = openSync(consolePath, 'w');
   // A host ends with the process that made it, even one that is killed: `setpriv` ties unshare to us, `--kill-child` ties
@@ -52,9 +55,10 @@ export async function switchOn(options: {
       env: {
         PATH: process.env['PATH'],
         LAB_NAME: name,
+        LAB_GATEWAY: gateway,
         LAB_DISK: join(folder, 'disk'),
         LAB_KIND: layout.kind,
-        LAB_CGROUPS: layout.hierarchies.map(asInitReadsIt).join(' '),
+        LAB_CGROUPS: asInitReadsIt(layout),
         LAB_ULIMITS: containerUlimits(readFileSync('/proc/self/limits', 'utf8')),
       },
     },
@@ -77,14 +81,16 @@ export async function switchOn(options: {
     await ended;
     throw new HarnessError(`host ${name} did not start: ${lastWords()}`);
   }
+  // unshare waits for PID 1, and we for unshare: while it lives, the pid cannot have become somebody else's.
+  const isOn = () => child.exitCode === null && child.signalCode === null;
   return {
     pid,
     ended,
+    isOn,
     lastWords,
     start: () => void stdin.end('start\n'),
     async kill() {
-      // unshare waits for PID 1, and we for unshare: while it lives, the pid cannot have become somebody else's.
-      if (child.exitCode === null && child.signalCode === null) {
+      if (isOn()) {
         try {
           process.kill(pid, 'SIGKILL');
         } catch (error) {
@@ -101,8 +107,11 @@ export function takesRequests(pid: number): boolean {
   return existsSync(`/proc/${pid}/root/run/systemd/private`);
 }
 
-function asInitReadsIt({ mountPoint, type, options }: CgroupLayout['hierarchies'][number]): string {
-  return `${mountPoint.slice('/sys/fs/cgroup/'.length)}:${type}:${options}`;
+/** As init.sh mounts them: of one tree at /sys/fs/cgroup itself, of many each in a folder of it. */
+function asInitReadsIt({ kind, hierarchies }: CgroupLayout): string {
+  return hierarchies
+    .map(({ mountPoint, type, options }) => `${kind === 'v2' ? '' : basename(mountPoint)}:${type}:${options}`)
+    .join(' ');
 }
 
 /** What containers may be given where CAP_SYS_RESOURCE is missing: no more than the hard limits of this process. Pure. */

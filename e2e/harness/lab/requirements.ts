@@ -6,7 +6,7 @@ import { type CgroupLayout, readCgroupLayout } from './cgroups.ts';
 /** program → the Debian package that brings it */
 const programs = {
   crun: 'crun',
-  'dbus-daemon': 'dbus-daemon',
+  'dbus-daemon': 'dbus',
   ip: 'iproute2',
   iptables: 'iptables',
   journalctl: 'systemd',
@@ -15,6 +15,8 @@ const programs = {
   nft: 'nftables',
   nsenter: 'util-linux',
   podman: 'podman',
+  setpriv: 'util-linux',
+  sysctl: 'procps',
   wg: 'wireguard-tools',
   'wireguard-go': 'wireguard-go',
 };

@@ -65,5 +65,5 @@ async function runBroker(...args: string[]): Promise<string> {
     timeoutMs: 20_000,
   });
   if (code !== 0) throw new Error(`broker ${args[0]} failed: ${stderr}`);
-  return stdout;
+  return stdout.trim();
 }

@@ -28,7 +28,13 @@ const containers: ResponseBody = {
 
 /** A lane on a real socket, and a host whose answers the test decides; its stream is a stand-in. */
 async function setUp(
-  options: { timeoutMs?: number; max?: number; schemaMax?: number; verbs?: Map<string, Verb> } = {},
+  options: {
+    timeoutMs?: number;
+    max?: number;
+    schemaMax?: number;
+    verbs?: Map<string, Verb>;
+    stalledReplyMs?: number;
+  } = {},
 ) {
   const stack = new AsyncDisposableStack();
   const folder = stack.use(await scratchFolder());
@@ -44,6 +50,7 @@ async function setUp(
     dispatch: createDispatch({ hosts, pending, routes: compileRoutes(options.verbs ?? readVerbs()) }),
     hosts,
     log: createLogger('broker', logFilter.parse('off') ?? expect.fail(), false),
+    ...(options.stalledReplyMs === undefined ? {} : { stalledReplyMs: options.stalledReplyMs }),
   });
   const socketPath = join(folder.path, 'lane.sock');
   await lane.listen(socketPath);
@@ -282,6 +289,30 @@ describe('what is no request of ours is in the envelope too', () => {
       status,
       body: { request_id: '', status: 'error', code: status, message: expect.any(String) },
     });
+  });
+});
+
+describe('a caller that never takes its reply', () => {
+  it('is cut off, and its answer lands', async () => {
+    await using lane = await setUp({ stalledReplyMs: 200 });
+    const body = JSON.stringify({ host_id: 'h', request_id: 'r', command: { type: 'list_containers' } });
+    const socket = connect(lane.socketPath);
+    socket.on('error', () => {});
+    socket.pause();
+    socket.write(
+      `POST /v1/coold/dispatch HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+    );
+    await vi.waitFor(() => expect(lane.sent).toHaveLength(1));
+    const containers = [{ id: 'x'.repeat(3 * 1024 * 1024) }];
+    lane.answer(
+      'r',
+      create(ResponseSchema, { body: { case: 'listContainers', value: { containers } } }).body,
+    );
+    await vi.waitFor(
+      () => expect(lane.pending.counts()).toEqual({ waiting: 0, landed: 1, overdue: 0 }),
+      5000,
+    );
+    socket.destroy();
   });
 });
 

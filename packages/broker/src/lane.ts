@@ -9,6 +9,7 @@ export interface LaneDeps {
   dispatch: Dispatch;
   hosts: Hosts;
   log: Logger;
+  stalledReplyMs?: number;
 }
 
 export interface Lane {
@@ -24,12 +25,13 @@ export interface Lane {
 const maxBodyBytes = 1024 * 1024;
 /** Connections that wait to be accepted; a burst of Laravel's workers is far below. */
 const backlog = 4096;
-/** A caller that takes nothing of its reply for so long is gone, in ms; its answer lands. */
-const stalledReplyMs = 30_000;
+/** A caller that has not taken its reply by then is gone, in ms; its answer lands. */
+const defaultStalledReplyMs = 30_000;
 
 /** Laravel's HTTP lane (CONTRACT §2), not yet listening: JSON both ways, every failure in the one envelope. */
-export function createLane({ dispatch, hosts, log }: LaneDeps): Lane {
-  const underWay = new Set<ServerResponse>();
+export function createLane({ dispatch, hosts, log, stalledReplyMs = defaultStalledReplyMs }: LaneDeps): Lane {
+  /** Responses not yet written whole, with when they were answered. */
+  const underWay = new Map<ServerResponse, number | undefined>();
   const idle = Promise.withResolvers<void>();
   let stopping = false;
 
@@ -51,18 +53,23 @@ export function createLane({ dispatch, hosts, log }: LaneDeps): Lane {
     clientErrorHandler: answerUnparsed,
   });
 
-  lane.addHook('onRequest', (_request, { raw }, done) => {
-    underWay.add(raw);
-    raw.once('close', () => {
-      underWay.delete(raw);
+  // Beside fastify's own listener: it sees every response, also those that fastify refuses before its hooks.
+  lane.server.on('request', (_request, response: ServerResponse) => {
+    underWay.set(response, undefined);
+    response.once('close', () => {
+      underWay.delete(response);
       if (stopping && underWay.size === 0) idle.resolve();
     });
-    done();
   });
+  const stalled = setInterval(() => {
+    const before = performance.now() - stalledReplyMs;
+    for (const [response, answeredAt] of underWay)
+      if (answeredAt !== undefined && answeredAt < before) response.destroy();
+  }, stalledReplyMs / 4);
 
   function answer(reply: FastifyReply, { status, envelope }: Reply): FastifyReply {
     if (stopping) reply.header('connection', 'close');
-    reply.raw.setTimeout(stalledReplyMs, () => reply.raw.destroy());
+    underWay.set(reply.raw, performance.now());
     return reply.code(status).send(envelope);
   }
 
@@ -114,6 +121,7 @@ export function createLane({ dispatch, hosts, log }: LaneDeps): Lane {
       const timer = setTimeout(() => idle.resolve(), graceMs);
       await idle.promise;
       clearTimeout(timer);
+      clearInterval(stalled);
       lane.server.closeAllConnections();
       await lane.close();
     },

@@ -1,4 +1,5 @@
 import { access, readFile, rm, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { runChild } from '@coold/runtime';
@@ -58,7 +59,7 @@ describe('Laravel asks, Podman answers', () => {
     const { socketPath } = stack.pairing;
     expect(await php(socketPath, 'GET', '/v1/health')).toEqual({ status: 200, body: { ok: true } });
     expect((await php(socketPath, 'GET', '/v1/streams')).body).toMatchObject([
-      { host_id: 'host-1', schema_max: 2 },
+      { host_id: 'host-1', coold_version: expect.stringMatching(/^\d/) },
     ]);
     const unknown = JSON.stringify({
       host_id: 'elsewhere',
@@ -136,6 +137,25 @@ describe('a broker that is told to stop', () => {
     expect(performance.now() - asked).toBeLessThan(5000);
     await expect(access(stack.pairing.socketPath)).rejects.toThrow(/ENOENT/);
     stack.coold.signal('SIGCONT');
+  });
+
+  it('ends in good order though callers keep their connections or never finish what they send', async () => {
+    await using stack = await startStack();
+    const half = connect(stack.pairing.socketPath);
+    half.on('error', () => {});
+    half.write('POST /v1/coold/dispatch HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n{');
+    await using kept = unixHttp(stack.pairing.socketPath);
+    expect((await kept.request({ path: '/v1/health' })).status).toBe(200);
+    stack.broker.signal('SIGTERM');
+    expect(await stack.broker.exited).toEqual({ code: 0, signal: null });
+    half.destroy();
+  });
+
+  it('ends loudly when its socket loses its name', async () => {
+    await using stack = await startStack();
+    await rm(stack.pairing.socketPath);
+    expect(await stack.broker.exited).toEqual({ code: 1, signal: null });
+    expect(stack.broker.lines.at(-1)?.msg).toContain('is gone, or another took its place');
   });
 
   it('answers what its hosts answer meanwhile', async () => {
@@ -230,7 +250,7 @@ describe('what cannot be used ends the program with a line that says so', () => 
       /BROKER_PENDING_MAX="many": expected a whole number/,
     ],
     ['a certificate without its key', { BROKER_TLS_CERT: '/x' }, 2, /BROKER_TLS_KEY is not set/],
-    ['a socket that is in use', {}, 1, /in use: another broker/],
+    ['a socket that is in use', {}, 1, /in use: another process/],
     [
       'a public key that is not there',
       { BROKER_JWT_PUBLIC_KEY_PATH: '/nowhere' },

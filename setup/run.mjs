@@ -148,8 +148,9 @@ const child = spawn(
   [join(root, task.script), ...(task.args ?? []), ...process.argv.slice(3)],
   { cwd: root, stdio: 'inherit', env },
 );
-// A Ctrl-C reaches the whole terminal group; a plain kill reaches only us, so it is handed on.
-for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => child.kill(signal));
+// A Ctrl-C reaches the whole terminal group, the task too; a plain kill reaches only us, so it is handed on.
+process.on('SIGINT', () => {});
+process.on('SIGTERM', () => child.kill('SIGTERM'));
 child.on('exit', (code, signal) =>
   process.exit(signal === null ? (code ?? 1) : 128 + constants.signals[signal]),
 );

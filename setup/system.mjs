@@ -1,7 +1,7 @@
 // What the machine itself must bring: Debian, root, and Debian's own packages. Runs on the Node a fresh
-// machine has (18 or newer), before anything of this repository is installed.
+// machine has (20 or newer), before anything of this repository is installed.
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 
 /** Debian packages each task needs; `npm test` needs what quickstart needs, and more. */
 export const quickstartPackages = [
@@ -27,6 +27,8 @@ export const testPackages = [
   'dbus',
   'git',
   'iputils-ping',
+  'openssh-client',
+  'openssh-server',
   'openssl',
   'perl-base',
   'php-cli',
@@ -74,10 +76,15 @@ export function missingPackages(packages) {
   return packages.filter(name => !installed.has(name));
 }
 
+const systemctl = ['/usr/bin/systemctl', '/bin/systemctl'].find(path => existsSync(path));
+
 /** @param {string[]} packages */
 export function installPackages(packages, run) {
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
   const lock = 'DPkg::Lock::Timeout=300';
+  // Its sshd is for hosts that tests make. Debian would start it on this machine as well, which is nobody's wish here.
+  if (packages.includes('openssh-server') && systemctl !== undefined)
+    run(systemctl, ['mask', '--', 'ssh.service', 'ssh.socket'], { env });
   run('apt-get', ['-o', lock, 'update', '-q'], { env });
   run('apt-get', ['-o', lock, 'install', '-q', '-y', '--no-install-recommends', '--', ...packages], { env });
 }

@@ -7,8 +7,6 @@ import type { Suite } from './suite.ts';
 
 const script = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 const concurrency = 64;
-const rounds = 5;
-const roundMs = 2000;
 
 /**
  * The lane from HTTP to a host's answer and back: a real broker and a stub host, against fastify and grpc-js joined with
@@ -17,7 +15,8 @@ const roundMs = 2000;
 export const dispatchSuite: Suite = {
   name: 'dispatch',
   summary: `coold dispatch over the unix socket, ${concurrency} requests at a time`,
-  async run() {
+  async run(quick) {
+    const [rounds, roundMs] = quick ? [1, 200] : [5, 2000];
     await using cleanup = new AsyncDisposableStack();
     const { path: folder } = cleanup.use(await scratchFolder());
     const port = await freePort();

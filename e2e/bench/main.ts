@@ -1,4 +1,4 @@
-// `npm run bench -- NAME… [--json]`: measures, and says how it compares; never passes or fails by a figure.
+// `npm run bench -- NAME… [--json] [--quick]`: measures, and says how it compares; never passes or fails by a figure.
 import { cpus, release, totalmem } from 'node:os';
 import { dispatchSuite } from './dispatch.ts';
 import type { Suite, SuiteResult } from './suite.ts';
@@ -7,7 +7,8 @@ const suites = new Map<string, Suite>([dispatchSuite].map(suite => [suite.name, 
 
 const args = process.argv.slice(2);
 const json = args.includes('--json');
-const names = args.filter(arg => arg !== '--json');
+const quick = args.includes('--quick');
+const names = args.filter(arg => arg !== '--json' && arg !== '--quick');
 const unknown = names.find(name => !suites.has(name));
 if (unknown !== undefined) {
   process.stderr.write(`bench: no suite "${unknown}": one of ${[...suites.keys()].join(', ')}\n`);
@@ -25,7 +26,7 @@ const results: Record<string, SuiteResult> = {};
 for (const suite of names.length > 0 ? names.map(name => suites.get(name)) : suites.values()) {
   if (suite === undefined) continue;
   process.stderr.write(`bench: ${suite.name}: ${suite.summary}\n`);
-  results[suite.name] = await suite.run();
+  results[suite.name] = await suite.run(quick);
 }
 process.stdout.write(json ? `${JSON.stringify({ machine, results }, null, 2)}\n` : table());
 process.exit(0);

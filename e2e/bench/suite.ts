@@ -9,5 +9,6 @@ export interface SuiteResult {
 export interface Suite {
   name: string;
   summary: string;
-  run(): Promise<SuiteResult>;
+  /** @param quick one short round: to see that it runs, not what it measures */
+  run(quick: boolean): Promise<SuiteResult>;
 }

@@ -3,10 +3,10 @@ import { generateKeys, mintToken } from '@coold/broker/token';
 import { installCorrosion } from './corrosion.ts';
 import { eventually } from './eventually.ts';
 import { loadBusyboxImage } from './images.ts';
-import { joinMesh, type MeshHost } from './mesh.ts';
+import type { MeshHost } from './mesh.ts';
 import { containerPool } from './mesh-plan.ts';
 import { builtPackage } from './product.ts';
-import { expectExec, HarnessError, type Provider } from './provider.ts';
+import { expectExec, HarnessError, type Host, type Provider } from './provider.ts';
 
 /** A host with the product on it; its name is its host id. */
 export type FleetHost = MeshHost;
@@ -37,31 +37,52 @@ const grpcPort = 6443;
 /** The group PHP-FPM has on Debian. */
 export const laravelGroup = 'www-data';
 
-/** Brings hosts up and makes a fleet of them. @throws HarnessError */
+/** Where a fleet's hosts come from, and how they become a mesh. */
+export interface Ground {
+  provider: Provider;
+  join: (hosts: readonly Host[], namespaces: readonly string[]) => Promise<MeshHost[]>;
+}
+
+/**
+ * Brings hosts up and makes a fleet of them.
+ *
+ * @throws HarnessError; what the hosts' journals say of our units goes to stderr first
+ */
 export async function createFleet(
-  provider: Provider,
+  { provider, join }: Ground,
   names: readonly string[],
   namespaces: readonly string[],
 ): Promise<Fleet> {
   const archive = await builtPackage();
-  const hosts = await joinMesh(await provider.up(names), namespaces);
+  const hosts = await join(await provider.up(names), namespaces);
   const [central] = hosts;
   if (central === undefined) throw new HarnessError('a fleet of no hosts');
+  try {
+    await setUp(hosts, central, archive);
+    const fleet = createControls(hosts, central);
+    await fleet.allConnected(30_000);
+    return fleet;
+  } catch (error) {
+    await printJournals(hosts);
+    throw error;
+  }
+}
+
+async function setUp(hosts: readonly FleetHost[], central: FleetHost, archive: string): Promise<void> {
   const keys = generateKeys();
   await Promise.all(
     hosts.map(async member => {
       await Promise.all([install(member, archive, member === central), loadBusyboxImage(member.host)]);
       await configure(member, central, keys);
+      await member.host.put({ file: corrosionUnit }, '/etc/systemd/system/corrosion.service', 0o644);
     }),
-  );
-  await Promise.all(
-    hosts.map(({ host }) =>
-      host.put({ file: corrosionUnit }, '/etc/systemd/system/corrosion.service', 0o644),
-    ),
   );
   await installCorrosion(hosts, { schemas: {} }); // the package has brought them
   await start(central, ['broker.service']);
   await Promise.all(hosts.map(member => start(member, hostUnits)));
+}
+
+function createControls(hosts: FleetHost[], central: FleetHost): Fleet {
   const fleet: Fleet = {
     central,
     hosts,
@@ -79,7 +100,10 @@ export async function createFleet(
     },
     async allConnected(timeoutMs) {
       const begun = performance.now();
-      const wanted = names.toSorted().join();
+      const wanted = hosts
+        .map(({ name }) => name)
+        .toSorted()
+        .join();
       const all = async () =>
         Object.keys(await fleet.streams())
           .toSorted()
@@ -92,8 +116,16 @@ export async function createFleet(
       return performance.now() - begun;
     },
   };
-  await fleet.allConnected(30_000);
   return fleet;
+}
+
+/** The last of what each host's journal says of our units, on stderr. */
+export async function printJournals(hosts: readonly FleetHost[]): Promise<void> {
+  for (const { host } of hosts)
+    for (const unit of ['coold', 'broker', 'coolify-mesh-fw', 'corrosion']) {
+      const text = await host.journal(unit).catch((error: Error) => error.message);
+      process.stderr.write(`\n--- ${host.name}: ${unit}\n${text.split('\n').slice(-60).join('\n')}\n`);
+    }
 }
 
 /** Everything a host runs for the product, in the order it starts. */

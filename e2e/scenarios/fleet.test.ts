@@ -14,7 +14,10 @@ import { type RunningContainer, runContainer } from '../harness/images.ts';
 import { builtPackage } from '../harness/product.ts';
 import { expectExec, type Provider } from '../harness/provider.ts';
 import { journalsOnFailure } from './journals.ts';
-import { createProvider } from './provider.ts';
+import { chooseGround } from './provider.ts';
+
+/** Rented machines take minutes where the lab takes seconds. */
+const setUpMs = 15 * 60_000;
 
 let provider: Provider;
 let fleet: Fleet;
@@ -22,14 +25,15 @@ let a: FleetHost;
 let b: FleetHost;
 
 beforeAll(async () => {
-  provider = await createProvider();
-  fleet = await createFleet(provider, ['a', 'b'], ['default', 'alpha']);
+  const ground = await chooseGround();
+  provider = ground.provider;
+  fleet = await createFleet(ground, ['a', 'b'], ['default', 'alpha']);
   const [first, second] = fleet.hosts;
   if (first === undefined || second === undefined) throw new Error('two hosts were asked for');
   [a, b] = [first, second];
-}, 180_000);
-afterAll(() => provider?.close(), 60_000);
-beforeEach(() => journalsOnFailure(fleet.hosts));
+}, setUpMs);
+afterAll(() => provider?.close(), setUpMs);
+beforeEach(() => journalsOnFailure(fleet));
 
 const stat = async ({ host }: FleetHost, path: string) =>
   (await expectExec(host, ['stat', '--format', '%a %U %G', path])).trim();

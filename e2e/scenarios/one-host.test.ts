@@ -3,17 +3,21 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { createFleet, type Fleet, hostUnits } from '../harness/fleet.ts';
 import { expectExec, type Provider } from '../harness/provider.ts';
 import { journalsOnFailure } from './journals.ts';
-import { createProvider } from './provider.ts';
+import { chooseGround } from './provider.ts';
+
+/** Rented machines take minutes where the lab takes seconds. */
+const setUpMs = 15 * 60_000;
 
 let provider: Provider;
 let fleet: Fleet;
 
 beforeAll(async () => {
-  provider = await createProvider();
-  fleet = await createFleet(provider, ['solo'], ['default']);
-}, 180_000);
-afterAll(() => provider?.close(), 60_000);
-beforeEach(() => journalsOnFailure(fleet.hosts));
+  const ground = await chooseGround();
+  provider = ground.provider;
+  fleet = await createFleet(ground, ['solo'], ['default']);
+}, setUpMs);
+afterAll(() => provider?.close(), setUpMs);
+beforeEach(() => journalsOnFailure(fleet));
 
 test('every unit is active and Laravel gets its answer', async () => {
   const units = [...hostUnits, 'broker.service'];

@@ -23,7 +23,7 @@ export interface Verb {
   http: HttpPlace | undefined;
 }
 
-/** The schemas this build speaks. */
+/** The schemas that a broker of this build speaks; a coold speaks up to that of its newest verb. */
 export const SCHEMA_MIN = 1;
 export const SCHEMA_MAX = 2;
 

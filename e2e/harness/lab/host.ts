@@ -1,9 +1,10 @@
 import { mkdirSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ChildError, runChild } from '@coold/runtime';
+import { bootedState } from '../booted.ts';
 import { eventually } from '../eventually.ts';
 import { type ExecOptions, type ExecResult, expectExec, HarnessError, type Host } from '../provider.ts';
+import { getFile, putFile } from '../transfer.ts';
 import { type CgroupLayout, createHostCgroups, type HostCgroups, removeCgroups } from './cgroups.ts';
 import { type Power, script, switchOn, takesRequests } from './power.ts';
 import type { Run } from './run.ts';
@@ -100,15 +101,7 @@ export async function createLabHost(options: LabHostOptions): Promise<LabHost> {
       `systemd of ${name} to finish booting`,
       async () => {
         if (!takesRequests(current().power.pid)) return undefined;
-        // It answers once the boot is over: "running", or "degraded" with a non-zero exit when a unit has failed.
-        const { stdout } = await exec(['systemctl', 'is-system-running', '--wait'], {
-          timeoutMs: bootTimeoutMs,
-        });
-        const state = stdout.trim();
-        if (state === 'running' || state === 'degraded') return state;
-        // Between binding its socket and listening on it systemd refuses callers, who then say nothing or "offline".
-        if (state === '' || state === 'offline') return undefined;
-        throw new HarnessError(`host ${name} booted to "${state}"`);
+        return await bootedState({ name, exec }, bootTimeoutMs);
       },
       { timeoutMs: bootTimeoutMs, everyMs: 10 },
     );
@@ -117,16 +110,8 @@ export async function createLabHost(options: LabHostOptions): Promise<LabHost> {
     name,
     address: underlayAddress(number),
     exec,
-    async put(source, remotePath, mode) {
-      const input = typeof source === 'object' && 'file' in source ? await readFile(source.file) : source;
-      await expectExec({ name, exec }, ['sh', '-c', receive, 'sh', remotePath, mode.toString(8)], { input });
-    },
-    async get(remotePath) {
-      const encoded = await expectExec({ name, exec }, ['base64', '-w0', '--', remotePath], {
-        maxOutputBytes: 1 << 30,
-      });
-      return Buffer.from(encoded, 'base64');
-    },
+    put: (source, remotePath, mode) => putFile({ name, exec }, source, remotePath, mode),
+    get: remotePath => getFile({ name, exec }, remotePath),
     async journal(unit) {
       const args = [
         '--no-pager',
@@ -170,7 +155,3 @@ export async function createLabHost(options: LabHostOptions): Promise<LabHost> {
 }
 
 const hostPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
-
-/** Writes stdin beside the file and renames it into place: a running program can be replaced, a reader sees it whole. */
-const receive =
-  'set -eu; mkdir -p -- "$(dirname -- "$1")"; umask 077; cat >"$1.incoming"; chmod "$2" "$1.incoming"; mv -fT -- "$1.incoming" "$1"';

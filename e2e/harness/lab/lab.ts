@@ -1,3 +1,4 @@
+import { claimNames } from '../host-names.ts';
 import { HarnessError, type Host, type Provider } from '../provider.ts';
 import { createLabHost, type LabHost } from './host.ts';
 import { removeRun } from './remove-run.ts';
@@ -49,7 +50,7 @@ export async function createLab(options: LabOptions = {}): Promise<Lab> {
       close,
       async up(wanted) {
         if (closed !== undefined) throw new HarnessError('this lab is closed');
-        claimNames(wanted, names);
+        claimNames(wanted, names, maxHosts);
         const made = wanted.map(async (name): Promise<Host> => {
           const host = await createLabHost({
             name,
@@ -84,18 +85,6 @@ function claim(runRoot: string): ReturnType<typeof createRun> {
   } catch (error) {
     throw oneLine(error);
   }
-}
-
-/** All of them or, with an error, none. */
-function claimNames(wanted: readonly string[], taken: Set<string>): void {
-  for (const [number, name] of wanted.entries()) {
-    if (!/^[a-z]([a-z0-9-]{0,10}[a-z0-9])?$/.test(name))
-      throw new HarnessError(`host name "${name}": expected a DNS label of at most 12 characters`);
-    if (taken.has(name) || wanted.indexOf(name) !== number)
-      throw new HarnessError(`host name "${name}" is taken`);
-  }
-  if (taken.size + wanted.length > maxHosts) throw new HarnessError(`more than ${maxHosts} hosts in one run`);
-  for (const name of wanted) taken.add(name);
 }
 
 /** A full disk and its like arrive as the system's errors; they are told as what they keep the lab from. */

@@ -20,8 +20,10 @@ export const agentService = {
 
 type Call = ServerDuplexStream<Incoming, Buffer>;
 
-/** Commands written for a host and not yet taken by its connection, in bytes; beyond it a host does not read. */
+/** Commands written for a host and not yet taken by its connection; beyond it a host does not read. */
 const maxUnreadBytes = 16 * 1024 * 1024;
+/** What one command costs here beside its bytes: its place in queues, its closures. */
+const commandBytes = 4096;
 const maxCapabilities = 32;
 
 export interface StreamDeps {
@@ -72,25 +74,32 @@ async function serve(call: Call, deps: StreamDeps): Promise<void> {
     leave('host ended the stream');
     call.end();
   });
-  call.on('data', ({ message: { payload }, bytes }: Incoming) => {
+  const ignored = createTally(log);
+  call.on('data', ({ message, bytes }: Incoming) => {
+    if (message === undefined) {
+      log.warn({ host_id: identity.hostId, peer, bytes }, 'bytes that are no message; stream dropped');
+      end(call, status.INVALID_ARGUMENT, 'not a ClientMsg');
+      return;
+    }
+    const { payload } = message;
     switch (payload.case) {
       case 'hello':
         if (stream !== undefined) {
-          log.warn({ host_id: identity.hostId }, 'second Hello on one stream; ignored');
+          ignored({ host_id: identity.hostId }, 'second Hello on one stream; ignored');
           return;
         }
         clearTimeout(helloTimer);
         stream = welcome(call, payload.value, identity, deps);
         return;
       case 'response':
-        if (stream !== undefined) take(stream, payload.value, bytes, deps);
+        if (stream !== undefined) take(stream, payload.value, bytes, deps, ignored);
         else {
           log.warn({ host_id: identity.hostId, peer }, 'Response before Hello; stream dropped');
           end(call, status.FAILED_PRECONDITION, 'expected Hello first');
         }
         return;
       case undefined:
-        log.debug({ host_id: identity.hostId }, 'payload of a kind this broker does not know; ignored');
+        ignored({ host_id: identity.hostId }, 'payload of a kind this broker does not know; ignored');
     }
   });
 }
@@ -166,9 +175,10 @@ function createHostStream(call: Call, hello: Hello, hostId: string): HostStream 
     send(message) {
       if (unreadBytes > maxUnreadBytes || call.writableEnded) return false;
       const bytes = writeFrame(message);
-      unreadBytes += bytes.length;
+      const cost = bytes.length + commandBytes;
+      unreadBytes += cost;
       call.write(bytes, () => {
-        unreadBytes -= bytes.length;
+        unreadBytes -= cost;
       });
       return true;
     },
@@ -179,7 +189,25 @@ function createHostStream(call: Call, hello: Hello, hostId: string): HostStream 
   };
 }
 
-function take(stream: HostStream, response: Response, bytes: number, { pending, log }: StreamDeps): void {
+/** Logs what a stream says that is ignored: the 1st time, the 10th, the 100th, so that no host can fill the log. */
+type Tally = (fields: Record<string, unknown>, message: string) => void;
+
+function createTally(log: Logger): Tally {
+  const times = new Map<string, number>();
+  return (fields, message) => {
+    const count = (times.get(message) ?? 0) + 1;
+    times.set(message, count);
+    if (Number.isInteger(Math.log10(count))) log.warn({ ...fields, times: count }, message);
+  };
+}
+
+function take(
+  stream: HostStream,
+  response: Response,
+  bytes: number,
+  { pending, log }: StreamDeps,
+  ignored: Tally,
+): void {
   const receipt = pending.answer(stream, response, bytes);
   const fields = { host_id: stream.hostId, request_id: response.requestId.slice(0, 128) };
   switch (receipt) {
@@ -191,7 +219,7 @@ function take(stream: HostStream, response: Response, bytes: number, { pending, 
     case 'duplicate':
     case 'unknown':
     case 'of another host':
-      log.warn({ ...fields, receipt }, 'answer that nothing here waits for; ignored');
+      ignored({ ...fields, receipt }, 'answer that nothing here waits for; ignored');
   }
 }
 

@@ -1,5 +1,6 @@
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import { errors, jwtVerify } from 'jose';
+import { hostId } from './host-id.ts';
 
 /** Who a stream belongs to, as its token says. */
 export interface Identity {
@@ -20,8 +21,6 @@ export class AuthError extends Error {
 /** @throws AuthError */
 export type Verifier = (authorization: string | undefined) => Promise<Identity>;
 
-/** Host ids become map keys, log fields and JSON; nothing in them needs escaping anywhere. */
-const hostIdPattern = /^[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}$/;
 const maxTokenLength = 16 * 1024;
 const leewaySeconds = 60;
 
@@ -41,7 +40,7 @@ export function createVerifier(pem: string): Verifier {
     if (token.length > maxTokenLength) throw new AuthError('unauthenticated', 'token is too long');
     const claims = await verify(token, key, algorithms);
     const { sub, caps } = claims;
-    if (typeof sub !== 'string' || !hostIdPattern.test(sub))
+    if (typeof sub !== 'string' || hostId.parse(sub) === undefined)
       throw new AuthError('unauthenticated', 'token claim sub is not a host id');
     if (!Array.isArray(caps) || !caps.every(cap => typeof cap === 'string'))
       throw new AuthError('denied', 'token claim caps is not a list of names');

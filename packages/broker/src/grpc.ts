@@ -26,7 +26,7 @@ export interface Keepalive {
   timeoutMs: number;
 }
 
-/** A frame above this is no Response that any coold sends, and is not buffered: its stream ends. */
+/** Above this a frame is not buffered to find whose answer it was, and its stream ends: no coold sends one. */
 const maxFrameBytes = 64 * 1024 * 1024;
 
 /** @throws Error when the address cannot be bound or the certificate pair not used */

@@ -4,6 +4,7 @@ import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { create } from '@bufbuild/protobuf';
 import { type Response, ResponseSchema, readVerbs, type ServerMsg, type Verb } from '@coold/proto';
+import { createLogger, logFilter } from '@coold/runtime';
 import { scratchFolder, unixHttp } from '@coold/testbed';
 import { describe, expect, it, vi } from 'vitest';
 import { createDispatch } from './dispatch.ts';
@@ -27,7 +28,13 @@ const containers: ResponseBody = {
 
 /** A lane on a real socket, and a host whose answers the test decides; its stream is a stand-in. */
 async function setUp(
-  options: { timeoutMs?: number; max?: number; schemaMax?: number; verbs?: Map<string, Verb> } = {},
+  options: {
+    timeoutMs?: number;
+    max?: number;
+    schemaMax?: number;
+    verbs?: Map<string, Verb>;
+    stalledReplyMs?: number;
+  } = {},
 ) {
   const stack = new AsyncDisposableStack();
   const folder = stack.use(await scratchFolder());
@@ -42,10 +49,12 @@ async function setUp(
   const lane = createLane({
     dispatch: createDispatch({ hosts, pending, routes: compileRoutes(options.verbs ?? readVerbs()) }),
     hosts,
+    log: createLogger('broker', logFilter.parse('off') ?? expect.fail(), false),
+    ...(options.stalledReplyMs === undefined ? {} : { stalledReplyMs: options.stalledReplyMs }),
   });
   const socketPath = join(folder.path, 'lane.sock');
-  await lane.listen({ path: socketPath, backlog: 4096 });
-  stack.defer(() => lane.close());
+  await lane.listen(socketPath);
+  stack.defer(() => lane.stop(0));
   const http = stack.use(unixHttp(socketPath));
   const sent: ServerMsg[] = [];
   const host: HostStream = {
@@ -65,6 +74,7 @@ async function setUp(
   const list = (requestId: string, extra: object = {}) =>
     dispatch({ host_id: 'h', request_id: requestId, command: { type: 'list_containers' }, ...extra });
   return {
+    lane,
     hosts,
     pending,
     host,
@@ -255,6 +265,114 @@ describe('bad input is answered in the envelope', () => {
     const wrong = await lane.http.request({ path: '/v1/coold/dispatch' });
     expect([wrong.status, wrong.headers['allow']]).toEqual([405, 'POST']);
     expect((await lane.http.request({ method: 'DELETE', path: '/v1/health?x=1' })).status).toBe(405);
+  });
+});
+
+describe('what is no request of ours is in the envelope too', () => {
+  /** Bytes as they are; what comes back until the other side closes. */
+  async function raw(socketPath: string, bytes: string): Promise<{ status: number; body: unknown }> {
+    const socket = connect(socketPath);
+    socket.end(bytes);
+    let text = '';
+    for await (const chunk of socket) text += String(chunk);
+    const [head = '', body = ''] = text.split('\r\n\r\n');
+    return { status: Number(/^HTTP\/1\.1 (\d+)/.exec(head)?.[1]), body: JSON.parse(body) as unknown };
+  }
+
+  it.each([
+    ['a path that does not decode', 'GET /%zz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n', 400],
+    ['bytes that are no HTTP', 'hello\r\n\r\n', 400],
+    ['headers of 64 KB', `GET / HTTP/1.1\r\nhost: x\r\nx: ${'y'.repeat(65_536)}\r\n\r\n`, 431],
+  ])('%s', async (_, bytes, status) => {
+    await using lane = await setUp();
+    expect(await raw(lane.socketPath, bytes)).toEqual({
+      status,
+      body: { request_id: '', status: 'error', code: status, message: expect.any(String) },
+    });
+  });
+});
+
+describe('a caller that never takes its reply', () => {
+  it('is cut off, and its answer lands', async () => {
+    await using lane = await setUp({ stalledReplyMs: 200 });
+    const body = JSON.stringify({ host_id: 'h', request_id: 'r', command: { type: 'list_containers' } });
+    const socket = connect(lane.socketPath);
+    socket.on('error', () => {});
+    socket.pause();
+    socket.write(
+      `POST /v1/coold/dispatch HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+    );
+    await vi.waitFor(() => expect(lane.sent).toHaveLength(1));
+    const containers = [{ id: 'x'.repeat(3 * 1024 * 1024) }];
+    lane.answer(
+      'r',
+      create(ResponseSchema, { body: { case: 'listContainers', value: { containers } } }).body,
+    );
+    await vi.waitFor(
+      () => expect(lane.pending.counts()).toEqual({ waiting: 0, landed: 1, overdue: 0 }),
+      5000,
+    );
+    socket.destroy();
+  });
+});
+
+describe('a lane that stops', () => {
+  const parked = (requestId: string) => {
+    const body = JSON.stringify({
+      host_id: 'h',
+      request_id: requestId,
+      command: { type: 'list_containers' },
+    });
+    return `POST /v1/coold/dispatch HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`;
+  };
+
+  it('answers what is under way on connections that are kept, and says they end', async () => {
+    await using lane = await setUp();
+    const socket = connect(lane.socketPath);
+    socket.write(parked('r'));
+    await vi.waitFor(() => expect(lane.sent).toHaveLength(1));
+    const stopped = lane.lane.stop(5000);
+    lane.answer('r', containers);
+    let text = '';
+    for await (const chunk of socket) text += String(chunk);
+    expect(text).toMatch(/^HTTP\/1\.1 200 /);
+    expect(text.toLowerCase()).toContain('connection: close');
+    await stopped;
+  });
+
+  it('writes a large answer whole to a caller that reads slowly', async () => {
+    await using lane = await setUp();
+    const socket = connect(lane.socketPath);
+    socket.pause();
+    socket.write(parked('r'));
+    await vi.waitFor(() => expect(lane.sent).toHaveLength(1));
+    const id = 'x'.repeat(3 * 1024 * 1024);
+    const large = create(ResponseSchema, {
+      body: { case: 'listContainers', value: { containers: [{ id }] } },
+    });
+    lane.answer('r', large.body);
+    const stopped = lane.lane.stop(10_000);
+    let size = 0;
+    for await (const chunk of socket) size += (chunk as Buffer).length;
+    expect(size).toBeGreaterThan(id.length);
+    await stopped;
+    expect(lane.pending.counts()).toEqual({ waiting: 0, landed: 0, overdue: 0 });
+  });
+
+  it('does not wait for connections that never finish their request', async () => {
+    await using lane = await setUp();
+    const sockets = [
+      'GET /v1/hea',
+      'POST /v1/coold/dispatch HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n{',
+    ].map(begin => {
+      const socket = connect(lane.socketPath);
+      socket.on('error', () => {});
+      socket.write(begin);
+      return socket;
+    });
+    await Promise.all(sockets.map(socket => once(socket, 'connect')));
+    await lane.lane.stop(200);
+    for (const socket of sockets) socket.destroy();
   });
 });
 

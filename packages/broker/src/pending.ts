@@ -45,7 +45,7 @@ export interface PendingOptions {
 /**
  * The dispatches under way, by request id (CONTRACT §2). An entry is *waiting* for its host, then *replying* to its
  * caller. One whose caller was told `timeout`, or hung up, is *overdue*: its id is free, and an answer that still comes
- * is *landed* until a repeated dispatch reads it.
+ * is *landed* until a repeated dispatch reads it. In the end it is *gone*, and nothing that is done to it counts.
  */
 export interface Pending {
   /** What an earlier dispatch of the same question left behind, if anything. */
@@ -54,13 +54,13 @@ export interface Pending {
   answer(stream: HostStream, response: Response, bytes: number): Receipt;
   /** The stream is gone: its waiting dispatches end now, its overdue ones are forgotten. */
   disconnected(stream: HostStream): void;
-  /** Takes no more claims, gives what waits `graceMs` to be answered, then ends it. Resolves when every reply is out. */
+  /** Takes no more claims, gives what waits `graceMs` to be answered, then ends it. Resolves when nothing waits. */
   drain(graceMs: number): Promise<void>;
   counts(): { waiting: number; landed: number; overdue: number };
 }
 
 interface Entry extends Subject {
-  state: 'waiting' | 'replying' | 'overdue' | 'landed';
+  state: 'waiting' | 'replying' | 'overdue' | 'landed' | 'gone';
   stream: HostStream;
   settle: (outcome: Outcome) => void;
   answer: { response: Response; bytes: number } | undefined;
@@ -71,6 +71,7 @@ export function createPending(options: PendingOptions): Pending {
   const entries = new Map<string, Entry>();
   // A stream and the ids that ride on it live together, so that a lost stream fails them at once.
   const byStream = new Map<HostStream, Set<Entry>>();
+  const waiting = new Set<Entry>();
   const landed = new Set<Entry>(); // oldest first, as sets iterate
   const overdue = new Set<Entry>();
   const idle = Promise.withResolvers<void>();
@@ -83,6 +84,7 @@ export function createPending(options: PendingOptions): Pending {
     clearTimeout(entry.timer);
     if (landed.delete(entry)) landedBytes -= entry.answer?.bytes ?? 0;
     overdue.delete(entry);
+    waiting.delete(entry);
     entry.state = state;
     entry.timer = ms === undefined ? undefined : setTimeout(onTimer, ms);
   }
@@ -100,11 +102,11 @@ export function createPending(options: PendingOptions): Pending {
   }
 
   function announceIdle(): void {
-    if (draining && active() === 0) idle.resolve();
+    if (draining && waiting.size === 0) idle.resolve();
   }
 
   function forget(entry: Entry): void {
-    enter(entry, entry.state, undefined, () => {});
+    enter(entry, 'gone', undefined, () => {});
     alight(entry);
     entries.delete(entry.requestId);
     announceIdle();
@@ -185,6 +187,7 @@ export function createPending(options: PendingOptions): Pending {
         becomeOverdue(entry);
         entry.settle({ kind: 'timeout' });
       });
+      waiting.add(entry);
       return { kind: 'claimed', ticket };
     },
 
@@ -200,12 +203,13 @@ export function createPending(options: PendingOptions): Pending {
         return 'landed';
       }
       enter(entry, 'replying', undefined, () => {});
+      announceIdle();
       entry.settle({ kind: 'answered', response });
       return 'delivered';
     },
 
     disconnected(stream) {
-      for (const entry of byStream.get(stream) ?? []) {
+      for (const entry of [...(byStream.get(stream) ?? [])]) {
         if (entry.state === 'waiting') end(entry, { kind: 'disconnected' });
         else forget(entry);
       }

@@ -1,6 +1,16 @@
 import { readFile } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
+import { createSecureContext } from 'node:tls';
 import { readVerbs } from '@coold/proto';
-import { type Logger, placeSocket, type Readiness, readSecretFile, type Task } from '@coold/runtime';
+import {
+  type Logger,
+  type PlacedSocket,
+  placeSocket,
+  type Readiness,
+  readSecretFile,
+  SocketError,
+  type Task,
+} from '@coold/runtime';
 import { handleStream } from './agent-service.ts';
 import { createVerifier } from './auth.ts';
 import type { BrokerConfig } from './config.ts';
@@ -13,7 +23,10 @@ import { compileRoutes } from './router.ts';
 
 /** How long parked dispatches may still be answered once the broker stops, in ms. */
 const drainMs = 3000;
-const backlog = 4096;
+/** How long their replies may then take to be written, in ms. */
+const repliesMs = 1000;
+/** How often the socket is looked for: without its name nobody finds it. */
+const socketCheckMs = 5000;
 
 /**
  * The broker's one task: both listeners up, ready, and on the signal an orderly way down: no new work, parked dispatches
@@ -37,9 +50,10 @@ export function serveBroker(config: BrokerConfig, log: Logger, readiness: Readin
     const lane = createLane({
       dispatch: createDispatch({ hosts, pending, routes: compileRoutes(readVerbs()) }),
       hosts,
+      log: log.child('lane'),
     });
     let grpc: GrpcListener | undefined;
-    let removeSocket: (() => Promise<void>) | undefined;
+    let socket: PlacedSocket | undefined;
     try {
       grpc = await listenGrpc({
         bind: config.grpcBind,
@@ -48,25 +62,40 @@ export function serveBroker(config: BrokerConfig, log: Logger, readiness: Readin
         keepalive: { everyMs: 30_000, timeoutMs: 10_000 },
       });
       log.info({ address: grpc.address, tls: tls !== undefined }, 'listening for coolds');
-      removeSocket = await placeSocket({
+      socket = await placeSocket({
         path: config.unixSocketPath,
-        group: config.unixSocketGroup,
-        listen: async path => void (await lane.listen({ path, backlog })),
+        group:
+          config.unixSocketGroup === undefined
+            ? undefined
+            : { name: config.unixSocketGroup, from: 'BROKER_UNIX_SOCKET_GROUP' },
+        listen: path => lane.listen(path),
       });
       log.info({ path: config.unixSocketPath }, 'listening for Laravel');
       await readiness.ready('serving');
-      await aborted(signal);
-      await readiness.stopping();
+      await untilStopped(signal, socket);
+      void readiness.stopping();
       grpc.refuseNew();
-      await removeSocket();
-      await Promise.all([pending.drain(drainMs), lane.close()]);
+      await socket.remove();
+      await pending.drain(drainMs);
+      await lane.stop(repliesMs);
       for (const stream of hosts.list()) stream.close('stopping');
     } finally {
-      await removeSocket?.();
-      await lane.close();
+      await socket?.remove();
+      await lane.stop(0);
       grpc?.close();
     }
   };
+}
+
+/** Resolves on the signal. @throws SocketError when the socket has lost its name: systemd starts us anew, with one */
+async function untilStopped(signal: AbortSignal, socket: PlacedSocket): Promise<void> {
+  while (!signal.aborted) {
+    await delay(socketCheckMs, undefined, { signal }).catch(() => {});
+    if (!signal.aborted && !(await socket.isThere()))
+      throw new SocketError(
+        `${socket.path} is gone, or another took its place: nobody can reach this broker`,
+      );
+  }
 }
 
 async function loadVerifier(path: string) {
@@ -80,13 +109,10 @@ async function loadVerifier(path: string) {
 async function loadTls({ tlsCert, tlsKey }: BrokerConfig) {
   if (tlsCert === undefined || tlsKey === undefined) return undefined;
   try {
-    return { cert: await readFile(tlsCert, 'utf8'), key: await readSecretFile(tlsKey) };
+    const pair = { cert: await readFile(tlsCert, 'utf8'), key: await readSecretFile(tlsKey) };
+    createSecureContext(pair); // throws for texts that are no pair, which gRPC would only tell without a name
+    return pair;
   } catch (error) {
     throw new Error(`BROKER_TLS_CERT and BROKER_TLS_KEY: ${(error as Error).message}`, { cause: error });
   }
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise(resolve => signal.addEventListener('abort', () => resolve(), { once: true }));
 }

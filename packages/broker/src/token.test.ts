@@ -1,10 +1,11 @@
 import { createPublicKey, generateKeyPairSync } from 'node:crypto';
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { parseConfig } from '@coold/runtime';
 import { scratchFolder } from '@coold/testbed';
 import { describe, expect, it } from 'vitest';
 import { createVerifier } from './auth.ts';
-import { mintToken, mintTokenFromFile, writeKeys } from './token.ts';
+import { keygenCommand, mintToken, mintTokenFromFile, tokenCommand, writeKeys } from './token.ts';
 
 describe('keygen', () => {
   it('writes a pair whose tokens the broker believes, the private half for its owner alone', async () => {
@@ -28,6 +29,34 @@ describe('keygen', () => {
     await writeFile(paths[half], 'precious');
     await expect(writeKeys(paths)).rejects.toThrow(/exists/);
     expect(await readFile(paths[half], 'utf8')).toBe('precious');
+  });
+
+  it('leaves no private key behind when the public one cannot be written', async () => {
+    await using folder = await scratchFolder();
+    const paths = { private: join(folder.path, 'k'), public: join(folder.path, 'no/k.pub') };
+    await expect(writeKeys(paths)).rejects.toThrow(/ENOENT/);
+    await expect(stat(paths.private)).rejects.toThrow(/ENOENT/);
+  });
+});
+
+describe('what is asked for', () => {
+  const said = (parsed: ReturnType<typeof parseConfig>) => (parsed.kind === 'exit' ? parsed.text : 'nothing');
+
+  it.each([
+    [['--host-id', 'bad host'], '--host-id="bad host": expected a host id'],
+    [['--host-id', 'h', '--caps', ','], '--caps does not name coold'],
+    [['--host-id', 'h', '--caps', 'builder'], '--caps does not name coold'],
+    [['--host-id', 'h', '--caps', 'coold,BUILDER'], '--caps="coold,BUILDER": expected'],
+    [['--host-id', 'h', '--ttl', '0s'], '--ttl is under a second'],
+  ])('as a token with %j is refused when the broker would refuse it', (argv, line) => {
+    const parsed = parseConfig(tokenCommand, { argv: ['--key', '/k', ...argv], env: {}, version: '0' });
+    expect(said(parsed as ReturnType<typeof parseConfig>)).toContain(line);
+  });
+
+  it('as keys in one file is refused', () => {
+    const argv = ['--private', '/k', '--public', '/k'];
+    const parsed = parseConfig(keygenCommand, { argv, env: {}, version: '0' });
+    expect(said(parsed as ReturnType<typeof parseConfig>)).toContain('expected another');
   });
 });
 

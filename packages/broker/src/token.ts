@@ -1,15 +1,22 @@
 import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
-import { access } from 'node:fs/promises';
+import { access, rm } from 'node:fs/promises';
 import {
   absolutePath,
   defineCommand,
   duration,
   list,
   readSecretFile,
-  text,
+  type ValueType,
   writeFileAtomically,
 } from '@coold/runtime';
 import { SignJWT } from 'jose';
+import { hostId } from './host-id.ts';
+
+/** A name in the claim `caps`. */
+const capability: ValueType<string> = {
+  expected: 'a name such as coold or builder',
+  parse: value => (/^[a-z][a-z0-9_-]{0,31}$/.test(value) ? value : undefined),
+};
 
 /** `broker keygen`: the pair that Laravel signs with and the broker verifies with. */
 export const keygenCommand = defineCommand({
@@ -19,6 +26,8 @@ export const keygenCommand = defineCommand({
     private: { type: absolutePath, required: true, help: 'Where the private key goes (mode 0600)' },
     public: { type: absolutePath, required: true, help: 'Where the public key goes (mode 0644)' },
   },
+  check: paths =>
+    paths.private === paths.public ? '--public is the file of --private: expected another' : undefined,
 });
 
 /** `broker token`: what Laravel would hand a host at enrollment. */
@@ -27,13 +36,19 @@ export const tokenCommand = defineCommand({
   summary: 'mints a host token and prints it',
   options: {
     key: { type: absolutePath, required: true, help: 'PEM private key (EC P-256, P-384 or RSA)' },
-    hostId: { type: text, required: true, help: 'The host the token is for: claim sub' },
+    hostId: { type: hostId, required: true, help: 'The host the token is for: claim sub' },
     caps: {
-      type: list(text),
+      type: list(capability),
       default: 'coold',
       help: 'What it grants: claim caps, for example coold,builder',
     },
     ttl: { type: duration, default: '365d', help: 'How long it is good for: claim exp' },
+  },
+  check: ({ caps, ttl }) => {
+    // What the broker would not take is not minted.
+    if (!caps.includes('coold')) return '--caps does not name coold: expected it among them';
+    if (ttl < 1000) return '--ttl is under a second: expected more';
+    return undefined;
   },
 });
 
@@ -69,7 +84,7 @@ export function mintToken(
     .sign(key);
 }
 
-/** Writes a pair to two files that are not there yet. @throws Error naming the one that is */
+/** Writes a pair to two files that are not there yet, or neither. @throws Error naming the one that cannot be */
 export async function writeKeys(paths: { private: string; public: string }): Promise<void> {
   for (const path of [paths.private, paths.public]) {
     const exists = await access(path).then(
@@ -80,7 +95,12 @@ export async function writeKeys(paths: { private: string; public: string }): Pro
   }
   const { privateKey, publicKey } = generateKeys();
   await writeFileAtomically(paths.private, privateKey, 0o600);
-  await writeFileAtomically(paths.public, publicKey, 0o644);
+  try {
+    await writeFileAtomically(paths.public, publicKey, 0o644);
+  } catch (error) {
+    await rm(paths.private, { force: true });
+    throw error;
+  }
 }
 
 /** Reads a private key that only its owner can read and mints with it. */

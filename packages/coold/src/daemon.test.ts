@@ -92,5 +92,5 @@ test('without an API bind status and metrics are on a socket, as soon as there i
   expect((await netns.exec(process.execPath, ['-e', script])).stdout).toContain('coold_build_info');
   coold.signal('SIGTERM');
   expect(await coold.exited).toEqual({ code: 0, signal: null });
-  expect((await netns.exec('ls', ['/run/coolify'])).stdout).toBe('');
+  expect((await netns.exec('ls', ['/run/coolify'])).stdout).toBe('coold.sock.lock\n');
 });

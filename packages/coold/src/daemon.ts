@@ -1,5 +1,5 @@
 import { create } from '@bufbuild/protobuf';
-import { HelloSchema, readVerbs, SCHEMA_MAX, SCHEMA_MIN } from '@coold/proto';
+import { HelloSchema, readVerbs, SCHEMA_MIN } from '@coold/proto';
 import type { Logger, Readiness, Task } from '@coold/runtime';
 import { type RecordCall, recordCalls } from './api/calls.ts';
 import { containerHandlers } from './api/containers.ts';
@@ -53,7 +53,8 @@ export function cooldTasks(options: CooldOptions): Record<string, Task> {
       hostMgmtIp: config.hostMgmtIp,
       cooldVersion: version,
       schemaMin: SCHEMA_MIN,
-      schemaMax: SCHEMA_MAX,
+      // Only what it serves: a broker answers 501 for the rest at once, where we could not.
+      schemaMax: Math.max(...[...surface.values()].map(({ verb }) => verb.schema)),
       capabilities: ['coold'],
       builderCapacity: 0,
     }),

@@ -11,12 +11,19 @@ export {
   optionRows,
   parseConfig,
 } from './config.ts';
+export { acquireFileLock, type FileLock } from './file-lock.ts';
 export { type LogFilter, logFilter } from './log-filter.ts';
 export { createLogger, type Logger } from './logger.ts';
 export { type Daemon, type Invocation, runCommand, runDaemon } from './program.ts';
 export { createReadiness, type Readiness } from './readiness.ts';
 export { readSecretFile, SecretError } from './secret.ts';
-export { placeSocket, SocketError, type SocketOptions } from './socket.ts';
+export {
+  type PlacedSocket,
+  placeSocket,
+  SocketError,
+  type SocketGroup,
+  type SocketOptions,
+} from './socket.ts';
 export { type Outcome, runTasks, type Task } from './tasks.ts';
 export {
   type Address,

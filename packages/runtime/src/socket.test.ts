@@ -1,5 +1,6 @@
-import { mkdtempDisposable, stat, writeFile } from 'node:fs/promises';
-import { createServer, type Server } from 'node:net';
+import { once } from 'node:events';
+import { mkdtempDisposable, readdir, stat, writeFile } from 'node:fs/promises';
+import { connect, createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -21,7 +22,8 @@ const listen = (path: string) =>
     server.listen(path, () => resolve());
   });
 
-const place = (path: string, group?: string) => placeSocket({ path, group, listen });
+const place = (path: string, group?: string) =>
+  placeSocket({ path, group: group === undefined ? undefined : { name: group, from: 'GROUP' }, listen });
 
 /** Leaves a socket file behind as a killed program would. */
 async function leaveStale(path: string): Promise<void> {
@@ -52,7 +54,26 @@ describe('a socket', () => {
     await leaveStale(path);
     expect((await stat(path)).isSocket()).toBe(true);
     await place(path);
-    expect(servers).toHaveLength(1);
+    const client = connect(path);
+    await once(client, 'connect');
+    client.destroy();
+  });
+
+  it('is had by exactly one of several that start at once on a stale one', async () => {
+    for (let round = 0; round < 10; round += 1) {
+      await using folder = await scratchFolder();
+      const path = join(folder.path, 's.sock');
+      await leaveStale(path);
+      const outcomes = await Promise.allSettled([1, 2, 3, 4].map(() => place(path)));
+      expect(
+        outcomes.filter(({ status }) => status === 'fulfilled'),
+        `round ${round}`,
+      ).toHaveLength(1);
+      const client = connect(path);
+      await once(client, 'connect');
+      client.destroy();
+      expect(await readdir(folder.path)).toEqual(['s.sock', 's.sock.lock']);
+    }
   });
 
   it('does not take the place of one that answers', async () => {
@@ -73,11 +94,13 @@ describe('a socket', () => {
   it('is taken away at the end, but not when another has come', async () => {
     await using folder = await scratchFolder();
     const path = join(folder.path, 's.sock');
-    const removeFirst = await place(path);
-    await removeFirst();
+    const first = await place(path);
+    expect(await first.isThere()).toBe(true);
+    await first.remove();
     await expect(stat(path)).rejects.toThrow(/ENOENT/);
+    expect(await first.isThere()).toBe(false);
     await place(path);
-    await removeFirst();
+    await first.remove();
     expect((await stat(path)).isSocket()).toBe(true);
   });
 

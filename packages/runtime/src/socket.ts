@@ -2,6 +2,7 @@ import { chmod, chown, lstat, rename, rm, stat } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { dirname } from 'node:path';
 import { runChild } from './child.ts';
+import { acquireFileLock } from './file-lock.ts';
 
 /** The socket cannot be ours; the message says why and what to do. */
 export class SocketError extends Error {
@@ -11,52 +12,87 @@ export class SocketError extends Error {
   }
 }
 
+export interface SocketGroup {
+  /** By name or number. */
+  name: string;
+  /** Where it was configured, for complaints. */
+  from: string;
+}
+
 export interface SocketOptions {
   path: string;
   /** Group that may connect: mode 0660. Undefined: the owner alone, 0600. */
-  group: string | undefined;
+  group: SocketGroup | undefined;
   /** Makes a server listen on a path; what it is given is a temporary name. */
   listen: (path: string) => Promise<void>;
 }
 
+/** A socket in its place. */
+export interface PlacedSocket {
+  path: string;
+  /** Whether the name still leads to it. */
+  isThere(): Promise<boolean>;
+  /** Takes it away, unless another has taken its place. */
+  remove(): Promise<void>;
+}
+
 /** sun_path holds 108 bytes with the closing NUL; the temporary name is a little longer than the real one. */
 const maxPathBytes = 107;
+const temporarySuffix = '.new';
 
 /**
  * Puts a listening socket at a path with its final mode and owner from its first moment: it listens under a temporary
- * name, is dressed there, and renamed. A stale socket is replaced, a live one and anything else is not (CONTRACT §2).
+ * name, is dressed there, and renamed. A stale socket is replaced, a live one and anything else is not (CONTRACT §2); a
+ * lock file beside it keeps two that start at once from both finding it stale.
  *
- * @returns a function that takes the socket away, unless another has taken its place
  * @throws SocketError
  */
-export async function placeSocket({ path, group, listen }: SocketOptions): Promise<() => Promise<void>> {
-  const temporary = `${path}.new`;
+export async function placeSocket({ path, group, listen }: SocketOptions): Promise<PlacedSocket> {
+  const temporary = `${path}${temporarySuffix}`;
   if (Buffer.byteLength(temporary) > maxPathBytes)
     throw new SocketError(
-      `${path} is too long for a socket: expected at most ${maxPathBytes - '.new'.length} bytes`,
+      `${path} is too long for a socket: expected at most ${maxPathBytes - temporarySuffix.length} bytes`,
     );
   const gid = group === undefined ? undefined : await groupId(group);
   const folder = await stat(dirname(path)).catch(() => undefined);
   if (folder?.isDirectory() !== true)
     throw new SocketError(`${dirname(path)} is not a folder: the socket needs one that exists`);
-  await refuseOccupied(path);
-  await rm(temporary, { force: true });
-  const umask = process.umask(0o177);
+  const lock = await acquireFileLock(`${path}.lock`);
+  if (lock === undefined) throw new SocketError(`${path} is in use: another process starts there`);
   try {
-    await listen(temporary);
+    await refuseOccupied(path);
+    await rm(temporary, { force: true });
+    const umask = process.umask(0o177);
+    try {
+      await listen(temporary);
+    } finally {
+      process.umask(umask);
+    }
+    if (group !== undefined && gid !== undefined) await openToGroup(temporary, gid, group);
+    await rename(temporary, path);
   } finally {
-    process.umask(umask);
+    await lock.release();
   }
-  if (gid !== undefined) {
-    await chown(temporary, process.getuid?.() ?? -1, gid);
-    await chmod(temporary, 0o660);
-  }
-  await rename(temporary, path);
   const { ino } = await lstat(path);
-  return async () => {
-    const now = await lstat(path).catch(() => undefined);
-    if (now?.ino === ino) await rm(path, { force: true });
+  const isThere = async () => (await lstat(path).catch(() => undefined))?.ino === ino;
+  return {
+    path,
+    isThere,
+    async remove() {
+      if (await isThere()) await rm(path, { force: true });
+    },
   };
+}
+
+async function openToGroup(path: string, gid: number, { name, from }: SocketGroup): Promise<void> {
+  try {
+    await chown(path, process.getuid?.() ?? -1, gid);
+    await chmod(path, 0o660);
+  } catch (error) {
+    throw new SocketError(
+      `${from}=${JSON.stringify(name)}: the socket cannot be given to it: ${(error as Error).message}`,
+    );
+  }
 }
 
 async function refuseOccupied(path: string): Promise<void> {
@@ -91,10 +127,10 @@ function answers(path: string): Promise<boolean> {
 }
 
 /** By name or number, asked of the system's name services. */
-async function groupId(group: string): Promise<number> {
-  const { code, stdout } = await runChild('getent', ['group', '--', group], { timeoutMs: 5000 });
+async function groupId({ name, from }: SocketGroup): Promise<number> {
+  const { code, stdout } = await runChild('getent', ['group', '--', name], { timeoutMs: 5000 });
   const gid = /^[^:\n]*:[^:\n]*:(\d+):/.exec(stdout)?.[1];
   if (code !== 0 || gid === undefined)
-    throw new SocketError(`group ${JSON.stringify(group)} is not known to this system`);
+    throw new SocketError(`${from}=${JSON.stringify(name)}: expected a group that this system knows`);
   return Number(gid);
 }

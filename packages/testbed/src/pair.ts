@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { generateKeys, mintToken } from '@coold/broker/token';
-import { type Program, type ProgramOptions, startProgram } from './program.ts';
+import { runChild } from '@coold/runtime';
+import { type Program, type ProgramOptions, programs, startProgram } from './program.ts';
 
 /** Keys, token and addresses with which a broker and a coold find each other in one folder. */
 export interface Pairing {
@@ -23,7 +23,7 @@ export interface PairingOptions {
   podmanSocket: string;
 }
 
-/** Makes the keys and the token. */
+/** Makes the keys and the token, with the broker's own commands. */
 export async function createPairing({
   folder,
   hostId,
@@ -32,15 +32,11 @@ export async function createPairing({
 }: PairingOptions): Promise<Pairing> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const file = (name: string) => join(folder, name);
-  const { privateKey, publicKey } = generateKeys();
-  const token = await mintToken(privateKey, { hostId, caps: ['coold'], ttlMs: 86_400_000 });
+  await runBroker('keygen', '--private', file('jwt.key'), '--public', file('jwt.pub'));
+  const token = await runBroker('token', '--key', file('jwt.key'), '--host-id', hostId, '--ttl', '1d');
+  await writeFile(file('host-jwt'), token, { mode: 0o600 });
   const apiToken = randomBytes(32).toString('hex');
-  await Promise.all([
-    writeFile(file('api-token'), apiToken, { mode: 0o600 }),
-    writeFile(file('jwt.key'), privateKey, { mode: 0o600 }),
-    writeFile(file('jwt.pub'), publicKey, { mode: 0o644 }),
-    writeFile(file('host-jwt'), token, { mode: 0o600 }),
-  ]);
+  await writeFile(file('api-token'), apiToken, { mode: 0o600 });
   const socketPath = file('broker.sock');
   return {
     hostId,
@@ -71,4 +67,12 @@ export async function createPairing({
         },
       }),
   };
+}
+
+async function runBroker(...args: string[]): Promise<string> {
+  const { code, stdout, stderr } = await runChild(process.execPath, [programs.broker, ...args], {
+    timeoutMs: 20_000,
+  });
+  if (code !== 0) throw new Error(`broker ${args[0]} failed: ${stderr}`);
+  return stdout.trim();
 }

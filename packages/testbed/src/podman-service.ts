@@ -21,12 +21,15 @@ export interface PodmanService extends AsyncDisposable {
 const script = fileURLToPath(new URL('podman-service.sh', import.meta.url));
 const api = '/v4.0.0/libpod';
 const tinyImage = 'localhost/tiny:latest';
+/** Containers' cgroups lie here, apart from those of the machine's own Podman. */
+const cgroupParent = '/coold-testbed';
 
 /** Needs root, podman, crun, netavark, unshare. @throws Error with Podman's own words when it does not come up */
 export async function startPodman(stateFolder: string): Promise<PodmanService> {
   await mkdir(stateFolder, { recursive: true, mode: 0o700 });
   const socketPath = join(stateFolder, 'podman.sock');
   await rm(socketPath, { force: true });
+  await removeEmptyCgroups(); // of a Podman that was killed with its containers
   const env = { ...process.env, ...(await writeConfiguration(stateFolder)) };
   const namespaces = ['--mount', '--net', '--pid', '--fork', '--mount-proc', '--kill-child'];
   const child = spawn('unshare', [...namespaces, '--', 'sh', script, socketPath], {
@@ -77,7 +80,7 @@ export async function startPodman(stateFolder: string): Promise<PodmanService> {
     },
     async runTiny(name) {
       const image = await service.ensureTinyImage();
-      const json = { name, image };
+      const json = { name, image, cgroup_parent: cgroupParent };
       const created = await expect([201], { method: 'POST', path: `${api}/containers/create`, json });
       const { Id: id } = created.json() as { Id: string };
       await expect([204, 304], { method: 'POST', path: `${api}/containers/${id}/start` });
@@ -87,6 +90,7 @@ export async function startPodman(stateFolder: string): Promise<PodmanService> {
       child.kill('SIGKILL');
       await exited;
       await http[Symbol.asyncDispose]();
+      await removeEmptyCgroups();
     },
     async [Symbol.asyncDispose]() {
       if (child.exitCode === null && child.signalCode === null) {
@@ -123,6 +127,14 @@ async function answering(
     await delay(20);
   }
   throw new Error(`podman did not come up: ${said().trim() || 'it said nothing'}`);
+}
+
+/** A cgroup outlives its processes when they are killed from outside; one that is in use refuses to go. */
+async function removeEmptyCgroups(): Promise<void> {
+  const found = ['-depth', '-type', 'd', '-path', `*${cgroupParent}/*`];
+  await runChild('find', ['/sys/fs/cgroup', ...found, '-exec', 'rmdir', '--', '{}', ';'], {
+    timeoutMs: 20_000,
+  });
 }
 
 /** Configuration of its own, so that nothing of the machine's is read or written. */

@@ -17,7 +17,8 @@ export interface Program extends AsyncDisposable {
   exited: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
 }
 
-const entries = {
+/** The sources of our programs. */
+export const programs = {
   broker: fileURLToPath(new URL('../../broker/src/main.ts', import.meta.url)),
   coold: fileURLToPath(new URL('../../coold/src/main.ts', import.meta.url)),
 };
@@ -32,8 +33,8 @@ export interface ProgramOptions {
 }
 
 /** Starts a program of ours from its source. */
-export function startProgram(name: keyof typeof entries, options: ProgramOptions): Program {
-  return startScript(entries[name], options);
+export function startProgram(name: keyof typeof programs, options: ProgramOptions): Program {
+  return startScript(programs[name], options);
 }
 
 /** Starts a script with this Node. Its environment is `env` and the PATH, nothing else. */

@@ -16,6 +16,8 @@ export interface StubHostOptions {
   /** Sent at once; null: nothing is. */
   hello?: MessageInitShape<typeof HelloSchema> | null;
   onCommand?: (message: ServerMsg, host: StubHost) => void;
+  /** False: leaves every command unread. */
+  reads?: boolean;
 }
 
 /**
@@ -44,7 +46,13 @@ const defaultHello = {
   capabilities: ['coold'],
 };
 
-export function connectStubHost({ address, token, hello, onCommand }: StubHostOptions): StubHost {
+export function connectStubHost({
+  address,
+  token,
+  hello,
+  onCommand,
+  reads = true,
+}: StubHostOptions): StubHost {
   const client = new Client(`dns:${address}`, credentials.createInsecure(), {
     'grpc.enable_retries': 0,
     'grpc.use_local_subchannel_pool': 1,
@@ -73,7 +81,7 @@ export function connectStubHost({ address, token, hello, onCommand }: StubHostOp
     cut: () => call.cancel(),
   };
   call.once('metadata', () => accepted.resolve());
-  call.on('data', (message: ServerMsg) => onCommand?.(message, host));
+  if (reads) call.on('data', (message: ServerMsg) => onCommand?.(message, host));
   call.on('error', () => {}); // the status says it
   call.once('status', (status: StatusObject) => {
     client.close();

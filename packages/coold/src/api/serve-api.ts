@@ -4,6 +4,7 @@ import {
   type Backoff,
   createBackoff,
   type Logger,
+  type PlacedSocket,
   placeSocket,
   SocketError,
   type Task,
@@ -87,10 +88,10 @@ export function keepStatus(options: StatusOptions): Task {
   return async stop => {
     const handle = await createRest({ ...options, routes: [], document: undefined, mayCall: () => true });
     const server: HttpServer = createHttpServer({ handle, tls: undefined, log });
-    let remove = async () => {};
+    let socket: PlacedSocket | undefined;
     await untilListening({
       async listen() {
-        remove = await placeSocket({
+        socket = await placeSocket({
           path,
           group: undefined,
           listen: async temporary => void (await server.listen({ path: temporary })),
@@ -104,7 +105,7 @@ export function keepStatus(options: StatusOptions): Task {
       stop,
     });
     await aborted(stop);
-    await remove();
+    await socket?.remove();
     await server.close(finishMs);
   };
 }

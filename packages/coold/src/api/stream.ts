@@ -12,8 +12,8 @@ import type { RecordCall } from './calls.ts';
 import type { Served } from './surface.ts';
 import { asVerbError, VerbError } from './verb-error.ts';
 
-/** Runs one command of the stream and returns the frame that answers it; undefined when there is nothing to answer. */
-export type AnswerCommand = (message: ServerMsg, signal: AbortSignal) => Promise<Buffer | undefined>;
+/** Runs one command of the stream and returns the frame that answers it. Never rejects. */
+export type AnswerCommand = (message: ServerMsg, signal: AbortSignal) => Promise<Buffer>;
 
 export function createAnswerCommand(
   surface: ReadonlyMap<string, Served>,
@@ -22,9 +22,11 @@ export function createAnswerCommand(
 ): AnswerCommand {
   return async ({ requestId, command }, signal) => {
     if (command.case === undefined) {
-      // CONTRACT §1: unknown kinds are ignored; only a broker that disregards our Hello sends one.
-      log.warn({ request_id: requestId }, 'command of a kind this coold does not know; ignored');
-      return undefined;
+      // CONTRACT §1: never fatal. A broker newer than us within one schema sends it; its caller need not wait in vain.
+      log.warn({ request_id: requestId }, 'command of a kind this coold does not know');
+      return frame(
+        failure(requestId, 501, 'this coold does not know that command: it is older than the broker'),
+      );
     }
     const served = surface.get(command.case);
     if (served === undefined)

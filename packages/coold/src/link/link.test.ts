@@ -174,6 +174,13 @@ describe('the link', () => {
     const before = authorizations.length;
     await vi.waitFor(() => expect(authorizations.length).toBeGreaterThan(before + 2), 5000);
     expect(new Set(authorizations)).toEqual(new Set(['Bearer token-1']));
+    await writeFile(link.tokenPath, 'two\nlines');
+    await chmod(link.tokenPath, 0o600);
+    const during = authorizations.length;
+    await vi.waitFor(() => expect(authorizations.length).toBeGreaterThan(during + 2), 5000);
+    await writeFile(link.tokenPath, 'token-2');
+    await vi.waitFor(() => expect(authorizations.at(-1)).toBe('Bearer token-2'), 5000);
+    expect(new Set(authorizations)).toEqual(new Set(['Bearer token-1', 'Bearer token-2']));
   });
 
   it('outlives a broker that is not there, and finds it once it is', async () => {
@@ -207,6 +214,26 @@ describe('the link', () => {
     const tokenPath = join(folder.path, 'missing');
     await using link = await startLink(1, { tokenPath });
     await expect(link.done).rejects.toThrow(/missing cannot be read/);
+  });
+
+  it('says of a token file that holds something else which file, and nothing of what is in it', async () => {
+    await using folder = await scratchFolder();
+    const tokenPath = join(folder.path, 'jwt');
+    await writeFile(tokenPath, 'SECRET\nOTHER', { mode: 0o600 });
+    await using link = await startLink(1, { tokenPath });
+    await expect(link.done).rejects.toThrow(`${tokenPath} does not hold a token: expected one JWT`);
+  });
+
+  it.each([
+    ['is not there', undefined],
+    ['holds no certificate', 'garbage'],
+  ])('names the CA file that %s', async (_, content) => {
+    await using folder = await scratchFolder();
+    const caPath = join(folder.path, 'ca.pem');
+    if (content !== undefined) await writeFile(caPath, content);
+    const url = { host: 'broker', authority: 'broker:1', tls: true };
+    await using link = await startLink(1, { caPath, url });
+    await expect(link.done).rejects.toThrow(`COOLD_BROKER_CA=${caPath}: `);
   });
 
   it('ends its stream in good order when it is told to stop', async () => {

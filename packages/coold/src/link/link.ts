@@ -1,7 +1,15 @@
+import { X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Hello, ServerMsg } from '@coold/proto';
-import { type Backoff, createBackoff, type Logger, readSecretFile, type Task } from '@coold/runtime';
+import {
+  type Backoff,
+  createBackoff,
+  type Logger,
+  readSecretFile,
+  SecretError,
+  type Task,
+} from '@coold/runtime';
 import { status as grpcStatus } from '@grpc/grpc-js';
 import type { AnswerCommand } from '../api/stream.ts';
 import type { BrokerUrl } from './broker-url.ts';
@@ -22,7 +30,7 @@ export interface LinkOptions {
 
 /** CONTRACT §1. */
 const defaultKeepalive: Keepalive = { everyMs: 30_000, timeoutMs: 10_000 };
-/** Commands at work at once; one more is answered 503. */
+/** Commands at work at once; more are left with the broker until one has ended. */
 const maxCommands = 1024;
 /** What commands get to finish in once coold stops, in ms. */
 const finishMs = 2000;
@@ -62,9 +70,22 @@ interface Material {
   ca: string | undefined;
 }
 
+/** @throws Error naming the file that cannot be used; never what is in it */
 async function readMaterial({ url, tokenPath, caPath }: LinkOptions): Promise<Material> {
   const token = await readSecretFile(tokenPath);
-  return { token, ca: url.tls && caPath !== undefined ? await readFile(caPath, 'utf8') : undefined };
+  if (!/^[A-Za-z0-9._~+/=-]+$/.test(token))
+    throw new SecretError(`${tokenPath} does not hold a token: expected one JWT`);
+  return { token, ca: url.tls && caPath !== undefined ? await readCertificates(caPath) : undefined };
+}
+
+async function readCertificates(path: string): Promise<string> {
+  try {
+    const pem = await readFile(path, 'utf8');
+    new X509Certificate(pem); // throws where the first is none; TLS would pass over it in silence
+    return pem;
+  } catch (error) {
+    throw new Error(`COOLD_BROKER_CA=${path}: ${(error as Error).message}`, { cause: error });
+  }
 }
 
 /** What the files hold now; what they held before, when they are just being replaced or have gone bad. */
@@ -108,7 +129,6 @@ async function runSession(
 
   async function serve(message: ServerMsg): Promise<void> {
     const frame = await answer(message, gone.signal);
-    if (frame === undefined) return;
     if (gone.signal.aborted)
       log.warn({ request_id: message.requestId }, 'the stream ended before this answer; it is lost');
     else await session.send(frame);

@@ -1,5 +1,5 @@
 import { createServer, type Server } from 'node:http';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { type PodmanService, scratchFolder, startPodman } from '@coold/testbed';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createPodman } from './client.ts';
@@ -46,6 +46,8 @@ describe('a real Podman', () => {
       code: 503,
       message: expect.stringContaining(podman.socketPath),
     });
+    stack.use(await startPodman(dirname(podman.socketPath)));
+    expect((await client.listContainers(forever)).map(({ name }) => name)).toContain('running');
   });
 });
 
@@ -102,6 +104,28 @@ describe('a Podman that fails', () => {
       response.end('{"hello":1}');
     });
     await expect(createPodman(fake.socketPath).listContainers(forever)).rejects.toMatchObject({ code: 502 });
+  });
+
+  it('with something that is no JSON is a 502 that says so', async () => {
+    await using fake = await answering((_, response) => response.end('<html>'));
+    await expect(createPodman(fake.socketPath).listContainers(forever)).rejects.toMatchObject({
+      code: 502,
+      message: "podman's answer is not JSON",
+    });
+  });
+
+  it('with an answer without end is a 502, and no more of it is read', async () => {
+    let sent = 0;
+    await using fake = await answering((_, response) => {
+      const chunk = Buffer.alloc(1 << 20, 'x');
+      const more = () => {
+        while (response.writable && response.write(chunk)) sent += 1;
+      };
+      response.on('drain', more);
+      more();
+    });
+    await expect(createPodman(fake.socketPath).listContainers(forever)).rejects.toMatchObject({ code: 502 });
+    expect(sent).toBeLessThan(200);
   });
 
   it('by never answering is a 503 once the caller has gone or the time is up', async () => {

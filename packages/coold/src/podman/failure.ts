@@ -1,10 +1,13 @@
 import { VerbError } from '../api/verb-error.ts';
 
+/** Its messages go to callers and logs. */
+const maxMessageLength = 1024;
+
 /** Podman answered, with another status than a success. */
 export class PodmanStatusError extends Error {
   readonly status: number;
   constructor(status: number, body: string) {
-    super(messageIn(body) ?? `status ${status}`);
+    super((messageIn(body) ?? `status ${status}`).slice(0, maxMessageLength));
     this.name = 'PodmanStatusError';
     this.status = status;
   }

@@ -1,0 +1,13 @@
+import { expect, test } from 'vitest';
+import { bootedState } from './booted.ts';
+
+const says = (stdout: string) =>
+  bootedState({ name: 'a', exec: () => Promise.resolve({ code: 1, stdout, stderr: '' }) }, 1000);
+
+test('a boot has ended well, has not ended, or has ended badly', async () => {
+  expect(await says('running\n')).toBe('running');
+  expect(await says('degraded\n')).toBe('degraded');
+  expect(await says('')).toBeUndefined();
+  expect(await says('offline\n')).toBeUndefined();
+  await expect(says('maintenance\n')).rejects.toThrow('host a booted to "maintenance"');
+});

@@ -1,0 +1,66 @@
+import { runChild } from '@coold/runtime';
+import { expect, test } from 'vitest';
+import { readEnding, supervisedLine } from './supervised.ts';
+
+const mark = 'mark-of-the-test';
+const env = { PATH: '/usr/bin:/bin', GREETING: "it's $HOME" };
+
+/** As sshd does it: the line goes to the user's shell. */
+async function run(argv: readonly string[], timeoutMs = 5000, input = '') {
+  const line = supervisedLine(mark, timeoutMs, env, argv);
+  const { code, stdout, stderr } = await runChild('sh', ['-c', line], { timeoutMs: 10_000, input });
+  return { code, stdout, ...readEnding(mark, stderr) };
+}
+
+test('arguments, input, output and environment are the program’s own', async () => {
+  const script = 'cat; printf "%s|" "$GREETING" "$@"; echo to stderr >&2; pwd';
+  expect(await run(['sh', '-c', script, 'sh', "a 'b'", '', '$(id)'], 5000, 'input\n')).toEqual({
+    code: 0,
+    stdout: "input\nit's $HOME|a 'b'||$(id)|/root\n",
+    stderr: 'to stderr\n',
+    ending: { kind: 'exit', code: 0 },
+  });
+  expect((await run(['env'])).stdout.split('\n').sort()).toContain('PATH=/usr/bin:/bin');
+  expect((await run(['env'])).stdout).not.toContain('HOME=');
+});
+
+test('exit codes and signals are told apart', async () => {
+  expect(await run(['sh', '-c', 'exit 255'])).toMatchObject({
+    code: 255,
+    ending: { kind: 'exit', code: 255 },
+  });
+  expect(await run(['sh', '-c', 'exit 137'])).toMatchObject({
+    code: 137,
+    ending: { kind: 'exit', code: 137 },
+  });
+  expect(await run(['sh', '-c', 'kill -9 $$'])).toMatchObject({
+    code: 137,
+    ending: { kind: 'signal', signal: 9 },
+  });
+  expect(await run(['no-such-program'])).toMatchObject({
+    ending: { kind: 'exit', code: 127 },
+    stderr: expect.stringContaining('no-such-program'),
+  });
+});
+
+test('what outlives its time is killed with what it started', async () => {
+  const pids = await run(['sh', '-c', 'sleep 7755 & echo $!; wait'], 300);
+  expect(pids.ending).toEqual({ kind: 'timeout' });
+  const { stdout } = await runChild('ps', ['-o', 'stat=', '-p', pids.stdout.trim()], { timeoutMs: 5000 });
+  expect(stdout.trim()).toMatch(/^Z?$/);
+});
+
+test('what merely ends leaves its servants alone', async () => {
+  const { stdout, ending } = await run(['sh', '-c', 'sleep 0.3 >/dev/null 2>&1 </dev/null & echo $!']);
+  expect(ending).toEqual({ kind: 'exit', code: 0 });
+  process.kill(Number(stdout), 0);
+});
+
+test('without its mark there is no ending', () => {
+  expect(readEnding(mark, 'Connection closed')).toEqual({ stderr: 'Connection closed', ending: undefined });
+  expect(readEnding(mark, `x${mark} exit`)).toEqual({ stderr: `x${mark} exit`, ending: undefined });
+  expect(readEnding(mark, `no line end${mark} exit 3\nlate`)).toEqual({
+    stderr: 'no line endlate',
+    ending: { kind: 'exit', code: 3 },
+  });
+});

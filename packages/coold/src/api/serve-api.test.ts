@@ -1,5 +1,5 @@
 import { EventEmitter, once } from 'node:events';
-import { chmod, copyFile, readFile, stat, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -197,7 +197,8 @@ describe('without an API bind', () => {
   const serveStatus = (path: string) => {
     const { log, warn, served } = listenIn();
     const stop = new AbortController();
-    const options = { path, metrics: createMetrics('1'), record: () => {}, log, backoff: quick() };
+    const metrics = createMetrics('1');
+    const options = { path, metrics, record: () => {}, log, backoff: quick(), checkMs: 50 };
     const ended = keepStatus(options)(stop.signal);
     return {
       warn,
@@ -233,6 +234,18 @@ describe('without an API bind', () => {
       reason: expect.stringContaining('is not a folder'),
     });
     await expect(stat(missing)).rejects.toThrow(/ENOENT/);
+  });
+
+  it('a socket that somebody removed is placed again', async () => {
+    await using folder = await scratchFolder();
+    const path = join(folder.path, 'coold.sock');
+    await using status = serveStatus(path);
+    await status.served;
+    await rm(path);
+    await vi.waitFor(async () => {
+      await using http = unixHttp(path);
+      expect((await http.request({ path: '/healthz' })).status).toBe(200);
+    }, 5000);
   });
 
   it('the socket of another coold that lives is left to it', async () => {

@@ -10,7 +10,7 @@ import {
   type Task,
 } from '@coold/runtime';
 import { createBearer, readApiToken } from './bearer.ts';
-import { createHttpServer, type HttpLimits, type HttpServer } from './http-server.ts';
+import { createHttpServer, type HttpLimits } from './http-server.ts';
 import { type Hangups, reloadOnChange } from './reload.ts';
 import { createRest, type RestOptions } from './rest.ts';
 import { readTlsPair } from './tls-pair.ts';
@@ -62,14 +62,15 @@ export function keepApi(options: ApiOptions): Task {
         paths: [tls.cert, tls.key],
         load: async () => server.useTls(await readTlsPair(tls)),
       });
-    await untilListening({
+    const address = await untilListening({
       listen: () => server.listen({ host: bind.host, port: bind.port, backlog: 511 }),
       isTemporary: code => code === 'EADDRNOTAVAIL' || code === 'EADDRINUSE',
       backoff: options.backoff,
       log: log.child('listen'),
-      listening: address => log.info({ address, tls: tls !== undefined }, 'serving the API'),
       stop,
     });
+    if (address === undefined) return;
+    log.info({ address, tls: tls !== undefined }, 'serving the API');
     await aborted(stop);
     await server.close(finishMs);
   };
@@ -77,6 +78,8 @@ export function keepApi(options: ApiOptions): Task {
 
 export interface StatusOptions extends Pick<Common, 'metrics' | 'record' | 'log' | 'backoff'> {
   path: string;
+  /** How often the socket is looked at, in ms. */
+  checkMs?: number;
 }
 
 /**
@@ -84,49 +87,57 @@ export interface StatusOptions extends Pick<Common, 'metrics' | 'record' | 'log'
  * Where there is no place for it, that is a line in the log and tried again: it is no reason for coold to end.
  */
 export function keepStatus(options: StatusOptions): Task {
-  const { path, log } = options;
+  const { path, log, checkMs = 5000 } = options;
   return async stop => {
     const handle = await createRest({ ...options, routes: [], document: undefined, mayCall: () => true });
-    const server: HttpServer = createHttpServer({ handle, tls: undefined, log });
-    let socket: PlacedSocket | undefined;
-    await untilListening({
-      async listen() {
-        socket = await placeSocket({
-          path,
-          group: undefined,
-          listen: async temporary => void (await server.listen({ path: temporary })),
-        });
-        return path;
-      },
-      isTemporary: () => true,
-      backoff: options.backoff,
-      log: log.child('listen'),
-      listening: address => log.info({ path: address }, 'serving status and metrics'),
-      stop,
-    });
-    await aborted(stop);
-    await socket?.remove();
-    await server.close(finishMs);
+    const server = createHttpServer({ handle, tls: undefined, log });
+    const listen = () =>
+      placeSocket({
+        path,
+        group: undefined,
+        listen: async temporary => void (await server.listen({ path: temporary })),
+      });
+    while (!stop.aborted) {
+      const socket = await untilListening({
+        listen,
+        isTemporary: () => true,
+        backoff: options.backoff,
+        log: log.child('listen'),
+        stop,
+      });
+      if (socket === undefined) return;
+      log.info({ path }, 'serving status and metrics');
+      await untilGone(socket, checkMs, stop);
+      if (!stop.aborted)
+        log.warn({ path }, 'the socket is gone, or another took its place; placing it again');
+      await socket.remove();
+      await server.close(finishMs);
+    }
   };
 }
 
-interface Listening {
-  listen: () => Promise<string>;
+/** Resolves when the socket's name leads elsewhere, or on the signal. */
+async function untilGone(socket: PlacedSocket, checkMs: number, stop: AbortSignal): Promise<void> {
+  do await delay(checkMs, undefined, { signal: stop }).catch(() => {});
+  while (!stop.aborted && (await socket.isThere()));
+}
+
+interface Listening<T> {
+  listen: () => Promise<T>;
   /** Whether time may mend it, by the system's code. */
   isTemporary: (code: string | undefined) => boolean;
   backoff: Backoff | undefined;
   log: Logger;
-  listening: (address: string) => void;
   stop: AbortSignal;
 }
 
-async function untilListening(options: Listening): Promise<void> {
-  const { listen, isTemporary, log, listening, stop } = options;
+/** What `listen` yields, however often it has to be tried; undefined when it is over before. */
+async function untilListening<T>(options: Listening<T>): Promise<T | undefined> {
+  const { listen, isTemporary, log, stop } = options;
   const backoff = options.backoff ?? createBackoff({ firstMs: 1000, maxMs: 30_000 });
   while (!stop.aborted) {
     try {
-      listening(await listen());
-      return;
+      return await listen();
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException;
       if (!isTemporary(code) && !(error instanceof SocketError)) throw error;
@@ -135,6 +146,7 @@ async function untilListening(options: Listening): Promise<void> {
       await delay(waitMs, undefined, { signal: stop }).catch(() => {});
     }
   }
+  return undefined;
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

@@ -1,9 +1,9 @@
 import { create } from '@bufbuild/protobuf';
 import { HelloSchema, readVerbs, SCHEMA_MIN } from '@coold/proto';
 import type { Logger, Readiness, Task } from '@coold/runtime';
-import { containerHandlers } from './api/containers.ts';
 import { createAnswerCommand } from './api/stream.ts';
 import { joinSurface } from './api/surface.ts';
+import { verbHandlers } from './api/verbs.ts';
 import type { CooldConfig } from './config.ts';
 import { keepHooks } from './firewall/keep-hooks.ts';
 import { keepLink } from './link/link.ts';
@@ -17,7 +17,7 @@ export function cooldTasks(
   readiness: Readiness,
 ): Record<string, Task> {
   const podman = createPodman(config.podmanSocket);
-  const surface = joinSurface(readVerbs(), containerHandlers(podman));
+  const surface = joinSurface(readVerbs(), verbHandlers(podman, { version }));
   const tasks: Record<string, Task> = {
     readiness: announce(readiness),
     hooks: keepHooks(log.child('firewall')),

@@ -25,7 +25,8 @@ const list: ServerMsg = create(ServerMsgSchema, {
 
 function answering(run: () => Promise<{ containers: { id: string }[] }>) {
   const listContainers = handler(ListContainersReqSchema, ListContainersRespSchema, run);
-  return createAnswerCommand(joinSurface(readVerbs(), { list_containers: listContainers }), log);
+  const verbs = new Map([...readVerbs()].filter(([name]) => name === 'list_containers'));
+  return createAnswerCommand(joinSurface(verbs, { list_containers: listContainers }), log);
 }
 
 async function bodyOf(answer: Promise<Buffer>) {

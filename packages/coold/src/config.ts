@@ -1,4 +1,4 @@
-import { absolutePath, boolean, type ConfigOf, defineCommand, ipv4, logFilter } from '@coold/runtime';
+import { absolutePath, boolean, type ConfigOf, defineCommand, ipv4, list, logFilter } from '@coold/runtime';
 import { brokerUrl } from './link/broker-url.ts';
 
 /** Every variable and flag of `coold` (CONTRACT §8). */
@@ -20,6 +20,10 @@ export const cooldCommand = defineCommand({
     },
     grpcDisabled: { type: boolean, default: 'false', help: 'No stream to the broker, whatever its URL' },
     podmanSocket: { type: absolutePath, default: '/run/podman/podman.sock', help: "Podman's API socket" },
+    allowedMountSources: {
+      type: list(absolutePath),
+      help: 'Paths of this host, comma-separated, that containers may mount from; unset: none',
+    },
     logLevel: { type: logFilter, default: 'info', help: 'Level or filter: info,coold.link=debug' },
   },
 });

@@ -17,7 +17,10 @@ export function cooldTasks(
   readiness: Readiness,
 ): Record<string, Task> {
   const podman = createPodman(config.podmanSocket);
-  const surface = joinSurface(readVerbs(), verbHandlers(podman, { version }));
+  const surface = joinSurface(
+    readVerbs(),
+    verbHandlers(podman, { version, allowedMountSources: config.allowedMountSources ?? [] }),
+  );
   const tasks: Record<string, Task> = {
     readiness: announce(readiness),
     hooks: keepHooks(log.child('firewall')),

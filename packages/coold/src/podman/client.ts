@@ -1,5 +1,6 @@
 import { type ListedContainer, readContainerList } from './answer.ts';
 import { connectPodman } from './connection.ts';
+import { type PodmanContainers, podmanContainers } from './containers.ts';
 import { type PodmanHost, podmanHost } from './host.ts';
 import { type PodmanImages, podmanImages } from './images.ts';
 import { type PodmanNetworks, podmanNetworks } from './networks.ts';
@@ -9,6 +10,7 @@ import { type PodmanVolumes, podmanVolumes } from './volumes.ts';
 export interface Podman {
   /** Every container, running or not, with its networks: one request. */
   listContainers(signal: AbortSignal): Promise<ListedContainer[]>;
+  containers: PodmanContainers;
   images: PodmanImages;
   volumes: PodmanVolumes;
   networks: PodmanNetworks;
@@ -24,6 +26,7 @@ export function createPodman(socketPath: string, options: { timeoutMs?: number }
       readContainerList(
         await connection.compatible({ path: '/containers/json', query: { all: true } }, signal),
       ),
+    containers: podmanContainers(connection),
     images: podmanImages(connection),
     volumes: podmanVolumes(connection),
     networks: podmanNetworks(connection),

@@ -1,4 +1,5 @@
 import type { ContainersCreateRequest, Healthcheck, PortMapping } from '@coold/proto';
+import { checkContainerPath, checkEnv, checkUser } from './container-values.ts';
 import { type Allowed, applyDenyFilter } from './deny.ts';
 import { readDuration } from './durations.ts';
 import type { MountSources } from './mount-sources.ts';
@@ -28,7 +29,7 @@ export async function containerSpec(
     image: checkRef(request.image, 'image'),
     name: checkName(request.name, 'name'),
     labels: checkLabels(request.labels, 'labels'),
-    env: checkEnv(request.env),
+    env: checkEnv(request.env, 'env'),
     ...isolation(request, allowed),
     ...process(request),
     ...resources(request),
@@ -76,12 +77,8 @@ function process(request: ContainersCreateRequest): Record<string, unknown> {
     if (words.some(word => word.includes('\0'))) throw invalid(field, 'expected text without NUL');
     if (words.length > 0) spec[field] = words;
   }
-  if (user !== '') {
-    if (!/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,63})?$/.test(user))
-      throw invalid('user', 'expected a user, or user:group, by name or number');
-    spec['user'] = user;
-  }
-  if (workdir !== '') spec['work_dir'] = absolute(workdir, 'workdir');
+  if (user !== '') spec['user'] = checkUser(user, 'user');
+  if (workdir !== '') spec['work_dir'] = checkContainerPath(workdir, 'workdir');
   if (stopSignal !== '') spec['stop_signal'] = signalNumber(stopSignal);
   if (stopTimeout !== undefined) spec['stop_timeout'] = stopTimeout;
   if (init === true) spec['init'] = true;
@@ -225,7 +222,7 @@ async function mounts({ mounts: given }: ContainersCreateRequest, sources: Mount
   const targets = new Set<string>();
   for (const [index, { source, target, readOnly }] of given.entries()) {
     const at = `mounts[${index}]`;
-    const destination = absolute(target, `${at}.target`);
+    const destination = checkContainerPath(target, `${at}.target`);
     if (destination === '/') throw invalid(`${at}.target`, 'expected a path below /');
     if (targets.has(destination)) throw invalid(`${at}.target`, 'is mounted twice');
     targets.add(destination);
@@ -253,20 +250,4 @@ async function mounts({ mounts: given }: ContainersCreateRequest, sources: Mount
     }
   }
   return { binds, volumes };
-}
-
-function checkEnv(env: Record<string, string>): Record<string, string> {
-  for (const [name, value] of Object.entries(env)) {
-    if (name === '' || /[=\0]/.test(name)) throw invalid('env', 'expected names without "=", and not empty');
-    if (value.includes('\0')) throw invalid(`env.${name}`, 'expected text without NUL');
-  }
-  return env;
-}
-
-/** An absolute path in the container, without what would make two of one. */
-function absolute(path: string, field: string): string {
-  const parts = path.split('/').filter(part => part !== '' && part !== '.');
-  if (!path.startsWith('/') || path.length > 4096 || parts.includes('..') || path.includes('\0'))
-    throw invalid(field, 'expected an absolute path without ".."');
-  return `/${parts.join('/')}`;
 }

@@ -1,4 +1,5 @@
 import type { Podman } from '../podman/client.ts';
+import { containerOutputHandlers } from './container-output.ts';
 import { containerHandlers } from './containers.ts';
 import type { Handler } from './handler.ts';
 import { hostHandlers } from './host.ts';
@@ -17,6 +18,7 @@ export function verbHandlers(
   const joined = createJoined();
   return {
     ...containerHandlers(podman, joined, mountSources(options.allowedMountSources)),
+    ...containerOutputHandlers(podman.containers),
     ...imageHandlers(podman.images, joined),
     ...volumeHandlers(podman.volumes, joined),
     ...networkHandlers(podman.networks, joined, hostClaims),

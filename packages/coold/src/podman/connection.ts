@@ -21,7 +21,9 @@ export interface PodmanConnection {
   libpod(call: Call, signal: AbortSignal): Promise<unknown>;
   /** Docker's API as Podman speaks it. */
   compatible(call: Call, signal: AbortSignal): Promise<unknown>;
-  /** libpod again, for an answer that comes in lines. */
+  /** libpod again, for an answer that is bytes; `onBytes` returns false when it has enough, which ends the request. */
+  libpodBytes(call: Call, onBytes: (bytes: Buffer) => boolean, signal: AbortSignal): Promise<void>;
+  /** And for one that comes in lines. */
   libpodLines(call: Call, onLine: (line: string) => void, signal: AbortSignal): Promise<void>;
 }
 
@@ -75,6 +77,10 @@ export function connectPodman(socketPath: string, { timeoutMs = defaultTimeoutMs
   return {
     libpod: json('/v4.0.0/libpod'),
     compatible: json('/v1.41'),
+    libpodBytes: (call, onBytes, signal) =>
+      send('/v4.0.0/libpod', call, signal, async body => {
+        for await (const chunk of body) if (!onBytes(chunk)) break; // leaving the loop destroys the body
+      }),
     libpodLines: (call, onLine, signal) =>
       send('/v4.0.0/libpod', call, signal, async body => {
         const decoder = new TextDecoder();

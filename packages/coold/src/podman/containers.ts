@@ -1,4 +1,5 @@
 import { type PodmanConnection, segment } from './connection.ts';
+import { demultiplexer, type Frame } from './multiplexed.ts';
 import { list, number, object, text } from './shape.ts';
 
 /** A bind mount of an existing container. */
@@ -11,6 +12,24 @@ export interface HealthcheckRun {
   status: string;
   exitCode: number;
   log: string;
+}
+
+export interface LogOptions {
+  tail: number | undefined;
+  /** Unix time in seconds. */
+  since: number | undefined;
+  stdout: boolean;
+  stderr: boolean;
+  timestamps: boolean;
+}
+
+export interface ExecSpec {
+  cmd: string[];
+  tty: boolean;
+  /** `NAME=value` */
+  env: string[];
+  workdir: string;
+  user: string;
 }
 
 export interface PodmanContainers {
@@ -26,6 +45,21 @@ export interface PodmanContainers {
   inspect(id: string, signal: AbortSignal): Promise<Record<string, unknown>>;
   /** Runs the check now; Podman waits until it ends. `status` is this run's. */
   healthcheck(id: string, signal: AbortSignal): Promise<HealthcheckRun>;
+  /** What it wrote until now, oldest first; `onFrame` returns false when it has enough. */
+  logs(
+    id: string,
+    options: LogOptions,
+    onFrame: (frame: Frame) => boolean,
+    signal: AbortSignal,
+  ): Promise<void>;
+  /** Runs a program until it ends. @returns its exit code; of one that cannot be started 126 or 127 */
+  exec(
+    id: string,
+    spec: ExecSpec,
+    onOutput: (bytes: Buffer) => void,
+    options: { timeoutMs: number },
+    signal: AbortSignal,
+  ): Promise<number>;
 }
 
 /** Starting, stopping and removing take as long as the container and its disk do; whoever repeats the call joins it. */
@@ -83,6 +117,43 @@ export function podmanContainers(connection: PodmanConnection): PodmanContainers
         exitCode: number(said['ExitCode'] ?? 0, 'container.State.Health.Log[-1].ExitCode'),
         log: text(said['Output'] ?? '', 'container.State.Health.Log[-1].Output'),
       };
+    },
+    async logs(id, { tail, since, stdout, stderr, timestamps }, onFrame, signal) {
+      const query = {
+        ...{ stdout, stderr, timestamps, follow: false },
+        ...(tail === undefined ? {} : { tail }),
+        ...(since === undefined ? {} : { since: new Date(since * 1000).toISOString() }),
+      };
+      const read = demultiplexer();
+      const onBytes = (bytes: Buffer) => read(bytes).every(onFrame);
+      await connection.libpodBytes({ path: at(id, '/logs'), query }, onBytes, signal);
+    },
+    async exec(id, { cmd, tty, env, workdir, user }, onOutput, { timeoutMs }, signal) {
+      const json = {
+        ...{ AttachStdout: true, AttachStderr: true, Cmd: cmd, Env: env, Tty: tty },
+        ...(workdir === '' ? {} : { WorkingDir: workdir }),
+        ...(user === '' ? {} : { User: user }),
+      };
+      const created = await connection.libpod(
+        { method: 'POST', path: at(id, '/exec'), json, success: [201] },
+        signal,
+      );
+      const session = `/exec/${segment(text(object(created, 'exec')['Id'], 'exec.Id'))}`;
+      const start = {
+        method: 'POST',
+        path: `${session}/start`,
+        json: { Detach: false, Tty: tty },
+        timeoutMs,
+      } as const;
+      const read = demultiplexer();
+      const onBytes = (bytes: Buffer) => {
+        if (tty) onOutput(bytes);
+        else for (const { data } of read(bytes)) onOutput(data);
+        return true;
+      };
+      await connection.libpodBytes(start, onBytes, signal);
+      const ended = object(await connection.libpod({ path: `${session}/json` }, signal), 'exec');
+      return number(ended['ExitCode'], 'exec.ExitCode');
     },
   };
 }

@@ -80,7 +80,7 @@ export function readImageList(answer: unknown): ListedImage[] {
       id: text(image['Id'], `${at}.Id`),
       size: count(image['Size'], `${at}.Size`),
       // An image built to be reproducible may say that it is older than 1970.
-      created: BigInt(Math.max(0, Math.floor(number(image['Created'], `${at}.Created`)))),
+      created: count(Math.max(0, Math.floor(number(image['Created'], `${at}.Created`))), `${at}.Created`),
     };
     return (refs.length > 0 ? refs : ['']).map(ref => ({
       ref,

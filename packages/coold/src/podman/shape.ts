@@ -12,10 +12,10 @@ export function number(value: unknown, at: string): number {
   return value;
 }
 
-/** A size or a count: whole and not negative, for a field of 64 bits. */
+/** A size or a count: whole and not negative. "No limit" is 2^64 - 1 in places, more than a number of JSON can say. */
 export function count(value: unknown, at: string): bigint {
   if (typeof value !== 'number' || !Number.isInteger(value) || value < 0) throw unexpected(at);
-  return BigInt(value);
+  return BigInt(Math.min(value, Number.MAX_SAFE_INTEGER));
 }
 
 export function object(value: unknown, at: string): Record<string, unknown> {

@@ -25,6 +25,7 @@ export const testPackages = [
   'buildah',
   'curl',
   'dbus',
+  'docker-registry',
   'git',
   'iputils-ping',
   'openssh-client',

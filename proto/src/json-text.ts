@@ -1,4 +1,4 @@
-import { FieldError } from './json.ts';
+import { FieldError } from './field-error.ts';
 
 /** Deeper is no request of ours, and work for nobody but us. */
 export const maxJsonDepth = 32;

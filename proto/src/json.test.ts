@@ -10,13 +10,14 @@ import {
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { compileProto } from './buf.ts';
+import { FieldError } from './field-error.ts';
 import {
   BuildRequestSchema,
   BuildResponseBodySchema,
   BuildStack,
   ListContainersRespSchema,
 } from './index.ts';
-import { FieldError, fieldEncoder, fieldValue, type JsonCodec, jsonCodec } from './json.ts';
+import { fieldEncoder, fieldValue, type JsonCodec, jsonCodec } from './json.ts';
 
 /** One field of every kind that a verb may come to have. */
 const proto = `

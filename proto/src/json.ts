@@ -7,6 +7,8 @@ import {
   ScalarType,
 } from '@bufbuild/protobuf';
 import { base64Decode, base64Encode } from '@bufbuild/protobuf/wire';
+import { FieldError } from './field-error.ts';
+import { freeFormCodec } from './free-form.ts';
 
 /**
  * JSON as Laravel sees it (CONTRACT §2): names in snake_case, 64-bit numbers as JSON numbers, fields without presence
@@ -19,17 +21,8 @@ export interface JsonCodec {
   decode(json: unknown, path?: string): Message;
 }
 
-/** Input that does not fit; `field` is the path of what offends. */
-export class FieldError extends Error {
-  readonly field: string;
-  constructor(field: string, expected: string) {
-    super(`${field}: ${expected}`);
-    this.name = 'FieldError';
-    this.field = field;
-  }
-}
-
-interface ValueCodec {
+/** One value's two directions. */
+export interface ValueCodec {
   encode(value: unknown): unknown;
   decode(json: unknown, path: string): unknown;
 }
@@ -130,6 +123,8 @@ function fieldCodec(field: DescField, cache: Cache): ValueCodec {
 }
 
 function messageCodec(descriptor: DescMessage, cache: Cache): ValueCodec {
+  const freeForm = freeFormCodec(descriptor);
+  if (freeForm !== undefined) return freeForm;
   const codec = compile(descriptor, cache);
   return { encode: value => codec.encode(value as Message), decode: codec.decode };
 }

@@ -4,6 +4,7 @@ import {
   type ConfigOf,
   defineCommand,
   ipv4,
+  list,
   logFilter,
   oneAddress,
 } from '@coold/runtime';
@@ -41,6 +42,10 @@ export const cooldCommand = defineCommand({
     },
     tlsKey: { type: absolutePath, help: 'PEM key of that certificate, readable by its owner alone' },
     podmanSocket: { type: absolutePath, default: '/run/podman/podman.sock', help: "Podman's API socket" },
+    allowedMountSources: {
+      type: list(absolutePath),
+      help: 'Paths of this host, comma-separated, that containers may mount from; unset: none',
+    },
     logLevel: { type: logFilter, default: 'info', help: 'Level or filter: info,coold.link=debug' },
   },
   check({ apiBind, apiTokenFile, tlsCert, tlsKey }) {

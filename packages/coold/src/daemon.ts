@@ -2,7 +2,6 @@ import { create } from '@bufbuild/protobuf';
 import { HelloSchema, readVerbs, SCHEMA_MIN } from '@coold/proto';
 import type { Logger, Readiness, Task } from '@coold/runtime';
 import { type RecordCall, recordCalls } from './api/calls.ts';
-import { containerHandlers } from './api/containers.ts';
 import { createMetrics, type Metrics } from './api/metrics.ts';
 import { openApiDocument } from './api/openapi.ts';
 import type { Hangups } from './api/reload.ts';
@@ -10,6 +9,7 @@ import { restRoutes } from './api/rest-route.ts';
 import { keepApi, keepStatus } from './api/serve-api.ts';
 import { createAnswerCommand } from './api/stream.ts';
 import { joinSurface, type Served } from './api/surface.ts';
+import { verbHandlers } from './api/verbs.ts';
 import type { CooldConfig } from './config.ts';
 import { keepHooks } from './firewall/keep-hooks.ts';
 import { keepLink } from './link/link.ts';
@@ -29,7 +29,10 @@ export interface CooldOptions {
 export function cooldTasks(options: CooldOptions): Record<string, Task> {
   const { config, version, hangups, log, readiness } = options;
   const podman = createPodman(config.podmanSocket);
-  const surface = joinSurface(readVerbs(), containerHandlers(podman));
+  const surface = joinSurface(
+    readVerbs(),
+    verbHandlers(podman, { version, allowedMountSources: config.allowedMountSources ?? [] }),
+  );
   const metrics = createMetrics(version);
   const record = recordCalls(log.child('api'), metrics);
   // Its default would end the process. Whoever has files to read again listens too.

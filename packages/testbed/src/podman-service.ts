@@ -9,6 +9,8 @@ import { unixHttp } from './unix-http.ts';
 /** A real Podman with its own storage, networks and namespaces, that this process holds by a pipe. */
 export interface PodmanService extends AsyncDisposable {
   socketPath: string;
+  /** A process in its network namespace, for `nsenter -t`: a loopback of its own, where a registry may listen. */
+  netnsPid: number;
   /** An image `localhost/tiny` of Debian's static busybox that sleeps; built from scratch unless it is there. */
   ensureTinyImage(): Promise<string>;
   /** Starts a container of that image; returns its id. Networks are those Podman gives by default. */
@@ -59,8 +61,11 @@ export async function startPodman(stateFolder: string): Promise<PodmanService> {
       throw new Error(`podman: ${request.path} answered ${answer.status}: ${answer.text}`);
     return answer;
   };
+  const { pid: netnsPid } = child;
+  if (netnsPid === undefined) throw new Error('podman has no process');
   const service: PodmanService = {
     socketPath,
+    netnsPid,
     request: http.request,
     async ensureTinyImage() {
       const there = await expect([204, 404], {
@@ -165,7 +170,16 @@ async function writeConfiguration(stateFolder: string): Promise<Record<string, s
     storageConf,
     `[storage]\ndriver="${driver}"\nrunroot="/run/containers/storage"\ngraphroot=${JSON.stringify(join(stateFolder, 'storage'))}\n`,
   );
-  return { CONTAINERS_CONF: containersConf, CONTAINERS_STORAGE_CONF: storageConf };
+  const registriesConf = join(stateFolder, 'registries.conf');
+  // Podman's own loopback, where tests put their registries: no certificates there.
+  await writeFile(registriesConf, '[[registry]]\nprefix="127.0.0.1"\nlocation="127.0.0.1"\ninsecure=true\n');
+  return {
+    CONTAINERS_CONF: containersConf,
+    CONTAINERS_STORAGE_CONF: storageConf,
+    CONTAINERS_REGISTRIES_CONF: registriesConf,
+    // There is no systemd for the timers of healthchecks.
+    DISABLE_HC_SYSTEMD: 'true',
+  };
 }
 
 async function hardLimit(resource: '--nofile' | '--nproc'): Promise<number> {

@@ -1,12 +1,146 @@
-import { ListContainersReqSchema, ListContainersRespSchema } from '@coold/proto';
+import type { JsonObject } from '@bufbuild/protobuf';
+import {
+  ContainersCreateRequestSchema,
+  ContainersCreateResponseSchema,
+  ContainersDeleteRequestSchema,
+  ContainersDeleteResponseSchema,
+  ContainersHealthcheckRequestSchema,
+  ContainersHealthcheckResponseSchema,
+  ContainersInspectRequestSchema,
+  ContainersInspectResponseSchema,
+  ContainersRestartRequestSchema,
+  ContainersRestartResponseSchema,
+  ContainersStartRequestSchema,
+  ContainersStartResponseSchema,
+  ContainersStopRequestSchema,
+  ContainersStopResponseSchema,
+  ListContainersReqSchema,
+  ListContainersRespSchema,
+} from '@coold/proto';
 import type { Podman } from '../podman/client.ts';
+import { bindMounts } from '../podman/containers.ts';
+import { PodmanStatusError } from '../podman/failure.ts';
+import { containerSpec } from './container-spec.ts';
 import { type Handler, handler } from './handler.ts';
+import type { Joined } from './joined.ts';
+import type { MountSources } from './mount-sources.ts';
+import { checkName, invalid } from './names.ts';
+import { networkDns } from './network-dns.ts';
+import { VerbError } from './verb-error.ts';
 
-/** The container verbs, by `command.type`. */
-export function containerHandlers(podman: Podman): Record<string, Handler> {
+/** A day: longer is a mistake, and a wait that nobody sees the end of. */
+const maxStopTimeoutS = 86_400;
+
+/** The container verbs, by name. */
+export function containerHandlers(
+  podman: Podman,
+  joined: Joined,
+  sources: MountSources,
+): Record<string, Handler> {
+  const { containers } = podman;
+
+  /** One call at a time of a kind for a container; repeated, it joins (CONTRACT §2). */
+  const once = async (
+    verb: string,
+    given: string,
+    signal: AbortSignal,
+    work: (id: string, signal: AbortSignal) => Promise<void>,
+  ) => {
+    const id = checkName(given, 'id');
+    await joined.run(`${verb} ${id}`, signal, unattended => work(id, unattended));
+    return {};
+  };
+
+  /** CONTRACT §3: bind sources are checked again whenever a container is about to run. */
+  const recheckSources = async (id: string, signal: AbortSignal) => {
+    for (const { source } of bindMounts(await containers.inspect(id, signal)))
+      await sources.recheck(source, 'id');
+  };
+
   return {
     list_containers: handler(ListContainersReqSchema, ListContainersRespSchema, async (_request, signal) => ({
       containers: await podman.listContainers(signal),
     })),
+    'containers.create': handler(
+      ContainersCreateRequestSchema,
+      ContainersCreateResponseSchema,
+      async (request, signal) => {
+        const dnsOf = async (names: readonly string[]) =>
+          names.length === 0 ? undefined : networkDns(names, await podman.networks.list(signal));
+        const spec = await containerSpec(request, sources, dnsOf);
+        try {
+          return { id: await containers.create(spec, signal) };
+        } catch (error) {
+          throw namingField(error, request.network === '' ? 'networks' : 'network');
+        }
+      },
+    ),
+    'containers.start': handler(
+      ContainersStartRequestSchema,
+      ContainersStartResponseSchema,
+      (request, signal) =>
+        once('containers.start', request.id, signal, async (id, unattended) => {
+          await recheckSources(id, unattended);
+          await containers.start(id, unattended);
+        }),
+    ),
+    'containers.restart': handler(
+      ContainersRestartRequestSchema,
+      ContainersRestartResponseSchema,
+      (request, signal) =>
+        once('containers.restart', request.id, signal, async (id, unattended) => {
+          await recheckSources(id, unattended);
+          await containers.restart(id, unattended);
+        }),
+    ),
+    'containers.stop': handler(
+      ContainersStopRequestSchema,
+      ContainersStopResponseSchema,
+      (request, signal) => {
+        const { timeout } = request;
+        if (timeout !== undefined && timeout > maxStopTimeoutS)
+          throw invalid('timeout', `expected 0 to ${maxStopTimeoutS} seconds`);
+        return once('containers.stop', request.id, signal, (id, unattended) =>
+          containers.stop(id, timeout, unattended),
+        );
+      },
+    ),
+    'containers.delete': handler(
+      ContainersDeleteRequestSchema,
+      ContainersDeleteResponseSchema,
+      ({ id: given, force }, signal) =>
+        once(`containers.delete${force ? ' by force' : ''}`, given, signal, (id, unattended) =>
+          containers.remove(id, force, unattended),
+        ),
+    ),
+    'containers.inspect': handler(
+      ContainersInspectRequestSchema,
+      ContainersInspectResponseSchema,
+      async (request, signal) => ({
+        container: (await containers.inspect(checkName(request.id, 'id'), signal)) as JsonObject,
+      }),
+    ),
+    'containers.healthcheck': handler(
+      ContainersHealthcheckRequestSchema,
+      ContainersHealthcheckResponseSchema,
+      (request, signal) => {
+        const id = checkName(request.id, 'id');
+        return joined.run(`containers.healthcheck ${id}`, signal, unattended =>
+          containers.healthcheck(id, unattended),
+        );
+      },
+    ),
   };
+}
+
+/** Which field Podman's refusal to create is about, where its reason tells. */
+function namingField(error: unknown, networkField: string): unknown {
+  if (!(error instanceof VerbError) || !(error.cause instanceof PodmanStatusError)) return error;
+  const field = new Map([
+    ['image not known', 'image'],
+    ['network not found', networkField],
+    ['that name is already in use', 'name'],
+  ]).get(error.cause.reason);
+  if (field === undefined) return error;
+  return new VerbError(error.code, error.message, { field, cause: error.cause });
 }

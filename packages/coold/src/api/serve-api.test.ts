@@ -9,11 +9,12 @@ import { createBackoff, createLogger, logFilter, runChild } from '@coold/runtime
 import { freePort, scratchFolder, unixHttp } from '@coold/testbed';
 import { Agent, request } from 'undici';
 import { describe, expect, it, vi } from 'vitest';
-import { containerHandlers } from './containers.ts';
+
 import { createMetrics } from './metrics.ts';
 import { restRoutes } from './rest-route.ts';
 import { type ApiOptions, keepApi, keepStatus } from './serve-api.ts';
 import { joinSurface } from './surface.ts';
+import { verbHandlers } from './verbs.ts';
 
 const off = createLogger('coold', logFilter.parse('off') ?? expect.fail(), false);
 const quick = () => createBackoff({ firstMs: 50, maxMs: 50, random: () => 1 });
@@ -43,7 +44,9 @@ async function start(change: Partial<ApiOptions> = {}) {
     tokenFile,
     tls: undefined,
     hangups,
-    routes: restRoutes(joinSurface(readVerbs(), containerHandlers(podman as never))),
+    routes: restRoutes(
+      joinSurface(readVerbs(), verbHandlers(podman as never, { version: '1', allowedMountSources: [] })),
+    ),
     document: {},
     metrics: createMetrics('1'),
     record: () => {},

@@ -26,8 +26,9 @@ const list: ServerMsg = create(ServerMsgSchema, {
 
 function answering(run: () => Promise<{ containers: { id: string }[] }>, calls: Call[] = []) {
   const listContainers = handler(ListContainersReqSchema, ListContainersRespSchema, run);
+  const verbs = new Map([...readVerbs()].filter(([name]) => name === 'list_containers'));
   return createAnswerCommand(
-    joinSurface(readVerbs(), { list_containers: listContainers }),
+    joinSurface(verbs, { list_containers: listContainers }),
     call => calls.push(call),
     log,
   );

@@ -1,4 +1,4 @@
-import { VerbError } from '../api/verb-error.ts';
+import { list, object, text } from './shape.ts';
 
 /** One container as Podman's compatible list tells it, in our terms. */
 export interface ListedContainer {
@@ -11,9 +11,8 @@ export interface ListedContainer {
 
 /** Reads the compatible `GET /containers/json`. @throws VerbError 502 naming what is not as expected */
 export function readContainerList(answer: unknown): ListedContainer[] {
-  if (!Array.isArray(answer)) throw unexpected('the list');
-  return answer.map((entry: unknown, index) => {
-    const at = `[${index}]`;
+  return list(answer, 'containers: the list').map((entry, index) => {
+    const at = `containers[${index}]`;
     const container = object(entry, at);
     const names = container['Names'];
     const name: unknown = Array.isArray(names) ? names[0] : undefined;
@@ -28,18 +27,4 @@ export function readContainerList(answer: unknown): ListedContainer[] {
       ).sort(),
     };
   });
-}
-
-function text(value: unknown, at: string): string {
-  if (typeof value !== 'string') throw unexpected(at);
-  return value;
-}
-
-function object(value: unknown, at: string): Record<string, unknown> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw unexpected(at);
-  return value as Record<string, unknown>;
-}
-
-function unexpected(at: string): VerbError {
-  return new VerbError(502, `podman's answer is not understood: containers${at} is not as expected`);
 }

@@ -98,6 +98,22 @@ describe('a Podman that fails', () => {
     });
   });
 
+  it.each([
+    ['image not known', 404],
+    ['network not found', 404],
+    ['container state improper', 409],
+    ['that name is already in use', 409],
+    ['subnet 10.0.0.0/24 is already used on the host or by another config', 409],
+    ['the disk is full', 502],
+  ])('with a 500 because of "%s" is a %i', async (cause, code) => {
+    await using fake = await answering((_, response) => {
+      response.writeHead(500, { 'content-type': 'application/json' });
+      response.end(JSON.stringify({ cause, message: `so: ${cause}`, response: 500 }));
+    });
+    const asked = createPodman(fake.socketPath).containers.create({}, forever);
+    await expect(asked).rejects.toMatchObject({ code, message: `podman: so: ${cause}` });
+  });
+
   it('with something that is no list is a 502', async () => {
     await using fake = await answering((_, response) => {
       response.writeHead(200, { 'content-type': 'application/json' });

@@ -6,11 +6,28 @@ const maxMessageLength = 1024;
 /** Podman answered, with another status than a success. */
 export class PodmanStatusError extends Error {
   readonly status: number;
+  /** Podman's innermost reason: one of few fixed sentences; empty where it gives none. */
+  readonly reason: string;
   constructor(status: number, body: string) {
-    super((messageIn(body) ?? `status ${status}`).slice(0, maxMessageLength));
+    super((textIn(body, 'message') ?? `status ${status}`).slice(0, maxMessageLength));
     this.name = 'PodmanStatusError';
     this.status = status;
+    this.reason = textIn(body, 'cause') ?? '';
   }
+}
+
+/** What Podman 4.3 answers 500 to although the caller asked for what is not there, or stands against what is. */
+const codeOfReason: [reason: RegExp, code: number][] = [
+  [/^image not known$/, 404],
+  [/^network not found$/, 404],
+  [/^container state improper$/, 409],
+  [/^that name is already in use$/, 409],
+  [/is already used on the host or by another config$/, 409],
+];
+
+function codeOf({ status, reason }: PodmanStatusError): number {
+  if (status === 404 || status === 409) return status;
+  return codeOfReason.find(([pattern]) => pattern.test(reason))?.[1] ?? 502;
 }
 
 /**
@@ -20,8 +37,7 @@ export class PodmanStatusError extends Error {
 export function podmanFailure(error: unknown, socketPath: string): VerbError {
   if (error instanceof VerbError) return error;
   if (error instanceof PodmanStatusError) {
-    const code = error.status === 404 || error.status === 409 ? error.status : 502;
-    return new VerbError(code, `podman: ${error.message}`, { cause: error });
+    return new VerbError(codeOf(error), `podman: ${error.message}`, { cause: error });
   }
   const { code, name, message } = (
     error instanceof Error ? error : new Error(String(error))
@@ -41,12 +57,13 @@ export function podmanFailure(error: unknown, socketPath: string): VerbError {
   }
 }
 
-/** The message of Podman's error body, `{"message","cause","response"}`. */
-function messageIn(body: string): string | undefined {
+/** A text of Podman's error body, `{"message","cause","response"}`. */
+function textIn(body: string, key: 'message' | 'cause'): string | undefined {
   try {
     const parsed: unknown = JSON.parse(body);
-    if (typeof parsed !== 'object' || parsed === null || !('message' in parsed)) return undefined;
-    return typeof parsed.message === 'string' ? parsed.message : undefined;
+    if (typeof parsed !== 'object' || parsed === null) return undefined;
+    const value = (parsed as Record<string, unknown>)[key];
+    return typeof value === 'string' ? value : undefined;
   } catch {
     return undefined;
   }

@@ -1,0 +1,118 @@
+// The verbs as Laravel calls them: JSON to a real broker, its stream, a real coold and a real Podman.
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { readVerbs } from '@coold/proto';
+import { scratchFolder } from '@coold/testbed';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Stack, startStack } from './stack.ts';
+
+describe('over broker.sock', () => {
+  const cleanup = new AsyncDisposableStack();
+  let stack: Stack;
+  let data: string;
+  const called = new Set<string>();
+  beforeAll(async () => {
+    data = join(cleanup.use(await scratchFolder()).path, 'data');
+    await mkdir(data);
+    stack = cleanup.use(await startStack({ coold: { COOLD_ALLOWED_MOUNT_SOURCES: data } }));
+    await stack.podman.ensureTinyImage();
+  });
+  afterAll(() => cleanup.disposeAsync());
+
+  let requests = 0;
+  async function dispatch(type: string, fields: object = {}): Promise<Record<string, unknown>> {
+    called.add(type);
+    requests += 1;
+    const answer = await stack.dispatch(`v-${requests}`, { type, ...fields });
+    return answer.json() as Record<string, unknown>;
+  }
+  async function call(type: string, fields: object = {}): Promise<unknown> {
+    const envelope = await dispatch(type, fields);
+    expect(envelope, type).toMatchObject({ status: 'ok' });
+    return envelope['data'];
+  }
+
+  const image = 'localhost/tiny:latest';
+  const text = expect.any(String) as string;
+  const number = expect.any(Number) as number;
+
+  it('a deployment goes through, every answer as it should be', async () => {
+    expect(await call('networks.create', { name: 'n', namespace: 'shop', subnet: '10.231.5.0/24' })).toEqual({
+      ...{ name: 'n', namespace: 'shop', driver: 'bridge', subnet: '10.231.5.0/24', gateway: '10.231.5.1' },
+      labels: { 'coolify.namespace': 'shop' },
+    });
+    const volume = { name: 'v', driver: 'local', mountpoint: text, labels: {}, created_at: number };
+    expect(await call('volumes.create', { name: 'v' })).toEqual(volume);
+    expect(await call('volumes.inspect', { name: 'v' })).toEqual(volume);
+    const created = await call('containers.create', {
+      ...{ image, name: 'web', network: 'n', ip: '10.231.5.9', stop_timeout: 0 },
+      mounts: [
+        { volume: 'v', target: '/v' },
+        { bind: data, target: '/b', read_only: true },
+      ],
+      healthcheck: { test: ['CMD', '/bin/busybox', 'true'], interval: 5, timeout: '2s' },
+    });
+    expect(created).toEqual({ id: text });
+    expect(await call('containers.start', { id: 'web' })).toBeNull();
+    expect(await call('containers.inspect', { id: 'web' })).toMatchObject({
+      Id: (created as { id: string }).id,
+      State: { Running: true },
+    });
+    expect(await call('containers.healthcheck', { id: 'web' })).toEqual({
+      ...{ status: 'healthy', exit_code: 0, log: '' },
+    });
+    expect(await call('containers.exec', { id: 'web', cmd: ['/bin/busybox', 'echo', 'hi'] })).toEqual({
+      ...{ exit_code: 0, output: 'hi\n', truncated: false },
+    });
+    expect(await call('containers.logs', { id: 'web' })).toEqual({ frames: [], truncated: false });
+    expect(await call('list_containers')).toMatchObject([{ name: 'web', networks: ['n'] }]);
+    expect(await call('host.containers')).toMatchObject([{ name: 'web', addresses: { n: '10.231.5.9' } }]);
+    expect(await call('host.stats')).toMatchObject([{ name: 'web', memory: number, pids: 1 }]);
+    expect(await call('host.info')).toMatchObject({
+      load: [number, number, number],
+      memory: { total: number },
+    });
+    expect(await call('containers.restart', { id: 'web' })).toBeNull();
+    expect(await call('containers.stop', { id: 'web' })).toBeNull();
+    expect(await call('containers.delete', { id: 'web' })).toBeNull();
+    expect(await call('volumes.delete', { name: 'v' })).toBeNull();
+    expect(await call('networks.delete', { name: 'n' })).toBeNull();
+    expect(await call('networks.list')).toMatchObject([{ name: 'podman', namespace: '' }]);
+    expect(await call('images.list')).toMatchObject([{ ref: image, size: number }]);
+    expect(await call('images.delete', { ref: image })).toBeNull();
+  });
+
+  it('a host’s refusal arrives with its code and field', async () => {
+    const spec = { image, name: 'bad' };
+    expect(await dispatch('containers.create', { ...spec, cap_add: ['SYS_ADMIN'] })).toMatchObject({
+      ...{ status: 'error', code: 403, field: 'cap_add[0]' },
+    });
+    const outside = { ...spec, mounts: [{ bind: '/etc', target: '/x' }] };
+    expect(await dispatch('containers.create', outside)).toMatchObject({
+      code: 403,
+      field: 'mounts[0].bind',
+    });
+    expect(await dispatch('containers.create', { ...spec, hooks: [] })).toMatchObject({
+      code: 400,
+      field: 'hooks',
+    });
+    expect(await dispatch('containers.inspect', { id: 'nosuch' })).toMatchObject({ code: 404 });
+    expect(await dispatch('networks.create', { name: 'x', subnet: '127.0.0.0/24' })).toMatchObject({
+      ...{ code: 409, field: 'subnet', message: expect.stringContaining('lo') as string },
+    });
+  });
+
+  it('credentials and variables leave no trace in what the programs say', async () => {
+    const auth = { username: 'robot-name', password: 'hush-password' };
+    const pull = await dispatch('images.pull', { ref: '127.0.0.1:1/app', auth });
+    expect(pull).toMatchObject({ status: 'error' });
+    await dispatch('containers.create', { image: 'nosuch', name: 'x', env: { KEY: 'hush-value' } });
+    const said = JSON.stringify([pull, stack.coold.lines, stack.broker.lines]);
+    expect(said).toContain('images.pull');
+    expect(said).not.toMatch(/hush|robot-name/);
+  });
+
+  it('every verb was called', () => {
+    expect([...called].sort()).toEqual([...readVerbs().keys()].sort());
+  });
+});

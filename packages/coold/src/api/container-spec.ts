@@ -1,0 +1,253 @@
+import type { ContainersCreateRequest, Healthcheck, PortMapping } from '@coold/proto';
+import { checkContainerPath, checkEnv, checkUser } from './container-values.ts';
+import { type Allowed, applyDenyFilter } from './deny.ts';
+import { readDuration } from './durations.ts';
+import type { MountSources } from './mount-sources.ts';
+import { checkIpv4, checkLabels, checkName, checkRef, invalid } from './names.ts';
+
+/** What a network with a namespace gives its containers where they name no resolver of their own. */
+export interface NetworkDns {
+  servers: string[];
+  search: string[];
+}
+
+/**
+ * The container create spec (CONTRACT §3) → libpod's SpecGenerator. Everything is checked here: what Podman gets is built
+ * anew from what was understood, nothing is copied through.
+ *
+ * @param dnsOf asked only where the request names no resolver
+ * @throws VerbError 400 or 403 naming the field
+ */
+export async function containerSpec(
+  request: ContainersCreateRequest,
+  sources: MountSources,
+  dnsOf: (networks: readonly string[]) => Promise<NetworkDns | undefined>,
+): Promise<Record<string, unknown>> {
+  // First of all, so that what is denied is a 403 whatever else is wrong with the request.
+  const allowed = applyDenyFilter(request);
+  const spec: Record<string, unknown> = {
+    image: checkRef(request.image, 'image'),
+    name: checkName(request.name, 'name'),
+    labels: checkLabels(request.labels, 'labels'),
+    env: checkEnv(request.env, 'env'),
+    ...isolation(request, allowed),
+    ...process(request),
+    ...resources(request),
+  };
+  const networks = networkNames(request);
+  Object.assign(spec, network(request, networks));
+  const { binds, volumes } = await mounts(request, sources);
+  if (binds.length > 0) spec['mounts'] = binds;
+  if (volumes.length > 0) spec['volumes'] = volumes;
+  request.dns.forEach((address, index) => {
+    checkIpv4(address, `dns[${index}]`);
+  });
+  request.dnsSearch.forEach((domain, index) => {
+    if (!/^(?:\.|[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,252}))$/.test(domain))
+      throw invalid(`dns_search[${index}]`, 'expected a domain');
+  });
+  const given = request.dns.length === 0 ? await dnsOf(networks) : undefined;
+  const servers = given?.servers ?? request.dns;
+  const search = request.dnsSearch.length > 0 ? request.dnsSearch : (given?.search ?? []);
+  if (servers.length > 0) spec['dns_server'] = servers;
+  if (search.length > 0) spec['dns_search'] = search;
+  return spec;
+}
+
+function isolation(request: ContainersCreateRequest, allowed: Allowed): Record<string, unknown> {
+  const namespaces = { pidns: request.pidMode, utsns: request.utsMode, cgroupns: request.cgroupnsMode };
+  return {
+    privileged: false,
+    cap_add: allowed.capAdd,
+    cap_drop: allowed.capDrop,
+    sysctl: allowed.sysctls,
+    ...(allowed.noNewPrivileges ? { no_new_privileges: true } : {}),
+    ...(allowed.mask.length > 0 ? { mask: allowed.mask } : {}),
+    ...(request.ipcMode === '' ? {} : { ipcns: { nsmode: request.ipcMode } }),
+    ...Object.fromEntries(
+      Object.entries(namespaces).flatMap(([key, mode]) => (mode === '' ? [] : [[key, { nsmode: mode }]])),
+    ),
+  };
+}
+
+function process(request: ContainersCreateRequest): Record<string, unknown> {
+  const { command, entrypoint, user, workdir, stopSignal, stopTimeout, init, healthcheck } = request;
+  const spec: Record<string, unknown> = {};
+  for (const [field, words] of Object.entries({ command, entrypoint })) {
+    if (words.some(word => word.includes('\0'))) throw invalid(field, 'expected text without NUL');
+    if (words.length > 0) spec[field] = words;
+  }
+  if (user !== '') spec['user'] = checkUser(user, 'user');
+  if (workdir !== '') spec['work_dir'] = checkContainerPath(workdir, 'workdir');
+  if (stopSignal !== '') spec['stop_signal'] = signalNumber(stopSignal);
+  if (stopTimeout !== undefined) spec['stop_timeout'] = stopTimeout;
+  if (init === true) spec['init'] = true;
+  if (healthcheck !== undefined) spec['healthconfig'] = healthConfig(healthcheck);
+  if (request.restartPolicy !== '') Object.assign(spec, restartPolicy(request.restartPolicy));
+  return spec;
+}
+
+function restartPolicy(policy: string): Record<string, unknown> {
+  const match = /^(no|always|unless-stopped|on-failure)(?::([1-9][0-9]{0,5}))?$/.exec(policy);
+  const [, name, tries] = match ?? [];
+  if (name === undefined || (tries !== undefined && name !== 'on-failure'))
+    throw invalid('restart_policy', 'expected no, always, unless-stopped, on-failure or on-failure:5');
+  return { restart_policy: name, ...(tries === undefined ? {} : { restart_tries: Number(tries) }) };
+}
+
+/** Those of Linux that stop a program; the rest have no business here. */
+const signals: Record<string, number> = {
+  ...{
+    HUP: 1,
+    INT: 2,
+    QUIT: 3,
+    ABRT: 6,
+    KILL: 9,
+    USR1: 10,
+    USR2: 12,
+    ALRM: 14,
+    TERM: 15,
+    WINCH: 28,
+    PWR: 30,
+  },
+};
+
+function signalNumber(text: string): number {
+  const name = text.toUpperCase().replace(/^SIG/, '');
+  const known = Object.hasOwn(signals, name) ? signals[name] : undefined;
+  const rt = /^RTMIN\+(\d|[12]\d|30)$/.exec(name)?.[1];
+  const number = known ?? (rt === undefined ? Number(/^\d{1,2}$/.exec(text)?.[0] ?? 0) : 34 + Number(rt));
+  if (number < 1 || number > 64) throw invalid('stop_signal', 'expected a signal such as SIGTERM or 15');
+  return number;
+}
+
+function healthConfig({ test, interval, timeout, retries, startPeriod }: Healthcheck) {
+  const [kind] = test;
+  const fits =
+    kind === 'NONE'
+      ? test.length === 1
+      : kind === 'CMD'
+        ? test.length > 1
+        : kind === 'CMD-SHELL' && test.length === 2;
+  if (!fits || test.some(word => word.includes('\0')))
+    throw invalid('healthcheck.test', 'expected ["CMD",program,…], ["CMD-SHELL",line] or ["NONE"]');
+  const intervalNs = readDuration(interval, 'healthcheck.interval');
+  // Podman's own words for times that are left out: 30 s, 30 s, 3 times, at once.
+  const timeoutNs = readDuration(timeout, 'healthcheck.timeout');
+  if (timeoutNs !== undefined && timeoutNs < 1e9)
+    throw invalid('healthcheck.timeout', 'expected at least 1 s');
+  return {
+    Test: test,
+    Interval: intervalNs ?? 30e9,
+    Timeout: timeoutNs ?? 30e9,
+    Retries: retries === undefined || retries === 0 ? 3 : retries,
+    StartPeriod: readDuration(startPeriod, 'healthcheck.start_period') ?? 0,
+  };
+}
+
+const cpuPeriodUs = 100_000;
+/** Podman's own least. */
+const leastMemory = 6 * 1024 * 1024;
+
+function resources({ resources: given }: ContainersCreateRequest): Record<string, unknown> {
+  if (given === undefined) return {};
+  const { memory, cpus, pids } = given;
+  const limits: Record<string, unknown> = {};
+  if (memory !== undefined) {
+    if (memory < leastMemory || memory > Number.MAX_SAFE_INTEGER)
+      throw invalid('resources.memory', `expected at least ${leastMemory} bytes`);
+    limits['memory'] = { limit: Number(memory) };
+  }
+  if (cpus !== undefined) {
+    if (!(cpus >= 0.01 && cpus <= 4096)) throw invalid('resources.cpus', 'expected 0.01 to 4096');
+    limits['cpu'] = { quota: Math.round(cpus * cpuPeriodUs), period: cpuPeriodUs };
+  }
+  if (pids !== undefined) {
+    if (pids < 1) throw invalid('resources.pids', 'expected at least 1');
+    limits['pids'] = { limit: pids };
+  }
+  return { resource_limits: limits };
+}
+
+function networkNames({ network: one, networks }: ContainersCreateRequest): string[] {
+  if (one !== '' && networks.length > 0) throw invalid('networks', 'excludes network');
+  if (one !== '') return [checkName(one, 'network')];
+  const names = networks.map((name, index) => checkName(name, `networks[${index}]`));
+  const repeated = names.findIndex((name, index) => names.indexOf(name) !== index);
+  if (repeated >= 0) throw invalid(`networks[${repeated}]`, 'is named twice');
+  return names;
+}
+
+function network(request: ContainersCreateRequest, names: readonly string[]): Record<string, unknown> {
+  const { networkMode, ip, networkAliases, ports } = request;
+  if (networkMode === 'none') {
+    for (const [field, there] of Object.entries({
+      ...{ networks: names.length > 0, ip: ip !== '', network_aliases: networkAliases.length > 0 },
+      ports: ports.length > 0,
+    }))
+      if (there) throw invalid(field, 'has no use with network_mode "none"');
+    return { netns: { nsmode: 'none' } };
+  }
+  if (ip !== '' && names.length !== 1) throw invalid('ip', 'needs exactly one network');
+  if (networkAliases.length > 0 && names.length === 0) throw invalid('network_aliases', 'needs a network');
+  const endpoint = {
+    ...(ip === '' ? {} : { static_ips: [checkIpv4(ip, 'ip')] }),
+    ...(networkAliases.length === 0
+      ? {}
+      : { aliases: networkAliases.map((alias, index) => checkName(alias, `network_aliases[${index}]`)) }),
+  };
+  return {
+    netns: { nsmode: 'bridge' },
+    ...(names.length === 0 ? {} : { networks: Object.fromEntries(names.map(name => [name, endpoint])) }),
+    ...(ports.length === 0 ? {} : { portmappings: ports.map(portMapping) }),
+  };
+}
+
+function portMapping({ hostIp, hostPort, containerPort, protocol }: PortMapping, index: number) {
+  const at = `ports[${index}]`;
+  for (const [name, port] of Object.entries({ host_port: hostPort, container_port: containerPort }))
+    if (port < 1 || port > 65_535) throw invalid(`${at}.${name}`, 'expected a port from 1 to 65535');
+  if (!['', 'tcp', 'udp'].includes(protocol)) throw invalid(`${at}.protocol`, 'expected "tcp" or "udp"');
+  return {
+    host_port: hostPort,
+    container_port: containerPort,
+    protocol: protocol === '' ? 'tcp' : protocol,
+    ...(hostIp === '' ? {} : { host_ip: checkIpv4(hostIp, `${at}.host_ip`) }),
+  };
+}
+
+async function mounts({ mounts: given }: ContainersCreateRequest, sources: MountSources) {
+  const binds: object[] = [];
+  const volumes: object[] = [];
+  const targets = new Set<string>();
+  for (const [index, { source, target, readOnly }] of given.entries()) {
+    const at = `mounts[${index}]`;
+    const destination = checkContainerPath(target, `${at}.target`);
+    if (destination === '/') throw invalid(`${at}.target`, 'expected a path below /');
+    if (targets.has(destination)) throw invalid(`${at}.target`, 'is mounted twice');
+    targets.add(destination);
+    const access = readOnly ? ['ro'] : [];
+    switch (source.case) {
+      case 'volume':
+        volumes.push({ Name: checkName(source.value, `${at}.volume`), Dest: destination, Options: access });
+        break;
+      case 'bind': {
+        const path = await sources.resolve(source.value, `${at}.bind`);
+        binds.push({ type: 'bind', source: path, destination, options: ['rbind', 'rprivate', ...access] });
+        break;
+      }
+      case 'tmpfs':
+        if (!source.value) throw invalid(`${at}.tmpfs`, 'expected true');
+        binds.push({
+          type: 'tmpfs',
+          source: 'tmpfs',
+          destination,
+          options: ['nosuid', 'nodev', ...access],
+        });
+        break;
+      default:
+        throw invalid(at, 'expected exactly one of volume, bind and tmpfs');
+    }
+  }
+  return { binds, volumes };
+}

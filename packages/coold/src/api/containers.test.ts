@@ -1,0 +1,210 @@
+import { mkdir, rm, symlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type PodmanService, scratchFolder, startPodman } from '@coold/testbed';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createPodman } from '../podman/client.ts';
+import { caller } from './testing.ts';
+import { verbHandlers } from './verbs.ts';
+
+const image = 'localhost/tiny:latest';
+
+interface Inspected {
+  State: { Status: string };
+  Config: Record<string, unknown>;
+  HostConfig: Record<string, unknown>;
+  Mounts: Record<string, unknown>[];
+  NetworkSettings: { Networks: Record<string, { IPAddress: string; Aliases: string[] }> };
+  EffectiveCaps: string[];
+}
+
+describe('containers of a real Podman', () => {
+  const stack = new AsyncDisposableStack();
+  let podman: PodmanService;
+  let call: ReturnType<typeof caller>;
+  let root: string;
+  beforeAll(async () => {
+    root = stack.use(await scratchFolder()).path;
+    podman = stack.use(await startPodman(join(root, 'podman')));
+    await podman.ensureTinyImage();
+    await mkdir(join(root, 'data/app'), { recursive: true });
+    const allowedMountSources = [join(root, 'data')];
+    call = caller(verbHandlers(createPodman(podman.socketPath), { version: '1', allowedMountSources }));
+    await call('networks.create', { name: 'shop', namespace: 'shop', subnet: '10.210.5.0/24' });
+    await call('networks.create', { name: 'plain', subnet: '10.210.6.0/24' });
+  });
+  afterAll(() => stack.disposeAsync());
+
+  const inspect = async (id: string) => (await call('containers.inspect', { id })) as Inspected;
+
+  it('live from creation to removal, by id and by name', async () => {
+    const { id } = (await call('containers.create', { image, name: 'life', stop_timeout: 0 })) as {
+      id: string;
+    };
+    expect(id).toMatch(/^[0-9a-f]{64}$/);
+    expect((await inspect('life')).State.Status).toBe('created');
+    expect(await call('containers.start', { id })).toBeNull();
+    expect(await call('containers.start', { id: 'life' })).toBeNull();
+    expect((await inspect(id)).State.Status).toBe('running');
+    await expect(call('containers.delete', { id })).rejects.toMatchObject({ code: 409 });
+    expect(await call('containers.stop', { id, timeout: 0 })).toBeNull();
+    expect(await call('containers.stop', { id, timeout: 0 })).toBeNull();
+    expect(await call('containers.restart', { id })).toBeNull();
+    expect((await inspect(id)).State.Status).toBe('running');
+    expect(await call('containers.delete', { id, force: true })).toBeNull();
+    await expect(call('containers.inspect', { id })).rejects.toMatchObject({ code: 404 });
+    for (const verb of ['start', 'stop', 'restart', 'delete', 'healthcheck'])
+      await expect(call(`containers.${verb}`, { id })).rejects.toMatchObject({ code: 404 });
+  });
+
+  it('that are stopped or removed twice at once are so once', async () => {
+    const id = await podman.runTiny('twice');
+    const stops = [1, 2].map(() => call('containers.stop', { id, timeout: 1 }));
+    expect(await Promise.all(stops)).toEqual([null, null]);
+    const removals = [1, 2].map(() => call('containers.delete', { id }));
+    expect(await Promise.all(removals)).toEqual([null, null]);
+  });
+
+  it('get what the spec says', async () => {
+    await call('containers.create', {
+      ...{ image, name: 'full', entrypoint: ['/bin/busybox'], command: ['sleep', '60'] },
+      ...{ env: { A: 'b=c', EMPTY: '' }, labels: { app: 'shop' }, user: '1000:1000', workdir: '/bin' },
+      ...{ network: 'shop', ip: '10.210.5.9', network_aliases: ['web'] },
+      mounts: [
+        { volume: 'vol', target: '/v' },
+        { bind: `${root}/data/../data/app`, target: '/b', read_only: true },
+        { tmpfs: true, target: '/t' },
+      ],
+      ports: [{ host_ip: '127.0.0.1', host_port: 8099, container_port: 80 }],
+      healthcheck: { test: ['CMD', '/bin/busybox', 'true'], interval: '5s', timeout: 2, retries: 2 },
+      ...{ restart_policy: 'on-failure:4', stop_signal: 'SIGINT', stop_timeout: 3 },
+      resources: { memory: 64_000_000, cpus: 0.5, pids: 50 },
+      ...{ cap_drop: ['ALL'], cap_add: ['CHOWN'], security_opt: ['no-new-privileges'] },
+    });
+    await call('containers.start', { id: 'full' });
+    const { Config, HostConfig, Mounts, NetworkSettings, EffectiveCaps } = await inspect('full');
+    expect(Config).toMatchObject({
+      ...{ Cmd: ['sleep', '60'], User: '1000:1000', WorkingDir: '/bin', StopSignal: 2, StopTimeout: 3 },
+      Env: expect.arrayContaining(['A=b=c', 'EMPTY=']) as string[],
+      Labels: expect.objectContaining({ app: 'shop' }) as object,
+      Healthcheck: { Test: ['CMD', '/bin/busybox', 'true'], Interval: 5e9, Timeout: 2e9, Retries: 2 },
+    });
+    expect(HostConfig).toMatchObject({
+      ...{ Memory: 64_000_000, CpuQuota: 50_000, CpuPeriod: 100_000, PidsLimit: 50, Privileged: false },
+      RestartPolicy: { Name: 'on-failure', MaximumRetryCount: 4 },
+      PortBindings: { '80/tcp': [{ HostIp: '127.0.0.1', HostPort: '8099' }] },
+      ...{ SecurityOpt: ['no-new-privileges'], Dns: ['10.210.5.1'], DnsSearch: ['coolify.internal'] },
+    });
+    expect(Mounts).toEqual(
+      expect.arrayContaining([
+        expect.objectContaining({ Type: 'volume', Name: 'vol', Destination: '/v', RW: true }),
+        expect.objectContaining({
+          Type: 'bind',
+          Source: join(root, 'data/app'),
+          Destination: '/b',
+          RW: false,
+        }),
+      ]),
+    );
+    expect(NetworkSettings.Networks['shop']).toMatchObject({
+      IPAddress: '10.210.5.9',
+      Aliases: expect.arrayContaining(['web']) as string[],
+    });
+    expect(EffectiveCaps).toEqual(['CAP_CHOWN']);
+    expect(await call('containers.healthcheck', { id: 'full' })).toEqual({
+      status: 'healthy',
+      exit_code: 0,
+      log: '',
+    });
+    expect(await call('host.containers')).toContainEqual(
+      expect.objectContaining({ name: 'full', addresses: { shop: '10.210.5.9' } }),
+    );
+    await call('containers.delete', { id: 'full', force: true });
+  });
+
+  it('with a resolver of their own, or without a namespace, are left with it', async () => {
+    await call('containers.create', {
+      image,
+      name: 'own',
+      network: 'shop',
+      dns: ['9.9.9.9'],
+      dns_search: ['a.b'],
+    });
+    expect((await inspect('own')).HostConfig).toMatchObject({ Dns: ['9.9.9.9'], DnsSearch: ['a.b'] });
+    await call('containers.create', { image, name: 'unmanaged', networks: ['plain'] });
+    expect((await inspect('unmanaged')).HostConfig).toMatchObject({ Dns: [], DnsSearch: [] });
+  });
+
+  it('that fail their healthcheck say so', async () => {
+    const test = ['CMD', '/bin/busybox', 'cat', '/nothing'];
+    await call('containers.create', { image, name: 'ill', healthcheck: { test, interval: 60, retries: 1 } });
+    await call('containers.start', { id: 'ill' });
+    expect(await call('containers.healthcheck', { id: 'ill' })).toEqual({
+      status: 'unhealthy',
+      exit_code: 1,
+      log: expect.stringContaining('/nothing') as string,
+    });
+    await call('containers.delete', { id: 'ill', force: true });
+  });
+
+  it('whose bind source was swapped do not start any more', async () => {
+    const source = join(root, 'data/swap');
+    await mkdir(source);
+    await call('containers.create', { image, name: 'swap', mounts: [{ bind: source, target: '/x' }] });
+    await call('containers.start', { id: 'swap' });
+    await call('containers.stop', { id: 'swap', timeout: 0 });
+    await rm(source, { recursive: true });
+    await symlink('/etc', source);
+    for (const verb of ['containers.start', 'containers.restart'])
+      await expect(call(verb, { id: 'swap' })).rejects.toMatchObject({ code: 403, field: 'id' });
+    expect((await inspect('swap')).State.Status).not.toBe('running');
+  });
+
+  it.each<[object, number, string]>([
+    [{ privileged: true }, 403, 'privileged'],
+    [{ mounts: [{ bind: '/etc', target: '/x' }] }, 403, 'mounts[0].bind'],
+    [{ image: 'nosuch' }, 404, 'image'],
+    [{ networks: ['nosuch'] }, 404, 'networks'],
+    [{ name: 'own' }, 409, 'name'],
+    [{ image: 'dir:/etc' }, 400, 'image'],
+    [{ name: 'a/b' }, 400, 'name'],
+    [{ env: { 'A=B': 'c' } }, 400, 'env'],
+    [{ network: 'a', networks: ['b'] }, 400, 'networks'],
+    [{ networks: ['a', 'a'] }, 400, 'networks[1]'],
+    [{ ip: '10.0.0.1' }, 400, 'ip'],
+    [{ network: 'shop', ip: '10.0.0.1/24' }, 400, 'ip'],
+    [{ network: 'shop', network_aliases: ['a b'] }, 400, 'network_aliases[0]'],
+    [{ network_mode: 'none', ports: [{ host_port: 1, container_port: 1 }] }, 400, 'ports'],
+    [{ dns: ['resolver'] }, 400, 'dns[0]'],
+    [{ dns_search: ['a b'] }, 400, 'dns_search[0]'],
+    [{ mounts: [{ target: '/x' }] }, 400, 'mounts[0]'],
+    [{ mounts: [{ volume: 'v', target: 'x' }] }, 400, 'mounts[0].target'],
+    [{ mounts: [{ volume: 'v', target: '/x/../..' }] }, 400, 'mounts[0].target'],
+    [{ mounts: [{ volume: 'v', target: '/' }] }, 400, 'mounts[0].target'],
+    [{ mounts: [{ volume: '', target: '/x' }] }, 400, 'mounts[0].volume'],
+    [{ mounts: [{ tmpfs: false, target: '/x' }] }, 400, 'mounts[0].tmpfs'],
+    [{ ports: [{ host_port: 0, container_port: 80 }] }, 400, 'ports[0].host_port'],
+    [{ ports: [{ host_port: 80, container_port: 65_536 }] }, 400, 'ports[0].container_port'],
+    [{ ports: [{ host_port: 80, container_port: 80, protocol: 'icmp' }] }, 400, 'ports[0].protocol'],
+    [{ healthcheck: { test: [] } }, 400, 'healthcheck.test'],
+    [{ healthcheck: { test: ['CMD', 'x'], interval: -1 } }, 400, 'healthcheck.interval'],
+    [{ restart_policy: 'sometimes' }, 400, 'restart_policy'],
+    [{ restart_policy: 'always:3' }, 400, 'restart_policy'],
+    [{ user: 'a b' }, 400, 'user'],
+    [{ workdir: '../x' }, 400, 'workdir'],
+    [{ resources: { memory: 0 } }, 400, 'resources.memory'],
+    [{ resources: { cpus: 0 } }, 400, 'resources.cpus'],
+    [{ resources: { pids: 0 } }, 400, 'resources.pids'],
+    [{ stop_signal: 'SIGNOPE' }, 400, 'stop_signal'],
+    [{ stop_signal: '99' }, 400, 'stop_signal'],
+  ])('of %j are refused with %i', async (fields, code, field) => {
+    await expect(call('containers.create', { image, name: 'bad', ...fields })).rejects.toMatchObject({
+      code,
+      field,
+    });
+  });
+
+  it.each(['', '../x', 'a/b', '-f', 'a?force=true', 'x'.repeat(10_240)])('are not called %j', async id => {
+    for (const verb of ['start', 'stop', 'restart', 'delete', 'inspect', 'healthcheck'])
+      await expect(call(`containers.${verb}`, { id })).rejects.toMatchObject({ code: 400, field: 'id' });
+  });
+});

@@ -1,0 +1,58 @@
+import { describe, expect, it } from 'vitest';
+import { createJoined } from './joined.ts';
+
+const forever = new AbortController().signal;
+
+describe('joined work', () => {
+  it('runs once for all who ask while it runs, and anew afterwards', async () => {
+    const joined = createJoined();
+    const gate = Promise.withResolvers<number>();
+    let runs = 0;
+    const work = () => {
+      runs += 1;
+      return gate.promise;
+    };
+    const both = [joined.run('stop a', forever, work), joined.run('stop a', forever, work)];
+    const other = joined.run('stop b', forever, () => Promise.resolve(5));
+    expect(await other).toBe(5);
+    gate.resolve(7);
+    expect(await Promise.all(both)).toEqual([7, 7]);
+    expect(runs).toBe(1);
+    await joined.run('stop a', forever, work);
+    expect(runs).toBe(2);
+  });
+
+  it('fails for all who wait, and is forgotten', async () => {
+    const joined = createJoined();
+    const fail = () => Promise.reject(new Error('no'));
+    const both = [joined.run('k', forever, fail), joined.run('k', forever, fail)];
+    for (const { status } of await Promise.allSettled(both)) expect(status).toBe('rejected');
+    expect(await joined.run('k', forever, () => Promise.resolve(1))).toBe(1);
+  });
+
+  it('goes on when its caller has gone, and the next caller gets its outcome', async () => {
+    const joined = createJoined();
+    const gate = Promise.withResolvers<string>();
+    const gone = new AbortController();
+    let ended: AbortSignal | undefined;
+    const first = joined.run('k', gone.signal, signal => {
+      ended = signal;
+      return gate.promise;
+    });
+    gone.abort();
+    await expect(first).rejects.toMatchObject({ code: 503 });
+    expect(ended?.aborted).toBe(false);
+    const second = joined.run('k', forever, () => Promise.reject(new Error('ran twice')));
+    gate.resolve('done');
+    expect(await second).toBe('done');
+  });
+
+  it('that fails with nobody left is no unhandled rejection', async () => {
+    const joined = createJoined();
+    const gate = Promise.withResolvers<never>();
+    const gone = AbortSignal.abort();
+    await expect(joined.run('k', gone, () => gate.promise)).rejects.toMatchObject({ code: 503 });
+    gate.reject(new Error('no'));
+    await new Promise(resolve => setImmediate(resolve));
+  });
+});

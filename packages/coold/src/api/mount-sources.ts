@@ -1,0 +1,42 @@
+import { realpath } from 'node:fs/promises';
+import { denied } from './deny.ts';
+
+/**
+ * Checks bind sources against COOLD_ALLOWED_MOUNT_SOURCES (CONTRACT §3): the real path after every symlink counts, and it
+ * is what Podman gets. A path that is swapped after the check is caught at the next start; what Podman resolves itself in
+ * between is beyond us.
+ */
+export interface MountSources {
+  /** @returns the real path @throws VerbError 403 naming the field: outside, missing, or not absolute */
+  resolve(source: string, field: string): Promise<string>;
+  /** For a container that exists: its source must still be its own real path, and allowed. @throws VerbError 403 */
+  recheck(source: string, field: string): Promise<void>;
+}
+
+/** @param allowed absolute paths; what lies below one of them is allowed, and so is it itself */
+export function mountSources(allowed: readonly string[]): MountSources {
+  async function resolve(source: string, field: string): Promise<string> {
+    if (!source.startsWith('/') || source.includes('\0')) throw denied(field, 'expected an absolute path');
+    if (allowed.length === 0)
+      throw denied(field, 'no path of this host may be mounted: COOLD_ALLOWED_MOUNT_SOURCES is not set');
+    const real = await realpath(source).catch(() => undefined);
+    // One answer for both: whether a path that is not allowed exists is nobody's business.
+    const refused = denied(field, 'is missing or lies outside COOLD_ALLOWED_MOUNT_SOURCES');
+    if (real === undefined) throw refused;
+    // An allowed path may itself be a symlink, and may not exist yet.
+    const roots = await Promise.all(allowed.map(path => realpath(path).catch(() => undefined)));
+    if (!roots.some(root => root !== undefined && contains(root, real))) throw refused;
+    return real;
+  }
+  return {
+    resolve,
+    async recheck(source, field) {
+      if ((await resolve(source, field)) !== source)
+        throw denied(field, `the bind source ${source} leads elsewhere than when it was checked`);
+    },
+  };
+}
+
+function contains(root: string, path: string): boolean {
+  return path === root || path.startsWith(root === '/' ? '/' : `${root}/`);
+}

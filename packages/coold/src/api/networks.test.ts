@@ -1,0 +1,95 @@
+import { join } from 'node:path';
+import { type PodmanService, scratchFolder, startPodman } from '@coold/testbed';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createPodman } from '../podman/client.ts';
+import { createJoined } from './joined.ts';
+import { networkHandlers } from './networks.ts';
+import { caller } from './testing.ts';
+
+const claims = [
+  { network: '100.64.0.5/16', holder: 'interface wg0' },
+  { network: '10.210.6.0/24', holder: 'a route through wg0' },
+];
+
+describe('networks of a real Podman', () => {
+  const stack = new AsyncDisposableStack();
+  let podman: PodmanService;
+  let call: ReturnType<typeof caller>;
+  beforeAll(async () => {
+    const folder = stack.use(await scratchFolder());
+    podman = stack.use(await startPodman(join(folder.path, 'podman')));
+    const { networks } = createPodman(podman.socketPath);
+    call = caller(networkHandlers(networks, createJoined(), () => Promise.resolve(claims)));
+  });
+  afterAll(() => stack.disposeAsync());
+
+  it('are created with their namespace and without Podman’s DNS, listed and removed', async () => {
+    const fields = { name: 'shop', namespace: 'shop', subnet: '10.210.5.0/24', gateway: '10.210.5.1' };
+    const network = {
+      ...fields,
+      driver: 'bridge',
+      labels: { app: 'a', 'coolify.namespace': 'shop' },
+    };
+    expect(
+      await call('networks.create', { ...fields, labels: { app: 'a' }, options: { mtu: '1400' } }),
+    ).toEqual(network);
+    expect(await call('networks.list')).toContainEqual(network);
+    expect(await call('networks.list')).toContainEqual({
+      name: 'podman',
+      namespace: '',
+      driver: 'bridge',
+      subnet: '10.88.0.0/16',
+      gateway: '10.88.0.1',
+      labels: {},
+    });
+    const inspected = await podman.request({ path: '/v4.0.0/libpod/networks/shop/json' });
+    expect(inspected.json()).toMatchObject({ dns_enabled: false, options: { mtu: '1400' } });
+    await expect(call('networks.create', fields)).rejects.toMatchObject({ code: 409, field: 'name' });
+    expect(await call('networks.delete', { name: 'shop' })).toBeNull();
+    await expect(call('networks.delete', { name: 'shop' })).rejects.toMatchObject({ code: 404 });
+  });
+
+  it('without a subnet get one, and without a gateway its first address', async () => {
+    expect(await call('networks.create', { name: 'any' })).toMatchObject({
+      namespace: '',
+      subnet: expect.stringMatching(/\/24$/) as string,
+    });
+    expect(await call('networks.create', { name: 'first', subnet: '10.7.0.0/24' })).toMatchObject({
+      gateway: '10.7.0.1',
+    });
+    await expect(call('networks.create', { name: 'any' })).rejects.toMatchObject({ code: 409 });
+  });
+
+  it.each([
+    ['10.88.0.0/16', 'network podman'],
+    ['10.88.4.0/24', '10.88.0.0/16'],
+    ['10.0.0.0/8', 'of network '],
+    ['100.64.9.0/24', 'interface wg0'],
+    ['10.210.0.0/16', 'a route through wg0'],
+  ])('on %s collide, and the answer says with %s', async (subnet, named) => {
+    await expect(call('networks.create', { name: 'late', subnet })).rejects.toMatchObject({
+      code: 409,
+      field: 'subnet',
+      message: expect.stringContaining(named) as string,
+    });
+  });
+
+  it.each([
+    [{}, 'name'],
+    [{ name: '../x' }, 'name'],
+    [{ name: 'n', namespace: 'A_b' }, 'namespace'],
+    [{ name: 'n', driver: 'macvlan' }, 'driver'],
+    [{ name: 'n', subnet: '10.7.0.1/24' }, 'subnet'],
+    [{ name: 'n', subnet: '10.7.0.0/31' }, 'subnet'],
+    [{ name: 'n', subnet: '0.0.0.0/0' }, 'subnet'],
+    [{ name: 'n', subnet: 'fd00::/64' }, 'subnet'],
+    [{ name: 'n', gateway: '10.7.0.1' }, 'gateway'],
+    [{ name: 'n', subnet: '10.7.0.0/24', gateway: '10.8.0.1' }, 'gateway'],
+    [{ name: 'n', subnet: '10.7.0.0/24', gateway: '10.7.0.0' }, 'gateway'],
+    [{ name: 'n', subnet: '10.7.0.0/24', gateway: '10.7.0.255' }, 'gateway'],
+    [{ name: 'n', options: { parent: 'eth0' } }, 'options.parent'],
+    [{ name: 'n', labels: { 'coolify.namespace': 'x' } }, 'labels.coolify.namespace'],
+  ])('of %j are refused', async (fields, field) => {
+    await expect(call('networks.create', fields)).rejects.toMatchObject({ code: 400, field });
+  });
+});

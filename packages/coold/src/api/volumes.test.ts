@@ -1,0 +1,57 @@
+import { join } from 'node:path';
+import { scratchFolder, startPodman } from '@coold/testbed';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createPodman } from '../podman/client.ts';
+import { createJoined } from './joined.ts';
+import { caller } from './testing.ts';
+import { volumeHandlers } from './volumes.ts';
+
+describe('volumes of a real Podman', () => {
+  const stack = new AsyncDisposableStack();
+  let call: ReturnType<typeof caller>;
+  beforeAll(async () => {
+    const folder = stack.use(await scratchFolder());
+    const podman = stack.use(await startPodman(join(folder.path, 'podman')));
+    call = caller(volumeHandlers(createPodman(podman.socketPath).volumes, createJoined()));
+  });
+  afterAll(() => stack.disposeAsync());
+
+  it('are created once, whoever asks again, and removed', async () => {
+    const created = await call('volumes.create', { name: 'data', labels: { app: 'shop' } });
+    expect(created).toEqual({
+      name: 'data',
+      driver: 'local',
+      mountpoint: expect.stringMatching(/\/volumes\/data\/_data$/) as string,
+      labels: { app: 'shop' },
+      created_at: expect.any(Number) as number,
+    });
+    expect(await call('volumes.create', { name: 'data', labels: { app: 'other' } })).toEqual(created);
+    expect(await call('volumes.inspect', { name: 'data' })).toEqual(created);
+    expect(await call('volumes.delete', { name: 'data' })).toBeNull();
+    await expect(call('volumes.inspect', { name: 'data' })).rejects.toMatchObject({ code: 404 });
+    await expect(call('volumes.delete', { name: 'data' })).rejects.toMatchObject({ code: 404 });
+  });
+
+  it('are created once when all ask at the same time', async () => {
+    const asked = Array.from({ length: 5 }, () => call('volumes.create', { name: 'race' }));
+    const [first, ...others] = await Promise.all(asked);
+    for (const other of others) expect(other).toEqual(first);
+  });
+
+  it('of a driver that is not there are a 502 in its words', async () => {
+    await expect(call('volumes.create', { name: 'v', driver: 'nosuch' })).rejects.toMatchObject({
+      code: 502,
+      message: expect.stringContaining('nosuch') as string,
+    });
+  });
+
+  it.each([
+    [{ name: '/etc' }, 'name'],
+    [{ name: '../x' }, 'name'],
+    [{}, 'name'],
+    [{ name: 'v', driver: '/bin/sh' }, 'driver'],
+    [{ name: 'v', labels: { '': 'x' } }, 'labels'],
+  ])('of %j are refused', async (fields, field) => {
+    await expect(call('volumes.create', fields)).rejects.toMatchObject({ code: 400, field });
+  });
+});

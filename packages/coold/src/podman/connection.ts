@@ -1,0 +1,123 @@
+import { Agent, request } from 'undici';
+import { VerbError } from '../api/verb-error.ts';
+import { PodmanStatusError, podmanFailure } from './failure.ts';
+
+export interface Call {
+  method?: 'GET' | 'POST' | 'DELETE';
+  /** Below the API's root, with its leading slash; segments already encoded (see `segment`). */
+  path: string;
+  query?: Record<string, string | number | boolean>;
+  json?: unknown;
+  headers?: Record<string, string>;
+  /** Statuses that are a success; 200 when absent. */
+  success?: readonly number[];
+  /** For the whole of it, body included; the connection's own when absent. */
+  timeoutMs?: number;
+}
+
+/** Requests to one Podman. Each ends with its signal or its timeout, and rejects with a VerbError (see podmanFailure). */
+export interface PodmanConnection {
+  /** libpod's API, 4.0. @returns the JSON of the answer; undefined where it has no body */
+  libpod(call: Call, signal: AbortSignal): Promise<unknown>;
+  /** Docker's API as Podman speaks it. */
+  compatible(call: Call, signal: AbortSignal): Promise<unknown>;
+  /** libpod again, for an answer that is bytes; `onBytes` returns false when it has enough, which ends the request. */
+  libpodBytes(call: Call, onBytes: (bytes: Buffer) => boolean, signal: AbortSignal): Promise<void>;
+  /** And for one that comes in lines. */
+  libpodLines(call: Call, onLine: (line: string) => void, signal: AbortSignal): Promise<void>;
+}
+
+/** Less than the broker waits, so that a Podman that hangs is told apart from a host that does. */
+const defaultTimeoutMs = 8000;
+const connectTimeoutMs = 2000;
+/** More than any host's containers take; what is longer is not read on. */
+const maxAnswerBytes = 32 * 1024 * 1024;
+/** A line longer than this is none that Podman writes. */
+const maxLineLength = 64 * 1024;
+
+export function connectPodman(socketPath: string, { timeoutMs = defaultTimeoutMs } = {}): PodmanConnection {
+  // Only the signal ends a request: undici's own timeouts are shorter than a pull may take.
+  const dispatcher = new Agent({
+    connect: { socketPath, timeout: connectTimeoutMs },
+    headersTimeout: 0,
+    bodyTimeout: 0,
+  });
+
+  async function send<T>(
+    root: string,
+    call: Call,
+    signal: AbortSignal,
+    read: (body: AsyncIterable<Buffer>) => Promise<T>,
+  ): Promise<T> {
+    const { method = 'GET', path, query = {}, json, headers = {}, success = [200] } = call;
+    const url = new URL(`http://podman${root}${path}`);
+    for (const [name, value] of Object.entries(query)) url.searchParams.set(name, String(value));
+    const within = AbortSignal.any([signal, AbortSignal.timeout(call.timeoutMs ?? timeoutMs)]);
+    try {
+      const { statusCode, body } = await request(url, {
+        dispatcher,
+        method,
+        signal: within,
+        headers: json === undefined ? headers : { 'content-type': 'application/json', ...headers },
+        body: json === undefined ? null : JSON.stringify(json),
+      });
+      if (!success.includes(statusCode)) throw new PodmanStatusError(statusCode, await readText(body));
+      return await read(body);
+    } catch (error) {
+      throw podmanFailure(error, socketPath);
+    }
+  }
+
+  const json = (root: string) => (call: Call, signal: AbortSignal) =>
+    send(root, call, signal, async body => {
+      const text = await readText(body);
+      return text === '' ? undefined : parseJson(text);
+    });
+
+  return {
+    libpod: json('/v4.0.0/libpod'),
+    compatible: json('/v1.41'),
+    libpodBytes: (call, onBytes, signal) =>
+      send('/v4.0.0/libpod', call, signal, async body => {
+        for await (const chunk of body) if (!onBytes(chunk)) break; // leaving the loop destroys the body
+      }),
+    libpodLines: (call, onLine, signal) =>
+      send('/v4.0.0/libpod', call, signal, async body => {
+        const decoder = new TextDecoder();
+        let rest = '';
+        for await (const chunk of body) {
+          const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n');
+          rest = lines.pop() ?? '';
+          if (rest.length > maxLineLength) throw new Error(`a line of more than ${maxLineLength} characters`);
+          for (const line of lines) if (line !== '') onLine(line);
+        }
+        if (rest !== '') onLine(rest);
+      }),
+  };
+}
+
+/** @throws VerbError 502 when there is more than coold reads */
+async function readText(body: AsyncIterable<Buffer>): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of body) {
+    size += chunk.length;
+    if (size > maxAnswerBytes)
+      throw new VerbError(502, `podman's answer is over the limit of ${maxAnswerBytes} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new VerbError(502, "podman's answer is not JSON", { cause: error });
+  }
+}
+
+/** A name as one segment of a path. */
+export function segment(name: string): string {
+  return encodeURIComponent(name);
+}

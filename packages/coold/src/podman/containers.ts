@@ -1,0 +1,174 @@
+import { type PodmanConnection, segment } from './connection.ts';
+import { demultiplexer, type Frame } from './multiplexed.ts';
+import { list, number, object, text } from './shape.ts';
+
+/** A bind mount of an existing container. */
+export interface BindMount {
+  source: string;
+  target: string;
+}
+
+export interface HealthcheckRun {
+  status: string;
+  exitCode: number;
+  log: string;
+}
+
+export interface LogOptions {
+  tail: number | undefined;
+  /** Unix time in seconds. */
+  since: number | undefined;
+  stdout: boolean;
+  stderr: boolean;
+  timestamps: boolean;
+}
+
+export interface ExecSpec {
+  cmd: string[];
+  tty: boolean;
+  /** `NAME=value` */
+  env: string[];
+  workdir: string;
+  user: string;
+}
+
+export interface PodmanContainers {
+  /** @param spec libpod's SpecGenerator @returns the id */
+  create(spec: Record<string, unknown>, signal: AbortSignal): Promise<string>;
+  /** Also when it runs. */
+  start(id: string, signal: AbortSignal): Promise<void>;
+  restart(id: string, signal: AbortSignal): Promise<void>;
+  /** Also when it does not run. @param timeoutS until it is killed; the container's own when undefined */
+  stop(id: string, timeoutS: number | undefined, signal: AbortSignal): Promise<void>;
+  remove(id: string, force: boolean, signal: AbortSignal): Promise<void>;
+  /** Podman's own object. */
+  inspect(id: string, signal: AbortSignal): Promise<Record<string, unknown>>;
+  /** Runs the check now; Podman waits until it ends. `status` is this run's. */
+  healthcheck(id: string, signal: AbortSignal): Promise<HealthcheckRun>;
+  /** What it wrote until now, oldest first; `onFrame` returns false when it has enough. */
+  logs(
+    id: string,
+    options: LogOptions,
+    onFrame: (frame: Frame) => boolean,
+    signal: AbortSignal,
+  ): Promise<void>;
+  /** Runs a program until it ends. @returns its exit code; of one that cannot be started 126 or 127 */
+  exec(
+    id: string,
+    spec: ExecSpec,
+    onOutput: (bytes: Buffer) => void,
+    options: { timeoutMs: number },
+    signal: AbortSignal,
+  ): Promise<number>;
+}
+
+/** Starting, stopping and removing take as long as the container and its disk do; whoever repeats the call joins it. */
+const slowMs = 5 * 60_000;
+
+export function podmanContainers(connection: PodmanConnection): PodmanContainers {
+  const at = (id: string, action = '') => `/containers/${segment(id)}${action}`;
+  const done = [204, 304];
+  const inspect = async (id: string, signal: AbortSignal) =>
+    object(await connection.libpod({ path: at(id, '/json') }, signal), 'container');
+  return {
+    async create(json, signal) {
+      const call = { method: 'POST', path: '/containers/create', json, success: [201] } as const;
+      return text(object(await connection.libpod(call, signal), 'create')['Id'], 'create.Id');
+    },
+    async start(id, signal) {
+      const call = { method: 'POST', path: at(id, '/start'), success: done, timeoutMs: slowMs } as const;
+      await connection.libpod(call, signal);
+    },
+    async restart(id, signal) {
+      const call = { method: 'POST', path: at(id, '/restart'), success: done, timeoutMs: slowMs } as const;
+      await connection.libpod(call, signal);
+    },
+    async stop(id, timeoutS, signal) {
+      const call = {
+        method: 'POST',
+        path: at(id, '/stop'),
+        query: timeoutS === undefined ? {} : { timeout: timeoutS },
+        success: done,
+        timeoutMs: slowMs + (timeoutS ?? 0) * 1000,
+      } as const;
+      await connection.libpod(call, signal);
+    },
+    async remove(id, force, signal) {
+      const call = {
+        method: 'DELETE',
+        path: at(id),
+        query: { force },
+        success: [200, 204],
+        timeoutMs: slowMs,
+      } as const;
+      await connection.libpod(call, signal);
+    },
+    inspect,
+    async healthcheck(id, signal) {
+      const path = at(id, '/healthcheck');
+      const run = object(await connection.libpod({ path, timeoutMs: slowMs }, signal), 'healthcheck');
+      // What the check said is not in this answer but in the container's own log of checks, newest last.
+      const state = object((await inspect(id, signal))['State'], 'container.State');
+      const health = object(state['Health'] ?? state['Healthcheck'] ?? {}, 'container.State.Health');
+      const last = list(health['Log'] ?? [], 'container.State.Health.Log').at(-1);
+      const said = object(last ?? {}, 'container.State.Health.Log[-1]');
+      return {
+        status: text(run['Status'], 'healthcheck.Status').toLowerCase(),
+        exitCode: number(said['ExitCode'] ?? 0, 'container.State.Health.Log[-1].ExitCode'),
+        log: text(said['Output'] ?? '', 'container.State.Health.Log[-1].Output'),
+      };
+    },
+    async logs(id, { tail, since, stdout, stderr, timestamps }, onFrame, signal) {
+      const query = {
+        ...{ stdout, stderr, timestamps, follow: false },
+        ...(tail === undefined ? {} : { tail }),
+        ...(since === undefined ? {} : { since: new Date(since * 1000).toISOString() }),
+      };
+      const read = demultiplexer();
+      const onBytes = (bytes: Buffer) => read(bytes).every(onFrame);
+      await connection.libpodBytes({ path: at(id, '/logs'), query }, onBytes, signal);
+    },
+    async exec(id, { cmd, tty, env, workdir, user }, onOutput, { timeoutMs }, signal) {
+      const json = {
+        ...{ AttachStdout: true, AttachStderr: true, Cmd: cmd, Env: env, Tty: tty },
+        ...(workdir === '' ? {} : { WorkingDir: workdir }),
+        ...(user === '' ? {} : { User: user }),
+      };
+      const created = await connection.libpod(
+        { method: 'POST', path: at(id, '/exec'), json, success: [201] },
+        signal,
+      );
+      const session = `/exec/${segment(text(object(created, 'exec')['Id'], 'exec.Id'))}`;
+      const start = {
+        method: 'POST',
+        path: `${session}/start`,
+        json: { Detach: false, Tty: tty },
+        timeoutMs,
+      } as const;
+      const read = demultiplexer();
+      const onBytes = (bytes: Buffer) => {
+        if (tty) onOutput(bytes);
+        else for (const { data } of read(bytes)) onOutput(data);
+        return true;
+      };
+      await connection.libpodBytes(start, onBytes, signal);
+      const ended = object(await connection.libpod({ path: `${session}/json` }, signal), 'exec');
+      return number(ended['ExitCode'], 'exec.ExitCode');
+    },
+  };
+}
+
+/** The bind mounts in what `inspect` gave. @throws VerbError 502 */
+export function bindMounts(container: Record<string, unknown>): BindMount[] {
+  return list(container['Mounts'] ?? [], 'container.Mounts').flatMap((entry, index) => {
+    const at = `container.Mounts[${index}]`;
+    const mount = object(entry, at);
+    if (text(mount['Type'], `${at}.Type`) !== 'bind') return [];
+    return [
+      {
+        source: text(mount['Source'], `${at}.Source`),
+        target: text(mount['Destination'], `${at}.Destination`),
+      },
+    ];
+  });
+}

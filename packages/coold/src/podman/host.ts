@@ -1,0 +1,137 @@
+import { VerbError } from '../api/verb-error.ts';
+import type { PodmanConnection } from './connection.ts';
+import { count, list, number, object, text } from './shape.ts';
+
+/** Podman about itself. */
+export interface PodmanFacts {
+  version: string;
+  storageDriver: string;
+  graphRoot: string;
+  networkBackend: string;
+  cgroupVersion: string;
+}
+
+export interface HostContainer {
+  id: string;
+  name: string;
+  image: string;
+  state: string;
+  /** "unknown" without a healthcheck. */
+  health: string;
+  networks: string[];
+  /** By network, of networks where it has one. */
+  addresses: Record<string, string>;
+}
+
+export interface ContainerStats {
+  id: string;
+  name: string;
+  cpuPercent: number;
+  memory: bigint;
+  memoryLimit: bigint;
+  netRx: bigint;
+  netTx: bigint;
+  blockRead: bigint;
+  blockWrite: bigint;
+  pids: bigint;
+}
+
+export interface PodmanHost {
+  facts(signal: AbortSignal): Promise<PodmanFacts>;
+  containers(signal: AbortSignal): Promise<HostContainer[]>;
+  /** One snapshot of every container; of one that does not run, zeros. */
+  stats(signal: AbortSignal): Promise<ContainerStats[]>;
+}
+
+export function podmanHost(connection: PodmanConnection): PodmanHost {
+  return {
+    facts: async signal => readFacts(await connection.libpod({ path: '/info' }, signal)),
+    async containers(signal) {
+      const call = { path: '/containers/json', query: { all: true } };
+      // Podman 4.3: addresses are in the compatible list alone, health in libpod's.
+      const [compatible, libpod] = await Promise.all([
+        connection.compatible(call, signal),
+        connection.libpod(call, signal),
+      ]);
+      return readHostContainers(compatible, libpod);
+    },
+    stats: async signal =>
+      readStats(await connection.libpod({ path: '/containers/stats', query: { stream: false } }, signal)),
+  };
+}
+
+function readFacts(answer: unknown): PodmanFacts {
+  const info = object(answer, 'info');
+  const version = object(info['version'], 'info.version');
+  const store = object(info['store'], 'info.store');
+  const host = object(info['host'], 'info.host');
+  return {
+    version: text(version['Version'], 'info.version.Version'),
+    storageDriver: text(store['graphDriverName'], 'info.store.graphDriverName'),
+    graphRoot: text(store['graphRoot'], 'info.store.graphRoot'),
+    networkBackend: text(host['networkBackend'] ?? '', 'info.host.networkBackend'),
+    cgroupVersion: text(host['cgroupVersion'] ?? '', 'info.host.cgroupVersion'),
+  };
+}
+
+/** Joins the two lists; a container that only one of them has came or went in between. @throws VerbError 502 */
+export function readHostContainers(compatible: unknown, libpod: unknown): HostContainer[] {
+  const addressesById = new Map(
+    list(compatible, 'containers').map((entry, index) => {
+      const at = `containers[${index}]`;
+      const container = object(entry, at);
+      const settings = object(container['NetworkSettings'] ?? {}, `${at}.NetworkSettings`);
+      const networks = object(settings['Networks'] ?? {}, `${at}.NetworkSettings.Networks`);
+      const addresses = Object.entries(networks).map(([name, value]) => {
+        const where = `${at}.NetworkSettings.Networks.${name}`;
+        return [name, text(object(value, where)['IPAddress'] ?? '', `${where}.IPAddress`)] as const;
+      });
+      return [text(container['Id'], `${at}.Id`), addresses] as const;
+    }),
+  );
+  return list(libpod, 'containers').flatMap((entry, index) => {
+    const at = `containers[${index}]`;
+    const container = object(entry, at);
+    const id = text(container['Id'], `${at}.Id`);
+    const addresses = addressesById.get(id);
+    if (addresses === undefined) return [];
+    const names = list(container['Names'], `${at}.Names`);
+    const health = text(container['Status'] ?? '', `${at}.Status`).toLowerCase();
+    return [
+      {
+        id,
+        name: text(names[0], `${at}.Names[0]`),
+        image: text(container['Image'], `${at}.Image`),
+        state: text(container['State'], `${at}.State`).toLowerCase(),
+        health: health === '' ? 'unknown' : health,
+        networks: addresses.map(([name]) => name).sort(),
+        addresses: Object.fromEntries(addresses.filter(([, address]) => address !== '')),
+      },
+    ];
+  });
+}
+
+/** @throws VerbError 502 */
+export function readStats(answer: unknown): ContainerStats[] {
+  const report = object(answer, 'stats');
+  const error = report['Error'];
+  if (error !== null && error !== undefined)
+    throw new VerbError(502, `podman: statistics failed: ${JSON.stringify(error).slice(0, 500)}`);
+  return list(report['Stats'] ?? [], 'stats').map((entry, index) => {
+    const at = `stats[${index}]`;
+    const stats = object(entry, at);
+    const bytes = (key: string) => count(stats[key], `${at}.${key}`);
+    return {
+      id: text(stats['ContainerID'], `${at}.ContainerID`),
+      name: text(stats['Name'], `${at}.Name`),
+      cpuPercent: number(stats['CPU'], `${at}.CPU`),
+      memory: bytes('MemUsage'),
+      memoryLimit: bytes('MemLimit'),
+      netRx: bytes('NetInput'),
+      netTx: bytes('NetOutput'),
+      blockRead: bytes('BlockInput'),
+      blockWrite: bytes('BlockOutput'),
+      pids: bytes('PIDs'),
+    };
+  });
+}

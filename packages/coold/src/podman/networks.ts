@@ -1,0 +1,69 @@
+import { type PodmanConnection, segment } from './connection.ts';
+import { list, object, text, texts } from './shape.ts';
+
+export interface PodmanNetwork {
+  name: string;
+  driver: string;
+  /** Every one it has, of either family. */
+  subnets: { subnet: string; gateway: string }[];
+  labels: Record<string, string>;
+}
+
+export interface NetworkSpec {
+  name: string;
+  driver: string;
+  subnet?: { subnet: string; gateway: string | undefined };
+  options: Record<string, string>;
+  labels: Record<string, string>;
+}
+
+export interface PodmanNetworks {
+  /** Without Podman's own DNS, always (coold answers for its networks). */
+  create(spec: NetworkSpec, signal: AbortSignal): Promise<PodmanNetwork>;
+  list(signal: AbortSignal): Promise<PodmanNetwork[]>;
+  remove(name: string, signal: AbortSignal): Promise<void>;
+}
+
+export function podmanNetworks(connection: PodmanConnection): PodmanNetworks {
+  return {
+    async create({ name, driver, subnet, options, labels }, signal) {
+      const json = {
+        name,
+        driver,
+        labels,
+        options,
+        dns_enabled: false,
+        ...(subnet === undefined ? {} : { subnets: [subnet] }),
+      };
+      return readNetwork(
+        await connection.libpod({ method: 'POST', path: '/networks/create', json }, signal),
+        'network',
+      );
+    },
+    list: async signal =>
+      list(await connection.libpod({ path: '/networks/json' }, signal), 'networks').map((entry, index) =>
+        readNetwork(entry, `networks[${index}]`),
+      ),
+    async remove(name, signal) {
+      const path = `/networks/${segment(name)}`;
+      await connection.libpod({ method: 'DELETE', path, success: [200, 204] }, signal);
+    },
+  };
+}
+
+function readNetwork(answer: unknown, at: string): PodmanNetwork {
+  const network = object(answer, at);
+  return {
+    name: text(network['name'], `${at}.name`),
+    driver: text(network['driver'], `${at}.driver`),
+    subnets: list(network['subnets'] ?? [], `${at}.subnets`).map((entry, index) => {
+      const where = `${at}.subnets[${index}]`;
+      const subnet = object(entry, where);
+      return {
+        subnet: text(subnet['subnet'], `${where}.subnet`),
+        gateway: text(subnet['gateway'] ?? '', `${where}.gateway`),
+      };
+    }),
+    labels: texts(network['labels'], `${at}.labels`),
+  };
+}

@@ -49,6 +49,27 @@ describe('networks of a real Podman', () => {
     await expect(call('networks.delete', { name: 'shop' })).rejects.toMatchObject({ code: 404 });
   });
 
+  it('are listed by name, however Podman has them', async () => {
+    for (const name of ['zoo', 'bar', 'ash']) await call('networks.create', { name });
+    const list = (await call('networks.list')) as { name: string }[];
+    const names = list.map(({ name }) => name);
+    expect(names).toEqual([...names].sort());
+  });
+
+  it('that Podman keeps, or a container is on, stay: 409', async () => {
+    await expect(call('networks.delete', { name: 'podman' })).rejects.toMatchObject({ code: 409 });
+    const image = await podman.ensureTinyImage();
+    await call('networks.create', { name: 'used' });
+    const json = { name: 'user', image, netns: { nsmode: 'bridge' }, networks: { used: {} } };
+    const created = await podman.request({
+      method: 'POST',
+      path: '/v4.0.0/libpod/containers/create',
+      json,
+    });
+    expect(created.status).toBe(201);
+    await expect(call('networks.delete', { name: 'used' })).rejects.toMatchObject({ code: 409 });
+  });
+
   it('without a subnet get one, and without a gateway its first address', async () => {
     expect(await call('networks.create', { name: 'any' })).toMatchObject({
       namespace: '',

@@ -22,6 +22,7 @@ const codeOfReason: [reason: RegExp, code: number][] = [
   [/^network not found$/, 404],
   [/^container state improper$/, 409],
   [/^that name is already in use$/, 409],
+  [/^network is being used$/, 409],
   [/is already used on the host or by another config$/, 409],
 ];
 

@@ -1,3 +1,4 @@
+import { VerbError } from '../api/verb-error.ts';
 import { type PodmanConnection, segment } from './connection.ts';
 import { list, object, text, texts } from './shape.ts';
 
@@ -20,6 +21,7 @@ export interface NetworkSpec {
 export interface PodmanNetworks {
   /** Without Podman's own DNS, always (coold answers for its networks). */
   create(spec: NetworkSpec, signal: AbortSignal): Promise<PodmanNetwork>;
+  /** By name; Podman has them in another order every time. */
   list(signal: AbortSignal): Promise<PodmanNetwork[]>;
   remove(name: string, signal: AbortSignal): Promise<void>;
 }
@@ -41,12 +43,18 @@ export function podmanNetworks(connection: PodmanConnection): PodmanNetworks {
       );
     },
     list: async signal =>
-      list(await connection.libpod({ path: '/networks/json' }, signal), 'networks').map((entry, index) =>
-        readNetwork(entry, `networks[${index}]`),
-      ),
+      list(await connection.libpod({ path: '/networks/json' }, signal), 'networks')
+        .map((entry, index) => readNetwork(entry, `networks[${index}]`))
+        .sort((a, b) => (a.name < b.name ? -1 : 1)),
     async remove(name, signal) {
       const path = `/networks/${segment(name)}`;
-      await connection.libpod({ method: 'DELETE', path, success: [200, 204] }, signal);
+      const call = { method: 'DELETE', path, success: [200, 204] } as const;
+      const removed = list((await connection.libpod(call, signal)) ?? [], 'networks');
+      // Some of its refusals are a 200 that says so, the one for its own default network for instance.
+      for (const [index, entry] of removed.entries()) {
+        const refusal = object(entry, `networks[${index}]`)['Err'] ?? '';
+        if (refusal !== '') throw new VerbError(409, `podman: ${text(refusal, `networks[${index}].Err`)}`);
+      }
     },
   };
 }

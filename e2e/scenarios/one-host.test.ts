@@ -1,6 +1,7 @@
 // The installed product on one host that is everything: Laravel's, the broker's and its own.
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { createFleet, type Fleet, hostUnits } from '../harness/fleet.ts';
+import { runContainer } from '../harness/images.ts';
 import { expectExec, type Provider } from '../harness/provider.ts';
 import { journalsOnFailure } from './journals.ts';
 import { chooseGround } from './provider.ts';
@@ -30,8 +31,9 @@ test('every unit is active and Laravel gets its answer', async () => {
   });
 });
 
-test('coold and the broker stop in good order, and leave the default deny in place', async () => {
+test('coold and the broker stop in good order, and leave containers and the default deny alone', async () => {
   const { host } = fleet.central;
+  await runContainer(host, { name: 'stays', network: 'coolify-default-mesh' });
   await expectExec(host, ['systemctl', 'stop', 'coold.service', 'broker.service']);
   for (const unit of ['coold.service', 'broker.service'])
     expect(await expectExec(host, ['systemctl', 'show', '--property', 'Result', unit])).toBe(
@@ -41,6 +43,8 @@ test('coold and the broker stop in good order, and leave the default deny in pla
   expect(
     await expectExec(host, ['nft', 'list', 'chain', 'bridge', 'coolify_bridge', 'coolify_intra']),
   ).toContain('drop');
+  const running = ['podman', 'inspect', '--format', '{{.State.Status}}', 'stays'] as const;
+  expect(await expectExec(host, running)).toBe('running\n');
   await expectExec(host, ['systemctl', 'start', 'coold.service', 'broker.service']);
   await fleet.allConnected(20_000);
 });

@@ -48,7 +48,9 @@ export async function listenGrpc({ bind, tls, handler, keepalive }: GrpcOptions)
   const host = bind.host.includes(':') ? `[${bind.host}]` : bind.host;
   const port = await new Promise<number>((resolve, reject) => {
     server.bindAsync(`${host}:${bind.port}`, credentials, (error, bound) =>
-      error === null ? resolve(bound) : reject(error),
+      error === null
+        ? resolve(bound)
+        : reject(new Error(`BROKER_GRPC_BIND=${host}:${bind.port}: ${error.message}`, { cause: error })),
     );
   });
   return {

@@ -18,9 +18,10 @@ export function cooldTasks(
 ): Record<string, Task> {
   const podman = createPodman(config.podmanSocket);
   const surface = joinSurface(readVerbs(), containerHandlers(podman));
+  const looked = Promise.withResolvers<void>();
   const tasks: Record<string, Task> = {
-    readiness: announce(readiness),
-    hooks: keepHooks(log.child('firewall')),
+    readiness: announce(readiness, looked.promise),
+    hooks: keepHooks(log.child('firewall'), looked.resolve),
   };
   const { brokerUrl } = config;
   if (brokerUrl === undefined || config.grpcDisabled) {
@@ -48,9 +49,13 @@ export function cooldTasks(
   return tasks;
 }
 
-/** Ready as soon as the local tasks run: whether the broker can be reached is `STATUS=`, never readiness. */
-function announce(readiness: Readiness): Task {
+/**
+ * Ready as soon as the local tasks run and the default deny was seen to, since containers may start by themselves then;
+ * whether the broker can be reached is `STATUS=`, never readiness.
+ */
+function announce(readiness: Readiness, firewall: Promise<void>): Task {
   return async signal => {
+    await firewall;
     await readiness.ready('serving');
     await new Promise<void>(resolve => {
       if (signal.aborted) resolve();

@@ -1,25 +1,78 @@
 // `npm run e2e`: the scenarios, on hosts of the lab, or of Hetzner with E2E_PROVIDER=hetzner. `--list` names them,
 // `--sweep` removes servers that killed runs have left at Hetzner; what else is given is a part of a scenario's name.
-import { spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { sweep } from './harness/hetzner/sweep.ts';
+import { HarnessError } from './harness/provider.ts';
+import { checkGround, clearGround } from './scenarios/provider.ts';
 
 const args = process.argv.slice(2);
 const flags = args.filter(arg => arg.startsWith('-'));
-const unknown = flags.find(flag => flag !== '--list' && flag !== '--sweep');
-if (unknown !== undefined) {
-  process.stderr.write(`e2e: ${unknown}: expected --list, --sweep, or a part of a scenario's name\n`);
-  process.exit(2);
-}
-if (flags.includes('--sweep')) process.exit(await sweep());
-
-const begun = performance.now();
-const list = flags.includes('--list');
-const mode = list ? ['list'] : ['run', '--reporter=verbose'];
 const names = args.filter(arg => !arg.startsWith('-'));
-const named = names.length === 0 ? [] : ['--testNamePattern', names.join(' ')];
-// A Ctrl-C reaches vitest too, which lets hosts be taken down; its end is ours.
-process.on('SIGINT', () => {});
-const { status, error } = spawnSync('vitest', [...mode, ...named, 'e2e/scenarios/'], { stdio: 'inherit' });
-if (error !== undefined) process.stderr.write(`e2e: vitest: ${error.message}\n`);
-if (!list) process.stdout.write(`e2e: ${((performance.now() - begun) / 1000).toFixed(0)} s\n`);
-process.exit(status ?? 1);
+
+async function main(): Promise<number> {
+  const unknown = flags.find(flag => flag !== '--list' && flag !== '--sweep');
+  if (unknown !== undefined) {
+    process.stderr.write(`e2e: ${unknown}: expected --list, --sweep, or a part of a scenario's name\n`);
+    return 2;
+  }
+  if (flags.includes('--sweep')) return await sweep();
+  if (flags.includes('--list')) return await vitest(['list', ...named()]);
+  checkGround();
+  // What one command makes is found again by this name, should its parts be killed.
+  process.env['E2E_GROUP'] = randomBytes(4).toString('hex');
+  const begun = performance.now();
+  const folder = mkdtempSync(join(tmpdir(), 'coold-e2e-'));
+  try {
+    const report = join(folder, 'report.json');
+    const reporters = ['--reporter=verbose', '--reporter=json', `--outputFile.json=${report}`];
+    const code = await vitest(['run', ...reporters, ...named()]);
+    const ran = countRun(report);
+    if (code === 0 && ran === 0) process.stdout.write(`e2e: no scenario is named ${names.join(' ')}\n`);
+    process.stdout.write(`e2e: ${((performance.now() - begun) / 1000).toFixed(0)} s\n`);
+    return code === 0 && ran === 0 ? 1 : code;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+    await clearGround();
+  }
+}
+
+function named(): string[] {
+  return names.length === 0 ? [] : ['--testNamePattern', names.join(' ')];
+}
+
+/** Scenarios that ran to an end, good or bad; none, when vitest was ended before it could say. */
+function countRun(report: string): number {
+  try {
+    const { numPassedTests, numFailedTests } = JSON.parse(readFileSync(report, 'utf8')) as Record<
+      string,
+      number
+    >;
+    return (numPassedTests ?? 0) + (numFailedTests ?? 0);
+  } catch {
+    return 0;
+  }
+}
+
+/** Runs vitest over the scenarios; a signal ends it, and us once what it left has been removed. */
+function vitest(argv: readonly string[]): Promise<number> {
+  const child = spawn('vitest', [...argv, 'e2e/scenarios/'], { stdio: 'inherit' });
+  // A Ctrl-C reaches vitest by itself; a plain kill reaches only us.
+  process.on('SIGINT', () => {});
+  process.on('SIGTERM', () => child.kill('SIGTERM'));
+  return new Promise((resolve, reject) => {
+    child.once('error', error => reject(new HarnessError(`vitest: ${error.message}`)));
+    child.once('close', code => resolve(code ?? 1));
+  });
+}
+
+try {
+  process.exit(await main());
+} catch (error) {
+  if (!(error instanceof HarnessError)) throw error;
+  process.stderr.write(`e2e: ${error.message}\n`);
+  process.exit(1);
+}

@@ -63,6 +63,8 @@ etc=$destdir/etc/coolify
 schemas=$destdir/etc/corrosion/schemas
 # There from the first file that changes until services have changed over: a run that was killed is made up for.
 changed=$lib/.changed
+# Units to be enabled, one a line; those that were there before are the operator's to enable.
+new_units=$lib/.new-units
 scratch=
 trap '[ -z "$scratch" ] || rm -rf -- "$scratch"' EXIT
 trap 'exit 130' INT TERM HUP
@@ -70,7 +72,7 @@ trap 'exit 130' INT TERM HUP
 # place SOURCE TARGET MODE: the whole new file or the old one, at any moment; a running program keeps what it opened.
 place() {
   scratch=$2.new.$$
-  cp -- "$1" "$scratch"
+  cp -- "$1" "$scratch" || die "cannot write $2"
   chmod "$3" "$scratch"
   mv -f -- "$scratch" "$2"
   scratch=
@@ -126,9 +128,12 @@ if has_role host && [ ! -e "$etc/api-token" ]; then
   scratch=
 fi
 environment() {
-  [ -e "$etc/$1" ] || place "$here/etc/$1" "$etc/$1" 0600
+  [ -s "$etc/$1" ] || place "$here/etc/$1" "$etc/$1" 0600
 }
-if has_role host; then environment coold.env && environment mesh.env; fi
+if has_role host; then
+  environment coold.env
+  environment mesh.env
+fi
 if has_role central; then environment broker.env; fi
 
 # 3. The Corrosion schema; a table that another file declares is that file's.
@@ -146,9 +151,9 @@ if has_role host; then
 fi
 
 # 4. Units. Below the prefix, so that whatever an operator puts into /etc/systemd/system wins.
-new_units=
 unit() {
-  [ -e "$units/$1" ] || new_units="$new_units $1"
+  # Noted before it is there: should this run be killed, the next one enables it.
+  [ -e "$units/$1" ] || echo "$1" >>"$new_units"
   sed "s|/usr/local/|$prefix/|g" "$here/systemd/$1" | replace "$units/$1" 0644
 }
 if has_role host; then
@@ -178,7 +183,10 @@ done
 # 6. Running services change over, if anything has changed; a new one is enabled but waits for its configuration.
 if [ -z "$destdir" ] && [ -d /run/systemd/system ]; then
   systemctl daemon-reload
-  for name in $new_units; do systemctl enable --quiet "$name"; done
+  if [ -e "$new_units" ]; then
+    while read -r name; do systemctl enable --quiet "$name"; done <"$new_units"
+    rm -f -- "$new_units"
+  fi
 fi
 if [ -z "$destdir" ] && [ -d /run/systemd/system ] && [ -e "$changed" ]; then
   for name in "$units"/coolify-mesh-fw.service "$units"/coold.service "$units"/broker.service; do
@@ -188,4 +196,5 @@ if [ -z "$destdir" ] && [ -d /run/systemd/system ] && [ -e "$changed" ]; then
   done
 fi
 rm -f -- "$changed"
+[ -z "$destdir" ] || rm -f -- "$new_units"
 echo "install.sh: release $release is installed for: $roles"

@@ -1,4 +1,5 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { request } from 'node:http';
 import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -216,6 +217,70 @@ test('a reader who does not read is cut off, and costs nobody else', { timeout: 
   idle.resume();
   await ended;
   expect(received).toBeLessThan(16 << 20);
+});
+
+test('a large answer is told in full to who reads it, a change that comes meanwhile after it', async () => {
+  const agent = await start('a');
+  await write(agent, [
+    `INSERT INTO endpoints WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 40000)
+     SELECT 'c' || i, printf('%0200d', i), i FROM n`,
+  ]);
+  const sql = 'SELECT container_id, name FROM endpoints';
+  const answered = await lines(await post(agent, 'queries', sql));
+  expect(answered).toHaveLength(40_002);
+  expect(answered.at(-1)).toEqual({ eoq: { time: expect.any(Number) } });
+  const response = await post(agent, 'subscriptions', sql);
+  await write(agent, insert('late', 'late'));
+  const told = await frames(response)(40_003);
+  expect(told.slice(-2)).toEqual([
+    { eoq: { time: expect.any(Number), change_id: 0 } },
+    { change: ['insert', 40_001, ['late', 'late'], 1] },
+  ]);
+});
+
+test('the end of the rows of a subscription says how long they took', async () => {
+  const agent = await start('a');
+  const [, end] = await frames(await post(agent, 'subscriptions', 'SELECT name FROM endpoints'))(2);
+  expect((end as { eoq: { time: number } }).eoq.time).toBeGreaterThan(0);
+});
+
+test('a row that a subscription cannot look at ends it, and neither the write nor other readers', async () => {
+  const agent = await start('a');
+  const sql = "SELECT name FROM endpoints WHERE json_extract(name, '$.a') = 1";
+  const broken = await post(agent, 'subscriptions', sql);
+  const whole = frames(await post(agent, 'subscriptions', 'SELECT name FROM endpoints'));
+  await whole(2);
+  await write(agent, insert('c1', 'no JSON'));
+  expect(await whole(1)).toEqual([{ change: ['insert', 1, ['no JSON'], 1] }]);
+  expect((await lines(broken)).at(-1)).toEqual({ error: expect.stringContaining('JSON') });
+});
+
+test('a statement is one statement', async () => {
+  const agent = await start('a');
+  const two = 'SELECT name FROM endpoints; DELETE FROM endpoints';
+  expect((await post(agent, 'transactions', [insert('c1'), two])).status).toBe(400);
+  for (const path of ['queries', 'subscriptions'])
+    expect((await post(agent, path, two)).status, path).toBe(400);
+  expect((await post(agent, 'queries', 'SELECT 1; -- and /* no */ more')).status).toBe(200);
+  expect(await namesOn(agent)).toEqual([]);
+});
+
+test('no request ends the agent, whatever it asks', async () => {
+  const agent = await start('a', { bearerToken: 'secret' });
+  const statusOf = (port: number, path: string, authorization = 'Bearer secret') =>
+    new Promise((resolve, reject) => {
+      const call = request({ host: '127.0.0.1', port, path, headers: { authorization } }, res => {
+        res.resume();
+        resolve(res.statusCode);
+      });
+      call.on('error', reject);
+      call.end();
+    });
+  expect(await statusOf(agent.api.port, '//', '')).toBe(401);
+  expect(await statusOf(agent.api.port, '//')).toBe(400);
+  expect(await statusOf(agent.api.port, '/v1/subscriptions/%')).toBe(400);
+  expect(await statusOf(agent.gossip.port, '//')).toBe(400);
+  expect(await statusOf(agent.gossip.port, '/versions?since=x')).toBe(400);
 });
 
 test("updates name the keys of a table's rows", async () => {

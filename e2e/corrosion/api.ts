@@ -1,11 +1,12 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { ndjsonWriter, toJson } from './ndjson.ts';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import { answer, BadRequest, createSafeServer, statusOf, urlOf } from './http.ts';
+import { type Lines, ndjsonLines } from './ndjson.ts';
 import { BadStatement, parseStatement } from './statement.ts';
 import type { Store } from './store.ts';
-import { createSubscriptions, type Subscription } from './subscription.ts';
+import { createSubscriptions, type Frame, type Subscription } from './subscription.ts';
 
-/** A reader of a stream who lies this many bytes behind is cut off. */
+/** A reader of a stream who lies this many bytes behind what happens is cut off. */
 const maxBacklog = 4 << 20;
 const maxBody = 16 << 20;
 
@@ -19,19 +20,16 @@ export function createApiServer(store: Store, bearerToken: string | undefined): 
     ['GET', /^\/v1\/subscriptions\/([^/]+)$/, call => subscribe(call, subscriptions.byId(call.match))],
     ['POST', /^\/v1\/updates\/([^/]+)$/, call => updates(store, call)],
   ];
-  return createServer((req, res) => {
-    const url = new URL(req.url ?? '/', 'http://agent');
+  return createSafeServer(async (req, res) => {
+    const started = performance.now();
     if (bearerToken !== undefined && !isAuthorised(req, bearerToken))
       return answer(res, 401, { error: 'unauthorized' });
+    const url = urlOf(req);
     const route = routes.find(([method, path]) => method === req.method && path.test(url.pathname));
     if (route === undefined) return answer(res, 404, { error: 'not found' });
     const [, path, handle] = route;
-    readBody(req)
-      .then(body => handle({ res, url, body, match: decodeURIComponent(path.exec(url.pathname)?.[1] ?? '') }))
-      .catch((error: unknown) => {
-        if (res.headersSent) res.destroy();
-        else answer(res, error instanceof BadStatement ? 400 : 500, { error: (error as Error).message });
-      });
+    const match = decoded(path.exec(url.pathname)?.[1] ?? '');
+    await handle({ res, url, body: await readBody(req), match, started });
   });
 }
 
@@ -41,11 +39,12 @@ interface Call {
   body: unknown;
   /** What the path's group matched. */
   match: string;
+  /** When it came, by `performance.now`. */
+  started: number;
 }
-type Handler = (call: Call) => void;
+type Handler = (call: Call) => void | Promise<void>;
 
-function transactions(store: Store, { res, body }: Call): void {
-  const started = performance.now();
+function transactions(store: Store, { res, body, started }: Call): void {
   const seconds = () => (performance.now() - started) / 1000;
   try {
     if (!Array.isArray(body) || body.length === 0) throw new BadStatement('at least 1 statement is required');
@@ -53,22 +52,26 @@ function transactions(store: Store, { res, body }: Call): void {
     const results = written.map(rows_affected => ({ rows_affected, time: seconds() }));
     answer(res, 200, { results, time: seconds(), version: null });
   } catch (error) {
-    const status = error instanceof BadStatement ? 400 : 500;
-    answer(res, status, { results: [{ error: (error as Error).message }], time: seconds(), version: null });
+    answer(res, statusOf(error), {
+      results: [{ error: (error as Error).message }],
+      time: seconds(),
+      version: null,
+    });
   }
 }
 
-function queries(store: Store, { res, body }: Call): void {
-  const started = performance.now();
+async function queries(store: Store, { res, body, started }: Call): Promise<void> {
   const { columns, rows } = store.read(parseStatement(body));
-  const write = openStream(res);
-  write({ columns });
-  for (const [number, values] of rows.entries()) write({ row: [number + 1, values] });
-  write({ eoq: { time: (performance.now() - started) / 1000 } });
+  const frames = function* (): Generator<Frame> {
+    yield { columns };
+    for (const [number, values] of rows.entries()) yield { row: [number + 1, values] };
+    yield { eoq: { time: (performance.now() - started) / 1000 } };
+  };
+  await openStream(res).writeAll(frames());
   res.end();
 }
 
-function subscribe({ res, url }: Call, subscription: Subscription | undefined): void {
+async function subscribe({ res, url, started }: Call, subscription: Subscription | undefined): Promise<void> {
   if (subscription === undefined) {
     answer(res, 404, { error: 'no such subscription' });
     return;
@@ -77,16 +80,23 @@ function subscribe({ res, url }: Call, subscription: Subscription | undefined): 
   const frames = subscription.catchUp({
     ...(asked === null ? {} : { from: wholeNumber(asked) }),
     skipRows: url.searchParams.get('skip_rows') === 'true',
+    started,
   });
-  const write = openStream(res, { 'corro-query-id': subscription.id });
+  const stream = openStream(res, { 'corro-query-id': subscription.id });
   if (frames === undefined) {
-    write({ error: `change ${asked} is not known here: start over` });
+    stream.write({ error: `change ${asked} is not known here: start over` });
     res.end();
     return;
   }
-  for (const frame of frames) write(frame);
-  const stop = subscription.follow(write);
+  // Before anything is waited for, so that no change falls between the rows and those that follow.
+  const written = Promise.withResolvers<void>();
+  const stop = subscription.follow(frame => {
+    stream.write(frame);
+    if ('error' in frame) void written.promise.then(() => res.end());
+  });
   res.on('close', stop);
+  await stream.writeAll(frames);
+  written.resolve();
 }
 
 function updates(store: Store, { res, match: table }: Call): void {
@@ -94,10 +104,10 @@ function updates(store: Store, { res, match: table }: Call): void {
     answer(res, 404, { error: `no such table: ${table}` });
     return;
   }
-  const write = openStream(res);
+  const stream = openStream(res);
   const stop = store.onCommit(touched => {
     for (const row of touched.filter(one => one.table === table))
-      write({ notify: [row.alive ? 'update' : 'delete', row.key] });
+      stream.write({ notify: [row.alive ? 'update' : 'delete', row.key] });
   });
   res.on('close', stop);
 }
@@ -107,14 +117,18 @@ function wholeNumber(text: string): number {
   return Number(text);
 }
 
-function openStream(res: ServerResponse, headers: Record<string, string> = {}): (value: unknown) => void {
+function openStream(res: ServerResponse, headers: Record<string, string> = {}): Lines {
   res.writeHead(200, { 'content-type': 'application/json', ...headers });
   res.flushHeaders();
-  return ndjsonWriter(res, maxBacklog);
+  return ndjsonLines(res, maxBacklog);
 }
 
-function answer(res: ServerResponse, status: number, body: unknown): void {
-  res.writeHead(status, { 'content-type': 'application/json' }).end(toJson(body));
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    throw new BadRequest('the path is not percent-encoded UTF-8');
+  }
 }
 
 async function readBody(req: IncomingMessage): Promise<unknown> {

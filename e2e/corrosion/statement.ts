@@ -1,4 +1,5 @@
 import type { SQLInputValue } from 'node:sqlite';
+import { BadRequest } from './http.ts';
 
 /** A statement as the API's callers send it, made one shape. */
 export interface Statement {
@@ -7,7 +8,7 @@ export interface Statement {
 }
 
 /** What the body of a request should have been. */
-export class BadStatement extends Error {}
+export class BadStatement extends BadRequest {}
 
 /**
  * Reads `"SQL"`, `["SQL", [params]]`, `["SQL", {named}]` or `{"query", "params" | "named_params"}`. Pure.

@@ -122,6 +122,19 @@ test('a transaction is all or nothing', () => {
   expect(rows(a)).toEqual([]);
 });
 
+test('a statement that writes nothing has written no rows, whatever was written before it', () => {
+  const store = open('a');
+  const statements = [
+    "INSERT INTO services (id) VALUES ('a'), ('b')",
+    'SELECT * FROM services',
+    "UPDATE services SET port = 1 WHERE id = 'a' RETURNING id",
+    "DELETE FROM services WHERE id = 'none'",
+    'DELETE FROM services',
+    'SELECT 1',
+  ];
+  expect(store.transact(statements.map(sql => ({ sql, params: [] })))).toEqual([2, 0, 1, 0, 2, 0]);
+});
+
 test('the schema, the transaction and the own tables of the agent are out of reach; a query does not write', () => {
   const a = open('a');
   for (const sql of [

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { DatabaseSync, type SQLInputValue, type SQLOutputValue } from 'node:sqlite';
+import { DatabaseSync, type SQLInputValue, type SQLOutputValue, type StatementSync } from 'node:sqlite';
 import { applySchema, quoted, type Table } from './schema.ts';
-import type { Statement } from './statement.ts';
+import { BadStatement, type Statement } from './statement.ts';
 import { asBound, openVersions, type Version } from './versions.ts';
 
 export type { Version } from './versions.ts';
@@ -19,7 +19,7 @@ export interface Store {
   /** Names this copy among all agents; a database that is made anew has another. */
   site: string;
   tables: ReadonlyMap<string, Table>;
-  /** Runs the statements in one transaction: all or nothing. Returns the rows that each wrote. */
+  /** Runs the statements in one transaction: all or nothing. Returns the number of rows that each wrote. */
   transact(statements: readonly Statement[]): number[];
   /** Runs a statement that only reads; rows as lists. */
   read(statement: Statement): { columns: string[]; rows: Value[][] };
@@ -125,7 +125,7 @@ export function openStore(path: string, schema: string, now: () => number = Date
         return { result, touched: versionWrites() };
       }),
     read: statement => {
-      const prepared = reader.prepare(statement.sql);
+      const prepared = prepareOne(reader, statement.sql);
       prepared.setReturnArrays(true);
       const columns = prepared.columns().map(column => column.name);
       return { columns, rows: bound(statement, prepared.all.bind(prepared)) as unknown as Value[][] };
@@ -179,8 +179,20 @@ function runWrite(db: DatabaseSync, statement: Statement): number {
     /\b__corro_/i.test(statement.sql)
   )
     throw new Error('only INSERT, UPDATE, DELETE and SELECT are taken');
-  const prepared = db.prepare(statement.sql);
-  return Number(bound(statement, prepared.run.bind(prepared)).changes);
+  const prepared = prepareOne(db, statement.sql);
+  const total = db.prepare('SELECT total_changes() AS total');
+  const before = total.get()?.['total'];
+  const { changes } = bound(statement, prepared.run.bind(prepared));
+  // After one that writes nothing, SQLite's `changes` still is that of the statement before.
+  return total.get()?.['total'] === before ? 0 : Number(changes);
+}
+
+/** SQLite prepares the first statement of a text and passes over the others in silence. @throws BadStatement */
+function prepareOne(db: DatabaseSync, sql: string): StatementSync {
+  const prepared = db.prepare(sql);
+  const rest = sql.slice(prepared.sourceSQL.length).replaceAll(/--[^\n]*|\/\*.*?\*\/|[\s;]/gs, '');
+  if (rest !== '') throw new BadStatement('expected one statement');
+  return prepared;
 }
 
 /** Calls with the statement's parameters, in the two ways that node:sqlite takes them. */

@@ -1,5 +1,9 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { withKey } from './subscription.ts';
+import { openStore } from './store.ts';
+import { createSubscriptions, withKey } from './subscription.ts';
 
 const table = { name: 't', key: ['a', 'b'], columns: ['where_', 'x'] };
 const tables = new Map([['t', table]]);
@@ -34,4 +38,38 @@ test('what is not of one table, row by row, is refused', () => {
     'DELETE FROM t',
   ])
     expect(() => withKey(sql, tables), sql).toThrow(/one table|no such table/);
+});
+
+test('what nobody reads is freed after a while or when it is too much; its change ids are not told again', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'coold-subscription-'));
+  const store = openStore(
+    join(folder, 'db'),
+    "CREATE TABLE s (id TEXT NOT NULL PRIMARY KEY, x TEXT NOT NULL DEFAULT '')",
+  );
+  let time = 0;
+  const subscriptions = createSubscriptions(store, { idleMs: 100, maxIdle: 2, now: () => time });
+  const of = (n: number) => subscriptions.of({ sql: `SELECT id FROM s WHERE x <> '${n}'`, params: [] });
+  const insert = (id: string) => store.transact([{ sql: 'INSERT INTO s (id) VALUES (?)', params: [id] }]);
+  const ids = (list: { id: string }[]) => list.map(({ id }) => subscriptions.byId(id) !== undefined);
+  const read = of(0);
+  const stop = read.follow(() => {});
+  const idle = [1, 2, 3, 4].map(of);
+  insert('a');
+  expect(ids([read, ...idle])).toEqual([true, false, false, true, true]);
+  time = 101;
+  insert('b');
+  expect(ids([read, ...idle])).toEqual([true, false, false, false, false]);
+  stop();
+  time = 200;
+  insert('c');
+  expect(of(0)).toBe(read);
+  time = 301;
+  const anew = of(0);
+  expect(anew).not.toBe(read);
+  insert('d');
+  expect(anew.catchUp({ from: 1, skipRows: false })).toBeUndefined();
+  expect([...(anew.catchUp({ skipRows: true }) ?? [])].at(-1)).toMatchObject({ eoq: { change_id: 5 } });
+  expect(anew.catchUp({ from: 4, skipRows: false })).toEqual([{ change: ['insert', 4, ['d'], 5] }]);
+  store.close();
+  rmSync(folder, { recursive: true });
 });

@@ -14,9 +14,12 @@ export type Frame =
 /** A query whose answer is followed; everyone who sends the same statement follows the same one. */
 export interface Subscription {
   id: string;
-  /** What a newcomer is sent first. With `from`, only the changes after that one; undefined when they cannot be told. */
-  catchUp(options: { from?: number; skipRows: boolean }): Frame[] | undefined;
-  /** Calls back with every change from now on. */
+  /**
+   * What a newcomer is sent first, as it is now. With `from`, only the changes after that one; undefined when they cannot
+   * be told. The end of the rows says how long they took since `started` (of `performance.now`; default: since this call).
+   */
+  catchUp(options: { from?: number; skipRows: boolean; started?: number }): Iterable<Frame> | undefined;
+  /** Calls back with every change from now on; an error is the last call. */
   follow(listener: (frame: Frame) => void): () => void;
 }
 
@@ -29,10 +32,39 @@ export interface Subscriptions {
 /** Changes kept for those who come back; older ones are forgotten. */
 const keptChanges = 10_000;
 
-export function createSubscriptions(store: Store): Subscriptions {
+/** How long, and how many, subscriptions that nobody reads are kept for those who come back: each costs at every commit. */
+const idleDefaults = { idleMs: 600_000, maxIdle: 100, now: () => performance.now() };
+
+export function createSubscriptions(store: Store, { idleMs, maxIdle, now } = idleDefaults): Subscriptions {
   const byStatement = new Map<string, ReturnType<typeof createSubscription>>();
+  // Greater than any change id of a subscription that is no more: who comes back to the next one of the same statement
+  // with such an id has to start over, since nobody knows what has happened between the two.
+  let firstId = 0;
+  const drop = (key: string, subscription: ReturnType<typeof createSubscription>) => {
+    firstId = Math.max(firstId, subscription.lastChange() + 1);
+    byStatement.delete(key);
+  };
+  const dropIdle = () => {
+    const idle = [...byStatement]
+      .flatMap(([key, subscription]) => {
+        const since = subscription.idleSince();
+        return since === undefined ? [] : [{ key, subscription, since }];
+      })
+      .sort((a, b) => a.since - b.since);
+    for (const [n, { key, subscription, since }] of idle.entries())
+      if (idle.length - n > maxIdle || now() - since > idleMs) drop(key, subscription);
+  };
   store.onCommit(touched => {
-    for (const subscription of byStatement.values()) subscription.update(touched);
+    dropIdle();
+    for (const [key, subscription] of byStatement) {
+      try {
+        subscription.update(touched);
+      } catch (error) {
+        // The commit is done and others follow it too: this is the affair of its own readers.
+        drop(key, subscription);
+        subscription.fail((error as Error).message);
+      }
+    }
   });
   return {
     of(statement) {
@@ -40,15 +72,17 @@ export function createSubscriptions(store: Store): Subscriptions {
         [statement.sql.trim().replaceAll(/\s+/g, ' '), statement.params],
         (_, value: unknown) => (typeof value === 'bigint' ? Number(value) : value),
       );
-      const made = byStatement.get(key) ?? createSubscription(store, statement);
+      dropIdle();
+      const made = byStatement.get(key) ?? createSubscription(store, statement, firstId, now);
       byStatement.set(key, made);
+      made.touch();
       return made;
     },
     byId: id => [...byStatement.values()].find(subscription => subscription.id === id),
   };
 }
 
-function createSubscription(store: Store, statement: Statement) {
+function createSubscription(store: Store, statement: Statement, firstId: number, now: () => number) {
   const { table, sql } = withKey(statement.sql, store.tables);
   const keyed = { ...statement, sql };
   const columns = store.read(statement).columns;
@@ -61,7 +95,8 @@ function createSubscription(store: Store, statement: Statement) {
   const rowids = new Map<string, number>();
   const listeners = new Set<(frame: Frame) => void>();
   const changes: { id: number; frame: Frame }[] = [];
-  let changeId = 0;
+  let changeId = firstId;
+  let touched = now();
 
   const rowidOf = (key: string) => {
     const rowid = rowids.get(key) ?? rowids.size + 1;
@@ -105,32 +140,53 @@ function createSubscription(store: Store, statement: Statement) {
   return {
     id: randomUUID(),
     update,
-    catchUp({ from, skipRows }: { from?: number; skipRows: boolean }): Frame[] | undefined {
+    fail(message: string) {
+      for (const listener of listeners) listener({ error: message });
+      listeners.clear();
+    },
+    lastChange: () => changeId,
+    /** Since when nobody reads it; undefined while somebody does. */
+    idleSince: () => (listeners.size === 0 ? touched : undefined),
+    touch() {
+      touched = now();
+    },
+    catchUp({ from, skipRows, started = performance.now() }: Parameters<Subscription['catchUp']>[0]) {
       if (from !== undefined && from > 0) {
         // Ids of another life of the agent: nobody can tell what has happened since.
-        if (from > changeId) return undefined;
+        if (from > changeId || from < firstId) return undefined;
         return changes.filter(({ id }) => id > from).map(({ frame }) => frame);
       }
-      const answer = skipRows
-        ? []
-        : [...rows.values()].map(({ rowid, values }): Frame => ({ row: [rowid, values] }));
-      return [{ columns }, ...answer, { eoq: { time: 0, change_id: changeId } }];
+      return framesOf(columns, skipRows ? [] : [...rows.values()], changeId, started);
     },
     follow(listener: (frame: Frame) => void) {
       listeners.add(listener);
-      return () => listeners.delete(listener);
+      return () => {
+        listeners.delete(listener);
+        touched = now();
+      };
     },
   };
+}
+
+function* framesOf(
+  columns: string[],
+  rows: { rowid: number; values: Value[] }[],
+  change_id: number,
+  started: number,
+): Generator<Frame> {
+  yield { columns };
+  for (const { rowid, values } of rows) yield { row: [rowid, values] };
+  yield { eoq: { time: (performance.now() - started) / 1000, change_id } };
 }
 
 /** The statement as a query of its own with one row left of it; SQLite looks that row up by its key. */
 function forOneRow(keyed: Statement, match: string, key: readonly Value[]): Statement {
   if (!Array.isArray(keyed.params)) {
     const values = Object.fromEntries(key.map((value, n) => [`__value${n}`, value]));
-    return { sql: `SELECT * FROM (${keyed.sql}) WHERE ${match}`, params: { ...keyed.params, ...values } };
+    return { sql: `SELECT * FROM (${keyed.sql}\n) WHERE ${match}`, params: { ...keyed.params, ...values } };
   }
   const positional = match.replaceAll(/:__value\d+/g, '?');
-  return { sql: `SELECT * FROM (${keyed.sql}) WHERE ${positional}`, params: [...keyed.params, ...key] };
+  return { sql: `SELECT * FROM (${keyed.sql}\n) WHERE ${positional}`, params: [...keyed.params, ...key] };
 }
 
 /** The statement with the key of its table before its own columns. Pure. @throws BadStatement when it is none of one table's */

@@ -54,16 +54,17 @@ export async function createFleet(
   namespaces: readonly string[],
 ): Promise<Fleet> {
   const archive = await builtPackage();
-  const hosts = await join(await provider.up(names), namespaces);
-  const [central] = hosts;
-  if (central === undefined) throw new HarnessError('a fleet of no hosts');
+  const up = await provider.up(names);
   try {
+    const hosts = await join(up, namespaces);
+    const [central] = hosts;
+    if (central === undefined) throw new HarnessError('a fleet of no hosts');
     await setUp(hosts, central, archive);
     const fleet = createControls(hosts, central);
     await fleet.allConnected(30_000);
     return fleet;
   } catch (error) {
-    await printJournals(hosts);
+    await printJournals(up);
     throw error;
   }
 }
@@ -120,9 +121,17 @@ function createControls(hosts: FleetHost[], central: FleetHost): Fleet {
 }
 
 /** The last of what each host's journal says of our units, on stderr. */
-export async function printJournals(hosts: readonly FleetHost[]): Promise<void> {
-  for (const { host } of hosts)
-    for (const unit of ['coold', 'broker', 'coolify-mesh-fw', 'corrosion']) {
+export async function printJournals(hosts: readonly Host[]): Promise<void> {
+  for (const host of hosts)
+    for (const unit of [
+      'coold',
+      'broker',
+      'coolify-mesh-fw',
+      'coolify-mesh-allow',
+      'corrosion',
+      'wg-quick@wg0',
+      'podman',
+    ]) {
       const text = await host.journal(unit).catch((error: Error) => error.message);
       process.stderr.write(`\n--- ${host.name}: ${unit}\n${text.split('\n').slice(-60).join('\n')}\n`);
     }

@@ -1,25 +1,50 @@
-import { readdir, stat } from 'node:fs/promises';
+import { mkdir, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { runChild } from '@coold/runtime';
+import { acquireFileLock, runChild } from '@coold/runtime';
+import { eventually } from './eventually.ts';
 import { HarnessError } from './provider.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const dist = join(root, 'dist');
-const sources = ['packages', 'proto', 'packaging', 'systemd', 'pnpm-lock.yaml'];
+const sources = ['package.json', 'packages', 'proto', 'packaging', 'systemd', 'pnpm-lock.yaml'];
+
+/** A build takes 10 s, more on a busy machine; others wait for it. */
+const timeoutMs = 240_000;
 
 /**
- * The installable package of this very checkout, built anew when a source is younger than it. Runs at once take turns.
+ * The installable package of this very checkout, built anew when a source is younger than it. Of several that ask at
+ * once one builds, and the others take what it has built.
  *
  * @returns path of the archive
  * @throws HarnessError with what the build said
  */
 export async function builtPackage(): Promise<string> {
+  await mkdir(dist, { recursive: true });
+  return await eventually(
+    'the package to be built',
+    async () => {
+      const lock = await acquireFileLock(join(dist, '.lock'));
+      if (lock === undefined) return undefined;
+      try {
+        return (await freshArchive()) ?? (await build());
+      } finally {
+        await lock.release();
+      }
+    },
+    { timeoutMs, everyMs: 500 },
+  );
+}
+
+async function freshArchive(): Promise<string | undefined> {
   const there = await newestArchive();
-  if (there !== undefined && there.time > (await youngestSource())) return there.path;
-  const build = [process.execPath, join(root, 'packaging/build.ts')];
-  const lock = ['--timeout', '120', join(root, 'pnpm-workspace.yaml')];
-  const { code, stderr } = await runChild('flock', [...lock, ...build], { timeoutMs: 240_000 });
+  return there !== undefined && there.time > (await youngestSource()) ? there.path : undefined;
+}
+
+async function build(): Promise<string> {
+  const { code, stderr } = await runChild(process.execPath, [join(root, 'packaging/build.ts')], {
+    timeoutMs,
+  });
   if (code !== 0)
     throw new HarnessError(
       `the package was not built: ${stderr.trim().split('\n').at(-1) ?? `exit ${code}`}`,

@@ -10,7 +10,7 @@ import {
   install,
   laravelGroup,
 } from '../harness/fleet.ts';
-import { type RunningContainer, runContainer } from '../harness/images.ts';
+import { runContainer } from '../harness/images.ts';
 import { builtPackage } from '../harness/product.ts';
 import { expectExec, type Provider } from '../harness/provider.ts';
 import { journalsOnFailure } from './journals.ts';
@@ -89,6 +89,9 @@ describe('installed', () => {
 
   test('Podman listens on no TCP port anywhere', async () => {
     for (const { host } of fleet.hosts) {
+      // systemd listens for it, and would do so on TCP without a word of Podman's in the list of listeners.
+      const listens = await expectExec(host, ['systemctl', 'show', '--property', 'Listen', 'podman.socket']);
+      expect(listens.trim()).toBe('Listen=/run/podman/podman.sock (Stream)');
       const listeners = await expectExec(host, ['ss', '--listening', '--tcp', '--numeric', '--processes']);
       expect(listeners.split('\n').filter(line => line.includes('podman'))).toEqual([]);
     }
@@ -161,38 +164,37 @@ describe('dispatch', () => {
   });
 });
 
+/** Runs one statement on a host's agent; the rows of a query. */
+async function corrosion(
+  { host }: FleetHost,
+  endpoint: 'queries' | 'transactions',
+  statement: readonly [string, readonly unknown[]],
+): Promise<unknown[][]> {
+  const url = `http://127.0.0.1:${corrosionApiPort}/v1/${endpoint}`;
+  const body = JSON.stringify(endpoint === 'queries' ? statement : [statement]);
+  const post = ['curl', '--silent', '--show-error', '--fail-with-body', '--max-time', '10'] as const;
+  const args = ['--header', 'content-type: application/json', '--data-binary', '@-', url];
+  const text = await expectExec(host, [...post, ...args], { input: body });
+  const frames = text
+    .trim()
+    .split('\n')
+    .map(line => JSON.parse(line) as { row?: [number, unknown[]]; error?: string });
+  expect(frames.filter(frame => frame.error !== undefined)).toEqual([]);
+  return frames.flatMap(({ row }) => (row === undefined ? [] : [row[1]]));
+}
+
+const insert = 'INSERT INTO service_endpoints (container_id, container_name, host_mgmt_ip) VALUES (?, ?, ?)';
+const select = 'SELECT container_name FROM service_endpoints WHERE container_id = ?';
+const seenOn = (member: FleetHost, id: string) =>
+  eventually(
+    `row ${id} on ${member.name}`,
+    async () => (await corrosion(member, 'queries', [select, [id]]))[0]?.[0],
+    {
+      timeoutMs: 30_000,
+    },
+  );
+
 describe('Corrosion', () => {
-  /** Runs one statement on a host's agent; the rows of a query. */
-  async function corrosion(
-    { host }: FleetHost,
-    endpoint: 'queries' | 'transactions',
-    statement: readonly [string, readonly unknown[]],
-  ): Promise<unknown[][]> {
-    const url = `http://127.0.0.1:${corrosionApiPort}/v1/${endpoint}`;
-    const body = JSON.stringify(endpoint === 'queries' ? statement : [statement]);
-    const post = ['curl', '--silent', '--show-error', '--fail-with-body', '--max-time', '10'] as const;
-    const args = ['--header', 'content-type: application/json', '--data-binary', '@-', url];
-    const text = await expectExec(host, [...post, ...args], { input: body });
-    const frames = text
-      .trim()
-      .split('\n')
-      .map(line => JSON.parse(line) as { row?: [number, unknown[]]; error?: string });
-    expect(frames.filter(frame => frame.error !== undefined)).toEqual([]);
-    return frames.flatMap(({ row }) => (row === undefined ? [] : [row[1]]));
-  }
-
-  const insert =
-    'INSERT INTO service_endpoints (container_id, container_name, host_mgmt_ip) VALUES (?, ?, ?)';
-  const select = 'SELECT container_name FROM service_endpoints WHERE container_id = ?';
-  const seenOn = (member: FleetHost, id: string) =>
-    eventually(
-      `row ${id} on ${member.name}`,
-      async () => (await corrosion(member, 'queries', [select, [id]]))[0]?.[0],
-      {
-        timeoutMs: 30_000,
-      },
-    );
-
   test('a row written on one host appears on the other, with the schemas of the package', async () => {
     await corrosion(a, 'transactions', [insert, ['c-1', 'web', a.mgmtIp]]);
     expect(await seenOn(b, 'c-1')).toBe('web');
@@ -212,76 +214,95 @@ const serve = (member: FleetHost, name: string, namespace: string, args: readonl
     command: ['sh', '-c', `mkdir /www; echo ${name} >/www/index.html; exec httpd -f -p 80 -h /www`],
   });
 
-/** What a container gets from an address within a moment: a page, or nothing. */
+/** What a container gets from an address: a page at once, or nothing. */
 async function fetched(from: FleetHost, container: string, url: string): Promise<string> {
-  const wget = `wget -q -O - ${url} & sleep 1; kill $! 2>/dev/null; wait`;
-  const { stdout } = await from.host.exec(['podman', 'exec', container, 'sh', '-c', wget], {
-    timeoutMs: 20_000,
-  });
+  const wget = ['busybox', 'timeout', '-s', 'KILL', '2', 'wget', '-q', '-O', '-', url];
+  const { stdout } = await from.host.exec(['podman', 'exec', container, ...wget], { timeoutMs: 30_000 });
   return stdout.trim();
 }
 
+const addressOf = async ({ host }: FleetHost, name: string) => {
+  const format = '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}';
+  return (
+    await expectExec(host, ['podman', 'inspect', '--type', 'container', '--format', format, name])
+  ).trim();
+};
+
 describe('the default deny', () => {
-  const page: Record<string, RunningContainer> = {};
+  /** The ways between containers: who asks, and whom. */
+  const ways = {
+    'containers of one bridge': { from: () => a, client: 'client', to: () => a, server: 'same-bridge' },
+    'two namespaces of one host': { from: () => a, client: 'client', to: () => a, server: 'other-namespace' },
+    'across hosts': { from: () => b, client: 'far', to: () => a, server: 'same-bridge' },
+  };
+  type Way = (typeof ways)[keyof typeof ways];
+
+  const ask = async ({ from, client, to, server }: Way) =>
+    await fetched(from(), client, `http://${await addressOf(to(), server)}/`);
 
   /** Every way between containers is shut; the ways out, and in through a published port, are open. */
   async function holds(when: string): Promise<void> {
-    const address = (name: string) => `http://${page[name]?.ip ?? ''}/`;
-    const shut = [
-      ['a', 'client', address('same-bridge'), 'containers of one bridge'],
-      ['a', 'client', address('other-namespace'), 'two namespaces of one host'],
-      ['b', 'far', address('same-bridge'), 'across hosts'],
-    ] as const;
-    const tried = await Promise.all(
-      shut.map(
-        async ([from, container, url, way]) =>
-          [way, await fetched(from === 'a' ? a : b, container, url)] as const,
-      ),
+    const pages = await Promise.all(
+      Object.entries(ways).map(async ([name, way]) => [name, await ask(way)] as const),
     );
-    expect(Object.fromEntries(tried), when).toEqual(Object.fromEntries(shut.map(([, , , way]) => [way, ''])));
+    expect(Object.fromEntries(pages), when).toEqual(
+      Object.fromEntries(Object.keys(ways).map(name => [name, ''])),
+    );
     expect(
       await fetched(a, 'client', `http://${b.host.address}:8088/`),
       `${when}: egress, and a published port`,
     ).toBe('published');
   }
 
+  /** Puts one allow rule into both planes of both hosts, or takes it out again. */
+  async function change(verb: 'allow' | 'revoke', src: string, dst: string): Promise<void> {
+    const tuple = ['-s', src, '-d', dst, '-p', 'tcp', '--dport', '80', '-j', 'ACCEPT'];
+    const rule = `meta protocol ip ip saddr ${src} ip daddr ${dst} ip protocol tcp th dport 80 accept`;
+    for (const { host } of fleet.hosts) {
+      await expectExec(host, ['iptables', verb === 'allow' ? '-A' : '-D', 'COOLIFY-ALLOW', ...tuple]);
+      const chain = ['bridge', 'coolify_bridge', 'coolify_allow'] as const;
+      await expectExec(
+        host,
+        verb === 'allow' ? ['nft', 'add', 'rule', ...chain, rule] : ['nft', 'flush', 'chain', ...chain],
+      );
+    }
+  }
+
   test('shuts every way between containers and none to the outside, nor a published port', async () => {
-    page['same-bridge'] = await serve(a, 'same-bridge', 'default');
-    page['other-namespace'] = await serve(a, 'other-namespace', 'alpha');
+    await serve(a, 'same-bridge', 'default', ['--restart', 'always']);
+    await serve(a, 'other-namespace', 'alpha', ['--restart', 'always']);
     await serve(b, 'published', 'default', ['--publish', '8088:80']);
-    await runContainer(a.host, { name: 'client', network: 'coolify-default-mesh' });
+    await runContainer(a.host, {
+      name: 'client',
+      network: 'coolify-default-mesh',
+      args: ['--restart', 'always'],
+    });
     await runContainer(b.host, { name: 'far', network: 'coolify-default-mesh' });
     await holds('as installed');
   });
 
-  test('is what shuts them: an allow rule opens one', async () => {
-    const ip = async (name: string) =>
-      (
-        await expectExec(a.host, [
-          'podman',
-          'inspect',
-          '--format',
-          '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}',
-          name,
-        ])
-      ).trim();
-    const [from, to] = [await ip('client'), await ip('other-namespace')];
-    const rule = ['-s', from, '-d', to, '-p', 'tcp', '--dport', '80', '-j', 'ACCEPT'];
-    await expectExec(a.host, ['iptables', '-A', 'COOLIFY-ALLOW', ...rule]);
-    expect(await fetched(a, 'client', `http://${to}/`)).toBe('other-namespace');
-    await expectExec(a.host, ['iptables', '-D', 'COOLIFY-ALLOW', ...rule]);
-    expect(await fetched(a, 'client', `http://${to}/`)).toBe('');
+  test.each(Object.entries(ways))('is all that shuts %s: one allow rule opens the way', async (_, way) => {
+    const [src, dst] = [await addressOf(way.from(), way.client), await addressOf(way.to(), way.server)];
+    await change('allow', src, dst);
+    expect(await ask(way)).toBe(way.server);
+    await change('revoke', src, dst);
+    expect(await ask(way)).toBe('');
+  });
+
+  test('shuts containers of one bridge by itself where iptables does not see them', async () => {
+    const filter = (value: '0' | '1') =>
+      expectExec(a.host, ['sysctl', '-w', `net.bridge.bridge-nf-call-iptables=${value}`]);
+    await filter('0');
+    try {
+      expect(await ask(ways['containers of one bridge'])).toBe('');
+    } finally {
+      await filter('1');
+    }
   });
 
   test('holds after a network was added', async () => {
     await expectExec(a.host, [
-      'podman',
-      'network',
-      'create',
-      '--disable-dns',
-      '--subnet',
-      '192.168.77.0/24',
-      'extra',
+      ...(['podman', 'network', 'create', '--disable-dns', '--subnet', '192.168.77.0/24', 'extra'] as const),
     ]);
     await runContainer(a.host, { name: 'elsewhere', network: 'extra' });
     const top = async () => {
@@ -292,22 +313,26 @@ describe('the default deny', () => {
     await holds('after a network was added');
   });
 
-  test('holds after a reboot, which everything survives', async () => {
+  test('holds after a reboot, which everything survives, the allow rules of the snapshots too', async () => {
+    const comment = 'cid:0123456789ab:default';
+    const tuple = '-s 10.210.0.250/32 -d 10.210.0.251/32 -p tcp --dport 80';
+    const rules = `*filter\n:COOLIFY-ALLOW -\n# namespace: default\n-A COOLIFY-ALLOW ${tuple} -m comment --comment ${comment} -j ACCEPT\nCOMMIT\n`;
+    const chain = 'bridge coolify_bridge coolify_allow';
+    const nft = `flush chain ${chain}\nadd rule ${chain} meta protocol ip ip saddr 10.210.0.250 ip daddr 10.210.0.251 ip protocol tcp th dport 80 accept comment "${comment}"\n`;
+    await a.host.put(rules, '/etc/coolify/allow.rules', 0o600);
+    await a.host.put(nft, '/etc/coolify/allow.nft', 0o600);
     await a.host.reboot();
     await fleet.allConnected(90_000);
-    for (const name of ['same-bridge', 'client']) await expectExec(a.host, ['podman', 'start', name]);
-    await expectExec(a.host, ['podman', 'start', 'other-namespace']);
-    for (const name of ['same-bridge', 'other-namespace']) {
-      const ip = await expectExec(a.host, [
-        'podman',
-        'inspect',
-        '--format',
-        '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}',
-        name,
-      ]);
-      page[name] = { id: '', name, ip: ip.trim() };
-    }
+    for (const name of ['same-bridge', 'other-namespace', 'client'])
+      await eventually(`${name} to run again`, async () => (await addressOf(a, name)) || undefined, {
+        timeoutMs: 30_000,
+      });
     await holds('after a reboot');
+    const units = [...hostUnits, 'broker.service', 'wg-quick@wg0.service'];
+    const { stdout } = await a.host.exec(['systemctl', 'is-active', ...units]);
+    expect(stdout.trim().split('\n')).toEqual(units.map(() => 'active'));
+    expect(await expectExec(a.host, ['iptables', '-S', 'COOLIFY-ALLOW'])).toContain(comment);
+    expect(await expectExec(a.host, ['nft', 'list', 'chain', ...chain.split(' ')])).toContain(comment);
   });
 });
 
@@ -319,9 +344,8 @@ describe('when power or a cable goes', () => {
     const anew = async () => ((await fleet.streams())['b'] !== before ? true : undefined);
     await eventually('a new stream of the host', anew, { timeoutMs: 90_000 });
     expect((await fleet.dispatch('b', 'power-1')).body.status).toBe('ok');
-    const units = hostUnits.filter(unit => unit !== 'podman.socket');
-    const { stdout } = await b.host.exec(['systemctl', 'is-active', ...units]);
-    expect(stdout.trim().split('\n')).toEqual(units.map(() => 'active'));
+    const { stdout } = await b.host.exec(['systemctl', 'is-active', ...hostUnits]);
+    expect(stdout.trim().split('\n')).toEqual(hostUnits.map(() => 'active'));
   }, 150_000);
 
   test('a host cut off is 504, then 503 for what is in flight, then 404; healed it answers without a restart', async () => {
@@ -340,6 +364,8 @@ describe('when power or a cable goes', () => {
     await b.host.heal();
     await fleet.allConnected(90_000);
     expect((await fleet.dispatch('b', 'healed-1')).body.status).toBe('ok');
+    await corrosion(a, 'transactions', [insert, ['c-healed', 'web', a.mgmtIp]]);
+    expect(await seenOn(b, 'c-healed')).toBe('web');
     expect(await expectExec(b.host, ['systemctl', 'show', '--property', 'MainPID', 'coold.service'])).toBe(
       before,
     );

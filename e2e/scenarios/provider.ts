@@ -1,32 +1,69 @@
 import { joinByCoolify } from '../harness/coolify-init.ts';
 import type { Ground } from '../harness/fleet.ts';
-import { readSurroundings } from '../harness/hetzner/environment.ts';
+import { createHetznerApi } from '../harness/hetzner/api.ts';
+import { type HetznerSettings, readEnvironment, readSurroundings } from '../harness/hetzner/environment.ts';
 import { createHetzner } from '../harness/hetzner/hetzner.ts';
-import { createLab } from '../harness/lab/lab.ts';
+import { deleteLabelled, groupLabels } from '../harness/hetzner/removal.ts';
+import { clearLab, createLab } from '../harness/lab/lab.ts';
+import { checkRequirements, thisMachine } from '../harness/lab/requirements.ts';
 import { joinMesh } from '../harness/mesh.ts';
 import { HarnessError } from '../harness/provider.ts';
 
+type Choice =
+  | { name: 'lab' }
+  /** `coolifyBin` joins the hosts, where it is set. */
+  | { name: 'hetzner'; settings: HetznerSettings; coolifyBin: string | undefined; group: string | undefined };
+
 /**
- * What E2E_PROVIDER names: `lab` (the default) or `hetzner`, whose hosts are joined by COOLIFY_BIN where that is set.
+ * What E2E_PROVIDER names, `lab` by default, once it is clear that it can be had.
  *
- * @throws HarnessError naming what is wrong with the environment
+ * @throws HarnessError, one line, naming what is missing
  */
-export async function chooseGround(env: NodeJS.ProcessEnv = process.env): Promise<Ground> {
-  const { E2E_PROVIDER: name = 'lab', COOLIFY_BIN: bin } = env as Record<string, string | undefined>;
+export function checkGround(): Choice {
+  const { E2E_PROVIDER: name = 'lab', COOLIFY_BIN: coolifyBin, E2E_GROUP: group } = readEnvironment();
   switch (name) {
     case 'lab':
-      return { provider: await createLab(), join: joinMesh };
+      checkRequirements(thisMachine());
+      return { name };
     case 'hetzner': {
-      const surroundings = readSurroundings(env);
+      const surroundings = readSurroundings();
       if (surroundings.kind === 'absent') throw new HarnessError(surroundings.reason);
-      const { settings } = surroundings;
-      const join: Ground['join'] =
-        bin === undefined || bin === ''
-          ? joinMesh
-          : (hosts, namespaces) => joinByCoolify(hosts, namespaces, { bin, sshKey: settings.sshKey });
-      return { provider: createHetzner({ settings }), join };
+      return { name, settings: surroundings.settings, coolifyBin, group };
     }
     default:
       throw new HarnessError(`E2E_PROVIDER=${JSON.stringify(name)}: expected lab or hetzner`);
+  }
+}
+
+/** The ground that scenarios stand on. @throws HarnessError */
+export async function chooseGround(): Promise<Ground> {
+  const choice = checkGround();
+  switch (choice.name) {
+    case 'lab':
+      return { provider: await createLab(), join: joinMesh };
+    case 'hetzner': {
+      const { settings, coolifyBin: bin, group } = choice;
+      return {
+        provider: createHetzner({ settings, ...(group === undefined ? {} : { group }) }),
+        join:
+          bin === undefined
+            ? joinMesh
+            : (hosts, namespaces) => joinByCoolify(hosts, namespaces, { bin, sshKey: settings.sshKey }),
+      };
+    }
+  }
+}
+
+/** Removes what scenarios that were killed have left; nothing, where they ended by themselves. @throws HarnessError */
+export async function clearGround(): Promise<void> {
+  const choice = checkGround();
+  switch (choice.name) {
+    case 'lab':
+      return clearLab();
+    case 'hetzner': {
+      const { settings, group } = choice;
+      if (settings.keepServers || group === undefined) return;
+      await deleteLabelled(createHetznerApi({ token: settings.token }), groupLabels(group));
+    }
   }
 }

@@ -70,6 +70,14 @@ export function sweepConfirmed(
   return withDotenv(exported, join(root, '.env'))['CONFIRM_SWEEP'] === '1';
 }
 
+/** What is exported, and what `.env` adds to it; empty variables are left out. */
+export function readEnvironment(
+  exported: NodeJS.ProcessEnv = process.env,
+  root: string = repositoryRoot,
+): Partial<Record<string, string>> {
+  return withDotenv(exported, join(root, '.env'));
+}
+
 function withDotenv(exported: NodeJS.ProcessEnv, file: string): Partial<Record<string, string>> {
   const merged = { ...readDotenv(file), ...exported };
   // An empty variable is an unset one: that is how a value of the file is switched off for one run.

@@ -15,7 +15,7 @@ import {
 } from './api.ts';
 import type { HetznerSettings } from './environment.ts';
 import { architectureOf, choosePlacements, type Placement } from './placement.ts';
-import { deleteLabelled, ownLabels } from './removal.ts';
+import { deleteLabelled, groupLabels, ownLabels } from './removal.ts';
 import { createServerHost, defaultHostPace, type HostPace, type ServerHost } from './server-host.ts';
 import { createSsh, type SshOptions, sshCommand } from './ssh.ts';
 import { ApiError } from './transport.ts';
@@ -26,6 +26,8 @@ export interface HetznerOptions {
   api?: Pick<HetznerApiOptions, 'baseUrl' | 'pace'>;
   ssh?: Pick<SshOptions, 'program' | 'port'>;
   pace?: HostPace;
+  /** Label of all servers that one command made, so that it can remove what its killed parts have left. */
+  group?: string;
   /** Takes lines for whoever runs this. */
   say?: (line: string) => void;
 }
@@ -35,7 +37,7 @@ export function createHetzner(options: HetznerOptions): Provider {
   const { settings, pace = defaultHostPace } = options;
   const { say = line => void process.stderr.write(`${line}\n`) } = options;
   const run = randomBytes(4).toString('hex');
-  const labels = { ...ownLabels, 'coolify-e2e-run': run };
+  const labels = { ...ownLabels, 'coolify-e2e-run': run, ...groupLabels(options.group) };
   const folder = mkdtempSync(join(tmpdir(), 'coolify-e2e-'));
   const over = new AbortController();
   const { token } = settings;

@@ -4,6 +4,11 @@ import type { HetznerApi, Labels } from './api.ts';
 /** What everything of ours at Hetzner carries, so that it can be found and told from all else. */
 export const ownLabels: Labels = { 'coolify-e2e': '1' };
 
+/** What the servers of one group carry; of no group, nothing more. */
+export function groupLabels(group: string | undefined): Labels {
+  return group === undefined ? {} : { 'coolify-e2e-group': group };
+}
+
 export interface Found {
   servers: { id: number; name: string }[];
   sshKeys: { id: number; name: string }[];

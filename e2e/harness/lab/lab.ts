@@ -1,5 +1,6 @@
 import { claimNames } from '../host-names.ts';
 import { HarnessError, type Host, type Provider } from '../provider.ts';
+import type { CgroupLayout } from './cgroups.ts';
 import { createLabHost, type LabHost } from './host.ts';
 import { removeRun } from './remove-run.ts';
 import { checkRequirements, type Machine, thisMachine } from './requirements.ts';
@@ -28,7 +29,7 @@ export interface Lab extends Provider {
 export async function createLab(options: LabOptions = {}): Promise<Lab> {
   const { runRoot = defaultRunRoot, diskSize = '4g', machine = thisMachine() } = options;
   const layout = checkRequirements(machine);
-  for (const dead of deadRuns(runRoot)) await removeRun(layout, dead);
+  await removeDeadRuns(layout, runRoot);
   const run = claim(runRoot);
   const hosts: LabHost[] = [];
   const names = new Set<string>();
@@ -77,6 +78,16 @@ export async function createLab(options: LabOptions = {}): Promise<Lab> {
     await close();
     throw oneLine(error);
   }
+}
+
+/** Removes what runs that were killed have left. */
+async function removeDeadRuns(layout: CgroupLayout, runRoot: string): Promise<void> {
+  for (const dead of deadRuns(runRoot)) await removeRun(layout, dead);
+}
+
+/** The same for whoever started runs that may have been killed. @throws HarnessError as `createLab` does */
+export async function clearLab(runRoot = defaultRunRoot, machine = thisMachine()): Promise<void> {
+  await removeDeadRuns(checkRequirements(machine), runRoot);
 }
 
 function claim(runRoot: string): ReturnType<typeof createRun> {

@@ -1,5 +1,11 @@
 import type { Address } from '@coold/runtime';
-import { type handleBidiStreamingCall, Server, ServerCredentials } from '@grpc/grpc-js';
+import {
+  type handleBidiStreamingCall,
+  logVerbosity,
+  Server,
+  ServerCredentials,
+  setLogVerbosity,
+} from '@grpc/grpc-js';
 import { agentService } from './agent-service.ts';
 import type { Incoming } from './frames.ts';
 
@@ -31,6 +37,8 @@ const maxFrameBytes = 64 * 1024 * 1024;
 
 /** @throws Error when the address cannot be bound or the certificate pair not used */
 export async function listenGrpc({ bind, tls, handler, keepalive }: GrpcOptions): Promise<GrpcListener> {
+  // Its own lines would stand beside ours, in another form; what it has to say comes as errors too.
+  setLogVerbosity(logVerbosity.NONE);
   const server = new Server({
     'grpc.keepalive_time_ms': keepalive.everyMs,
     'grpc.keepalive_timeout_ms': keepalive.timeoutMs,
@@ -48,7 +56,9 @@ export async function listenGrpc({ bind, tls, handler, keepalive }: GrpcOptions)
   const host = bind.host.includes(':') ? `[${bind.host}]` : bind.host;
   const port = await new Promise<number>((resolve, reject) => {
     server.bindAsync(`${host}:${bind.port}`, credentials, (error, bound) =>
-      error === null ? resolve(bound) : reject(error),
+      error === null
+        ? resolve(bound)
+        : reject(new Error(`BROKER_GRPC_BIND=${host}:${bind.port}: ${error.message}`, { cause: error })),
     );
   });
   return {

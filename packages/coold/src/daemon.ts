@@ -37,9 +37,10 @@ export function cooldTasks(options: CooldOptions): Record<string, Task> {
   const record = recordCalls(log.child('api'), metrics);
   // Its default would end the process. Whoever has files to read again listens too.
   hangups.on('SIGHUP', () => log.info('SIGHUP: files that may have changed are read again'));
+  const looked = Promise.withResolvers<void>();
   const tasks: Record<string, Task> = {
-    readiness: announce(readiness),
-    hooks: keepHooks(log.child('firewall')),
+    readiness: announce(readiness, looked.promise),
+    hooks: keepHooks(log.child('firewall'), looked.resolve),
     api: apiTask(options, surface, metrics, record),
   };
   const { brokerUrl } = config;
@@ -93,9 +94,13 @@ function apiTask(
   });
 }
 
-/** Ready as soon as the local tasks run: whether the broker can be reached is `STATUS=`, never readiness. */
-function announce(readiness: Readiness): Task {
+/**
+ * Ready as soon as the local tasks run and the default deny was seen to, since containers may start by themselves then;
+ * whether the broker can be reached is `STATUS=`, never readiness.
+ */
+function announce(readiness: Readiness, firewall: Promise<void>): Task {
   return async signal => {
+    await firewall;
     await readiness.ready('serving');
     await new Promise<void>(resolve => {
       if (signal.aborted) resolve();

@@ -282,3 +282,22 @@ test('coold lifts the hooks again when a network that comes up is put above them
   await running.logged(line => lifted(line) && running.lines.indexOf(line) >= seen, 2000);
   expect(await lab.a1.reach('tcp', at.b1, 80, dropMs)).toBeNull();
 });
+
+test('coold says so when nothing leads to the default deny any more', async () => {
+  await apply();
+  await using running = startProgram('coold', {
+    inside: lab.host.pid,
+    env: { COOLD_HOST_MGMT_IP: '100.64.0.1' },
+  });
+  await running.logged(line => line.msg === 'starting');
+  await iptables('-F', 'FORWARD');
+  await running.logged(line => String(line.msg).startsWith('FORWARD does not lead to the default deny'));
+});
+
+test('an operator’s rule of the form of ours, for another network, stays', async () => {
+  const theirs = ['POSTROUTING', '-s', '192.168.5.0/24', '-o', 'wg0', '-j', 'RETURN'];
+  await iptables('-t', 'nat', '-A', ...theirs);
+  await apply();
+  await apply();
+  await iptables('-t', 'nat', '-C', ...theirs);
+});

@@ -11,7 +11,7 @@ export interface HookedChains {
  * their own order; empty where they are on top, or where there are none: a permissive host stays one (CONTRACT §4).
  */
 export function liftHooks({ forward, postrouting }: HookedChains): string {
-  const hooks = ours(forward, 'FORWARD', rule => rule.endsWith(` -j ${intraChain}`));
+  const hooks = ours(forward, 'FORWARD', isHook);
   if (hooks.length === 0) return '';
   // What leaves by the mesh un-NATed names the same networks that are denied; other RETURN rules are not ours.
   const networks = new Set(hooks.map(rule => /^-d (\S+) /.exec(rule)?.[1]));
@@ -27,6 +27,13 @@ export function liftHooks({ forward, postrouting }: HookedChains): string {
     .map(line => `${line}\n`)
     .join('');
 }
+
+/** Whether FORWARD leads to the default deny at all. */
+export function hasHooks(forward: readonly string[]): boolean {
+  return ours(forward, 'FORWARD', isHook).length > 0;
+}
+
+const isHook = (rule: string) => rule.endsWith(` -j ${intraChain}`);
 
 function ours(listing: readonly string[], chain: string, isOurs: (rule: string) => boolean): string[] {
   const prefix = `-A ${chain} `;

@@ -2,8 +2,9 @@ import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createBackoff, type Logger, type Task } from '@coold/runtime';
-import { liftHooks } from './hooks.ts';
+import { hasHooks, liftHooks } from './hooks.ts';
 import { listIptables, restoreIptables } from './iptables.ts';
+import { intraChain } from './scaffold.ts';
 
 /** Between two looks where nothing was announced: iptables-legacy announces nothing, and a monitor can miss. */
 const everyMs = 5000;
@@ -12,19 +13,29 @@ const everyMs = 5000;
  * Keeps the scaffold's hooks above everything else in FORWARD (CONTRACT §4): netavark puts a chain there that accepts all
  * traffic of its networks. Looks whenever the kernel announces a change of these chains, and every few seconds besides.
  */
-export function keepHooks(log: Logger): Task {
+export function keepHooks(log: Logger, onFirstLook: () => void = () => {}): Task {
   return async stop => {
     const announced = watchChains(log, stop);
     const backoff = createBackoff({ firstMs: 1000, maxMs: 60_000 });
+    let state: HooksState | undefined;
     while (!stop.aborted) {
       // Taken before the look: what changes during it is looked at again.
       const change = announced.next();
       try {
-        if (await liftOnce())
+        const now = await liftOnce();
+        if (now === 'lifted')
           log.warn('something stood above the default deny in FORWARD; its hooks are on top again');
+        if (now === 'gone' && state !== 'gone')
+          log.error(
+            'FORWARD does not lead to the default deny any more: containers reach each other, until ' +
+              '`systemctl restart coolify-mesh-fw` puts its hooks back',
+          );
+        state = now;
+        onFirstLook();
         backoff.reset();
         await Promise.race([change, delay(everyMs, undefined, { signal: stop }).catch(() => {})]);
       } catch (error) {
+        onFirstLook();
         const waitMs = 1000 + backoff.next();
         log.error(
           { err: error, again_in_ms: waitMs },
@@ -36,16 +47,23 @@ export function keepHooks(log: Logger): Task {
   };
 }
 
-/** @returns whether anything had to be lifted @throws Error when the packet filter's tools fail */
-export async function liftOnce(): Promise<boolean> {
+/** `none`: a permissive host, which has no default deny. `gone`: it has one, and nothing leads to it. */
+export type HooksState = 'in place' | 'lifted' | 'none' | 'gone';
+
+/** Lifts what has to be lifted. @throws Error when the packet filter's tools fail */
+export async function liftOnce(): Promise<HooksState> {
   const [forward, postrouting] = await Promise.all([
     listIptables('filter', 'FORWARD'),
     listIptables('nat', 'POSTROUTING'),
   ]);
   const script = liftHooks({ forward, postrouting });
-  if (script === '') return false;
-  await restoreIptables(script);
-  return true;
+  if (script !== '') {
+    await restoreIptables(script);
+    return 'lifted';
+  }
+  if (hasHooks(forward)) return 'in place';
+  // Ours alone to put in is what stood there before: who took it out may have meant it.
+  return (await listIptables('filter')).includes(`-N ${intraChain}`) ? 'gone' : 'none';
 }
 
 /** `next` resolves when one of the hooked chains has changed since it was called last. */

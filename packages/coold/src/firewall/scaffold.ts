@@ -36,13 +36,21 @@ export const nothing: Present = { filter: [], postrouting: [] };
  */
 export function renderIptables(scaffold: Scaffold, present: Present): string {
   const filter = filterLines(scaffold, present.filter);
+  // Ours name the networks that are denied, or were before; an operator's rule of the same form names others.
+  const networks = new Set([...meshNetworks(scaffold), ...hookedNetworks(present.filter)]);
   const nat = hookLines(
     'POSTROUTING',
     meshNetworks(scaffold).map(network => `-s ${network} -o ${scaffold.wgInterface} -j RETURN`),
     present.postrouting,
-    rule => new RegExp(`^-s \\S+ -o ${escaped(scaffold.wgInterface)} -j RETURN$`).test(rule),
+    rule => networks.has(/^-s (\S+) -o \S+ -j RETURN$/.exec(rule)?.[1] ?? ''),
   );
   return [...tableText('filter', filter), ...tableText('nat', nat)].map(line => `${line}\n`).join('');
+}
+
+/** The networks whose packets FORWARD hands to the default deny now. */
+function hookedNetworks(filter: readonly string[]): string[] {
+  const hook = new RegExp(`^-A FORWARD -d (\\S+) -j ${intraChain}$`);
+  return filter.flatMap(line => hook.exec(line)?.[1] ?? []);
 }
 
 /** Everything that may be a container's address: the pools, and subnets of this host that lie outside of them. */
@@ -171,7 +179,3 @@ export const conntrackProbe = [
   'add rule bridge coolify_probe forward ct state established,related accept',
   '',
 ].join('\n');
-
-function escaped(name: string): string {
-  return name.replaceAll(/[.-]/g, '\\$&');
-}

@@ -220,7 +220,7 @@ describe('what is unknown', () => {
   it('as a command leaves the request id and no command', () => {
     const wire = bytes(
       '0a 02 7231', // request_id = 1
-      'e212 02 0801', // 300
+      'a238 02 0801', // 900
     );
     expect(agentStream.responseDeserialize(wire)).toMatchObject({
       requestId: 'r1',
@@ -229,7 +229,7 @@ describe('what is unknown', () => {
   });
 
   it('as a payload leaves none', () => {
-    const wire = bytes('e212 02 0801'); // 300
+    const wire = bytes('a238 02 0801'); // 900
     expect(agentStream.requestDeserialize(wire).payload.case).toBeUndefined();
   });
 });

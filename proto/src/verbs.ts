@@ -21,6 +21,8 @@ export interface Verb {
   body: DescField | undefined;
   /** Its place on REST; undefined: over the stream only. */
   http: HttpPlace | undefined;
+  /** Its answer can be asked for as a stream of frames. */
+  streams: boolean;
 }
 
 /** The schemas that a broker of this build speaks; a coold speaks up to that of its newest verb. */
@@ -74,6 +76,7 @@ export function readVerbs(
       commandCase: field.localName,
       body,
       http,
+      streams: option.streams,
     });
   }
   return verbs;

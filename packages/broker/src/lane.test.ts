@@ -10,8 +10,10 @@ import { describe, expect, it, vi } from 'vitest';
 import { createDispatch } from './dispatch.ts';
 import { createHosts, type HostStream } from './hosts.ts';
 import { createLane } from './lane.ts';
+import { createOpenStream } from './open-stream.ts';
 import { createPending } from './pending.ts';
 import { compileRoutes } from './router.ts';
+import { createStreams } from './streams.ts';
 
 type ResponseBody = Response['body'];
 const containers: ResponseBody = {
@@ -46,8 +48,12 @@ async function setUp(
     overdueTtlMs: 60_000,
     landedMaxBytes: 1 << 20,
   });
+  const routes = compileRoutes(options.verbs ?? readVerbs());
+  const streams = createStreams({ pending, windowBytes: 1024, timeoutMs: 5000 });
   const lane = createLane({
-    dispatch: createDispatch({ hosts, pending, routes: compileRoutes(options.verbs ?? readVerbs()) }),
+    dispatch: createDispatch({ hosts, pending, routes }),
+    openStream: createOpenStream({ hosts, streams, routes }),
+    streams,
     hosts,
     log: createLogger('broker', logFilter.parse('off') ?? expect.fail(), false),
     ...(options.stalledReplyMs === undefined ? {} : { stalledReplyMs: options.stalledReplyMs }),
@@ -65,6 +71,7 @@ async function setUp(
     schemaMax: options.schemaMax ?? 2,
     connectedAt: new Date(0),
     send: message => sent.push(message) > 0,
+    sendOwed: message => void sent.push(message),
     close: () => {},
   };
   hosts.add(host);

@@ -52,6 +52,8 @@ export interface SessionOptions {
   onGone: () => void;
 }
 
+const endedBeforeInput: Failure = { code: 409, message: 'the stream ended before its input did' };
+
 type Command = NonNullable<MessageInitShape<typeof ServerMsgSchema>['command']>;
 
 export function createSession(options: SessionOptions): { session: Session; hostSide: HostSide } {
@@ -144,10 +146,7 @@ export function createSession(options: SessionOptions): { session: Session; host
         input.grant(body.value.bytes);
         return 'heard';
       case 'streamEnd':
-        end(
-          { kind: 'ended', exitCode: body.value.exitCode },
-          { code: 409, message: 'the stream ended before its input did' },
-        );
+        end({ kind: 'ended', exitCode: body.value.exitCode }, endedBeforeInput);
         return 'heard';
       case 'streamOpened':
       case undefined:
@@ -182,7 +181,8 @@ export function createSession(options: SessionOptions): { session: Session; host
     close() {
       if (state === 'gone') return;
       if (state === 'opening' || state === 'open') cancel();
-      fail({ code: 499, message: 'caller left' });
+      if (state === 'opening') refuse({ code: 499, message: 'caller left' }, 'broker');
+      input.close(endedBeforeInput);
       state = 'gone';
       output.clear();
       onGone();

@@ -173,9 +173,10 @@ export function createSession(options: SessionOptions): { session: Session; host
       taken += bytes;
       // Not at every frame: a host that reads of its credit a quarter of a window at a time is never without.
       if (state !== 'open' || taken < windowBytes / 4) return;
-      credit += taken;
-      host.sendOwed(message({ case: 'streamCredit', value: { bytes: BigInt(taken) } }));
+      const granted = taken;
       taken = 0;
+      credit += granted;
+      host.sendOwed(message({ case: 'streamCredit', value: { bytes: BigInt(granted) } }));
     },
     input,
     close() {

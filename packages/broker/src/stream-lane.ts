@@ -102,7 +102,9 @@ function writeStream(response: ServerResponse, requestId: string, session: Sessi
       if (news.kind !== 'output') return void response.end(lastLine(news));
       const { source, data } = news;
       const output = encodeOutput(source === StreamFrame_Source.STDERR ? 'stderr' : 'stdout', data);
-      response.write(line(output), () => session.taken(data.length));
+      response.write(line(output), error => {
+        if (error == null) session.taken(data.length);
+      });
     }
   }
   response.on('drain', pump);

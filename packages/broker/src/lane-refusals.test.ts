@@ -16,6 +16,15 @@ describe('bad input is answered in the envelope', () => {
     ],
     ['10 MB', 413, { body: `"${'x'.repeat(10 * 1024 * 1024)}"`, headers: json }],
     ['one byte over the limit', 413, { body: `"${'x'.repeat(1024 * 1024 - 1)}"`, headers: json }],
+    [
+      'JSON nested deeper than 32',
+      400,
+      { body: `{"command":${'['.repeat(32)}${']'.repeat(32)}}`, headers: json },
+    ],
+    ['JSON nested too deep for a stack', 400, { body: '['.repeat(500_000), headers: json }],
+    ['bytes that are no UTF-8', 400, { body: Buffer.from('7b22ff227d', 'hex'), headers: json }],
+    ['a body that is compressed', 415, { body: '{}', headers: { ...json, 'content-encoding': 'gzip' } }],
+    ['NDJSON, which only input is', 415, { body: '{}', headers: { 'content-type': 'application/x-ndjson' } }],
     ['a request_id that is a path', 400, { body: '{"request_id":"../x"}', headers: json }],
   ])('%s', async (_, status, request) => {
     await using lane = await startLane();
@@ -27,6 +36,28 @@ describe('bad input is answered in the envelope', () => {
       code: status,
       message: expect.any(String),
     });
+  });
+
+  it.each([
+    ['/v1/coold/dispatch', `{"command":${'['.repeat(32)}${']'.repeat(32)}}`, 'body'],
+    ['/v1/coold/stream', `{"command":${'['.repeat(32)}${']'.repeat(32)}}`, 'body'],
+    ['/v1/coold/dispatch', '{"command":', 'body'],
+    ['/v1/coold/dispatch', '', 'body'],
+    ['/v1/coold/stream', '[]', 'body'],
+    ['/v1/coold/dispatch', '{"command":{"env":{"__proto__":"x"}}}', 'command.env.__proto__'],
+  ])('%s with %s names what offends', async (path, body, field) => {
+    await using lane = await startLane();
+    const answer = await lane.http.request({ method: 'POST', path, body, headers: json });
+    expect(answer.json()).toMatchObject({ code: 400, field, message: expect.stringContaining(`${field}: `) });
+  });
+
+  it('a charset beside the content type is none of it', async () => {
+    await using lane = await startLane();
+    const headers = { 'content-type': 'application/json; charset=utf-8' };
+    const body = JSON.stringify({ host_id: 'elsewhere', request_id: 'r', command: { type: 'host.info' } });
+    expect(
+      (await lane.http.request({ method: 'POST', path: '/v1/coold/dispatch', body, headers })).status,
+    ).toBe(404);
   });
 
   it('a path that is not there is 404, a method that does not fit 405', async () => {

@@ -311,6 +311,7 @@ describe('input', () => {
 
   it.each<[string, (stream: ReturnType<typeof setUp>) => void, number]>([
     ['the stream ends', s => s.hear(end(0)), 409],
+    ['the stream fails', s => s.hear(error(7, 'no status of HTTP')), 409],
     ['the host is lost', s => s.hostSide.disconnected(), 503],
     ['the stream’s caller leaves', s => s.session.close(), 409],
   ])('that waits fails when %s', async (_, happen, code) => {

@@ -92,7 +92,7 @@ export function createSession(options: SessionOptions): { session: Session; host
 
   function fail(failure: Failure, by: 'host' | 'broker' = 'broker'): void {
     if (state === 'opening') refuse(failure, by);
-    else if (state === 'open') end({ kind: 'failed', failure }, failure);
+    else if (state === 'open') end({ kind: 'failed', failure }, by === 'host' ? endedBeforeInput : failure);
   }
 
   function breakOff(failure: Failure): Heard {

@@ -69,6 +69,9 @@ describe('bad input is answered in the envelope', () => {
     const wrong = await lane.http.request({ path: '/v1/coold/dispatch' });
     expect([wrong.status, wrong.headers['allow']]).toEqual([405, 'POST']);
     expect((await lane.http.request({ method: 'DELETE', path: '/v1/health?x=1' })).status).toBe(405);
+    const input = await lane.http.request({ path: '/v1/coold/stream/any/input' });
+    expect([input.status, input.headers['allow']]).toEqual([405, 'POST']);
+    expect((await lane.http.request({ path: '/v1/coold/stream/a/b/input' })).status).toBe(404);
   });
 });
 

@@ -70,6 +70,11 @@ export function createLane(deps: LaneDeps): Lane {
     clientErrorHandler: edge.answerMalformed,
   });
   edge.watch(lane.server);
+  const places: { methods: string[]; path: RegExp }[] = [];
+  lane.addHook('onRoute', ({ method, url }) => {
+    const methods = [method].flat().filter(name => name !== 'HEAD');
+    places.push({ methods, path: new RegExp(`^${url.replaceAll(/:[^/]+/g, '[^/]+')}$`) });
+  });
   lane.removeAllContentTypeParsers();
   lane.addContentTypeParser<Buffer>(
     jsonType,
@@ -120,7 +125,7 @@ export function createLane(deps: LaneDeps): Lane {
   });
   lane.setNotFoundHandler((request, reply) => {
     const path = request.url.split('?')[0] ?? '';
-    const methods = (['GET', 'POST'] as const).filter(method => lane.hasRoute({ method, url: path }));
+    const methods = places.flatMap(place => (place.path.test(path) ? place.methods : []));
     if (methods.length === 0)
       return answer(reply, refuse({ requestId: '', code: 404, message: 'no such path' }));
     reply.header('allow', methods.join(', '));

@@ -62,14 +62,15 @@ function addInputRoute(scope: FastifyInstance, deps: StreamLaneDeps): void {
       ? new RefusedError(415, 'content-type: expected application/x-ndjson')
       : error;
   });
-  scope.post<{ Params: { id: string } }>('/v1/coold/stream/:id/input', async ({ params, body }, reply) => {
+  scope.post<{ Params: { id: string } }>('/v1/coold/stream/:id/input', async (request, reply) => {
+    const { params, body } = request;
     const requestId = params.id;
     const call = streams.get(requestId)?.input.begin() ?? { code: 404, message: 'unknown request_id' };
     // What else its caller has to say is not read, and nothing else could be heard on this connection.
     const refused = (failure: Failure) =>
       answer(reply.header('connection', 'close'), refuse({ requestId, ...failure }));
     if ('code' in call) return refused(call);
-    edge.leaveBody(reply.raw);
+    edge.leaveBody(request.raw);
     reply.raw.once('close', () => call.end());
     try {
       if (body instanceof Readable)

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { createServer, type RequestListener } from 'node:http';
+import { createServer, type RequestListener, type ServerResponse } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { createHttpEdge, type HttpEdge, type HttpEdgeOptions } from './http-edge.ts';
@@ -20,7 +20,10 @@ async function serve(
     stalledReplyMs: 60_000,
     ...options,
   });
-  const server = createServer({ requestTimeout: 0 }, handle(edge));
+  const server = createServer(
+    { requestTimeout: 0, headersTimeout: 500, connectionsCheckingInterval: 50 },
+    handle(edge),
+  );
   server.on('clientError', edge.answerMalformed);
   edge.watch(server);
   server.listen(0, '127.0.0.1');
@@ -82,20 +85,30 @@ describe('a body', () => {
     expect(await everything(socket)).toMatch(/^HTTP\/1\.1 408 .*"oops":"request timeout"/s);
   });
 
-  it('that never ends, of a request answered already, ends the connection', async () => {
-    const { open } = await serve(() => (_request, response) => void response.write('early'), {
-      bodyTimeoutMs: 100,
-    });
+  it.each<[string, (response: ServerResponse) => void]>([
+    ['is being answered', response => void response.write('early')],
+    ['was answered', response => void response.end('early')],
+  ])('that never ends, of a request that %s, ends the connection', async (_, answer) => {
+    const { open } = await serve(() => (_request, response) => answer(response), { bodyTimeoutMs: 100 });
     const socket = await open();
     socket.write(slow);
-    expect(await everything(socket)).not.toContain('408');
+    const text = await everything(socket);
+    expect(text).toContain('early');
+    expect(text).not.toContain('408');
+  });
+
+  it('has nothing to do with the head, which Node limits still', async () => {
+    const { open } = await serve(() => () => expect.fail('no request'));
+    const socket = await open();
+    socket.write('GET / HTTP/1.1\r\nhost:');
+    expect(await everything(socket)).toMatch(/^HTTP\/1\.1 408 .*"oops":"request timeout"/s);
   });
 
   it('that is left to its handler takes its time', async () => {
     const { open } = await serve(
       edge => async (request, response) => {
         if (request.url === '/watched') return;
-        edge.leaveBody(response);
+        edge.leaveBody(request);
         let size = 0;
         for await (const chunk of request) size += (chunk as Buffer).length;
         response.end(`got ${size}`);

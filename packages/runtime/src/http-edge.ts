@@ -19,22 +19,18 @@ export interface HttpEdge {
   answerMalformed(error: NodeJS.ErrnoException, socket: Duplex): void;
   /** Watches the requests of a server, until it closes. */
   watch(server: Server): void;
-  /** The body of the request that this response answers comes as its sender pleases; its handler watches it. */
-  leaveBody(response: ServerResponse): void;
+  /** The body of this request comes as its sender pleases; its handler watches it. */
+  leaveBody(request: IncomingMessage): void;
   /** Resolves when every reply that is under way was written or cut; at the latest after `graceMs`. */
   settled(graceMs: number): Promise<void>;
-}
-
-interface UnderWay {
-  request: IncomingMessage;
-  /** By the monotonic clock, in ms; undefined: never. */
-  bodyDue: number | undefined;
 }
 
 const messages = { 400: 'not an HTTP request', 408: 'request timeout', 431: 'headers too large' } as const;
 
 export function createHttpEdge({ errorBody, bodyTimeoutMs, stalledReplyMs }: HttpEdgeOptions): HttpEdge {
-  const underWay = new Map<ServerResponse, UnderWay>();
+  const underWay = new Set<ServerResponse>();
+  /** Requests whose bodies may still be coming, with when they must be there, by the monotonic clock in ms. */
+  const bodies = new Map<IncomingMessage, number>();
   const latest = new WeakMap<Duplex, ServerResponse>();
   const waiting = new Set<() => void>();
 
@@ -55,19 +51,28 @@ export function createHttpEdge({ errorBody, bodyTimeoutMs, stalledReplyMs }: Htt
 
   function refuseLateBodies(): void {
     const now = performance.now();
-    for (const { request, bodyDue } of underWay.values())
-      if (!request.complete && bodyDue !== undefined && bodyDue < now) answerBare(408, request.socket);
+    for (const [request, due] of bodies) {
+      if (!request.complete && !request.destroyed && now < due) continue;
+      bodies.delete(request);
+      if (request.complete || request.destroyed) continue;
+      const { socket } = request;
+      // One that was answered before its body ended has its answer.
+      if (latest.get(socket)?.headersSent === true) socket.destroy();
+      else answerBare(408, socket);
+    }
   }
 
   function begin(request: IncomingMessage, response: ServerResponse): void {
-    underWay.set(response, { request, bodyDue: performance.now() + bodyTimeoutMs });
+    underWay.add(response);
     latest.set(request.socket, response);
+    bodies.set(request, performance.now() + bodyTimeoutMs);
     // The socket's own timer, for it knows of a large write that the kernel has taken a part of.
     response.setTimeout(stalledReplyMs, () => {
       if (response.writableLength > 0) response.destroy();
     });
     response.once('close', () => {
       underWay.delete(response);
+      if (request.complete) bodies.delete(request);
       if (underWay.size === 0) for (const settle of waiting) settle();
     });
   }
@@ -84,10 +89,7 @@ export function createHttpEdge({ errorBody, bodyTimeoutMs, stalledReplyMs }: Htt
       sweep.unref();
       server.once('close', () => clearInterval(sweep));
     },
-    leaveBody(response) {
-      const entry = underWay.get(response);
-      if (entry !== undefined) entry.bodyDue = undefined;
-    },
+    leaveBody: request => void bodies.delete(request),
     async settled(graceMs) {
       if (underWay.size === 0) return;
       const { promise, resolve } = Promise.withResolvers<void>();

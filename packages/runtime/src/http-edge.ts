@@ -1,4 +1,5 @@
 import { type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
+import type { Server as TlsServer } from 'node:https';
 import type { Duplex } from 'node:stream';
 
 export interface HttpEdgeOptions {
@@ -18,7 +19,7 @@ export interface HttpEdge {
   /** For `clientError`: what Node's parser refuses never becomes a request, and is answered on the bare socket. */
   answerMalformed(error: NodeJS.ErrnoException, socket: Duplex): void;
   /** Watches the requests of a server, until it closes. */
-  watch(server: Server): void;
+  watch(server: Server | TlsServer): void;
   /** The body of this request comes as its sender pleases; its handler watches it. */
   leaveBody(request: IncomingMessage): void;
   /** Resolves when every reply that is under way was written or cut; at the latest after `graceMs`. */

@@ -12,7 +12,9 @@ describe('what containers of a real Podman write', () => {
   beforeAll(async () => {
     const folder = stack.use(await scratchFolder());
     podman = stack.use(await startPodman(join(folder.path, 'podman')));
-    call = caller(containerOutputHandlers(createPodman(podman.socketPath).containers));
+    call = caller(
+      containerOutputHandlers(createPodman(podman.socketPath).containers, () => Promise.resolve()),
+    );
     const image = await podman.ensureTinyImage();
     const script = 'echo one; echo two >&2; printf "\\377\\n"; echo three; exec /bin/busybox sleep 1000';
     await run('writer', ['sh', '-c', script]);

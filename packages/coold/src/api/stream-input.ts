@@ -21,7 +21,8 @@ export interface InputQueue extends Input {
   push(input: StreamInput): void;
   /** Resolves once all that was pushed has been taken. @throws VerbError 404 when the call is over before */
   taken(): Promise<void>;
-  /** The call is over. */
+  /** Resolves with the same when the call is over. */
+  over: Promise<VerbError>;
   close(): void;
 }
 
@@ -37,6 +38,7 @@ export function createInput(window: number, onTaken: (bytes: number) => void = (
   let waiting = 0; // bytes, with those that the handler is at
   let ended = false;
   let closed = false;
+  const end = Promise.withResolvers<VerbError>();
   let size: TerminalSize | undefined;
   const stdinCame = createBell();
   const sizeCame = createBell();
@@ -105,8 +107,10 @@ export function createInput(window: number, onTaken: (bytes: number) => void = (
       while (waiting > 0 && !closed) await stdinTaken.rung();
       if (closed) throw over();
     },
+    over: end.promise,
     close() {
       closed = true;
+      end.resolve(over());
       for (const bell of [stdinCame, sizeCame, stdinTaken]) bell.ring();
     },
   };

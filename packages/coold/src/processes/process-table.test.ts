@@ -1,0 +1,43 @@
+import { describe, expect, it } from 'vitest';
+import { type ContainerProcess, createProcessTable, findByPodmanPid, sessionOf } from './process-table.ts';
+
+const one = (pid: number, nsPids: number[], session = pid): ContainerProcess => ({ pid, nsPids, session });
+
+describe('the processes of a container', () => {
+  it('are found by the number of any namespace but its own', () => {
+    const init = one(100, [100, 1]);
+    const shell = one(131, [131, 6]);
+    expect(findByPodmanPid([init, shell], 131)).toBe(shell);
+    expect(findByPodmanPid([init, shell], 6)).toBeUndefined();
+    const below = one(5000, [5000, 131, 6]);
+    expect(findByPodmanPid([init, below], 131)).toBe(below);
+    expect(findByPodmanPid([], 131)).toBeUndefined();
+  });
+
+  it('are a session when their leader began one, and never the first of all', () => {
+    const init = one(100, [100, 1]);
+    const shell = one(131, [131, 6]);
+    const child = one(132, [132, 7], 131);
+    const daemon = one(133, [133, 8]);
+    expect(sessionOf([init, shell, child, daemon], shell)).toEqual([shell, child]);
+    expect(sessionOf([init, child, daemon], child)).toEqual([child]);
+    expect(sessionOf([init, child], init)).toEqual([]);
+  });
+
+  it('are read from the kernel, all callers at once', async () => {
+    const table = createProcessTable();
+    // Whatever cgroup this process is in: every path begins so.
+    const asked = await Promise.all([
+      table.inContainer('/'),
+      table.inContainer('/'),
+      table.inContainer('nosuch'),
+    ]);
+    for (const found of asked.slice(0, 2))
+      expect(found).toContainEqual({
+        pid: process.pid,
+        nsPids: expect.arrayContaining([process.pid]) as number[],
+        session: expect.any(Number) as number,
+      });
+    expect(asked[2]).toEqual([]);
+  });
+});

@@ -1,0 +1,96 @@
+import { readdir, readFile } from 'node:fs/promises';
+
+/** A process of a container, as this process counts them. */
+export interface ContainerProcess {
+  pid: number;
+  /** Its numbers in every PID namespace from ours on to its own. */
+  nsPids: number[];
+  /** The process that its session is named for. */
+  session: number;
+}
+
+export interface ProcessTable {
+  /** Those whose cgroup is the container's now. Signalling them is a race with their end that only the kernel could win. */
+  inContainer(containerId: string): Promise<ContainerProcess[]>;
+}
+
+interface Cgroup {
+  pid: number;
+  path: string;
+}
+
+/** Reads /proc. Callers that come while it is read share the next reading. */
+export function createProcessTable(): ProcessTable {
+  let reading: Promise<unknown> = Promise.resolve();
+  let next: Promise<Cgroup[]> | undefined;
+  const cgroups = () => {
+    next ??= reading.then(() => {
+      const now = readCgroups();
+      next = undefined;
+      reading = now.catch(() => {});
+      return now;
+    });
+    return next;
+  };
+  return {
+    async inContainer(containerId) {
+      const found = (await cgroups()).filter(({ path }) => path.includes(containerId));
+      const processes = await Promise.all(found.map(({ pid }) => readProcess(pid)));
+      return processes.filter(process => process !== undefined);
+    },
+  };
+}
+
+async function readCgroups(): Promise<Cgroup[]> {
+  const found: Cgroup[] = [];
+  for (const name of await readdir('/proc')) {
+    if (!/^\d+$/.test(name)) continue;
+    const path = await readOf(name, 'cgroup');
+    if (path !== undefined) found.push({ pid: Number(name), path });
+  }
+  return found;
+}
+
+async function readProcess(pid: number): Promise<ContainerProcess | undefined> {
+  const [stat, status] = await Promise.all([readOf(pid, 'stat'), readOf(pid, 'status')]);
+  const numbers = /^NSpid:\s*(.+)$/m.exec(status ?? '')?.[1];
+  // Behind the name, which may hold anything: state, parent, group, session.
+  const session = stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[3];
+  if (numbers === undefined || session === undefined) return undefined;
+  return { pid, nsPids: numbers.split(/\s+/).map(Number), session: Number(session) };
+}
+
+/** Undefined: it has ended. */
+async function readOf(pid: number | string, file: string): Promise<string | undefined> {
+  try {
+    return await readFile(`/proc/${pid}/${file}`, 'utf8');
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * The process that Podman calls `pid`, out of those of one container. Podman may live in a PID namespace below ours, so
+ * the number counts in any but the container's own.
+ */
+export function findByPodmanPid(
+  processes: readonly ContainerProcess[],
+  pid: number,
+): ContainerProcess | undefined {
+  return (
+    processes.find(process => process.pid === pid) ??
+    processes.find(({ nsPids }) => nsPids.slice(0, -1).includes(pid))
+  );
+}
+
+/** What a program started and did not send away: its session. Never the container's own first process. */
+export function sessionOf(
+  processes: readonly ContainerProcess[],
+  leader: ContainerProcess,
+): ContainerProcess[] {
+  return processes.filter(
+    ({ pid, session, nsPids }) =>
+      nsPids.at(-1) !== 1 &&
+      (pid === leader.pid || (leader.session === leader.pid && session === leader.pid)),
+  );
+}

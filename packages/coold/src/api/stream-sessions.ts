@@ -89,6 +89,7 @@ export function createSessions(options: SessionOptions): Sessions {
           signal,
         }),
       );
+      caller.throwIfAborted();
       last = bodyOf('streamEnd', exitCode === undefined ? {} : { exitCode });
     } catch (error) {
       const reason: unknown = session.end.signal.aborted ? session.end.signal.reason : error;

@@ -26,7 +26,8 @@ export function createStreams(log: Logger, max = defaultMax): Streams {
       const { signal } = stopping;
       signal.throwIfAborted();
       if (running.size >= max) throw new VerbError(503, `this host has ${max} streams under way already`);
-      const one = work(AbortSignal.any([caller, signal]));
+      // A promise of its own: each counts, whatever the work returns.
+      const one = (async () => await work(AbortSignal.any([caller, signal])))();
       running.add(one);
       try {
         return await one;

@@ -7,6 +7,8 @@ import { checkName, invalid } from './names.ts';
 // What logs and exec are asked for, checked, the same for their bounded and their streamed form. Each throws a VerbError 400.
 
 const maxWords = 4096;
+/** Podman makes room for as many lines beforehand, and dies of a few thousand million. */
+const maxTail = 1_000_000;
 /** The last second that a date has. */
 const maxSinceS = 8.64e12;
 
@@ -16,6 +18,7 @@ export function readLogsRequest(request: ContainersLogsRequest): { id: string; o
   const neither = request.stdout === undefined && request.stderr === undefined;
   const [stdout, stderr] = [request.stdout ?? neither, request.stderr ?? neither];
   if (!stdout && !stderr) throw invalid('stdout', 'expected at least one of stdout and stderr');
+  if (tail !== undefined && tail > maxTail) throw invalid('tail', `expected 0 to ${maxTail} lines`);
   if (since !== undefined && !(since >= 0 && since <= maxSinceS))
     throw invalid('since', 'expected Unix time in seconds');
   return { id, options: { tail, since, stdout, stderr, timestamps } };

@@ -32,7 +32,7 @@ export function streamExec(containers: PodmanContainers, endProgram: EndProgram)
     const hangUp = () => pipe?.hangUp();
     io.signal.addEventListener('abort', hangUp, { once: true });
     try {
-      pipe = await session.start(io.signal);
+      pipe = await session.start();
       io.signal.throwIfAborted();
       await io.opened();
       // Both end with the stream; what a program that has ended is still sent is nobody's loss.

@@ -26,16 +26,16 @@ export interface PodmanConnection {
   /** libpod again, for an answer that is bytes; `onBytes` returns false when it has enough, which ends the request. */
   libpodBytes(call: Call, onBytes: (bytes: Buffer) => boolean, signal: AbortSignal): Promise<void>;
   /**
-   * And for one that goes on as long as it likes: the timeout is for its beginning. `read` takes the body at its own pace,
-   * and Podman waits for it.
+   * And for one that begins and goes on as long as it likes: only its signal ends it. `read` takes the body at its own
+   * pace, and Podman waits for it.
    */
   libpodStream(
     call: Call,
     read: (body: AsyncIterable<Buffer>) => Promise<void>,
     signal: AbortSignal,
   ): Promise<void>;
-  /** And for a POST that makes a pipe of its connection, see `upgrade`. */
-  libpodPipe(call: Call, signal: AbortSignal): Promise<Socket>;
+  /** And for a POST that makes a pipe of its connection, see `upgrade`; the timeout is for that. */
+  libpodPipe(call: Call): Promise<Socket>;
   /** And for one that comes in lines. */
   libpodLines(call: Call, onLine: (line: string) => void, signal: AbortSignal): Promise<void>;
 }
@@ -95,27 +95,19 @@ export function connectPodman(socketPath: string, { timeoutMs = defaultTimeoutMs
       }),
     async libpodStream(call, read, signal) {
       const { path, query = {} } = call;
-      const beginning = new AbortController();
-      const timer = setTimeout(() => beginning.abort(timedOut()), call.timeoutMs ?? timeoutMs);
       try {
-        const { statusCode, body } = await request(urlOf(libpodRoot, path, query), {
-          dispatcher,
-          signal: AbortSignal.any([signal, beginning.signal]),
-        });
+        const { statusCode, body } = await request(urlOf(libpodRoot, path, query), { dispatcher, signal });
         if (statusCode !== 200) throw new PodmanStatusError(statusCode, await readText(body));
-        clearTimeout(timer);
         await read(body);
       } catch (error) {
         throw podmanFailure(error, socketPath);
-      } finally {
-        clearTimeout(timer);
       }
     },
-    async libpodPipe(call, signal) {
+    async libpodPipe(call) {
       const { pathname } = urlOf(libpodRoot, call.path, {});
       try {
         return await upgrade(socketPath, pathname, call.json, {
-          signal: AbortSignal.any([signal, AbortSignal.timeout(call.timeoutMs ?? timeoutMs)]),
+          signal: AbortSignal.timeout(call.timeoutMs ?? timeoutMs),
           maxBytes: maxAnswerBytes,
         });
       } catch (error) {
@@ -142,8 +134,6 @@ function urlOf(root: string, path: string, query: NonNullable<Call['query']>): U
   for (const [name, value] of Object.entries(query)) url.searchParams.set(name, String(value));
   return url;
 }
-
-const timedOut = () => new DOMException('podman did not begin to answer in time', 'TimeoutError');
 
 /** @throws VerbError 502 when there is more than coold reads */
 async function readText(body: AsyncIterable<Buffer>): Promise<string> {

@@ -131,8 +131,10 @@ export function podmanContainers(connection: PodmanConnection): PodmanContainers
     async streamLogs(id, options, { onOpened, onFrame }, signal) {
       const query = logQuery(options, options.follow);
       const read = demultiplexer();
+      // Podman says nothing, not even that there is such a container, before there is a line.
+      await inspect(id, signal);
+      await onOpened();
       const readBody = async (body: AsyncIterable<Buffer>) => {
-        await onOpened();
         for await (const bytes of body) for (const frame of read(bytes)) await onFrame(frame);
       };
       await connection.libpodStream({ path: at(id, '/logs'), query }, readBody, signal);

@@ -7,9 +7,11 @@ import { number, object, text } from './shape.ts';
 export interface ExecSession {
   /**
    * Runs it. @returns its pipe, once Podman has taken it over
-   * @throws VerbError when Podman refuses, or the signal aborts: then it may run all the same
+   * There is no signal for it: of a program whose starter hangs up too early Podman says that it ended, while it runs.
+   *
+   * @throws VerbError when Podman refuses, or does not answer in time: then it may run all the same
    */
-  start(signal: AbortSignal): Promise<ExecPipe>;
+  start(): Promise<ExecPipe>;
   /** "maybe": Podman was told to start it, and has not said that it did. */
   readonly started: 'no' | 'maybe' | 'yes';
   state(signal: AbortSignal): Promise<ExecState>;
@@ -85,10 +87,10 @@ export async function createExec(
     get started() {
       return started;
     },
-    async start(during) {
+    async start() {
       const start = { path: `${at}/start`, json: { Detach: false, Tty: spec.tty } };
       started = 'maybe';
-      const pipe = pipeOf(await connection.libpodPipe(start, during), spec.tty);
+      const pipe = pipeOf(await connection.libpodPipe(start), spec.tty);
       started = 'yes';
       return pipe;
     },

@@ -14,14 +14,19 @@ describe('the processes of a container', () => {
     expect(findByPodmanPid([], 131)).toBeUndefined();
   });
 
-  it('are a session when their leader began one, and never the first of all', () => {
+  it('are a program’s by their session, its own or its monitor’s, and never the first of all', () => {
     const init = one(100, [100, 1]);
     const shell = one(131, [131, 6]);
     const child = one(132, [132, 7], 131);
     const daemon = one(133, [133, 8]);
     expect(sessionOf([init, shell, child, daemon], shell)).toEqual([shell, child]);
-    expect(sessionOf([init, child, daemon], child)).toEqual([child]);
-    expect(sessionOf([init, child], init)).toEqual([]);
+    const [plain, its] = [one(140, [140, 9], 139), one(141, [141, 10], 139)];
+    expect(sessionOf([init, shell, plain, its], plain)).toEqual([plain, its]);
+    const [ofInit, other] = [one(150, [150, 11], 100), one(151, [151, 12], 100)];
+    expect(sessionOf([init, ofInit, other], ofInit)).toEqual([ofInit]);
+    const [unseen, another] = [one(160, [160, 13], 0), one(161, [161, 14], 0)];
+    expect(sessionOf([unseen, another], unseen)).toEqual([unseen]);
+    expect(sessionOf([init], init)).toEqual([]);
   });
 
   it('are read from the kernel, all callers at once', async () => {

@@ -5,12 +5,12 @@ export interface ContainerProcess {
   pid: number;
   /** Its numbers in every PID namespace from ours on to its own. */
   nsPids: number[];
-  /** The process that its session is named for. */
+  /** The process that its session is named for; 0 when it is not to be seen from here. */
   session: number;
 }
 
 export interface ProcessTable {
-  /** Those whose cgroup is the container's now. Signalling them is a race with their end that only the kernel could win. */
+  /** Those alive whose cgroup is the container's now. Signalling them is a race with their end that only the kernel could win. */
   inContainer(containerId: string): Promise<ContainerProcess[]>;
 }
 
@@ -55,8 +55,9 @@ async function readProcess(pid: number): Promise<ContainerProcess | undefined> {
   const [stat, status] = await Promise.all([readOf(pid, 'stat'), readOf(pid, 'status')]);
   const numbers = /^NSpid:\s*(.+)$/m.exec(status ?? '')?.[1];
   // Behind the name, which may hold anything: state, parent, group, session.
-  const session = stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[3];
-  if (numbers === undefined || session === undefined) return undefined;
+  const [state = '', , , session] = stat?.slice(stat.lastIndexOf(')') + 2).split(' ') ?? [];
+  // A container's first process often does not take note of those that end below it: they stay, as names only.
+  if (numbers === undefined || session === undefined || 'ZX'.includes(state)) return undefined;
   return { pid, nsPids: numbers.split(/\s+/).map(Number), session: Number(session) };
 }
 
@@ -83,14 +84,20 @@ export function findByPodmanPid(
   );
 }
 
-/** What a program started and did not send away: its session. Never the container's own first process. */
+/**
+ * A program with what it started and did not send away: its session. That is its own where it has a terminal, else the one
+ * of the monitor that Podman starts for each program; never that of the container's own first process.
+ */
 export function sessionOf(
   processes: readonly ContainerProcess[],
   leader: ContainerProcess,
 ): ContainerProcess[] {
+  const isFirst = ({ nsPids }: ContainerProcess) => nsPids.at(-1) === 1;
+  const apart =
+    leader.session !== 0 &&
+    !processes.some(process => isFirst(process) && process.session === leader.session);
   return processes.filter(
-    ({ pid, session, nsPids }) =>
-      nsPids.at(-1) !== 1 &&
-      (pid === leader.pid || (leader.session === leader.pid && session === leader.pid)),
+    process =>
+      !isFirst(process) && (process.pid === leader.pid || (apart && process.session === leader.session)),
   );
 }

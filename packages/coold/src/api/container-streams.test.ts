@@ -14,7 +14,7 @@ import { type PodmanService, scratchFolder, startPodman } from '@coold/testbed';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { createPodman } from '../podman/client.ts';
 import { createEndProgram } from '../processes/end-program.ts';
-import { createProcessTable } from '../processes/process-table.ts';
+import { containerCgroup, createProcessTable } from '../processes/process-table.ts';
 import { containerOutputHandlers } from './container-output.ts';
 import { createServeCommands } from './stream.ts';
 import { createStreams } from './streams.ts';
@@ -375,7 +375,7 @@ describe('streams of a real Podman', () => {
     const total = 100 * 1024 * 1024;
     const stream = exec(['/bin/busybox', 'dd', 'if=/dev/zero', 'bs=64k', 'count=1600'], {}, 65_536n);
     const written = async () => {
-      for (const { pid } of await table.inContainer(id)) {
+      for (const { pid } of await table.inCgroup(containerCgroup(id))) {
         if (!(await readFile(`/proc/${pid}/cmdline`, 'utf8')).includes('1600')) continue;
         return Number(/^wchar: (\d+)$/m.exec(await readFile(`/proc/${pid}/io`, 'utf8'))?.[1]);
       }

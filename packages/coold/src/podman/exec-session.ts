@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import { type PodmanConnection, segment } from './connection.ts';
 import { demultiplexer, type Frame } from './multiplexed.ts';
-import { number, object, text } from './shape.ts';
+import { fullId, number, object, text } from './shape.ts';
 
 /** A program that Podman was told to run in a container, with its three streams as they come. */
 export interface ExecSession {
@@ -97,7 +97,7 @@ export async function createExec(
     async state(during) {
       const found = object(await connection.libpod({ path: `${at}/json` }, during), 'exec');
       return {
-        containerId: text(found['ContainerID'], 'exec.ContainerID'),
+        containerId: fullId(found['ContainerID'], 'exec.ContainerID'),
         running: found['Running'] === true,
         pid: number(found['Pid'] ?? 0, 'exec.Pid'),
         exitCode: number(found['ExitCode'], 'exec.ExitCode'),

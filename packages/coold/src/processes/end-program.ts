@@ -1,7 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from '@coold/runtime';
 import type { ExecSession, ExecState } from '../podman/exec-session.ts';
-import { type ContainerProcess, findByPodmanPid, type ProcessTable, sessionOf } from './process-table.ts';
+import {
+  type ContainerProcess,
+  containerCgroup,
+  findByPodmanPid,
+  type ProcessTable,
+  sessionOf,
+} from './process-table.ts';
 
 /** Ends a program whose caller has left. Never rejects: nobody is left to hear of it, so what fails is logged. */
 export type EndProgram = (session: ExecSession) => Promise<void>;
@@ -32,7 +38,7 @@ export function createEndProgram(table: ProcessTable, log: Logger): EndProgram {
       if (found === undefined) return;
       const { pid, containerId } = found;
       const fields = { container: containerId, pid };
-      const leader = findByPodmanPid(await table.inContainer(containerId), pid);
+      const leader = findByPodmanPid(await table.inCgroup(containerCgroup(containerId)), pid);
       if (leader === undefined)
         log.warn(fields, 'a cancelled program is not among the processes of its container; left');
       else if (await end(leader, containerId, table))
@@ -55,7 +61,7 @@ async function untilRunning(session: ExecSession): Promise<ExecState | undefined
 
 /** @returns whether all is gone */
 async function end(leader: ContainerProcess, containerId: string, table: ProcessTable): Promise<boolean> {
-  const members = async () => sessionOf(await table.inContainer(containerId), leader);
+  const members = async () => sessionOf(await table.inCgroup(containerCgroup(containerId)), leader);
   const gone = async () => {
     let waitMs = firstLookMs;
     for (const began = performance.now(); performance.now() - began < graceMs; waitMs *= 2) {

@@ -32,11 +32,7 @@ describe('the processes of a container', () => {
   it('are read from the kernel, all callers at once', async () => {
     const table = createProcessTable();
     // Whatever cgroup this process is in: every path begins so.
-    const asked = await Promise.all([
-      table.inContainer('/'),
-      table.inContainer('/'),
-      table.inContainer('nosuch'),
-    ]);
+    const asked = await Promise.all([table.inCgroup('/'), table.inCgroup('/'), table.inCgroup('nosuch')]);
     for (const found of asked.slice(0, 2))
       expect(found).toContainEqual({
         pid: process.pid,

@@ -10,8 +10,11 @@ export interface ContainerProcess {
 }
 
 export interface ProcessTable {
-  /** Those alive whose cgroup is the container's now. Signalling them is a race with their end that only the kernel could win. */
-  inContainer(containerId: string): Promise<ContainerProcess[]>;
+  /**
+   * Those alive in a cgroup whose path has this in it. Signalling them is a race with their end that only the kernel could
+   * win.
+   */
+  inCgroup(part: string): Promise<ContainerProcess[]>;
 }
 
 interface Cgroup {
@@ -33,8 +36,8 @@ export function createProcessTable(): ProcessTable {
     return next;
   };
   return {
-    async inContainer(containerId) {
-      const found = (await cgroups()).filter(({ path }) => path.includes(containerId));
+    async inCgroup(part) {
+      const found = (await cgroups()).filter(({ path }) => path.includes(part));
       const processes = await Promise.all(found.map(({ pid }) => readProcess(pid)));
       return processes.filter(process => process !== undefined);
     },
@@ -68,6 +71,11 @@ async function readOf(pid: number | string, file: string): Promise<string | unde
   } catch {
     return undefined;
   }
+}
+
+/** Of a container's own processes; that of the monitor beside them has another name in front. */
+export function containerCgroup(containerId: string): string {
+  return `libpod-${containerId}`;
 }
 
 /**

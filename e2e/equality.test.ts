@@ -110,6 +110,29 @@ const examples: Record<string, Examples> = {
       { fields: { id: 'ü' }, code: 400, field: 'id' },
     ],
   },
+  // Streams on REST, bounded in a plain dispatch: compared by what both have said at the end.
+  'containers.logs': {
+    answered: [{ fields: { id: 'talker' } }, { fields: { id: 'talker', tail: 1, timestamps: true } }],
+    refused: [
+      { fields: { id: 'nosuch' }, code: 404 },
+      { fields: { id: 'talker', tail: -1 }, code: 400, field: 'tail' },
+      { fields: { id: 'talker', tail: 4_294_967_295 }, code: 400, field: 'tail' },
+      { fields: { id: 'talker', stdout: false }, code: 400, field: 'stdout' },
+    ],
+  },
+  'containers.exec': {
+    answered: [
+      { fields: { id: 'web', cmd: ['/bin/busybox', 'echo', 'hé'] } },
+      { fields: { id: 'web', cmd: ['/bin/busybox', 'sh', '-c', 'exit 3'], env: { A: 'b' } } },
+      { fields: { id: 'web', cmd: ['/bin/busybox', 'tty'], tty: true } },
+    ],
+    refused: [
+      { fields: { id: 'web', cmd: [] }, code: 400, field: 'cmd' },
+      { fields: { id: 'web', cmd: ['a'], workdir: 'x' }, code: 400, field: 'workdir' },
+      { fields: { id: 'nosuch', cmd: ['a'] }, code: 404 },
+      { fields: { id: 'other', cmd: ['a'] }, code: 409 },
+    ],
+  },
   'containers.healthcheck': {
     answered: [{ fields: { id: 'web' } }],
     refused: [
@@ -199,6 +222,12 @@ beforeAll(async () => {
   await call('containers.create', { ...web, mounts: [{ volume: 'v', target: '/v' }], healthcheck });
   await call('containers.start', { id: 'web' });
   await fresh('other');
+  const command = ['sh', '-c', 'echo one; echo two; echo three; exec /bin/busybox sleep 1000'];
+  await call('containers.create', { image, name: 'talker', command, stop_timeout: 0 });
+  await call('containers.start', { id: 'talker' });
+  await vi.waitFor(async () =>
+    expect(await call('containers.logs', { id: 'talker' })).toMatchObject({ frames: { length: 3 } }),
+  );
 });
 afterAll(() => cleanup.disposeAsync());
 
@@ -210,7 +239,7 @@ async function overStream(name: string, fields: Record<string, unknown>): Promis
   return status === 'ok' ? { data } : { code, message, field };
 }
 
-async function overRest({ http }: RestVerb, fields: Record<string, unknown>): Promise<Outcome> {
+async function overRest({ http, streams }: RestVerb, fields: Record<string, unknown>): Promise<Outcome> {
   const { method, path, pathFields, status } = http;
   const at = path.replaceAll(/\{([^}]*)\}/g, (_, name: string) => encodeURIComponent(String(fields[name])));
   const rest = Object.entries(fields).filter(([name]) => !pathFields.includes(name));
@@ -225,9 +254,19 @@ async function overRest({ http }: RestVerb, fields: Record<string, unknown>): Pr
     body: method === 'POST' ? JSON.stringify(Object.fromEntries(rest)) : null,
   });
   const text = await answer.body.text();
+  if (answer.statusCode === status && streams) return { data: collected(text) };
   if (answer.statusCode === status) return { data: status === 204 && text === '' ? null : JSON.parse(text) };
   const { error, field } = JSON.parse(text) as Record<string, unknown>;
   return { code: answer.statusCode, message: error, field };
+}
+
+/** What a stream said, as the bounded answer of a plain dispatch has it. */
+function collected(ndjson: string): unknown {
+  const lines = ndjson.split('\n').slice(0, -1);
+  const said = lines.map(line => JSON.parse(line) as Record<string, unknown>);
+  const { exit_code } = said.at(-1) ?? {};
+  if (exit_code === undefined) return { frames: said, truncated: false };
+  return { exit_code, output: said.map(({ data }) => data ?? '').join(''), truncated: false };
 }
 
 async function call(name: string, fields: Record<string, unknown>): Promise<unknown> {

@@ -45,9 +45,11 @@ function optionTable(command: Described): string {
 }
 
 function verbTable(): string {
-  const rows = [...readVerbs().values()].map(({ name, http, schema, summary }) => [
+  const rows = [...readVerbs().values()].map(({ name, http, schema, summary, streams }) => [
     `\`${name}\``,
-    http === undefined ? 'stream only' : `\`${http.method} ${http.path}\` → ${http.status}`,
+    http === undefined
+      ? 'stream only'
+      : `\`${http.method} ${http.path}\` → ${http.status}${streams ? ', NDJSON as it comes' : ''}`,
     String(schema),
     summary,
   ]);

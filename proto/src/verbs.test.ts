@@ -94,6 +94,12 @@ describe('a contradiction is found at start:', () => {
       'a verb is a message of a oneof',
     ],
     [
+      'a stream that is not answered 200',
+      `oneof command { Req go = 10 ${option('name: "go" streams: true http: { method: "POST" path: "/x" status: 201 }')}; }`,
+      'Resp go = 10;',
+      'a stream is answered 200, not 201',
+    ],
+    [
       'no answer of its name',
       `oneof command { Req go = 10 ${good}; }`,
       'Resp went = 10;',

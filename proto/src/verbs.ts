@@ -61,6 +61,8 @@ export function readVerbs(
       option.http === undefined
         ? undefined
         : within(where, readHttp, option.http, field.message, answer.message);
+    if (option.streams && http !== undefined && http.status !== 200)
+      throw new Error(`${where}: a stream is answered 200, not ${http.status}`);
     if (http !== undefined) {
       const other = routes.get(routeKey(http));
       if (other !== undefined)

@@ -7,7 +7,8 @@ import { openApiDocument } from './api/openapi.ts';
 import type { Hangups } from './api/reload.ts';
 import { restRoutes } from './api/rest-route.ts';
 import { keepApi, keepStatus } from './api/serve-api.ts';
-import { createAnswerCommand } from './api/stream.ts';
+import { createServeCommands } from './api/stream.ts';
+import { createStreams, type Streams } from './api/streams.ts';
 import { joinSurface, type Served } from './api/surface.ts';
 import { verbHandlers } from './api/verbs.ts';
 import type { CooldConfig } from './config.ts';
@@ -31,17 +32,23 @@ export function cooldTasks(options: CooldOptions): Record<string, Task> {
   const podman = createPodman(config.podmanSocket);
   const surface = joinSurface(
     readVerbs(),
-    verbHandlers(podman, { version, allowedMountSources: config.allowedMountSources ?? [] }),
+    verbHandlers(podman, {
+      version,
+      allowedMountSources: config.allowedMountSources ?? [],
+      log: log.child('api'),
+    }),
   );
   const metrics = createMetrics(version);
   const record = recordCalls(log.child('api'), metrics);
+  const streams = createStreams(log.child('api'));
   // Its default would end the process. Whoever has files to read again listens too.
   hangups.on('SIGHUP', () => log.info('SIGHUP: files that may have changed are read again'));
   const looked = Promise.withResolvers<void>();
   const tasks: Record<string, Task> = {
     readiness: announce(readiness, looked.promise),
     hooks: keepHooks(log.child('firewall'), looked.resolve),
-    api: apiTask(options, surface, metrics, record),
+    streams: streams.task,
+    api: apiTask(options, { surface, metrics, record, streams }),
   };
   const { brokerUrl } = config;
   if (brokerUrl === undefined || config.grpcDisabled) {
@@ -62,7 +69,7 @@ export function cooldTasks(options: CooldOptions): Record<string, Task> {
       capabilities: ['coold'],
       builderCapacity: 0,
     }),
-    answer: createAnswerCommand(surface, record, log.child('api')),
+    serve: createServeCommands({ surface, streams, record, log: log.child('api') }),
     log: log.child('link'),
     onState: line => void readiness.status(line),
   });
@@ -72,14 +79,18 @@ export function cooldTasks(options: CooldOptions): Record<string, Task> {
 /** REST where it has an address, else only status and metrics on a socket (CONTRACT §3). */
 function apiTask(
   { config, version, statusSocket, hangups, log: root }: CooldOptions,
-  surface: ReadonlyMap<string, Served>,
-  metrics: Metrics,
-  record: RecordCall,
+  parts: {
+    surface: ReadonlyMap<string, Served>;
+    metrics: Metrics;
+    record: RecordCall;
+    streams: Streams;
+  },
 ): Task {
+  const { surface, metrics, record, streams } = parts;
   const { apiBind, apiTokenFile, tlsCert, tlsKey } = config;
   const log = root.child('api');
   if (apiBind === undefined || apiTokenFile === undefined)
-    return keepStatus({ path: statusSocket, metrics, record, log });
+    return keepStatus({ path: statusSocket, metrics, record, streams, log });
   const routes = restRoutes(surface);
   return keepApi({
     bind: apiBind,
@@ -90,6 +101,7 @@ function apiTask(
     document: openApiDocument(routes, version),
     metrics,
     record,
+    streams,
     log,
   });
 }

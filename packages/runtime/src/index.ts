@@ -25,6 +25,7 @@ export {
   type SocketGroup,
   type SocketOptions,
 } from './socket.ts';
+export { createTally, type Tally } from './tally.ts';
 export { type Outcome, runTasks, type Task } from './tasks.ts';
 export {
   type Address,

@@ -13,6 +13,8 @@ import { checkRef, invalid } from './names.ts';
 
 /** However long a registry stalls. A caller whose dispatch ended before (504 after 10 s) repeats it and joins. */
 const pullTimeoutMs = 15 * 60_000;
+/** Pulls that go on after their callers left: each holds a connection, and a part of the disk. */
+const maxUnattended = 16;
 const maxCredentialLength = 16 * 1024;
 
 /** The image verbs. A pull's credentials go to Podman with the request and are kept nowhere. */
@@ -27,8 +29,11 @@ export function imageHandlers(
       const { auth } = request;
       if (auth !== undefined) checkAuth(auth);
       return {
-        digest: await joined.run(`images.pull ${ref}`, signal, unattended =>
-          images.pull(ref, auth, { timeoutMs }, unattended),
+        digest: await joined.run(
+          `images.pull ${ref}`,
+          signal,
+          unattended => images.pull(ref, auth, { timeoutMs }, unattended),
+          { maxUnattended },
         ),
       };
     }),

@@ -47,6 +47,28 @@ describe('joined work', () => {
     expect(await second).toBe('done');
   });
 
+  it('is bounded by its verb where its callers have left', async () => {
+    const joined = createJoined();
+    const gate = Promise.withResolvers<string>();
+    const two = { maxUnattended: 2 };
+    const leave = async (key: string) =>
+      expect(joined.run(key, AbortSignal.abort(), () => gate.promise, two)).rejects.toMatchObject({
+        message: expect.stringContaining('nobody waits') as string,
+      });
+    await leave('pull a');
+    await leave('pull b');
+    await expect(joined.run('pull c', forever, () => gate.promise, two)).rejects.toMatchObject({
+      code: 503,
+      message: expect.stringContaining('2 of these') as string,
+    });
+    const back = joined.run('pull a', forever, () => gate.promise, two);
+    const next = joined.run('pull c', forever, () => gate.promise, two);
+    expect(await joined.run('stop a', forever, () => Promise.resolve('stopped'), two)).toBe('stopped');
+    gate.resolve('done');
+    expect(await Promise.all([back, next])).toEqual(['done', 'done']);
+    expect(await joined.run('pull d', forever, () => gate.promise, two)).toBe('done');
+  });
+
   it('that fails with nobody left is no unhandled rejection', async () => {
     const joined = createJoined();
     const gate = Promise.withResolvers<never>();

@@ -10,10 +10,17 @@ import { joinSurface } from './surface.ts';
 const option = (name: string, method: string, path: string, status: number, rest = '') =>
   `[(coolify.agent.v1.verb) = { name: "${name}" summary: "Does it" ${rest} http: { method: "${method}" path: "${path}" status: ${status} } }]`;
 
+const never = () => Promise.reject(new Error('never called'));
+
 async function documentOf(verbs: ReturnType<typeof readVerbs>) {
-  const handlers = [...verbs.values()].map(({ name, request, response }): [string, Handler] => [
+  const handlers = [...verbs.values()].map(({ name, request, response, streams }): [string, Handler] => [
     name,
-    { request, response, run: () => Promise.reject(new Error('never called')) },
+    {
+      request,
+      response,
+      run: never,
+      ...(streams ? { stream: { takesInput: name === 'x.run', run: never } } : {}),
+    },
   ]);
   const routes = restRoutes(joinSurface(verbs, Object.fromEntries(handlers)));
   return JSON.parse(JSON.stringify(openApiDocument(routes, '1.2.3'))) as Record<string, unknown>;
@@ -41,8 +48,11 @@ async function testDocument() {
         Req list = 11 ${option('x.list', 'GET', '/api/v1/x', 200, 'body: "mounts"')};
         Req delete = 12 ${option('x.delete', 'DELETE', '/api/v1/x/{id}', 204)};
         Req start = 13 ${option('x.start', 'POST', '/api/v1/x/{id}/start', 204)};
+        Req read = 14 ${option('x.read', 'GET', '/api/v1/x/{id}/read', 200, 'streams: true')};
+        Req run = 15 ${option('x.run', 'POST', '/api/v1/x/{id}/run', 200, 'streams: true')};
       } }
-      message Answers { oneof body { Resp create = 10; Resp list = 11; Nothing delete = 12; Nothing start = 13; } }`,
+      message Answers { oneof body { Resp create = 10; Resp list = 11; Nothing delete = 12; Nothing start = 13;
+        Resp read = 14; Resp run = 15; } }`,
   });
   const message = (name: string) => registry.getMessage(name) ?? expect.fail();
   return documentOf(readVerbs(message('test.Commands'), message('test.Answers')));
@@ -75,6 +85,9 @@ describe('the OpenAPI document', () => {
       '/api/v1/x',
       '/api/v1/x/{id}',
       '/api/v1/x/{id}/start',
+      '/api/v1/x/{id}/read',
+      '/api/v1/x/{id}/run',
+      '/api/v1/x/{id}/run/{session}/input',
     ]);
     expect(paths['/api/v1/x']?.['post']).toMatchObject({
       operationId: 'x.create',
@@ -142,6 +155,33 @@ describe('the OpenAPI document', () => {
       },
     });
     expect(components.schemas).not.toMatchObject({ MountInput: { required: expect.anything() } });
+  });
+
+  it('has what a stream is made of, and where its input goes', async () => {
+    const { paths } = (await testDocument()) as { paths: Record<string, Record<string, unknown>> };
+    const lines = (...names: string[]) => ({
+      'application/x-ndjson': {
+        schema: { oneOf: names.map(name => ({ $ref: `#/components/schemas/${name}` })) },
+      },
+    });
+    expect(paths['/api/v1/x/{id}/read']?.['get']).toMatchObject({
+      responses: { 200: { content: lines('OutputLine', 'ErrorLine') } },
+    });
+    expect(paths['/api/v1/x/{id}/run']?.['post']).toMatchObject({
+      responses: {
+        200: {
+          headers: { 'x-exec-session': expect.anything() as object },
+          content: lines('OutputLine', 'ExitLine', 'ErrorLine'),
+        },
+      },
+    });
+    expect(paths['/api/v1/x/{id}/run/{session}/input']?.['post']).toMatchObject({
+      parameters: [{ name: 'id' }, { name: 'session' }],
+      requestBody: {
+        content: { 'application/x-ndjson': { schema: { $ref: '#/components/schemas/InputLine' } } },
+      },
+      responses: { 204: { description: 'All of it was taken' } },
+    });
   });
 
   it('does not show verbs that are over the stream only', async () => {

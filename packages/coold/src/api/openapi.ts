@@ -1,8 +1,9 @@
 import { type DescEnum, type DescField, type DescMessage, ScalarType } from '@bufbuild/protobuf';
 import { FeatureSet_FieldPresence } from '@bufbuild/protobuf/wkt';
-import type { RestRoute } from './rest-route.ts';
+import { streamAnswer, streamInput, streamSchemas } from './openapi-streams.ts';
+import { inputPath, type RestRoute } from './rest-route.ts';
 
-type Schema = Record<string, unknown>;
+export type Schema = Record<string, unknown>;
 
 /** Requests may leave fields out and may not have others; answers have all their fields (CONTRACT §2). */
 type Side = 'request' | 'answer';
@@ -48,6 +49,8 @@ export function openApiDocument(routes: readonly RestRoute[], version: string): 
     const atPath = paths[place.path] ?? {};
     paths[place.path] = atPath;
     atPath[place.method.toLowerCase()] = operation(route, schemas);
+    const input = inputPath(route);
+    if (input !== undefined) paths[input] = { post: streamInput(route, tagOf(route)) };
   }
   return {
     openapi: '3.1.0',
@@ -71,12 +74,13 @@ export function openApiDocument(routes: readonly RestRoute[], version: string): 
           }),
         },
       },
-      schemas: schemas.all(),
+      schemas: { ...schemas.all(), ...(routes.some(({ verb }) => verb.streams) ? streamSchemas : {}) },
     },
   };
 }
 
-function operation({ verb, place, request }: RestRoute, schemas: Schemas): object {
+function operation(route: RestRoute, schemas: Schemas): object {
+  const { verb, place, request, handler } = route;
   const { method, status, pathFields } = place;
   const inPath = pathFields.map(name => ({
     name,
@@ -96,16 +100,24 @@ function operation({ verb, place, request }: RestRoute, schemas: Schemas): objec
   return {
     operationId: verb.name,
     summary: verb.summary,
-    tags: [verb.name.includes('.') ? (verb.name.split('.')[0] ?? verb.name) : 'host'],
+    tags: [tagOf(route)],
     ...(inPath.length + inQuery.length === 0 ? {} : { parameters: [...inPath, ...inQuery] }),
     ...(others.length === 0 || method === 'GET' ? {} : { requestBody: { content: jsonContent(body) } }),
     responses: {
       [status]:
-        status === 204 ? { description: 'Done' } : { description: 'Done', content: jsonContent(answer) },
+        handler.stream !== undefined
+          ? streamAnswer(handler.stream)
+          : status === 204
+            ? { description: 'Done' }
+            : { description: 'Done', content: jsonContent(answer) },
       401: errorAnswer,
       default: errorAnswer,
     },
   };
+}
+
+function tagOf({ verb: { name } }: RestRoute): string {
+  return name.includes('.') ? (name.split('.')[0] ?? name) : 'host';
 }
 
 /** One of them is what a field, or an item of it, is. */

@@ -45,17 +45,29 @@ export function requestShape({ method, pathFields }: HttpPlace, request: DescMes
   };
 }
 
+/** Where the input of a streamed call is brought to; undefined: it takes none. */
+export function inputPath({ handler, place }: RestRoute): string | undefined {
+  return handler.stream?.takesInput ? `${place.path}/{session}/input` : undefined;
+}
+
 /** The methods that some verb has on a path as it came, percent-encoded; empty: no verb is there. */
 export function methodsOn(routes: readonly RestRoute[], path: string): string[] {
   const segments = path.split('/');
-  const fits = ({ place }: RestRoute) => {
-    const template = place.path.split('/');
+  const fits = (path: string) => {
+    const template = path.split('/');
     return (
       template.length === segments.length &&
       template.every((part, index) => part.startsWith('{') || part === segments[index])
     );
   };
-  return [...new Set(routes.filter(fits).map(({ place }) => place.method))].sort();
+  const methods = routes.flatMap(route => {
+    const input = inputPath(route);
+    return [
+      ...(fits(route.place.path) ? [route.place.method] : []),
+      ...(input !== undefined && fits(input) ? ['POST'] : []),
+    ];
+  });
+  return [...new Set(methods)].sort();
 }
 
 function queryField(field: DescField): QueryField {

@@ -4,9 +4,12 @@ import { answerEncoder, FieldError, readJsonText } from '@coold/proto';
 import type { Logger } from '@coold/runtime';
 import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply } from 'fastify';
 import type { RecordCall } from './calls.ts';
+import { createOpenInputs, type OpenInputs } from './exec-inputs.ts';
 import type { Metrics } from './metrics.ts';
 import { readRestRequest } from './rest-request.ts';
-import { methodsOn, type RestRoute } from './rest-route.ts';
+import { inputPath, methodsOn, type RestRoute } from './rest-route.ts';
+import { answerStream, bringInput, ndjsonType, type RestStreamOptions } from './rest-stream.ts';
+import type { Streams } from './streams.ts';
 import { asVerbError, VerbError } from './verb-error.ts';
 
 export interface RestOptions {
@@ -17,13 +20,18 @@ export interface RestOptions {
   /** /openapi.json; undefined: there is none. */
   document: object | undefined;
   record: RecordCall;
+  streams: Streams;
   log: Logger;
   /** A caller that takes nothing of its answer for this long, in ms, is not waited for. */
   stalledReaderMs?: number;
 }
 
-/** Answers one HTTP request. */
-export type HandleRequest = (request: IncomingMessage, response: ServerResponse) => void;
+/** Answers one HTTP request. @param liftTimeout lets its body take as long as it likes */
+export type HandleRequest = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  liftTimeout: () => void,
+) => void;
 
 /** Bodies above this are 413. */
 const maxBodyBytes = 1024 * 1024;
@@ -33,6 +41,7 @@ const maxParamLength = 16 * 1024;
 const callerLeft = 499;
 /** CONTRACT §2: the form of a request id. */
 const requestIdPattern = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/;
+const defaultStalledReaderMs = 60_000;
 const jsonType = 'application/json; charset=utf-8';
 
 /**
@@ -41,9 +50,11 @@ const jsonType = 'application/json; charset=utf-8';
  */
 export async function createRest(options: RestOptions): Promise<HandleRequest> {
   const { mayCall, log } = options;
-  const app = createApp(options);
+  const timeouts: Timeouts = new WeakMap();
+  const app = createApp(options, timeouts);
   await app.ready();
-  return (request, response) => {
+  return (request, response, liftTimeout) => {
+    timeouts.set(request, liftTimeout);
     // Before anything is routed or read, so that no path, method or malformed URL tells a stranger more than another.
     const { url = '', headers } = request;
     if (url.split('?')[0] !== '/healthz' && !mayCall(headers.authorization)) {
@@ -52,6 +63,9 @@ export async function createRest(options: RestOptions): Promise<HandleRequest> {
     } else app.routing(request, response);
   };
 }
+
+/** What lifts the timeout of a request's body. */
+type Timeouts = WeakMap<IncomingMessage, () => void>;
 
 function refuseStranger(response: ServerResponse): void {
   const body = JSON.stringify({ error: 'unauthorized' });
@@ -65,8 +79,9 @@ function refuseStranger(response: ServerResponse): void {
   response.end(body);
 }
 
-function createApp(options: RestOptions): FastifyInstance {
-  const { routes, metrics, document, record, log, stalledReaderMs = 60_000 } = options;
+function createApp(options: RestOptions, timeouts: Timeouts): FastifyInstance {
+  const { routes, metrics, document, log, stalledReaderMs = defaultStalledReaderMs } = options;
+  const context = { ...options, stalledReaderMs, inputs: createOpenInputs() };
   const app = Fastify({
     bodyLimit: maxBodyBytes,
     exposeHeadRoutes: false,
@@ -106,7 +121,10 @@ function createApp(options: RestOptions): FastifyInstance {
     return reply.header('content-type', contentType).send(text);
   });
   if (document !== undefined) app.get('/openapi.json', (_request, reply) => sendJson(reply, document));
-  for (const route of routes) addVerb(app, route, record, log);
+  for (const route of routes) addVerb(app, route, context);
+  void app.register(async scope => {
+    for (const route of routes) addInput(scope, route, context.inputs, timeouts);
+  });
 
   const own = ['/healthz', '/metrics', ...(document === undefined ? [] : ['/openapi.json'])];
   app.setNotFoundHandler((request, reply) => {
@@ -122,12 +140,19 @@ function createApp(options: RestOptions): FastifyInstance {
   return app;
 }
 
-function addVerb(app: FastifyInstance, route: RestRoute, record: RecordCall, log: Logger): void {
+interface Context extends RestStreamOptions {
+  record: RecordCall;
+}
+
+function addVerb(app: FastifyInstance, route: RestRoute, context: Context): void {
   const { verb, handler, place } = route;
+  const { record, log } = context;
+  // Of streams, that were answered 200 before anybody knew how they would end.
+  const outcomes = new WeakMap<ServerResponse, number>();
   const encode = answerEncoder(verb);
   app.route<{ Params: Record<string, string> }>({
     method: place.method,
-    url: place.path.replaceAll(/\{([^}]*)\}/g, ':$1'),
+    url: place.path.replaceAll(parameterPattern, ':$1'),
     onRequest: async (request, reply) => {
       const started = performance.now();
       reply.raw.once('close', () =>
@@ -135,16 +160,23 @@ function addVerb(app: FastifyInstance, route: RestRoute, record: RecordCall, log
           requestId: request.id,
           verb: verb.name,
           transport: 'rest',
-          status: reply.raw.writableFinished ? reply.raw.statusCode : callerLeft,
+          status: reply.raw.writableFinished ? (outcomes.get(reply.raw) ?? reply.raw.statusCode) : callerLeft,
           durationMs: performance.now() - started,
         }),
       );
     },
     handler: async (request, reply) => {
-      const gone = new AbortController();
-      reply.raw.once('close', () => gone.abort());
       const [, query = ''] = /\?(.*)$/s.exec(request.url) ?? [];
       const message = readRestRequest(route.request, { params: request.params, query, body: request.body });
+      if (handler.stream !== undefined) {
+        const path = filled(place.path, request.params);
+        const call = { verb: verb.name, form: handler.stream, request: message, path };
+        const outcome = await answerStream({ ...call, requestId: request.id, response: reply.raw }, context);
+        outcomes.set(reply.raw, outcome);
+        return reply.hijack();
+      }
+      const gone = new AbortController();
+      reply.raw.once('close', () => gone.abort());
       const answer = await handler.run(message, gone.signal).catch((error: unknown) => {
         throw asVerbError(error, verb.name, log);
       });
@@ -152,6 +184,38 @@ function addVerb(app: FastifyInstance, route: RestRoute, record: RecordCall, log
       return place.status === 204 ? reply.send() : sendJson(reply, encode(answer));
     },
   });
+}
+
+/** The call that brings the input of a streamed verb that takes any: NDJSON, read as it comes. */
+function addInput(scope: FastifyInstance, route: RestRoute, inputs: OpenInputs, timeouts: Timeouts): void {
+  const path = inputPath(route);
+  if (path === undefined) return;
+  scope.removeAllContentTypeParsers();
+  scope.addContentTypeParser([ndjsonType, 'application/json'], (_request, body, done) => done(null, body));
+  scope.post<{ Params: Record<string, string>; Body: IncomingMessage | undefined }>(
+    path.replaceAll(parameterPattern, ':$1'),
+    { bodyLimit: Number.MAX_SAFE_INTEGER },
+    async ({ params, body, raw }, reply) => {
+      const { session = '' } = params;
+      timeouts.get(raw)?.();
+      try {
+        // A request that announces no body has none to be parsed, and is its own.
+        await bringInput(inputs, session, filled(route.place.path, params), body ?? raw);
+      } catch (error) {
+        // What it goes on to send is not read.
+        if (!raw.complete) reply.header('connection', 'close');
+        throw error;
+      }
+      return reply.code(204).send();
+    },
+  );
+}
+
+const parameterPattern = /\{([^}]*)\}/g;
+
+/** A path with its parameters, each as it was meant. */
+function filled(template: string, params: Readonly<Record<string, string>>): string {
+  return template.replaceAll(parameterPattern, (_, name: string) => encodeURIComponent(params[name] ?? ''));
 }
 
 /** Failures on the way to a handler are fastify's, and have a status; all else is a fault of ours. */
@@ -162,7 +226,10 @@ function failureOf(error: unknown, url: string, log: Logger): VerbError {
     case 'FST_ERR_CTP_BODY_TOO_LARGE':
       return new VerbError(413, `body: expected at most ${maxBodyBytes} bytes`);
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
-      return new VerbError(415, 'content-type: expected application/json');
+      return new VerbError(
+        415,
+        `content-type: expected ${url.endsWith('/input') ? ndjsonType : 'application/json'}`,
+      );
     default:
       return statusCode < 500
         ? new VerbError(statusCode, 'body: cannot be read')

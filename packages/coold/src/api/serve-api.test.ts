@@ -13,6 +13,7 @@ import { describe, expect, it, vi } from 'vitest';
 import { createMetrics } from './metrics.ts';
 import { restRoutes } from './rest-route.ts';
 import { type ApiOptions, keepApi, keepStatus } from './serve-api.ts';
+import { createStreams } from './streams.ts';
 import { joinSurface } from './surface.ts';
 import { verbHandlers } from './verbs.ts';
 
@@ -45,11 +46,12 @@ async function start(change: Partial<ApiOptions> = {}) {
     tls: undefined,
     hangups,
     routes: restRoutes(
-      joinSurface(readVerbs(), verbHandlers(podman as never, { version: '1', allowedMountSources: [] })),
+      joinSurface(readVerbs(), verbHandlers(podman as never, { version: '1', allowedMountSources: [], log })),
     ),
     document: {},
     metrics: createMetrics('1'),
     record: () => {},
+    streams: createStreams(log),
     log,
     backoff: quick(),
     reloadEveryMs: 50,
@@ -201,7 +203,15 @@ describe('without an API bind', () => {
     const { log, warn, served } = listenIn();
     const stop = new AbortController();
     const metrics = createMetrics('1');
-    const options = { path, metrics, record: () => {}, log, backoff: quick(), checkMs: 50 };
+    const options = {
+      path,
+      metrics,
+      record: () => {},
+      streams: createStreams(log),
+      log,
+      backoff: quick(),
+      checkMs: 50,
+    };
     const ended = keepStatus(options)(stop.signal);
     return {
       warn,

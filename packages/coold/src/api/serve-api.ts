@@ -76,7 +76,7 @@ export function keepApi(options: ApiOptions): Task {
   };
 }
 
-export interface StatusOptions extends Pick<Common, 'metrics' | 'record' | 'log' | 'backoff'> {
+export interface StatusOptions extends Pick<Common, 'metrics' | 'record' | 'streams' | 'log' | 'backoff'> {
   path: string;
   /** How often the socket is looked at, in ms. */
   checkMs?: number;

@@ -10,6 +10,7 @@ import { createMetrics } from './metrics.ts';
 import { openApiDocument } from './openapi.ts';
 import { createRest } from './rest.ts';
 import { restRoutes } from './rest-route.ts';
+import { createStreams } from './streams.ts';
 import { joinSurface } from './surface.ts';
 
 const off = createLogger('coold', { level: 'off', components: new Map() }, false);
@@ -72,6 +73,7 @@ export async function serveItems(
     routes,
     mayCall: header => header === 'Bearer token',
     metrics,
+    streams: createStreams(log),
     document: openApiDocument(routes, '1.2.3'),
     record(call) {
       calls.push(call);

@@ -8,30 +8,38 @@ import {
   type ServerMsg,
   ServerMsgSchema,
 } from '@coold/proto';
-import { createLogger, type Logger, logFilter } from '@coold/runtime';
 import { describe, expect, it } from 'vitest';
 import type { Call } from './calls.ts';
 import { handler } from './handler.ts';
-import { createAnswerCommand } from './stream.ts';
+import { createServeCommands } from './stream.ts';
+import { createStreams } from './streams.ts';
 import { joinSurface } from './surface.ts';
+import { silent as log } from './testing.ts';
 import { VerbError } from './verb-error.ts';
 
-const filter = logFilter.parse('off') ?? expect.fail();
-const log: Logger = createLogger('coold', filter, false);
-const signal = new AbortController().signal;
+const gone = new AbortController().signal;
 const list: ServerMsg = create(ServerMsgSchema, {
   requestId: 'r',
   command: { case: 'listContainers', value: {} },
 });
 
-function answering(run: () => Promise<{ containers: { id: string }[] }>, calls: Call[] = []) {
+/** Commands to the frames that answer them. */
+function answering(
+  run: () => Promise<{ containers: { id: string }[] }>,
+  calls: Call[] = [],
+  options: { maxCommands?: number } = {},
+) {
   const listContainers = handler(ListContainersReqSchema, ListContainersRespSchema, run);
   const verbs = new Map([...readVerbs()].filter(([name]) => name === 'list_containers'));
-  return createAnswerCommand(
-    joinSurface(verbs, { list_containers: listContainers }),
-    call => calls.push(call),
-    log,
-  );
+  const surface = joinSurface(verbs, { list_containers: listContainers });
+  const record = (call: Call) => calls.push(call);
+  const serve = createServeCommands({ surface, streams: createStreams(log), record, log, ...options });
+  const frames: Buffer[] = [];
+  const take = serve({ gone, send: async frame => void frames.push(frame) });
+  return async (message: ServerMsg) => {
+    await take(message);
+    return frames.shift() ?? expect.fail('no answer');
+  };
 }
 
 async function bodyOf(answer: Promise<Buffer>) {
@@ -44,7 +52,7 @@ async function bodyOf(answer: Promise<Buffer>) {
 describe('a command', () => {
   it('is answered by its handler', async () => {
     const answer = answering(() => Promise.resolve({ containers: [{ id: 'c' }] }));
-    expect(await bodyOf(answer(list, signal))).toMatchObject({
+    expect(await bodyOf(answer(list))).toMatchObject({
       case: 'listContainers',
       value: { containers: [{ id: 'c' }] },
     });
@@ -52,7 +60,7 @@ describe('a command', () => {
 
   it('that fails is answered with the error, code and field', async () => {
     const answer = answering(() => Promise.reject(new VerbError(409, 'in use', { field: 'name' })));
-    expect(await bodyOf(answer(list, signal))).toMatchObject({
+    expect(await bodyOf(answer(list))).toMatchObject({
       case: 'error',
       value: { code: 409, message: 'in use', field: 'name' },
     });
@@ -60,7 +68,7 @@ describe('a command', () => {
 
   it('that fails as it should not is a 500 that tells nothing of the inside', async () => {
     const answer = answering(() => Promise.reject(new Error('password=secret')));
-    expect(await bodyOf(answer(list, signal))).toMatchObject({
+    expect(await bodyOf(answer(list))).toMatchObject({
       case: 'error',
       value: { code: 500, message: 'internal error' },
     });
@@ -68,13 +76,13 @@ describe('a command', () => {
 
   it('whose answer is over 4 MiB is a 413', async () => {
     const answer = answering(() => Promise.resolve({ containers: [{ id: 'x'.repeat(maxResponseBytes) }] }));
-    expect(await bodyOf(answer(list, signal))).toMatchObject({ case: 'error', value: { code: 413 } });
+    expect(await bodyOf(answer(list))).toMatchObject({ case: 'error', value: { code: 413 } });
   });
 
   it('is recorded with its status and duration, and nothing of what was said', async () => {
     const calls: Call[] = [];
-    await answering(() => Promise.resolve({ containers: [] }), calls)(list, signal);
-    await answering(() => Promise.reject(new VerbError(409, 'secret')), calls)(list, signal);
+    await answering(() => Promise.resolve({ containers: [] }), calls)(list);
+    await answering(() => Promise.reject(new VerbError(409, 'secret')), calls)(list);
     const call = { requestId: 'r', verb: 'list_containers', transport: 'stream' };
     expect(calls).toEqual([
       { ...call, status: 200, durationMs: expect.any(Number) },
@@ -85,13 +93,36 @@ describe('a command', () => {
   it('that this host does not serve is a 501', async () => {
     const answer = answering(() => Promise.resolve({ containers: [] }));
     const build = create(ServerMsgSchema, { requestId: 'r', command: { case: 'build', value: {} } });
-    expect(await bodyOf(answer(build, signal))).toMatchObject({ case: 'error', value: { code: 501 } });
+    expect(await bodyOf(answer(build))).toMatchObject({ case: 'error', value: { code: 501 } });
   });
 
   it('of a kind unknown here is a 501, and the next is served', async () => {
     const answer = answering(() => Promise.resolve({ containers: [] }));
     const unknown = create(ServerMsgSchema, { requestId: 'r' });
-    expect(await bodyOf(answer(unknown, signal))).toMatchObject({ case: 'error', value: { code: 501 } });
-    expect(await bodyOf(answer(list, signal))).toMatchObject({ case: 'listContainers' });
+    expect(await bodyOf(answer(unknown))).toMatchObject({ case: 'error', value: { code: 501 } });
+    expect(await bodyOf(answer(list))).toMatchObject({ case: 'listContainers' });
+  });
+
+  it('of too many is a 503, and there is room when one is done', async () => {
+    const gate = Promise.withResolvers<{ containers: [] }>();
+    const answer = answering(() => gate.promise, [], { maxCommands: 1 });
+    const first = answer(list);
+    expect(await bodyOf(answer(list))).toMatchObject({ case: 'error', value: { code: 503 } });
+    gate.resolve({ containers: [] });
+    expect(await bodyOf(first)).toMatchObject({ case: 'listContainers' });
+    expect(await bodyOf(answer(list))).toMatchObject({ case: 'listContainers' });
+  });
+
+  it('asked for as a stream by a verb that has none is a 400', async () => {
+    const answer = answering(() => Promise.resolve({ containers: [] }));
+    const streamed = create(ServerMsgSchema, {
+      requestId: 'r',
+      command: { case: 'listContainers', value: {} },
+      stream: { credit: 5n },
+    });
+    expect(await bodyOf(answer(streamed))).toMatchObject({
+      case: 'error',
+      value: { code: 400, field: 'stream' },
+    });
   });
 });

@@ -3,12 +3,14 @@ import { describe, expect, it } from 'vitest';
 import { createPodman } from '../podman/client.ts';
 import { handler } from './handler.ts';
 import { joinSurface } from './surface.ts';
+import { silent } from './testing.ts';
 import { verbHandlers } from './verbs.ts';
 
 const verbs = readVerbs();
 const handlers = verbHandlers(createPodman('/nowhere/podman.sock'), {
   version: '1.0.0',
   allowedMountSources: [],
+  log: silent,
 });
 
 describe('the closed set', () => {
@@ -30,5 +32,17 @@ describe('the closed set', () => {
   it('has no handler for other messages', () => {
     const wrong = handler(ListContainersReqSchema, HelloSchema, () => Promise.resolve({}));
     expect(() => joinSurface(verbs, { ...handlers, list_containers: wrong })).toThrow(/other messages/);
+  });
+
+  it('streams what the .proto says, and nothing else', () => {
+    const logs = handlers['containers.logs'] ?? expect.fail();
+    const { stream, ...bounded } = logs;
+    expect(() => joinSurface(verbs, { ...handlers, 'containers.logs': bounded })).toThrow(
+      /containers.logs cannot stream/,
+    );
+    const list = { ...(handlers['list_containers'] ?? expect.fail()), ...(stream && { stream }) };
+    expect(() => joinSurface(verbs, { ...handlers, list_containers: list })).toThrow(
+      /list_containers streams/,
+    );
   });
 });

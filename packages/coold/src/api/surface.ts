@@ -9,7 +9,8 @@ export interface Served {
 
 /**
  * Joins the verbs of the .proto with their handlers, by the case they have in ServerMsg.command. The set is closed: a verb
- * without a handler, a handler without a verb, or one for other messages is a mistake found at start.
+ * without a handler, a handler without a verb, one for other messages, or one that streams where its verb does not, is a
+ * mistake found at start.
  */
 export function joinSurface(
   verbs: ReadonlyMap<string, Verb>,
@@ -23,6 +24,10 @@ export function joinSurface(
       if (handler === undefined) throw new Error(`verb ${verb.name} has no handler`);
       if (handler.request !== verb.request || handler.response !== verb.response)
         throw new Error(`handler ${verb.name} is for other messages than agent.proto says`);
+      if (verb.streams !== (handler.stream !== undefined))
+        throw new Error(
+          `handler ${verb.name} ${verb.streams ? 'cannot stream' : 'streams'}, against agent.proto`,
+        );
       return [verb.commandCase, { verb, handler }];
     }),
   );

@@ -1,5 +1,9 @@
 import { fieldEncoder, fieldValue, jsonCodec, readVerbs } from '@coold/proto';
+import { createLogger } from '@coold/runtime';
 import type { Handler } from './handler.ts';
+
+/** For what a test does not listen to. */
+export const silent = createLogger('coold', { level: 'off', components: new Map() }, false);
 
 /** Calls handlers as a caller of either transport would, JSON in and JSON out; for tests. */
 export function caller(handlers: Record<string, Handler>) {

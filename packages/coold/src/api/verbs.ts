@@ -1,4 +1,7 @@
+import type { Logger } from '@coold/runtime';
 import type { Podman } from '../podman/client.ts';
+import { createEndProgram } from '../processes/end-program.ts';
+import { createProcessTable } from '../processes/process-table.ts';
 import { containerOutputHandlers } from './container-output.ts';
 import { containerHandlers } from './containers.ts';
 import type { Handler } from './handler.ts';
@@ -13,12 +16,12 @@ import { volumeHandlers } from './volumes.ts';
 /** Every handler of coold, by the name of its verb. */
 export function verbHandlers(
   podman: Podman,
-  options: { version: string; allowedMountSources: readonly string[] },
+  options: { version: string; allowedMountSources: readonly string[]; log: Logger },
 ): Record<string, Handler> {
   const joined = createJoined();
   return {
     ...containerHandlers(podman, joined, mountSources(options.allowedMountSources)),
-    ...containerOutputHandlers(podman.containers),
+    ...containerOutputHandlers(podman.containers, createEndProgram(createProcessTable(), options.log)),
     ...imageHandlers(podman.images, joined),
     ...volumeHandlers(podman.volumes, joined),
     ...networkHandlers(podman.networks, joined, hostClaims),

@@ -34,9 +34,6 @@ export interface Session {
   send(frame: Buffer): Promise<void>;
   /** How it ended, whoever ended it; never rejects. */
   ended: Promise<{ accepted: boolean; status: StatusObject }>;
-  /** Leaves further commands with the broker until `resume`. */
-  pause(): void;
-  resume(): void;
   /** Says goodbye: no more frames from us. */
   finish(): void;
   /** Cuts it. */
@@ -105,8 +102,6 @@ export function dial({ url, token, ca, hello, keepalive }: DialOptions, events: 
         pendingWrites.add(release);
         call.write(frame, release);
       }),
-    pause: () => void call.pause(),
-    resume: () => void call.resume(),
     finish: () => call.end(),
     cancel: () => call.cancel(),
   };

@@ -67,17 +67,10 @@ async function startLink(port: number, overrides: Partial<LinkOptions> = {}) {
     tokenPath,
     caPath: undefined,
     hello,
-    answer: ({ requestId }) =>
-      Promise.resolve(
-        Buffer.from(
-          toBinary(
-            ClientMsgSchema,
-            create(ClientMsgSchema, {
-              payload: { case: 'response', value: create(ResponseSchema, { requestId }) },
-            }),
-          ),
-        ),
-      ),
+    serve:
+      link =>
+      ({ requestId }) =>
+        link.send(answer(requestId)),
     log,
     onState: line => void states.push(line),
     backoff,
@@ -99,6 +92,16 @@ async function startLink(port: number, overrides: Partial<LinkOptions> = {}) {
   };
 }
 
+const answer = (requestId: string) =>
+  Buffer.from(
+    toBinary(
+      ClientMsgSchema,
+      create(ClientMsgSchema, {
+        payload: { case: 'response', value: create(ResponseSchema, { requestId }) },
+      }),
+    ),
+  );
+
 const command = (requestId: string) =>
   Buffer.from(
     toBinary(
@@ -119,18 +122,13 @@ describe('the link', () => {
       });
     });
     const slow = Promise.withResolvers<void>();
-    const frame = (requestId: string) =>
-      Buffer.from(
-        toBinary(
-          ClientMsgSchema,
-          create(ClientMsgSchema, { payload: { case: 'response', value: { requestId } as never } }),
-        ),
-      );
     await using link = await startLink(broker.port, {
-      answer: async ({ requestId }) => {
-        if (requestId === 'slow') await slow.promise;
-        return frame(requestId);
-      },
+      serve:
+        link =>
+        async ({ requestId }) => {
+          if (requestId === 'slow') await slow.promise;
+          await link.send(answer(requestId));
+        },
     });
     await vi.waitFor(() => expect(seen).toHaveLength(2), 5000);
     slow.resolve();
@@ -259,7 +257,7 @@ describe('the link', () => {
       call.on('data', () => call.write(command('hangs')));
     });
     await using link = await startLink(broker.port, {
-      answer: () => {
+      serve: () => () => {
         asked.resolve();
         return new Promise(() => {});
       },

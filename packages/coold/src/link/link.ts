@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Hello, ServerMsg } from '@coold/proto';
+import type { Hello } from '@coold/proto';
 import {
   type Backoff,
   createBackoff,
@@ -11,7 +11,7 @@ import {
   type Task,
 } from '@coold/runtime';
 import { status as grpcStatus } from '@grpc/grpc-js';
-import type { AnswerCommand } from '../api/stream.ts';
+import type { ServeCommands } from '../api/stream.ts';
 import type { BrokerUrl } from './broker-url.ts';
 import { dial, type Keepalive } from './dial.ts';
 
@@ -20,7 +20,7 @@ export interface LinkOptions {
   tokenPath: string;
   caPath: string | undefined;
   hello: Hello;
-  answer: AnswerCommand;
+  serve: ServeCommands;
   log: Logger;
   /** Told in one line whenever the stream's state changes. */
   onState: (line: string) => void;
@@ -30,8 +30,6 @@ export interface LinkOptions {
 
 /** CONTRACT §1. */
 const defaultKeepalive: Keepalive = { everyMs: 30_000, timeoutMs: 10_000 };
-/** Commands at work at once; more are left with the broker until one has ended. */
-const maxCommands = 1024;
 /** What commands get to finish in once coold stops, in ms. */
 const finishMs = 2000;
 
@@ -109,7 +107,7 @@ async function runSession(
   options: LinkOptions & Material & { keepalive: Keepalive },
   stop: AbortSignal,
 ): Promise<SessionEnd> {
-  const { url, log, onState, answer } = options;
+  const { url, log, onState } = options;
   const gone = new AbortController();
   const atWork = new Set<Promise<void>>();
   const session = dial(options, {
@@ -118,21 +116,11 @@ async function runSession(
       onState(`broker ${url.authority}: connected`);
     },
     command(message) {
-      const work = serve(message).finally(() => {
-        atWork.delete(work);
-        if (atWork.size < maxCommands) session.resume();
-      });
+      const work = take(message).finally(() => atWork.delete(work));
       atWork.add(work);
-      if (atWork.size >= maxCommands) session.pause();
     },
   });
-
-  async function serve(message: ServerMsg): Promise<void> {
-    const frame = await answer(message, gone.signal);
-    if (gone.signal.aborted)
-      log.warn({ request_id: message.requestId }, 'the stream ended before this answer; it is lost');
-    else await session.send(frame);
-  }
+  const take = options.serve({ send: session.send, gone: gone.signal });
 
   const onStop = () => {
     const late = setTimeout(() => session.cancel(), finishMs);

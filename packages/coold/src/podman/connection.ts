@@ -1,6 +1,8 @@
+import type { Socket } from 'node:net';
 import { Agent, request } from 'undici';
 import { VerbError } from '../api/verb-error.ts';
 import { PodmanStatusError, podmanFailure } from './failure.ts';
+import { upgrade } from './upgrade.ts';
 
 export interface Call {
   method?: 'GET' | 'POST' | 'DELETE';
@@ -23,6 +25,17 @@ export interface PodmanConnection {
   compatible(call: Call, signal: AbortSignal): Promise<unknown>;
   /** libpod again, for an answer that is bytes; `onBytes` returns false when it has enough, which ends the request. */
   libpodBytes(call: Call, onBytes: (bytes: Buffer) => boolean, signal: AbortSignal): Promise<void>;
+  /**
+   * And for one that begins and goes on as long as it likes: only its signal ends it. `read` takes the body at its own
+   * pace, and Podman waits for it.
+   */
+  libpodStream(
+    call: Call,
+    read: (body: AsyncIterable<Buffer>) => Promise<void>,
+    signal: AbortSignal,
+  ): Promise<void>;
+  /** And for a POST that makes a pipe of its connection, see `upgrade`; the timeout is for that. */
+  libpodPipe(call: Call): Promise<Socket>;
   /** And for one that comes in lines. */
   libpodLines(call: Call, onLine: (line: string) => void, signal: AbortSignal): Promise<void>;
 }
@@ -34,6 +47,7 @@ const connectTimeoutMs = 2000;
 const maxAnswerBytes = 32 * 1024 * 1024;
 /** A line longer than this is none that Podman writes. */
 const maxLineLength = 64 * 1024;
+const libpodRoot = '/v4.0.0/libpod';
 
 export function connectPodman(socketPath: string, { timeoutMs = defaultTimeoutMs } = {}): PodmanConnection {
   // Only the signal ends a request: undici's own timeouts are shorter than a pull may take.
@@ -50,11 +64,9 @@ export function connectPodman(socketPath: string, { timeoutMs = defaultTimeoutMs
     read: (body: AsyncIterable<Buffer>) => Promise<T>,
   ): Promise<T> {
     const { method = 'GET', path, query = {}, json, headers = {}, success = [200] } = call;
-    const url = new URL(`http://podman${root}${path}`);
-    for (const [name, value] of Object.entries(query)) url.searchParams.set(name, String(value));
     const within = AbortSignal.any([signal, AbortSignal.timeout(call.timeoutMs ?? timeoutMs)]);
     try {
-      const { statusCode, body } = await request(url, {
+      const { statusCode, body } = await request(urlOf(root, path, query), {
         dispatcher,
         method,
         signal: within,
@@ -75,14 +87,35 @@ export function connectPodman(socketPath: string, { timeoutMs = defaultTimeoutMs
     });
 
   return {
-    libpod: json('/v4.0.0/libpod'),
+    libpod: json(libpodRoot),
     compatible: json('/v1.41'),
     libpodBytes: (call, onBytes, signal) =>
-      send('/v4.0.0/libpod', call, signal, async body => {
+      send(libpodRoot, call, signal, async body => {
         for await (const chunk of body) if (!onBytes(chunk)) break; // leaving the loop destroys the body
       }),
+    async libpodStream(call, read, signal) {
+      const { path, query = {} } = call;
+      try {
+        const { statusCode, body } = await request(urlOf(libpodRoot, path, query), { dispatcher, signal });
+        if (statusCode !== 200) throw new PodmanStatusError(statusCode, await readText(body));
+        await read(body);
+      } catch (error) {
+        throw podmanFailure(error, socketPath);
+      }
+    },
+    async libpodPipe(call) {
+      const { pathname } = urlOf(libpodRoot, call.path, {});
+      try {
+        return await upgrade(socketPath, pathname, call.json, {
+          signal: AbortSignal.timeout(call.timeoutMs ?? timeoutMs),
+          maxBytes: maxAnswerBytes,
+        });
+      } catch (error) {
+        throw podmanFailure(error, socketPath);
+      }
+    },
     libpodLines: (call, onLine, signal) =>
-      send('/v4.0.0/libpod', call, signal, async body => {
+      send(libpodRoot, call, signal, async body => {
         const decoder = new TextDecoder();
         let rest = '';
         for await (const chunk of body) {
@@ -94,6 +127,12 @@ export function connectPodman(socketPath: string, { timeoutMs = defaultTimeoutMs
         if (rest !== '') onLine(rest);
       }),
   };
+}
+
+function urlOf(root: string, path: string, query: NonNullable<Call['query']>): URL {
+  const url = new URL(`http://podman${root}${path}`);
+  for (const [name, value] of Object.entries(query)) url.searchParams.set(name, String(value));
+  return url;
 }
 
 /** @throws VerbError 502 when there is more than coold reads */

@@ -1,4 +1,5 @@
 import { type PodmanConnection, segment } from './connection.ts';
+import { createExec, type ExecSession, type ExecSpec, execJson } from './exec-session.ts';
 import { demultiplexer, type Frame } from './multiplexed.ts';
 import { list, number, object, text } from './shape.ts';
 
@@ -23,15 +24,6 @@ export interface LogOptions {
   timestamps: boolean;
 }
 
-export interface ExecSpec {
-  cmd: string[];
-  tty: boolean;
-  /** `NAME=value` */
-  env: string[];
-  workdir: string;
-  user: string;
-}
-
 export interface PodmanContainers {
   /** @param spec libpod's SpecGenerator @returns the id */
   create(spec: Record<string, unknown>, signal: AbortSignal): Promise<string>;
@@ -52,6 +44,18 @@ export interface PodmanContainers {
     onFrame: (frame: Frame) => boolean,
     signal: AbortSignal,
   ): Promise<void>;
+  /**
+   * What it wrote, oldest first, and with `follow` what it writes until it stops or is removed; as fast as `onFrame`
+   * takes it. `onOpened` is called before the first.
+   */
+  streamLogs(
+    id: string,
+    options: LogOptions & { follow: boolean },
+    reader: { onOpened: () => Promise<void>; onFrame: (frame: Frame) => Promise<void> },
+    signal: AbortSignal,
+  ): Promise<void>;
+  /** Makes a program ready to be run with its stdin. */
+  createExec(id: string, spec: ExecSpec, signal: AbortSignal): Promise<ExecSession>;
   /** Runs a program until it ends. @returns its exit code; of one that cannot be started 126 or 127 */
   exec(
     id: string,
@@ -118,22 +122,27 @@ export function podmanContainers(connection: PodmanConnection): PodmanContainers
         log: text(said['Output'] ?? '', 'container.State.Health.Log[-1].Output'),
       };
     },
-    async logs(id, { tail, since, stdout, stderr, timestamps }, onFrame, signal) {
-      const query = {
-        ...{ stdout, stderr, timestamps, follow: false },
-        ...(tail === undefined ? {} : { tail }),
-        ...(since === undefined ? {} : { since: new Date(since * 1000).toISOString() }),
-      };
+    async logs(id, options, onFrame, signal) {
+      const query = logQuery(options, false);
       const read = demultiplexer();
       const onBytes = (bytes: Buffer) => read(bytes).every(onFrame);
       await connection.libpodBytes({ path: at(id, '/logs'), query }, onBytes, signal);
     },
-    async exec(id, { cmd, tty, env, workdir, user }, onOutput, { timeoutMs }, signal) {
-      const json = {
-        ...{ AttachStdout: true, AttachStderr: true, Cmd: cmd, Env: env, Tty: tty },
-        ...(workdir === '' ? {} : { WorkingDir: workdir }),
-        ...(user === '' ? {} : { User: user }),
+    async streamLogs(id, options, { onOpened, onFrame }, signal) {
+      const query = logQuery(options, options.follow);
+      const read = demultiplexer();
+      // Podman says nothing, not even that there is such a container, before there is a line.
+      await inspect(id, signal);
+      await onOpened();
+      const readBody = async (body: AsyncIterable<Buffer>) => {
+        for await (const bytes of body) for (const frame of read(bytes)) await onFrame(frame);
       };
+      await connection.libpodStream({ path: at(id, '/logs'), query }, readBody, signal);
+    },
+    createExec: (id, spec, signal) => createExec(connection, at(id, '/exec'), spec, signal),
+    async exec(id, spec, onOutput, { timeoutMs }, signal) {
+      const { tty } = spec;
+      const json = execJson(spec, false);
       const created = await connection.libpod(
         { method: 'POST', path: at(id, '/exec'), json, success: [201] },
         signal,
@@ -155,6 +164,14 @@ export function podmanContainers(connection: PodmanConnection): PodmanContainers
       const ended = object(await connection.libpod({ path: `${session}/json` }, signal), 'exec');
       return number(ended['ExitCode'], 'exec.ExitCode');
     },
+  };
+}
+
+function logQuery({ tail, since, stdout, stderr, timestamps }: LogOptions, follow: boolean) {
+  return {
+    ...{ stdout, stderr, timestamps, follow },
+    ...(tail === undefined ? {} : { tail }),
+    ...(since === undefined ? {} : { since: new Date(since * 1000).toISOString() }),
   };
 }
 

@@ -7,6 +7,12 @@ export function text(value: unknown, at: string): string {
   return value;
 }
 
+/** The id of a container, whole. */
+export function fullId(value: unknown, at: string): string {
+  if (typeof value !== 'string' || !/^[0-9a-f]{64}$/.test(value)) throw unexpected(at);
+  return value;
+}
+
 export function number(value: unknown, at: string): number {
   if (typeof value !== 'number' || !Number.isFinite(value)) throw unexpected(at);
   return value;

@@ -1,0 +1,90 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { ContainersExecRequestSchema, ContainersLogsRequestSchema, maxStreamChunkBytes } from '@coold/proto';
+import type { PodmanContainers } from '../podman/containers.ts';
+import type { ExecPipe, ExecSession } from '../podman/exec-session.ts';
+import type { Frame } from '../podman/multiplexed.ts';
+import type { EndProgram } from '../processes/end-program.ts';
+import { readExecRequest, readLogsRequest } from './container-output-request.ts';
+import { createFramer } from './framer.ts';
+import { type StreamForm, type StreamIo, streamForm } from './handler.ts';
+import { VerbError } from './verb-error.ts';
+
+const podmanTimeoutMs = 8000;
+
+/** Logs as they are written, until the container stops or is removed, or without `follow` until now. */
+export function streamLogs(containers: PodmanContainers): StreamForm {
+  return streamForm(ContainersLogsRequestSchema, false, async (request, io) => {
+    const { id, options } = readLogsRequest(request);
+    const out = writer(io);
+    const reader = { onOpened: io.opened, onFrame: out.write };
+    await containers.streamLogs(id, { ...options, follow: request.follow }, reader, io.signal);
+    await out.end();
+    return {};
+  });
+}
+
+/** A program in a container, with its stdin and its terminal; it ends with its caller. */
+export function streamExec(containers: PodmanContainers, endProgram: EndProgram): StreamForm {
+  return streamForm(ContainersExecRequestSchema, true, async (request, io) => {
+    const { id, spec } = readExecRequest(request);
+    const session = await containers.createExec(id, spec, io.signal);
+    let pipe: ExecPipe | undefined;
+    const hangUp = () => pipe?.hangUp();
+    io.signal.addEventListener('abort', hangUp, { once: true });
+    try {
+      pipe = await session.start();
+      io.signal.throwIfAborted();
+      await io.opened();
+      // Both end with the stream; what a program that has ended is still sent is nobody's loss.
+      feed(pipe, io).catch(() => {});
+      if (spec.tty) resize(session, io).catch(() => {});
+      const out = writer(io);
+      for await (const frame of pipe.output) await out.write(frame);
+      await out.end();
+      return { exitCode: await exitCode(session, io.signal) };
+    } catch (error) {
+      hangUp();
+      await endProgram(session);
+      throw error;
+    } finally {
+      io.signal.removeEventListener('abort', hangUp);
+    }
+  });
+}
+
+function writer(io: StreamIo) {
+  const framer = createFramer(maxStreamChunkBytes);
+  return {
+    async write(frame: Frame): Promise<void> {
+      for (const part of framer.push(frame)) await io.write(part);
+    },
+    async end(): Promise<void> {
+      for (const part of framer.end()) await io.write(part);
+    },
+  };
+}
+
+async function feed(pipe: ExecPipe, io: StreamIo): Promise<void> {
+  for await (const bytes of io.stdin) await pipe.write(bytes);
+  pipe.endInput();
+}
+
+async function resize(session: ExecSession, io: StreamIo): Promise<void> {
+  // It has ended, or is about to: a terminal that nobody looks at any more.
+  for await (const size of io.resizes)
+    await session.resize(size, AbortSignal.timeout(podmanTimeoutMs)).catch(() => {});
+}
+
+/** @throws VerbError 502 when it was Podman that ended the stream, and not the program */
+async function exitCode(session: ExecSession, signal: AbortSignal): Promise<number> {
+  for (let waitMs = 10; ; waitMs *= 2) {
+    const state = await session.state(signal).catch((cause: unknown) => {
+      const message = 'podman broke off the stream, and does not say how the program ended';
+      throw new VerbError(502, message, { cause });
+    });
+    if (!state.running) return state.exitCode;
+    // Its output may end a moment before Podman has written down that it did.
+    if (waitMs > 1000) throw new VerbError(502, 'podman broke off the stream of a program that still runs');
+    await delay(waitMs, undefined, { signal });
+  }
+}

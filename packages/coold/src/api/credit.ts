@@ -1,0 +1,53 @@
+import { wholeCharacters } from './framer.ts';
+
+/** The reader's leave to be sent so many bytes (streaming.proto). One sender waits at a time. */
+export interface Credit {
+  /**
+   * Spends credit on the beginning of `data`, at most `max` bytes of it and no half character, as soon as there is some.
+   *
+   * @returns how many bytes may go now, at least 1 @throws the signal's reason when it aborts first
+   */
+  spend(data: Uint8Array, max: number, signal: AbortSignal): Promise<number>;
+  grant(bytes: bigint): void;
+}
+
+export function createCredit(initial: bigint): Credit {
+  let left = toNumber(initial);
+  // What the reader holds and has not given leave for again. While it is 0, no more leave is to be expected.
+  let unread = 0;
+  let wake = () => {};
+  return {
+    async spend(data, max, signal) {
+      for (;;) {
+        signal.throwIfAborted();
+        const room = Math.min(left, max);
+        const whole = wholeCharacters(data, room);
+        // A window smaller than a character: cutting it is better than waiting forever.
+        const size = whole === 0 && unread === 0 ? Math.min(room, data.length) : whole;
+        if (size > 0) {
+          left -= size;
+          unread += size;
+          return size;
+        }
+        const granted = new Promise<void>(resolve => {
+          wake = resolve;
+        });
+        const onAbort = () => wake();
+        signal.addEventListener('abort', onAbort, { once: true });
+        await granted;
+        signal.removeEventListener('abort', onAbort);
+      }
+    },
+    grant(bytes) {
+      const more = toNumber(bytes);
+      left = Math.min(left + more, Number.MAX_SAFE_INTEGER);
+      unread = Math.max(0, unread - more);
+      wake();
+    },
+  };
+}
+
+/** More than this nobody sends. */
+function toNumber(bytes: bigint): number {
+  return bytes > BigInt(Number.MAX_SAFE_INTEGER) ? Number.MAX_SAFE_INTEGER : Number(bytes);
+}

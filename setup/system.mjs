@@ -23,6 +23,7 @@ export const testPackages = [
   ...quickstartPackages,
   ...packagingPackages,
   'buildah',
+  'catatonit',
   'curl',
   'dbus',
   'docker-registry',

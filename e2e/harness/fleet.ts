@@ -25,7 +25,7 @@ export interface Fleet {
 
 export interface Dispatched {
   status: number;
-  body: { status: string; code?: number; message?: string; data?: unknown };
+  body: { status: string; code?: number; message?: string; field?: string; data?: unknown };
   /** How long the caller waited. */
   ms: number;
 }
@@ -34,6 +34,7 @@ const phpClient = fileURLToPath(new URL('../clients/dispatch.php', import.meta.u
 /** The sample that the package carries. */
 const corrosionUnit = fileURLToPath(new URL('../../systemd/corrosion.service', import.meta.url));
 const grpcPort = 6443;
+const apiPort = 8443;
 /** The group PHP-FPM has on Debian. */
 export const laravelGroup = 'www-data';
 
@@ -174,7 +175,14 @@ async function configure(
   const token = await mintToken(keys.privateKey, { hostId: name, caps: ['coold'], ttlMs: 86_400_000 });
   await file(token, 'host-jwt', 0o600);
   const brokerUrl = `grpc://${central.mgmtIp}:${grpcPort}/v1/agent`;
-  await file(lines({ COOLD_HOST_MGMT_IP: mgmtIp, COOLD_BROKER_URL: brokerUrl }), 'coold.env', 0o600);
+  await file(
+    lines({
+      ...{ COOLD_HOST_MGMT_IP: mgmtIp, COOLD_BROKER_URL: brokerUrl },
+      ...{ COOLD_API_BIND: `${mgmtIp}:${apiPort}`, COOLD_API_TOKEN_FILE: '/etc/coolify/api-token' },
+    }),
+    'coold.env',
+    0o600,
+  );
   const subnets = Object.values(namespaces).map(({ subnet }) => subnet);
   await file(
     lines({ COOLD_SCAFFOLD_SUBNETS: subnets.join(','), COOLD_SCAFFOLD_POOLS: containerPool }),

@@ -1,0 +1,127 @@
+// An application is deployed to a host, as central does it: the mission's T2 to T6 and T9, over either way to a host.
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { type Caller, type Command, laravel, operator } from '../harness/callers.ts';
+import { eventually } from '../harness/eventually.ts';
+import { createFleet, type Fleet, type FleetHost } from '../harness/fleet.ts';
+import type { Provider } from '../harness/provider.ts';
+import { expectExec } from '../harness/provider.ts';
+import { pushBusybox, startRegistry } from '../harness/registry.ts';
+import { journalsOnFailure } from './journals.ts';
+import { chooseGround } from './provider.ts';
+
+/** Rented machines take minutes where the lab takes seconds. */
+const setUpMs = 15 * 60_000;
+const scenarioMs = 3 * 60_000;
+
+let provider: Provider;
+let fleet: Fleet;
+let b: FleetHost;
+let image: string;
+let digest: string;
+
+beforeAll(async () => {
+  const ground = await chooseGround();
+  provider = ground.provider;
+  fleet = await createFleet(ground, ['a', 'b'], ['default']);
+  const [first, second] = fleet.hosts;
+  if (first === undefined || second === undefined) throw new Error('two hosts were asked for');
+  b = second;
+  image = `${await startRegistry(first, fleet.hosts)}/tenant/web:v2`;
+  digest = await pushBusybox(first, image);
+}, setUpMs);
+afterAll(() => provider?.close(), setUpMs);
+beforeEach(() => journalsOnFailure(fleet));
+
+const ways: [string, () => Caller][] = [
+  ['PHP over broker.sock', () => laravel(fleet)],
+  ['curl over REST', () => operator()],
+];
+
+describe.each(ways)('%s', (_name, caller) => {
+  /** What a call that has to succeed gives. */
+  async function done(command: Command): Promise<unknown> {
+    const answer = await caller().call(b, command);
+    expect(answer, command.type).toMatchObject({ ok: true });
+    return answer.ok ? answer.data : undefined;
+  }
+
+  const web = (name: string) => ({
+    ...{ type: 'containers.create', image, name, network: 'coolify-default-mesh' },
+    command: ['httpd', '-f', '-p', '80', '-h', '/www'],
+    env: { GREETING: 'hello from web' },
+    mounts: [{ volume: 'web-data', target: '/www' }],
+    // Healthy as soon as there is a page to serve.
+    healthcheck: { test: ['CMD', 'wget', '-qO-', 'http://127.0.0.1/'], interval: '1s', retries: 60 },
+    labels: { 'coolify.app': 'web' },
+    ...{ restart_policy: 'unless-stopped', stop_timeout: 1, init: true },
+    resources: { memory: 64 * 1024 * 1024, pids: 50 },
+  });
+
+  test('an application is pulled, created, started, seen to be healthy, reloaded and retired', {
+    timeout: scenarioMs,
+  }, async () => {
+    // T2: the image, from a registry on another host.
+    expect(await done({ type: 'images.pull', ref: image })).toEqual({ digest });
+    expect(await done({ type: 'images.list' })).toContainEqual(
+      expect.objectContaining({ ref: image, digest }),
+    );
+    // T3
+    await done({ type: 'volumes.create', name: 'web-data' });
+    await done({ type: 'volumes.create', name: 'web-data' });
+    // T4, T5
+    const { id } = (await done(web('web'))) as { id: string };
+    await done({ type: 'containers.start', id });
+    await done({ type: 'containers.start', id });
+    // T9, as central reloads a proxy: a program inside, and what it says.
+    const write = ['sh', '-c', 'echo "$GREETING" >/www/index.html && cat /www/index.html && kill -HUP 1'];
+    expect(await done({ type: 'containers.exec', id, cmd: write })).toEqual({
+      ...{ exit_code: 0, output: 'hello from web\n', truncated: false },
+    });
+    // T6
+    await eventually('the container to be healthy', () => isHealthy(id), { timeoutMs: 60_000, everyMs: 500 });
+    expect(await done({ type: 'host.containers' })).toContainEqual(
+      expect.objectContaining({ id, name: 'web', state: 'running', health: 'healthy' }),
+    );
+    const [address] = Object.values(await addressesOf(id));
+    const page = ['podman', 'exec', 'web', 'wget', '-qO-', `http://${address}/`] as const;
+    expect(await expectExec(b.host, page)).toBe('hello from web\n');
+    // T10
+    await done({ type: 'containers.stop', id, timeout: 1 });
+    await done({ type: 'containers.stop', id, timeout: 1 });
+    await done({ type: 'containers.delete', id });
+    await done({ type: 'volumes.delete', name: 'web-data' });
+    await done({ type: 'images.delete', ref: image });
+    expect(await done({ type: 'host.containers' })).toEqual([]);
+  });
+
+  test('what it must not do is refused by name, and leaves nothing behind', async () => {
+    const refused: [Record<string, unknown>, { code: number; field: string }][] = [
+      [{ privileged: true }, { code: 403, field: 'privileged' }],
+      [{ cap_add: ['SYS_ADMIN'] }, { code: 403, field: 'cap_add[0]' }],
+      [{ mounts: [{ bind: '/etc', target: '/host' }] }, { code: 403, field: 'mounts[0].bind' }],
+      [
+        { network: '', network_mode: 'host' },
+        { code: 403, field: 'network_mode' },
+      ],
+      [{ securityopt: ['seccomp=unconfined'] }, { code: 400, field: 'securityopt' }],
+    ];
+    for (const [spec, error] of refused)
+      expect(await caller().call(b, { ...web('bad'), ...spec })).toMatchObject({ ok: false, ...error });
+    expect(await done({ type: 'host.containers' })).toEqual([]);
+  });
+
+  async function isHealthy(id: string): Promise<true | undefined> {
+    const container = (await done({ type: 'containers.inspect', id })) as {
+      State: { Health?: { Status: string } };
+    };
+    return container.State.Health?.Status === 'healthy' || undefined;
+  }
+
+  async function addressesOf(id: string): Promise<Record<string, string>> {
+    const containers = (await done({ type: 'host.containers' })) as {
+      id: string;
+      addresses: Record<string, string>;
+    }[];
+    return containers.find(container => container.id === id)?.addresses ?? {};
+  }
+});

@@ -27,6 +27,7 @@ export interface Stack extends AsyncDisposable {
 
 export async function startStack(
   env: { broker?: Record<string, string>; coold?: Record<string, string> } = {},
+  scripts?: { broker: string; coold: string },
 ): Promise<Stack> {
   const cleanup = new AsyncDisposableStack();
   try {
@@ -37,6 +38,7 @@ export async function startStack(
       hostId: 'host-1',
       port: await freePort(),
       podmanSocket: podman.socketPath,
+      ...(scripts === undefined ? {} : { scripts }),
     });
     const startBroker = async () => {
       const broker = cleanup.use(pairing.startBroker({ env: env.broker ?? {} }));

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runChild } from '@coold/runtime';
-import { type Program, type ProgramOptions, programs, startProgram } from './program.ts';
+import { type Program, type ProgramOptions, programs, startScript } from './program.ts';
 
 /** Keys, token and addresses with which a broker and a coold find each other in one folder. */
 export interface Pairing {
@@ -21,6 +21,8 @@ export interface PairingOptions {
   /** The broker's gRPC port on 127.0.0.1. */
   port: number;
   podmanSocket: string;
+  /** The programs' main modules; their sources when absent. */
+  scripts?: Record<'broker' | 'coold', string>;
 }
 
 /** Makes the keys and the token, with the broker's own commands. */
@@ -29,6 +31,7 @@ export async function createPairing({
   hostId,
   port,
   podmanSocket,
+  scripts = programs,
 }: PairingOptions): Promise<Pairing> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const file = (name: string) => join(folder, name);
@@ -43,7 +46,7 @@ export async function createPairing({
     socketPath,
     apiToken,
     startBroker: (options = {}) =>
-      startProgram('broker', {
+      startScript(scripts.broker, {
         ...options,
         env: {
           BROKER_GRPC_BIND: `127.0.0.1:${port}`,
@@ -53,7 +56,7 @@ export async function createPairing({
         },
       }),
     startCoold: (options = {}) =>
-      startProgram('coold', {
+      startScript(scripts.coold, {
         ...options,
         env: {
           COOLD_HOST_MGMT_IP: '127.0.0.1',

@@ -22,8 +22,6 @@ export interface RestOptions {
   record: RecordCall;
   streams: Streams;
   log: Logger;
-  /** A caller that takes nothing of its answer for this long, in ms, is not waited for. */
-  stalledReaderMs?: number;
 }
 
 /** Answers one HTTP request. @param liftTimeout lets its body take as long as it likes */
@@ -41,7 +39,6 @@ const maxParamLength = 16 * 1024;
 const callerLeft = 499;
 /** CONTRACT §2: the form of a request id. */
 const requestIdPattern = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/;
-const defaultStalledReaderMs = 60_000;
 const jsonType = 'application/json; charset=utf-8';
 
 /**
@@ -80,8 +77,8 @@ function refuseStranger(response: ServerResponse): void {
 }
 
 function createApp(options: RestOptions, timeouts: Timeouts): FastifyInstance {
-  const { routes, metrics, document, log, stalledReaderMs = defaultStalledReaderMs } = options;
-  const context = { ...options, stalledReaderMs, inputs: createOpenInputs() };
+  const { routes, metrics, document, log } = options;
+  const context = { ...options, inputs: createOpenInputs() };
   const app = Fastify({
     bodyLimit: maxBodyBytes,
     exposeHeadRoutes: false,
@@ -110,9 +107,6 @@ function createApp(options: RestOptions, timeouts: Timeouts): FastifyInstance {
   );
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id);
-  });
-  app.addHook('onSend', async (_request, reply) => {
-    reply.raw.setTimeout(stalledReaderMs, () => reply.raw.destroy());
   });
 
   app.get('/healthz', (_request, reply) => sendJson(reply, { ok: true }));

@@ -43,3 +43,33 @@ describe('the REST API', () => {
     expect(parse(env)).toMatchObject({ kind: 'exit', code: 2, text: expect.stringMatching(text) });
   });
 });
+
+describe('discovery', () => {
+  it('has the defaults of a host with one namespace', () => {
+    expect(parse({})).toMatchObject({
+      kind: 'run',
+      config: {
+        namespaces: [{ name: 'default', network: 'coolify-default-mesh', gateway: '0.0.0.0' }],
+        corrosionUrl: 'http://127.0.0.1:8080',
+        corrosionTokenFile: undefined,
+        reconcileInterval: 2000,
+      },
+    });
+  });
+
+  it.each([
+    ['COOLD_RECONCILE_INTERVAL', '50ms'],
+    ['COOLD_RECONCILE_INTERVAL', '2'],
+    ['COOLD_NAMESPACES', 'default'],
+    ['COOLD_CORROSION_URL', 'http://127.0.0.1:8080/v1'],
+    ['COOLD_CORROSION_URL', 'http://robot:secret@127.0.0.1:8080'],
+    ['COOLD_CORROSION_URL', 'ftp://127.0.0.1'],
+    ['COOLD_CORROSION_TOKEN_FILE', 'token'],
+  ])('ends at %s=%s with one line that names it', (name, value) => {
+    expect(parse({ [name]: value })).toMatchObject({
+      kind: 'exit',
+      code: 2,
+      text: expect.stringMatching(`^coold: ${name}="[^\n]*expected [^\n]*$`),
+    });
+  });
+});

@@ -7,8 +7,20 @@ import {
   list,
   logFilter,
   oneAddress,
+  type ValueType,
 } from '@coold/runtime';
+import { corrosionUrl } from './corrosion/corrosion-url.ts';
+import { namespaces } from './discovery/namespaces.ts';
 import { brokerUrl } from './link/broker-url.ts';
+
+/** Shorter ones would keep Podman busy with nothing else, longer ones a stopped container's name alive. */
+const interval: ValueType<number> = {
+  expected: 'a duration from 100ms to 1m',
+  parse(text) {
+    const ms = duration.parse(text);
+    return ms !== undefined && ms >= 100 && ms <= 60_000 ? ms : undefined;
+  },
+};
 
 /** Every variable and flag of `coold` (CONTRACT §8). */
 export const cooldCommand = defineCommand({
@@ -42,6 +54,25 @@ export const cooldCommand = defineCommand({
     },
     tlsKey: { type: absolutePath, help: 'PEM key of that certificate, readable by its owner alone' },
     podmanSocket: { type: absolutePath, default: '/run/podman/podman.sock', help: "Podman's API socket" },
+    namespaces: {
+      type: namespaces,
+      default: 'default:coolify-default-mesh:0.0.0.0',
+      help: 'Namespaces of the mesh, <name>:<network>:<gateway-ip>,…; a container on several networks belongs to the first',
+    },
+    corrosionUrl: {
+      type: corrosionUrl,
+      default: 'http://127.0.0.1:8080',
+      help: "Corrosion's API on this host",
+    },
+    corrosionTokenFile: {
+      type: absolutePath,
+      help: "Corrosion's bearer token, readable by its owner alone; read again at every call; unset: none is sent",
+    },
+    reconcileInterval: {
+      type: interval,
+      default: '2s',
+      help: "How often this host's containers are compared with what Corrosion was told of them",
+    },
     allowedMountSources: {
       type: list(absolutePath),
       help: 'Paths of this host, comma-separated, that containers may mount from; unset: none',

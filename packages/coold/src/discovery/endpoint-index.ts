@@ -62,8 +62,8 @@ export function createEndpointIndex(): EndpointIndex {
   };
   const name = (row: Endpoint) => {
     const key = row.name.toLowerCase();
-    let names = byName.get(row.namespace);
-    if (names === undefined) byName.set(row.namespace, (names = new Map()));
+    const names = byName.get(row.namespace) ?? new Map<string, Endpoint[]>();
+    byName.set(row.namespace, names);
     const listed = names.get(key);
     if (listed === undefined) names.set(key, [row]);
     else if (isPublished) names.set(key, [...listed, row]);

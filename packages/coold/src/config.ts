@@ -3,6 +3,7 @@ import {
   boolean,
   type ConfigOf,
   defineCommand,
+  duration,
   ipv4,
   list,
   logFilter,

@@ -1,5 +1,6 @@
 export * from '../gen/coolify/agent/v1/agent_pb.js';
 export * from '../gen/coolify/agent/v1/containers_pb.js';
+export * from '../gen/coolify/agent/v1/dns_pb.js';
 export * from '../gen/coolify/agent/v1/host_pb.js';
 export * from '../gen/coolify/agent/v1/images_pb.js';
 export * from '../gen/coolify/agent/v1/networks_pb.js';

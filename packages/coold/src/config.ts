@@ -12,6 +12,8 @@ import {
 } from '@coold/runtime';
 import { corrosionUrl } from './corrosion/corrosion-url.ts';
 import { namespaces } from './discovery/namespaces.ts';
+import { domainName } from './dns/names.ts';
+import { loopsTo, upstreamAddress } from './dns/upstream.ts';
 import { brokerUrl } from './link/broker-url.ts';
 
 /** Shorter ones would keep Podman busy with nothing else, longer ones a stopped container's name alive. */
@@ -78,13 +80,26 @@ export const cooldCommand = defineCommand({
       type: list(absolutePath),
       help: 'Paths of this host, comma-separated, that containers may mount from; unset: none',
     },
+    dnsZone: {
+      type: domainName,
+      default: 'coolify.internal',
+      help: 'The zone of the mesh: <container>.<namespace>.<zone>',
+    },
+    dnsUpstream: {
+      type: upstreamAddress,
+      default: '1.1.1.1:53',
+      help: 'The resolver that is asked for every name outside the zone',
+    },
     logLevel: { type: logFilter, default: 'info', help: 'Level or filter: info,coold.link=debug' },
   },
-  check({ apiBind, apiTokenFile, tlsCert, tlsKey }) {
+  check({ apiBind, apiTokenFile, tlsCert, tlsKey, dnsUpstream, namespaces }) {
     if (apiBind !== undefined && apiTokenFile === undefined)
       return 'COOLD_API_TOKEN_FILE is not set: expected the path of a token, because COOLD_API_BIND is set';
     if ((tlsCert === undefined) !== (tlsKey === undefined))
       return `COOLD_TLS_${tlsCert === undefined ? 'CERT' : 'KEY'} is not set: expected both COOLD_TLS_CERT and COOLD_TLS_KEY, or neither`;
+    const loop = loopsTo(dnsUpstream, namespaces);
+    if (loop !== undefined)
+      return `COOLD_DNS_UPSTREAM=${JSON.stringify(`${dnsUpstream.host}:${dnsUpstream.port}`)}: expected another resolver than coold's own for namespace ${loop.name}`;
     return undefined;
   },
 });

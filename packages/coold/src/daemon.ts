@@ -11,6 +11,9 @@ import { createAnswerCommand } from './api/stream.ts';
 import { joinSurface, type Served } from './api/surface.ts';
 import { verbHandlers } from './api/verbs.ts';
 import type { CooldConfig } from './config.ts';
+import { createDirectory, type Directory } from './discovery/directory.ts';
+import type { DnsDirectory } from './dns/directory.ts';
+import { createDns } from './dns/dns.ts';
 import { keepHooks } from './firewall/keep-hooks.ts';
 import { keepLink } from './link/link.ts';
 import { createPodman } from './podman/client.ts';
@@ -29,11 +32,25 @@ export interface CooldOptions {
 export function cooldTasks(options: CooldOptions): Record<string, Task> {
   const { config, version, hangups, log, readiness } = options;
   const podman = createPodman(config.podmanSocket);
+  const { directory } = createDirectory();
+  const dns = createDns({
+    zone: config.dnsZone,
+    upstream: config.dnsUpstream,
+    namespaces: config.namespaces,
+    directory: dnsDirectory(directory),
+    log: log.child('dns'),
+  });
   const surface = joinSurface(
     readVerbs(),
-    verbHandlers(podman, { version, allowedMountSources: config.allowedMountSources ?? [] }),
+    verbHandlers(podman, {
+      version,
+      allowedMountSources: config.allowedMountSources ?? [],
+      mesh: { namespaces: config.namespaces, zone: config.dnsZone },
+      dns,
+    }),
   );
   const metrics = createMetrics(version);
+  metrics.watchDns(dns.stats);
   const record = recordCalls(log.child('api'), metrics);
   // Its default would end the process. Whoever has files to read again listens too.
   hangups.on('SIGHUP', () => log.info('SIGHUP: files that may have changed are read again'));
@@ -42,6 +59,7 @@ export function cooldTasks(options: CooldOptions): Record<string, Task> {
     readiness: announce(readiness, looked.promise),
     hooks: keepHooks(log.child('firewall'), looked.resolve),
     api: apiTask(options, surface, metrics, record),
+    dns: dns.run,
   };
   const { brokerUrl } = config;
   if (brokerUrl === undefined || config.grpcDisabled) {
@@ -67,6 +85,19 @@ export function cooldTasks(options: CooldOptions): Record<string, Task> {
     onState: line => void readiness.status(line),
   });
   return tasks;
+}
+
+/** The directory as DNS asks it; that the mesh was read once stays true for ever. */
+function dnsDirectory(directory: Directory): DnsDirectory {
+  let isLoaded = false;
+  return {
+    find: directory.find,
+    stats: directory.stats,
+    isLoaded() {
+      isLoaded ||= directory.addresses() !== undefined;
+      return isLoaded;
+    },
+  };
 }
 
 /** REST where it has an address, else only status and metrics on a socket (CONTRACT §3). */

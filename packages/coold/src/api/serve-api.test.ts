@@ -10,6 +10,7 @@ import { freePort, scratchFolder, unixHttp } from '@coold/testbed';
 import { Agent, request } from 'undici';
 import { describe, expect, it, vi } from 'vitest';
 
+import { idleDns } from '../dns/testing.ts';
 import { createMetrics } from './metrics.ts';
 import { restRoutes } from './rest-route.ts';
 import { type ApiOptions, keepApi, keepStatus } from './serve-api.ts';
@@ -39,13 +40,17 @@ async function start(change: Partial<ApiOptions> = {}) {
   const stop = new AbortController();
   const hangups = new EventEmitter();
   const podman = { listContainers: () => Promise.resolve([]) };
+  const mesh = { namespaces: [], zone: 'coolify.internal' };
   const task = keepApi({
     bind: { host: '127.0.0.1', port: 0 },
     tokenFile,
     tls: undefined,
     hangups,
     routes: restRoutes(
-      joinSurface(readVerbs(), verbHandlers(podman as never, { version: '1', allowedMountSources: [] })),
+      joinSurface(
+        readVerbs(),
+        verbHandlers(podman as never, { version: '1', allowedMountSources: [], mesh, dns: idleDns() }),
+      ),
     ),
     document: {},
     metrics: createMetrics('1'),

@@ -1,5 +1,6 @@
 import { HelloSchema, ListContainersReqSchema, readVerbs } from '@coold/proto';
 import { describe, expect, it } from 'vitest';
+import { idleDns } from '../dns/testing.ts';
 import { createPodman } from '../podman/client.ts';
 import { handler } from './handler.ts';
 import { joinSurface } from './surface.ts';
@@ -9,6 +10,8 @@ const verbs = readVerbs();
 const handlers = verbHandlers(createPodman('/nowhere/podman.sock'), {
   version: '1.0.0',
   allowedMountSources: [],
+  mesh: { namespaces: [], zone: 'coolify.internal' },
+  dns: idleDns(),
 });
 
 describe('the closed set', () => {

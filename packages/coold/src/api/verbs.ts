@@ -1,11 +1,14 @@
+import type { Dns } from '../dns/dns.ts';
 import type { Podman } from '../podman/client.ts';
 import { containerOutputHandlers } from './container-output.ts';
 import { containerHandlers } from './containers.ts';
+import { dnsHandlers } from './dns.ts';
 import type { Handler } from './handler.ts';
 import { hostHandlers } from './host.ts';
 import { imageHandlers } from './images.ts';
 import { createJoined } from './joined.ts';
 import { mountSources } from './mount-sources.ts';
+import type { MeshNames } from './network-dns.ts';
 import { networkHandlers } from './networks.ts';
 import { hostClaims } from './subnet-claims.ts';
 import { volumeHandlers } from './volumes.ts';
@@ -13,15 +16,21 @@ import { volumeHandlers } from './volumes.ts';
 /** Every handler of coold, by the name of its verb. */
 export function verbHandlers(
   podman: Podman,
-  options: { version: string; allowedMountSources: readonly string[] },
+  options: {
+    version: string;
+    allowedMountSources: readonly string[];
+    mesh: MeshNames;
+    dns: Pick<Dns, 'lookUp' | 'stats'>;
+  },
 ): Record<string, Handler> {
   const joined = createJoined();
   return {
-    ...containerHandlers(podman, joined, mountSources(options.allowedMountSources)),
+    ...containerHandlers(podman, joined, mountSources(options.allowedMountSources), options.mesh),
     ...containerOutputHandlers(podman.containers),
     ...imageHandlers(podman.images, joined),
     ...volumeHandlers(podman.volumes, joined),
     ...networkHandlers(podman.networks, joined, hostClaims),
+    ...dnsHandlers(options.dns),
     ...hostHandlers(podman.host, options.version),
   };
 }

@@ -28,7 +28,12 @@ export function createAnswerPacket(zone: Zone, serial: number): AnswerPacket {
   const authority = { zone: zone.wire, serial };
   const addressesOf = packedAddresses();
 
-  function reply(query: Query, rcode: Rcode, transport: Transport, endpoints?: readonly DnsEndpoint[]): Answer {
+  function reply(
+    query: Query,
+    rcode: Rcode,
+    transport: Transport,
+    endpoints?: readonly DnsEndpoint[],
+  ): Answer {
     const limit = transport === 'udp' ? udpLimit(query) : maxTcpBytes;
     const content =
       endpoints === undefined

@@ -16,3 +16,13 @@ const names: readonly string[] = [
 export function rcodeName(code: number): string {
   return names[code] ?? `RCODE${code}`;
 }
+
+/** Sums of queries by one of the two. */
+export function total<K extends 'namespace' | 'rcode'>(
+  counts: readonly (Record<K, string> & { queries: number })[],
+  by: K,
+): ReadonlyMap<string, number> {
+  const sums: QueryCounts = new Map();
+  for (const entry of counts) sums.set(entry[by], (sums.get(entry[by]) ?? 0) + entry.queries);
+  return sums;
+}

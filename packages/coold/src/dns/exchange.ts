@@ -19,8 +19,8 @@ export function answers(message: Buffer, query: Buffer): boolean {
   return (
     uint16(message, 4) === 1 &&
     message.length >= end &&
-    message.latin1Slice(headerBytes, end - 4).toLowerCase() ===
-      query.latin1Slice(headerBytes, end - 4).toLowerCase() &&
+    message.toString('latin1', headerBytes, end - 4).toLowerCase() ===
+      query.toString('latin1', headerBytes, end - 4).toLowerCase() &&
     message.subarray(end - 4, end).equals(query.subarray(end - 4, end))
   );
 }

@@ -42,7 +42,11 @@ interface Slot {
 }
 
 /** Hands queries on to the upstream (CONTRACT §6). Never more than `maxWaiting` wait, whatever the upstream does. */
-export function createForwarder({ upstream, timeoutMs = 2000, maxWaiting = 1000 }: ForwarderOptions): Forwarder {
+export function createForwarder({
+  upstream,
+  timeoutMs = 2000,
+  maxWaiting = 1000,
+}: ForwarderOptions): Forwarder {
   const slots: (Slot | undefined)[] = [];
   const open = new Set<UpstreamSocket>();
   let waiting = 0;

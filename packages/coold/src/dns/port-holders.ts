@@ -22,7 +22,8 @@ const advice: Record<string, string> = {
 
 /** For a line of the log: who is in the way, and what can be done. */
 export function describeHolder({ protocol, address, process }: PortHolder): string {
-  const who = process === undefined ? 'a process that cannot be seen' : `${process.name} (pid ${process.pid})`;
+  const who =
+    process === undefined ? 'a process that cannot be seen' : `${process.name} (pid ${process.pid})`;
   const hint = process === undefined ? undefined : advice[process.name];
   return `${who} on ${protocol} ${address}${hint === undefined ? '' : `: ${hint}`}`;
 }

@@ -46,12 +46,12 @@ export async function listenTcp(
       resolve();
     });
   });
-  const failed = Promise.withResolvers<Error>();
-  server.on('error', failed.resolve);
+  const failed = new AbortController();
+  server.on('error', error => failed.abort(error));
   const address = server.address();
   return {
     port: typeof address === 'object' && address !== null ? address.port : port,
-    failed: failed.promise,
+    failed: failed.signal,
     close() {
       server.close();
       for (const socket of connections) socket.destroy();

@@ -2,10 +2,10 @@ import { createSocket } from 'node:dgram';
 import type { Address } from '@coold/runtime';
 import type { ServeQuery } from './serve-query.ts';
 
-/** What holds an address; `failed` resolves when it broke by itself. */
+/** What holds an address; `failed` aborts when it broke by itself, with the error. */
 export interface Listener {
   readonly port: number;
-  readonly failed: Promise<Error>;
+  readonly failed: AbortSignal;
   /** The address is free again once this returns. */
   close(): void;
 }
@@ -33,9 +33,9 @@ export async function listenUdp({ host, port }: Address, serve: ServeQuery): Pro
       resolve();
     });
   });
-  const failed = Promise.withResolvers<Error>();
+  const failed = new AbortController();
   let isClosed = false;
-  socket.on('error', failed.resolve);
+  socket.on('error', error => failed.abort(error));
   socket.on('message', (message, peer) => {
     // Port 0 is nobody's, and sending there would throw.
     if (peer.port === 0) return;
@@ -49,7 +49,7 @@ export async function listenUdp({ host, port }: Address, serve: ServeQuery): Pro
   });
   return {
     port: socket.address().port,
-    failed: failed.promise,
+    failed: failed.signal,
     close() {
       if (isClosed) return;
       isClosed = true;

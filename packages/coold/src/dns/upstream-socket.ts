@@ -52,7 +52,7 @@ export async function openUpstreamSocket(upstream: Address): Promise<UpstreamSoc
     get waiting() {
       return byId.size;
     },
-    sentFrom: (address, port) => port === local.port && address === local.address,
+    sentFrom: (address, port) => port === local.port && address === plain(local.address),
     ask(query, timeoutMs) {
       if (isClosed) return Promise.resolve(undefined);
       return new Promise(resolve => {
@@ -78,6 +78,11 @@ export async function openUpstreamSocket(upstream: Address): Promise<UpstreamSoc
       close();
     },
   };
+}
+
+/** An IPv4 address also where the socket is one of IPv6. */
+function plain(address: string): string {
+  return address.startsWith('::ffff:') ? address.slice('::ffff:'.length) : address;
 }
 
 function connected({ host, port }: Address): Promise<Socket> {

@@ -57,7 +57,7 @@ export function readQuery(packet: Buffer): Received {
   if (nameEnd < 0 || questionEnd > packet.length) return malformed;
   const query: Query = {
     packet,
-    name: packet.latin1Slice(headerBytes, nameEnd).toLowerCase(),
+    name: packet.toString('latin1', headerBytes, nameEnd).toLowerCase(),
     type: uint16(packet, nameEnd),
     questionEnd,
     edns: undefined,
@@ -146,14 +146,17 @@ export function encodeReply(query: Query, reply: Reply, limit: number): Buffer {
   const soa = authority === undefined ? undefined : soaRecord(query, authority, ttl);
   const room = limit - questionEnd - ednsBytes;
   const count = Math.min(addresses.length, Math.floor(room / addressRecordBytes));
-  const out = Buffer.allocUnsafe(
-    questionEnd + count * addressRecordBytes + (soa?.length ?? 0) + ednsBytes,
-  );
+  const out = Buffer.allocUnsafe(questionEnd + count * addressRecordBytes + (soa?.length ?? 0) + ednsBytes);
   packet.copy(out, 0, 0, questionEnd);
   const truncated = count < addresses.length;
   out[2] = 0x80 | (reply.authoritative ? 0x04 : 0) | (truncated ? 0x02 : 0) | (byte(packet, 2) & 0x01);
   out[3] = 0x80 | (byte(packet, 3) & 0x10) | (code & 0x0f);
-  writeCounts(out, { questions: 1, answers: count, authorities: soa === undefined ? 0 : 1, additionals: edns === undefined ? 0 : 1 });
+  writeCounts(out, {
+    questions: 1,
+    answers: count,
+    authorities: soa === undefined ? 0 : 1,
+    additionals: edns === undefined ? 0 : 1,
+  });
   let at = questionEnd;
   for (const address of shuffled(addresses, count)) at = writeAddress(out, at, address, ttl);
   if (soa !== undefined) {

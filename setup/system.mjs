@@ -22,9 +22,11 @@ export const packagingPackages = ['binutils', 'libatomic1', 'patchelf'];
 export const testPackages = [
   ...quickstartPackages,
   ...packagingPackages,
+  'bind9-dnsutils',
   'buildah',
   'curl',
   'dbus',
+  'dnsmasq-base',
   'docker-registry',
   'git',
   'iputils-ping',
@@ -39,6 +41,9 @@ export const testPackages = [
   'wireguard-go',
   'wireguard-tools',
 ];
+
+/** What the benchmarks compare with and measure with. */
+export const benchPackages = [...testPackages, 'aardvark-dns', 'dnsperf'];
 
 /** @returns {string[]} one line for everything that keeps this machine from running the project */
 export function unmetNeeds() {

@@ -1,6 +1,8 @@
+import { randomInt } from 'node:crypto';
 import { createLogger, type Logger } from '@coold/runtime';
 import type { DnsDirectory, DnsEndpoint } from './directory.ts';
 import { createDns, type Dns } from './dns.ts';
+import { wireName } from './names.ts';
 
 export const silent: Logger = createLogger('coold', { level: 'off', components: new Map() }, false);
 
@@ -28,4 +30,17 @@ export function idleDns(): Dns {
     directory: directoryOf({}),
     log: silent,
   });
+}
+
+/** A query for a name as a stub resolver sends it; for tests. @param udpBytes EDNS(0) with this size */
+export function askFor(name: string, type: number, udpBytes?: number): Buffer {
+  const header = Buffer.alloc(12);
+  header.writeUInt16BE(randomInt(0x10000), 0);
+  header.writeUInt16BE(0x0100, 2);
+  header.writeUInt16BE(1, 4);
+  header.writeUInt16BE(udpBytes === undefined ? 0 : 1, 10);
+  const question = Buffer.from([type >> 8, type & 255, 0, 1]);
+  const opt =
+    udpBytes === undefined ? [] : [Buffer.from([0, 0, 41, udpBytes >> 8, udpBytes & 255, 0, 0, 0, 0, 0, 0])];
+  return Buffer.concat([header, Buffer.from(wireName(name), 'latin1'), question, ...opt]);
 }

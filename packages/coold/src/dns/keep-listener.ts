@@ -40,6 +40,8 @@ export interface KeepListenerOptions {
   onChange?: (state: ListenerState) => void;
 }
 
+const noAddress = 'no interface has the address: its bridge is not up';
+
 /** How often an address that is gone is looked for, in ms: the first container on a bridge asks as soon as it is up. */
 const addressCheckMs = 250;
 
@@ -70,8 +72,9 @@ export function keepListener(options: KeepListenerOptions): KeptListener {
         return await openSockets(address, options.serve);
       } catch (error) {
         const { code, message } = error as NodeJS.ErrnoException;
-        become(code === 'EADDRINUSE' ? await explain('the port is taken', address) : message);
         const isMissing = code === 'EADDRNOTAVAIL';
+        if (code === 'EADDRINUSE') become(await explain('the port is taken', address));
+        else become(isMissing ? noAddress : message);
         await pause(backoff.next(), stop, isMissing ? () => hasAddress(address.host) : undefined);
       }
     }
@@ -87,7 +90,7 @@ export function keepListener(options: KeepListenerOptions): KeptListener {
       become(problem);
       if (problem !== undefined) {
         // Still open meanwhile: if it is only the question that does not arrive, clients are answered.
-        await pause(backoff.next(), stop);
+        if (problem !== noAddress) await pause(backoff.next(), stop);
         return;
       }
       backoff.reset();
@@ -112,7 +115,7 @@ export function keepListener(options: KeepListenerOptions): KeptListener {
         case 'silent':
           return hasAddress(own.host)
             ? explain(`deaf over ${verdict.transport}: ${verdict.reason}`, own)
-            : 'the address is gone: its bridge was taken down';
+            : noAddress;
       }
     }
   }

@@ -168,6 +168,17 @@ const examples: Record<string, Examples> = {
     ],
   },
   'networks.list': { answered: [{}], refused: [{ fields: { nosuch: 'x' }, code: 400, field: 'nosuch' }] },
+  'dns.lookup': {
+    answered: [
+      { fields: { name: 'Default.coolify.internal' } },
+      { fields: { name: 'web.coolify.internal' } },
+    ],
+    refused: [{ fields: { name: 'a b?#%/é' }, code: 400, field: 'name' }],
+  },
+  'dns.stats': {
+    answered: [{ varies: true }],
+    refused: [{ fields: { nosuch: 'x' }, code: 400, field: 'nosuch' }],
+  },
   'host.info': {
     answered: [{ varies: true }],
     refused: [{ fields: { nosuch: 'x' }, code: 400, field: 'nosuch' }],

@@ -73,3 +73,28 @@ describe('discovery', () => {
     });
   });
 });
+
+describe('DNS', () => {
+  it('is of coolify.internal, and asks 1.1.1.1 for the rest', () => {
+    expect(parse({})).toMatchObject({
+      config: { dnsZone: 'coolify.internal', dnsUpstream: { host: '1.1.1.1', port: 53 } },
+    });
+    expect(parse({ COOLD_DNS_ZONE: 'Mesh.Test.', COOLD_DNS_UPSTREAM: '127.0.0.53:53' })).toMatchObject({
+      config: { dnsZone: 'mesh.test', dnsUpstream: { host: '127.0.0.53', port: 53 } },
+    });
+  });
+
+  it.each([
+    [{ COOLD_DNS_ZONE: 'a b' }, 'COOLD_DNS_ZONE="a b": expected a domain name such as coolify.internal'],
+    [
+      { COOLD_DNS_UPSTREAM: '0.0.0.0:53' },
+      'COOLD_DNS_UPSTREAM="0.0.0.0:53": expected the address and port of a resolver such as 1.1.1.1:53',
+    ],
+    [
+      { COOLD_DNS_UPSTREAM: '10.210.0.1:53', COOLD_NAMESPACES: 'shop:shop-mesh:10.210.0.1' },
+      'COOLD_DNS_UPSTREAM="10.210.0.1:53": expected another resolver than coold\'s own for namespace shop',
+    ],
+  ])('is not of %j', (env, text) => {
+    expect(parse(env)).toMatchObject({ kind: 'exit', code: 2, text: `coold: ${text}` });
+  });
+});

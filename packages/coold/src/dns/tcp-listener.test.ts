@@ -27,15 +27,15 @@ function ended(socket: Socket): Promise<void> {
   return new Promise(resolve => socket.once('close', () => resolve()));
 }
 
+/** Asks for the one answer that nothing else is on its way with. */
 async function exchange(socket: Socket, text: string): Promise<string> {
-  const answer = new Promise<string>(resolve =>
-    socket.on(
-      'data',
-      createMessageReader(message => resolve(String(message))),
-    ),
-  );
+  const answer = Promise.withResolvers<string>();
+  const read = createMessageReader(message => answer.resolve(String(message)));
+  socket.on('data', read);
   socket.write(framed(Buffer.from(text)));
-  return answer;
+  const told = await answer.promise;
+  socket.off('data', read);
+  return told;
 }
 
 describe('a connection', () => {

@@ -26,7 +26,7 @@ export const dnsSuite: Suite = {
   name: 'dns',
   summary: `${names.length} names, as many queries a second as there can be; latencies at ${steadyRate} a second`,
   async run(quick) {
-    const [rounds, durationMs] = quick ? [1, 500] : [5, 3000];
+    const [rounds, durationMs] = quick ? [1, 500] : [5, 2000];
     await using cleanup = new AsyncDisposableStack();
     const { path: folder } = cleanup.use(await scratchFolder());
     const inside = join(folder, 'inside');

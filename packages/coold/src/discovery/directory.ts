@@ -1,4 +1,5 @@
-import { createEndpointIndex, type Endpoint, type EndpointIndex, isAnswerable } from './endpoint-index.ts';
+import { type Endpoint, isAnswerable } from './endpoint.ts';
+import { createEndpointIndex, type EndpointIndex } from './endpoint-index.ts';
 import { createRegistrationIndex, type Registration, type RegistrationIndex } from './registration-index.ts';
 
 /** A container as DNS answers with it. */

@@ -17,7 +17,7 @@ export interface Corrosion {
   /** Runs the statements in one transaction: all of them or none. */
   execute(statements: readonly Statement[], signal: AbortSignal): Promise<void>;
   /** Hands over row by row, so that no answer is ever in memory as a whole. */
-  query(statement: Statement, onRow: (values: Value[]) => void, signal: AbortSignal): Promise<void>;
+  query(statement: Statement, onRow: (values: unknown[]) => void, signal: AbortSignal): Promise<void>;
   /**
    * Reads a subscription until the agent ends it, which it does when it stops or this reader is too slow.
    *

@@ -1,6 +1,6 @@
 import { CorrosionError } from './failure.ts';
 
-/** What SQLite keeps, as Corrosion's JSON carries it. */
+/** A parameter of a statement. What comes back is another matter: rows are others' too, so whoever reads them checks. */
 export type Value = string | number | null;
 
 export type ChangeKind = 'insert' | 'update' | 'delete';
@@ -8,10 +8,10 @@ export type ChangeKind = 'insert' | 'update' | 'delete';
 /** One line of the answer to a query or a subscription (CONTRACT §5). */
 export type Frame =
   | { kind: 'columns'; names: string[] }
-  | { kind: 'row'; values: Value[] }
+  | { kind: 'row'; values: unknown[] }
   /** The end of the rows. `changeId`: where a subscription's changes go on from, where the agent says so. */
   | { kind: 'end'; changeId: number | undefined }
-  | { kind: 'change'; change: ChangeKind; values: Value[]; changeId: number }
+  | { kind: 'change'; change: ChangeKind; values: unknown[]; changeId: number }
   | { kind: 'error'; message: string };
 
 /**
@@ -53,18 +53,14 @@ function change(value: unknown, line: string): Frame {
 }
 
 /** `[rowid, values]`: rows are told apart by their key, which is one of the values. */
-function pair(value: unknown, line: string): Value[] {
+function pair(value: unknown, line: string): unknown[] {
   if (!Array.isArray(value)) throw malformed('row', line);
   return values(value[1], line);
 }
 
-function values(value: unknown, line: string): Value[] {
-  if (!Array.isArray(value) || !value.every(isValue)) throw malformed('values', line);
+function values(value: unknown, line: string): unknown[] {
+  if (!Array.isArray(value)) throw malformed('values', line);
   return value;
-}
-
-function isValue(value: unknown): value is Value {
-  return typeof value === 'string' || typeof value === 'number' || value === null;
 }
 
 function id(value: unknown, line: string): number {

@@ -2,15 +2,15 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { createBackoff, type Logger } from '@coold/runtime';
 import type { Corrosion, Statement } from './client.ts';
 import { CorrosionError } from './failure.ts';
-import type { ChangeKind, Frame, Value } from './frame.ts';
+import type { ChangeKind, Frame } from './frame.ts';
 
 /** What is told of a statement's answer and of everything that changes in it. */
 export interface SubscriptionReader {
   /** The rows come, from the first on: whatever was told before is void once `finish` is called, and not sooner. */
   begin(): void;
-  row(values: Value[]): void;
+  row(values: unknown[]): void;
   finish(): void;
-  change(kind: ChangeKind, values: Value[]): void;
+  change(kind: ChangeKind, values: unknown[]): void;
   /** Whether every change is told as it happens. */
   connected(isConnected: boolean): void;
   /** It broke, and is about to be taken up again, or begun anew. */
@@ -30,7 +30,6 @@ export interface SubscriptionOptions {
   statement: Statement;
   /** As the statement selects them. */
   columns: readonly string[];
-  /** Throws a CorrosionError for values that are not what the table holds. */
   reader: SubscriptionReader;
   log: Logger;
   backoff?: { firstMs: number; maxMs: number };

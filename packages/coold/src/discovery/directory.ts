@@ -38,6 +38,11 @@ export interface DirectoryStats {
   connected: boolean;
   /** How often the subscriptions had to be taken up again, or anew. */
   resubscriptions: number;
+  /**
+   * Rows of hosts that the mesh's interface has no peer for. They are answered like all others: a partition, or a peer that
+   * is being replaced, must not take names away.
+   */
+  rowsWithoutPeer: number;
 }
 
 /** What fills the directory. Rows of a load are kept aside until it is whole, so that no name is ever missing meanwhile. */
@@ -62,6 +67,8 @@ export interface FilledDirectory {
   row(containerId: string): Endpoint | undefined;
   /** Rows by host. */
   hosts(): ReadonlyMap<string, number>;
+  /** Who is in the mesh, for the statistics. */
+  setPeers(isPeer: (hostMgmtIp: string) => boolean): void;
 }
 
 /** @param now monotonic, ms */
@@ -71,6 +78,7 @@ export function createDirectory(now: () => number = () => performance.now()): Fi
   let endpoints: EndpointIndex = createEndpointIndex();
   let registrations: RegistrationIndex = createRegistrationIndex();
   let isLoaded = false;
+  let isPeer: (hostMgmtIp: string) => boolean = () => true;
   let addresses: { of: number; set: ReadonlySet<string> } | undefined;
   const createdAt = now();
   const lost = { endpoints: createdAt as number | undefined, registrations: createdAt as number | undefined };
@@ -133,6 +141,10 @@ export function createDirectory(now: () => number = () => performance.now()): Fi
         ageMs: since.length === 0 ? 0 : now() - Math.min(...since),
         connected: since.length === 0,
         resubscriptions,
+        rowsWithoutPeer: [...endpoints.hosts()].reduce(
+          (sum, [host, rows]) => sum + (isPeer(host) ? 0 : rows),
+          0,
+        ),
       };
     },
     get version() {
@@ -145,6 +157,9 @@ export function createDirectory(now: () => number = () => performance.now()): Fi
     registrations: fillRegistrations(),
     row: id => endpoints.get(id),
     hosts: () => endpoints.hosts(),
+    setPeers(known) {
+      isPeer = known;
+    },
   };
 
   function fillEndpoints(): FilledDirectory['endpoints'] {

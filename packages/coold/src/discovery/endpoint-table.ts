@@ -1,6 +1,5 @@
 import type { Statement } from '../corrosion/client.ts';
 import { CorrosionError } from '../corrosion/failure.ts';
-import type { Value } from '../corrosion/frame.ts';
 import type { Endpoint } from './endpoint.ts';
 
 // The table of CONTRACT §5 as statements and rows. Pure.
@@ -54,7 +53,7 @@ export function deleteEndpoint(containerId: string, hostMgmtIp: string): Stateme
 }
 
 /** Reads a row of `endpointColumns`. @throws CorrosionError `malformed` */
-export function readEndpoint(values: readonly Value[]): Endpoint {
+export function readEndpoint(values: readonly unknown[]): Endpoint {
   return {
     containerId: textAt(values, 0),
     name: textAt(values, 1),
@@ -66,7 +65,7 @@ export function readEndpoint(values: readonly Value[]): Endpoint {
   };
 }
 
-function textAt(values: readonly Value[], index: number): string {
+function textAt(values: readonly unknown[], index: number): string {
   const value = values[index];
   if (typeof value !== 'string')
     throw new CorrosionError('malformed', `has a row whose ${endpointColumns[index] ?? index} is no text`);

@@ -34,7 +34,7 @@ export interface PodmanLifecycle {
 }
 
 /** So that a stream that went deaf does not stay so for good, ms. */
-const eventsForMs = 3_600_000;
+const eventsForMs = 24 * 3_600_000;
 
 export function podmanLifecycle(connection: PodmanConnection): PodmanLifecycle {
   return {

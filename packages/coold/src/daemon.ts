@@ -2,15 +2,22 @@ import { create } from '@bufbuild/protobuf';
 import { HelloSchema, readVerbs, SCHEMA_MIN } from '@coold/proto';
 import type { Logger, Readiness, Task } from '@coold/runtime';
 import { type RecordCall, recordCalls } from './api/calls.ts';
+import { wireguardInterface } from './api/host.ts';
+import { readPeers } from './api/host-facts.ts';
 import { createMetrics, type Metrics } from './api/metrics.ts';
+import { namespaceLabel } from './api/networks.ts';
 import { openApiDocument } from './api/openapi.ts';
 import type { Hangups } from './api/reload.ts';
 import { restRoutes } from './api/rest-route.ts';
 import { keepApi, keepStatus } from './api/serve-api.ts';
+import { serviceHandlers } from './api/services.ts';
 import { createAnswerCommand } from './api/stream.ts';
 import { joinSurface, type Served } from './api/surface.ts';
 import { verbHandlers } from './api/verbs.ts';
 import type { CooldConfig } from './config.ts';
+import { announceChanges } from './discovery/announce.ts';
+import { createDiscovery } from './discovery/discovery.ts';
+import { watchDiscovery } from './discovery/discovery-metrics.ts';
 import { keepHooks } from './firewall/keep-hooks.ts';
 import { keepLink } from './link/link.ts';
 import { createPodman } from './podman/client.ts';
@@ -29,11 +36,23 @@ export interface CooldOptions {
 export function cooldTasks(options: CooldOptions): Record<string, Task> {
   const { config, version, hangups, log, readiness } = options;
   const podman = createPodman(config.podmanSocket);
-  const surface = joinSurface(
-    readVerbs(),
-    verbHandlers(podman, { version, allowedMountSources: config.allowedMountSources ?? [] }),
-  );
+  const discovery = createDiscovery({
+    hostMgmtIp: config.hostMgmtIp,
+    namespaces: config.namespaces,
+    namespaceLabel,
+    corrosion: { url: config.corrosionUrl, tokenFile: config.corrosionTokenFile },
+    intervalMs: config.reconcileInterval,
+    podman,
+    readPeers: signal => readPeers(wireguardInterface, signal),
+    log: log.child('discovery'),
+  });
+  const handlers = {
+    ...verbHandlers(podman, { version, allowedMountSources: config.allowedMountSources ?? [] }),
+    ...serviceHandlers({ ...discovery, lifecycle: podman.lifecycle, hostMgmtIp: config.hostMgmtIp }),
+  };
+  const surface = joinSurface(readVerbs(), announceChanges(handlers, discovery.touch));
   const metrics = createMetrics(version);
+  metrics.extend(registry => watchDiscovery(registry, discovery.stats));
   const record = recordCalls(log.child('api'), metrics);
   // Its default would end the process. Whoever has files to read again listens too.
   hangups.on('SIGHUP', () => log.info('SIGHUP: files that may have changed are read again'));
@@ -42,6 +61,7 @@ export function cooldTasks(options: CooldOptions): Record<string, Task> {
     readiness: announce(readiness, looked.promise),
     hooks: keepHooks(log.child('firewall'), looked.resolve),
     api: apiTask(options, surface, metrics, record),
+    ...discovery.tasks,
   };
   const { brokerUrl } = config;
   if (brokerUrl === undefined || config.grpcDisabled) {

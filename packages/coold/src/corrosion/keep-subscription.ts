@@ -43,7 +43,9 @@ const defaultBackoff = { firstMs: 100, maxMs: 2000 };
 const resumeWithinMs = 30_000;
 
 /** What was told is not what is there, or may not be: only all the rows again can mend it. */
-class StartOver extends Error {}
+function startOver(why: string): CorrosionError {
+  return new CorrosionError('malformed', `cannot be followed: ${why}`);
+}
 
 /**
  * Keeps a subscription going whatever happens to the agent (CONTRACT §5): taken up again where it was left, anew after a
@@ -74,10 +76,10 @@ export function keepSubscription(corrosion: Corrosion, options: SubscriptionOpti
       switch (frame.kind) {
         case 'columns':
           if (frame.names.length !== columns.length || frame.names.some((one, n) => one !== columns[n]))
-            throw new StartOver(`the columns are ${frame.names.join(', ')}: expected ${columns.join(', ')}`);
+            throw startOver(`the columns are ${frame.names.join(', ')}: expected ${columns.join(', ')}`);
           return;
         case 'row':
-          if (!isLoading) throw new StartOver('a row after the end of the rows');
+          if (!isLoading) throw startOver('a row after the end of the rows');
           reader.row(frame.values);
           return;
         case 'end':
@@ -89,16 +91,16 @@ export function keepSubscription(corrosion: Corrosion, options: SubscriptionOpti
           good();
           return;
         case 'change':
-          if (isLoading) throw new StartOver('a change before the end of the rows');
+          if (isLoading) throw startOver('a change before the end of the rows');
           // The first one after a resume too: the agent may have forgotten older ones and says nothing of it.
           if (changeId !== undefined && frame.changeId !== changeId + 1)
-            throw new StartOver(`change ${frame.changeId} came after ${changeId}`);
+            throw startOver(`change ${frame.changeId} came after ${changeId}`);
           reader.change(frame.change, frame.values);
           changeId = frame.changeId;
           good();
           return;
         case 'error':
-          throw new StartOver(`the agent gave it up: ${frame.message}`);
+          throw startOver(`the agent gave it up: ${frame.message}`);
       }
     };
     const open = (given: string | undefined) => {

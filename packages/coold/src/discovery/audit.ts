@@ -13,7 +13,7 @@ export interface AuditOptions {
 
 /** Two ticks: one may come between a write and the news of it. */
 const firstPatience = 2;
-const maxPatience = 32;
+const maxPatience = 4;
 
 /**
  * Compares what Corrosion acknowledged of this host with what its subscription tells of this host. They differ for good only

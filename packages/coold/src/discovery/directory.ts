@@ -24,6 +24,8 @@ export interface Directory {
   find(namespace: string, name: string): readonly NamedAddress[] | undefined;
   /** Every container's address; undefined until the mesh was loaded once. Another set when its content differs. */
   addresses(): ReadonlySet<string> | undefined;
+  /** Whether the mesh was loaded once; it stays so. */
+  isLoaded(): boolean;
   stats(): DirectoryStats;
   /** Higher whenever any answer may differ. */
   readonly version: number;
@@ -76,6 +78,7 @@ export function createDirectory(now: () => number = () => performance.now()): Fi
   let version = 0;
   let resubscriptions = 0;
   let endpoints: EndpointIndex = createEndpointIndex();
+  endpoints.publish();
   let registrations: RegistrationIndex = createRegistrationIndex();
   let isLoaded = false;
   let isPeer: (hostMgmtIp: string) => boolean = () => true;
@@ -133,6 +136,7 @@ export function createDirectory(now: () => number = () => performance.now()): Fi
       }
       return addresses.set;
     },
+    isLoaded: () => isLoaded,
     stats() {
       const since = [lost.endpoints, lost.registrations].filter(at => at !== undefined);
       return {

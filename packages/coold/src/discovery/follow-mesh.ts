@@ -18,16 +18,39 @@ export interface MeshFollower {
   restart(why: string): void;
 }
 
+export interface FollowMeshOptions extends Pick<SubscriptionOptions, 'backoff' | 'now'> {
+  log: Logger;
+  /** Every container's row was loaded again: the agent may be another one, or its database. */
+  onReload(): void;
+}
+
 export function followMesh(
   corrosion: Corrosion,
   filled: FilledDirectory,
-  { log, ...rest }: { log: Logger } & Pick<SubscriptionOptions, 'backoff' | 'now'>,
+  { log, onReload, ...rest }: FollowMeshOptions,
 ): MeshFollower {
+  let isFirst = true;
+  const loaded = () => {
+    if (!isFirst) onReload();
+    isFirst = false;
+  };
+  const fill = reader(
+    filled.endpoints,
+    readEndpoint,
+    ([id]) => (typeof id === 'string' ? id : undefined),
+    log,
+  );
   const endpoints = keepSubscription(corrosion, {
     name: 'service_endpoints',
     statement: everyEndpoint,
     columns: endpointColumns,
-    reader: reader(filled.endpoints, readEndpoint, ([id]) => (typeof id === 'string' ? id : undefined), log),
+    reader: {
+      ...fill,
+      finish() {
+        fill.finish();
+        loaded();
+      },
+    },
     log,
     ...rest,
   });

@@ -136,7 +136,9 @@ describe('services, on a real Podman and an agent', () => {
     await standIn.stop();
     const unreachable = { code: 503, message: expect.stringContaining('corrosion') as string };
     await expect(call('services.register', shop())).rejects.toMatchObject(unreachable);
-    await expect(call('services.unregister', { id: 's', container_id: id })).rejects.toMatchObject(unreachable);
+    await expect(call('services.unregister', { id: 's', container_id: id })).rejects.toMatchObject(
+      unreachable,
+    );
     await expect(call('services.endpoints', { id: 's' })).rejects.toMatchObject(unreachable);
     await standIn.start();
   });

@@ -1,10 +1,13 @@
 // `npm run bench -- NAME… [--json] [--quick]`: measures, and says how it compares; never passes or fails by a figure.
 import { cpus, release, totalmem } from 'node:os';
+import { discoverySuite } from './discovery.ts';
 import { dispatchSuite } from './dispatch.ts';
 import { dnsSuite } from './dns.ts';
 import type { Suite, SuiteResult } from './suite.ts';
 
-const suites = new Map<string, Suite>([dispatchSuite, dnsSuite].map(suite => [suite.name, suite]));
+const suites = new Map<string, Suite>(
+  [dispatchSuite, discoverySuite, dnsSuite].map(suite => [suite.name, suite]),
+);
 
 const args = process.argv.slice(2);
 const json = args.includes('--json');
@@ -36,7 +39,7 @@ function table(): string {
   const lines = [
     `${machine.cores} × ${machine.cpu}, ${machine.memory_gib} GiB, Linux ${machine.kernel}, Node ${machine.node}`,
   ];
-  for (const [name, { rows, ratios }] of Object.entries(results)) {
+  for (const [name, { rows, ratios, figures = [] }] of Object.entries(results)) {
     const width = Math.max(...rows.map(({ subject }) => subject.length));
     lines.push('', `${name.padEnd(width)}      req/s    p50 ms    p99 ms`);
     for (const { subject, rate, p50, p99 } of rows) {
@@ -45,6 +48,8 @@ function table(): string {
     }
     for (const { what, value, aim } of ratios)
       lines.push(`ratio: ${what}: ${value.toFixed(2)} (aim: ${aim})`);
+    for (const { what, value, unit, aim } of figures)
+      lines.push(`figure: ${what}: ${value.toFixed(2)} ${unit} (aim: ${aim})`);
   }
   return `${lines.join('\n')}\n`;
 }

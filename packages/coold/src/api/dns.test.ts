@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { createDns } from '../dns/dns.ts';
+import { watchDns } from '../dns/dns-metrics.ts';
 import { directoryOf, silent } from '../dns/testing.ts';
 import { dnsHandlers } from './dns.ts';
 import { createMetrics } from './metrics.ts';
@@ -58,7 +59,7 @@ it('metrics have the same figures, at each reading anew', async () => {
   const [first, second] = [dns.stats(), dns.stats()];
   const counts = (queries: number) => [{ namespace: 'shop', rcode: 'NXDOMAIN', queries }];
   let stats = { ...first, counts: counts(3) };
-  metrics.watchDns(() => stats);
+  metrics.extend(registry => watchDns(registry, () => stats));
   expect((await metrics.render()).text).toContain(
     'coold_dns_queries_total{namespace="shop",rcode="NXDOMAIN"} 3',
   );

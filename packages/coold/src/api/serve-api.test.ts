@@ -9,11 +9,12 @@ import { createBackoff, createLogger, logFilter, runChild } from '@coold/runtime
 import { freePort, scratchFolder, unixHttp } from '@coold/testbed';
 import { Agent, request } from 'undici';
 import { describe, expect, it, vi } from 'vitest';
-
 import { idleDns } from '../dns/testing.ts';
+import { dnsHandlers } from './dns.ts';
 import { createMetrics } from './metrics.ts';
 import { restRoutes } from './rest-route.ts';
 import { type ApiOptions, keepApi, keepStatus } from './serve-api.ts';
+import { serviceHandlers } from './services.ts';
 import { joinSurface } from './surface.ts';
 import { verbHandlers } from './verbs.ts';
 
@@ -47,10 +48,11 @@ async function start(change: Partial<ApiOptions> = {}) {
     tls: undefined,
     hangups,
     routes: restRoutes(
-      joinSurface(
-        readVerbs(),
-        verbHandlers(podman as never, { version: '1', allowedMountSources: [], mesh, dns: idleDns() }),
-      ),
+      joinSurface(readVerbs(), {
+        ...verbHandlers(podman as never, { version: '1', allowedMountSources: [], mesh }),
+        ...serviceHandlers({} as never),
+        ...dnsHandlers(idleDns()),
+      }),
     ),
     document: {},
     metrics: createMetrics('1'),

@@ -1,8 +1,6 @@
-import type { Dns } from '../dns/dns.ts';
 import type { Podman } from '../podman/client.ts';
 import { containerOutputHandlers } from './container-output.ts';
 import { containerHandlers } from './containers.ts';
-import { dnsHandlers } from './dns.ts';
 import type { Handler } from './handler.ts';
 import { hostHandlers } from './host.ts';
 import { imageHandlers } from './images.ts';
@@ -20,7 +18,6 @@ export function verbHandlers(
     version: string;
     allowedMountSources: readonly string[];
     mesh: MeshNames;
-    dns: Pick<Dns, 'lookUp' | 'stats'>;
   },
 ): Record<string, Handler> {
   const joined = createJoined();
@@ -30,7 +27,6 @@ export function verbHandlers(
     ...imageHandlers(podman.images, joined),
     ...volumeHandlers(podman.volumes, joined),
     ...networkHandlers(podman.networks, joined, hostClaims),
-    ...dnsHandlers(options.dns),
     ...hostHandlers(podman.host, options.version),
   };
 }

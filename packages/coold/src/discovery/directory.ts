@@ -1,4 +1,5 @@
-import { createEndpointIndex, type Endpoint, type EndpointIndex, isAnswerable } from './endpoint-index.ts';
+import { type Endpoint, isAnswerable } from './endpoint.ts';
+import { createEndpointIndex, type EndpointIndex } from './endpoint-index.ts';
 import { createRegistrationIndex, type Registration, type RegistrationIndex } from './registration-index.ts';
 
 /** A container as DNS answers with it. */
@@ -23,6 +24,8 @@ export interface Directory {
   find(namespace: string, name: string): readonly NamedAddress[] | undefined;
   /** Every container's address; undefined until the mesh was loaded once. Another set when its content differs. */
   addresses(): ReadonlySet<string> | undefined;
+  /** Whether the mesh was loaded once; it stays so. */
+  isLoaded(): boolean;
   stats(): DirectoryStats;
   /** Higher whenever any answer may differ. */
   readonly version: number;
@@ -37,6 +40,11 @@ export interface DirectoryStats {
   connected: boolean;
   /** How often the subscriptions had to be taken up again, or anew. */
   resubscriptions: number;
+  /**
+   * Rows of hosts that the mesh's interface has no peer for. They are answered like all others: a partition, or a peer that
+   * is being replaced, must not take names away.
+   */
+  rowsWithoutPeer: number;
 }
 
 /** What fills the directory. Rows of a load are kept aside until it is whole, so that no name is ever missing meanwhile. */
@@ -61,6 +69,8 @@ export interface FilledDirectory {
   row(containerId: string): Endpoint | undefined;
   /** Rows by host. */
   hosts(): ReadonlyMap<string, number>;
+  /** Who is in the mesh, for the statistics. */
+  setPeers(isPeer: (hostMgmtIp: string) => boolean): void;
 }
 
 /** @param now monotonic, ms */
@@ -68,8 +78,10 @@ export function createDirectory(now: () => number = () => performance.now()): Fi
   let version = 0;
   let resubscriptions = 0;
   let endpoints: EndpointIndex = createEndpointIndex();
+  endpoints.publish();
   let registrations: RegistrationIndex = createRegistrationIndex();
   let isLoaded = false;
+  let isPeer: (hostMgmtIp: string) => boolean = () => true;
   let addresses: { of: number; set: ReadonlySet<string> } | undefined;
   const createdAt = now();
   const lost = { endpoints: createdAt as number | undefined, registrations: createdAt as number | undefined };
@@ -124,6 +136,7 @@ export function createDirectory(now: () => number = () => performance.now()): Fi
       }
       return addresses.set;
     },
+    isLoaded: () => isLoaded,
     stats() {
       const since = [lost.endpoints, lost.registrations].filter(at => at !== undefined);
       return {
@@ -132,6 +145,10 @@ export function createDirectory(now: () => number = () => performance.now()): Fi
         ageMs: since.length === 0 ? 0 : now() - Math.min(...since),
         connected: since.length === 0,
         resubscriptions,
+        rowsWithoutPeer: [...endpoints.hosts()].reduce(
+          (sum, [host, rows]) => sum + (isPeer(host) ? 0 : rows),
+          0,
+        ),
       };
     },
     get version() {
@@ -144,6 +161,9 @@ export function createDirectory(now: () => number = () => performance.now()): Fi
     registrations: fillRegistrations(),
     row: id => endpoints.get(id),
     hosts: () => endpoints.hosts(),
+    setPeers(known) {
+      isPeer = known;
+    },
   };
 
   function fillEndpoints(): FilledDirectory['endpoints'] {

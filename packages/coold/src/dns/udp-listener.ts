@@ -40,8 +40,8 @@ export async function listenUdp({ host, port }: Address, serve: ServeQuery): Pro
     // Port 0 is nobody's, and sending there would throw.
     if (peer.port === 0) return;
     const send = (reply: Buffer) => {
-      // A client that is gone is no failure of ours.
-      if (!isClosed) socket.send(reply, 0, reply.length, peer.port, peer.address, ignore);
+      // Without a callback: it would cost a turn each, and that a client is gone is no failure of ours.
+      if (!isClosed) socket.send(reply, peer.port, peer.address);
     };
     const reply = serve(message, 'udp', peer);
     if (reply instanceof Promise) void reply.then(send);
@@ -57,5 +57,3 @@ export async function listenUdp({ host, port }: Address, serve: ServeQuery): Pro
     },
   };
 }
-
-function ignore(): void {}

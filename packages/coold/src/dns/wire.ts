@@ -151,14 +151,13 @@ export function encodeReply(query: Query, reply: Reply, limit: number): Buffer {
   const truncated = count < addresses.length;
   out[2] = 0x80 | (reply.authoritative ? 0x04 : 0) | (truncated ? 0x02 : 0) | (byte(packet, 2) & 0x01);
   out[3] = 0x80 | (byte(packet, 3) & 0x10) | (code & 0x0f);
-  writeCounts(out, {
-    questions: 1,
-    answers: count,
-    authorities: soa === undefined ? 0 : 1,
-    additionals: edns === undefined ? 0 : 1,
-  });
+  out.writeUInt16BE(1, 4);
+  out.writeUInt16BE(count, 6);
+  out.writeUInt16BE(soa === undefined ? 0 : 1, 8);
+  out.writeUInt16BE(edns === undefined ? 0 : 1, 10);
   let at = questionEnd;
-  for (const address of shuffled(addresses, count)) at = writeAddress(out, at, address, ttl);
+  const order = addresses.length < 2 ? addresses : drawn(addresses, count);
+  for (let index = 0; index < count; index += 1) at = writeAddress(out, at, order[index] ?? 0, ttl);
   if (soa !== undefined) {
     out.set(soa, at);
     at += soa.length;
@@ -178,27 +177,16 @@ export function encodeHeader(packet: Buffer, rcode: Rcode): Buffer {
 
 const noAddresses = new Uint32Array(0);
 
-function writeCounts(
-  out: Buffer,
-  counts: { questions: number; answers: number; authorities: number; additionals: number },
-): void {
-  out.writeUInt16BE(counts.questions, 4);
-  out.writeUInt16BE(counts.answers, 6);
-  out.writeUInt16BE(counts.authorities, 8);
-  out.writeUInt16BE(counts.additionals, 10);
-}
-
-/** `count` of them, drawn at random: replicas share the load, and a truncated answer favours none. */
-function shuffled(addresses: Uint32Array, count: number): Uint32Array {
-  if (addresses.length < 2) return addresses.subarray(0, count);
-  const drawn = addresses.slice();
+/** A copy whose first `count` are drawn at random: replicas share the load, and a truncated answer favours none. */
+function drawn(addresses: Uint32Array, count: number): Uint32Array {
+  const order = addresses.slice();
   for (let index = 0; index < count; index += 1) {
-    const other = index + Math.floor(Math.random() * (drawn.length - index));
-    const address = drawn[other] ?? 0;
-    drawn[other] = drawn[index] ?? 0;
-    drawn[index] = address;
+    const other = index + Math.floor(Math.random() * (order.length - index));
+    const address = order[other] ?? 0;
+    order[other] = order[index] ?? 0;
+    order[index] = address;
   }
-  return drawn.subarray(0, count);
+  return order;
 }
 
 /** A record whose name is the question's. */

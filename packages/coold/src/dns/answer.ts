@@ -1,3 +1,4 @@
+import { isIPv4 } from 'node:net';
 import type { DnsEndpoint } from './directory.ts';
 import { encodeHeader, encodeReply, type Query, type Rcode, readQuery, types, udpLimit } from './wire.ts';
 import type { Zone } from './zone.ts';
@@ -35,10 +36,11 @@ export function createAnswerPacket(zone: Zone, serial: number): AnswerPacket {
     endpoints?: readonly DnsEndpoint[],
   ): Answer {
     const limit = transport === 'udp' ? udpLimit(query) : maxTcpBytes;
+    const addresses = endpoints === undefined ? undefined : addressesOf(endpoints);
     const content =
-      endpoints === undefined
+      addresses === undefined || addresses.length === 0
         ? { rcode, authoritative: true, ttl: zoneTtl, authority }
-        : { rcode, authoritative: true, ttl: zoneTtl, addresses: addressesOf(endpoints) };
+        : { rcode, authoritative: true, ttl: zoneTtl, addresses };
     const packet = encodeReply(query, content, limit);
     return { kind: 'reply', packet, rcode, isSelfQuery: query.type === selfQueryType };
   }
@@ -92,7 +94,8 @@ function packedAddresses(): (endpoints: readonly DnsEndpoint[]) => Uint32Array {
     const known = packed.get(endpoints);
     if (known !== undefined) return known;
     // A container with two rows, or a registration of it, is one address all the same.
-    const addresses = Uint32Array.from(new Set(endpoints.map(({ address }) => ipv4Number(address))));
+    const good = endpoints.map(({ address }) => address).filter(address => isIPv4(address));
+    const addresses = Uint32Array.from(new Set(good), ipv4Number);
     packed.set(endpoints, addresses);
     return addresses;
   };

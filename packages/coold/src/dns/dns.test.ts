@@ -8,6 +8,8 @@ import { startDnsmasq } from '@coold/testbed';
 import { Packet } from 'dns2';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { createDirectory } from '../discovery/directory.ts';
+import type { Endpoint } from '../discovery/endpoint.ts';
 import { createDns, type DnsOptions } from './dns.ts';
 import { createMessageReader, framed } from './tcp-frames.ts';
 import { askFor, directoryOf, silent } from './testing.ts';
@@ -314,4 +316,42 @@ it('an upstream that leads back here is no loop without end', async () => {
   const answer = await overUdp(address, askFor('example.com', 1));
   expect(Packet.parse(answer).header.rcode).toBe(2);
   expect(looping.dns.stats()).toMatchObject({ queries: 2, forwarded: 1 });
+});
+
+it('answers follow the directory of the mesh, from before it was read to the last container', async () => {
+  const address = `${net}.40`;
+  const mesh = createDirectory();
+  await using _serving = await start({ addresses: { shop: address }, directory: mesh.directory });
+  const row = (containerId: string, change: Partial<Endpoint> = {}): Endpoint => ({
+    ...{ containerId, name: 'Web', namespace: 'shop', address: `10.210.0.${containerId}` },
+    ...{ hostMgmtIp: '100.64.0.1', state: 'running', health: 'unknown', ...change },
+  });
+  const ask = async (name = 'web') => {
+    const { status, records } = await dig(address, `${name}.shop.coolify.internal`);
+    return [status, ...records.filter(record => record[3] === 'A').map(record => record[4])].sort().join(' ');
+  };
+  expect(await ask()).toBe('SERVFAIL');
+  mesh.endpoints.begin();
+  mesh.endpoints.load(row('5'));
+  expect(await ask()).toBe('SERVFAIL');
+  mesh.endpoints.finish();
+  expect(await ask()).toBe('10.210.0.5 NOERROR');
+  mesh.endpoints.put(row('6'));
+  expect(await ask()).toBe('10.210.0.5 10.210.0.6 NOERROR');
+  mesh.endpoints.put(row('5', { health: 'unhealthy' }));
+  expect(await ask()).toBe('10.210.0.6 NOERROR');
+  mesh.endpoints.put(row('6', { address: '10.210.0.7' }));
+  expect(await ask()).toBe('10.210.0.7 NOERROR');
+  mesh.endpoints.put(row('8', { name: 'db' }));
+  mesh.registrations.begin();
+  mesh.registrations.load({ serviceId: 's', containerId: '8', name: 'web', namespace: 'shop' });
+  mesh.registrations.finish();
+  expect(await ask()).toBe('10.210.0.7 10.210.0.8 NOERROR');
+  mesh.endpoints.remove('6');
+  mesh.endpoints.put(row('5', { health: 'healthy' }));
+  expect(await ask()).toBe('10.210.0.5 10.210.0.8 NOERROR');
+  mesh.endpoints.put(row('5', { state: 'exited' }));
+  mesh.registrations.remove({ serviceId: 's', containerId: '8' });
+  expect(await ask()).toBe('NXDOMAIN');
+  expect(await ask('db')).toBe('10.210.0.8 NOERROR');
 });

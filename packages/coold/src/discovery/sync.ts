@@ -58,13 +58,13 @@ export function createSync(options: SyncOptions): Sync {
   /** Says once that a neighbour fails, and once that it is back. */
   const outcome = (which: keyof typeof broken, error: unknown) => {
     const isBroken = error !== undefined;
+    const why = error instanceof Error ? error.message : error;
     if (isBroken) totals[`${which}Failures`] += 1;
     if (isBroken !== broken[which]) {
       const meanwhile = which === 'podman' ? 'rows stay as they are' : 'rows are written once it is back';
-      if (isBroken)
-        log.warn({ err: error, again_in_ms: intervalMs }, `${which} does not answer; ${meanwhile}`);
+      if (isBroken) log.warn({ why, again_in_ms: intervalMs }, `${which} does not answer; ${meanwhile}`);
       else log.info(`${which} answers again`);
-    } else if (isBroken) log.debug({ err: error }, `${which} still does not answer`);
+    } else if (isBroken) log.debug({ why }, `${which} still does not answer`);
     broken[which] = isBroken;
   };
 

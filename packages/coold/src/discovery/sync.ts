@@ -122,14 +122,16 @@ export function createSync(options: SyncOptions): Sync {
       if (at >= nextFullAt || touched.size > maxTouched) return true;
       if (touched.size > 0 && at >= lastAt + burstMs) return false;
       const until = touched.size > 0 ? Math.min(nextFullAt, lastAt + burstMs) : nextFullAt;
-      const woken = Promise.withResolvers<void>();
-      wake = woken.resolve;
-      const timer = new AbortController();
-      const waited = delay(Math.max(1, until - at), undefined, {
-        signal: AbortSignal.any([signal, timer.signal]),
+      await new Promise<void>(resolve => {
+        const timer = setTimeout(() => wake(), Math.max(1, until - at));
+        const stop = () => wake();
+        wake = () => {
+          clearTimeout(timer);
+          signal.removeEventListener('abort', stop);
+          resolve();
+        };
+        signal.addEventListener('abort', stop, { once: true });
       });
-      await Promise.race([waited.catch(() => {}), woken.promise]);
-      timer.abort();
     }
     return true;
   };

@@ -5,8 +5,10 @@ import { fileURLToPath } from 'node:url';
 import { createDiscovery, type Discovery } from '@coold/coold/discovery';
 import { createPodman, type Podman } from '@coold/coold/podman';
 import { createLogger, logFilter } from '@coold/runtime';
-import { freePort, scratchFolder, startPodman, startProgram, startScript } from '@coold/testbed';
+import { freePort, scratchFolder, startPodman, startScript } from '@coold/testbed';
 import { request } from 'undici';
+import { bundleProgram } from '../../packaging/bundle.ts';
+import { programs } from '../../packaging/programs.ts';
 import { corrosionConfig } from '../harness/corrosion.ts';
 import { type Measurement, summarise } from './load.ts';
 import type { Figure, Suite } from './suite.ts';
@@ -165,7 +167,7 @@ async function until({ directory }: Discovery, isThere: boolean): Promise<void> 
   while ((directory.find('default', 'started') !== undefined) !== isThere) await delay(1);
 }
 
-/** The whole of coold, as a process, beside containers that do nothing. */
+/** The whole of coold, as it is installed, beside containers that do nothing. */
 async function measureIdle(
   podmanSocket: string,
   url: string,
@@ -173,7 +175,11 @@ async function measureIdle(
 ): Promise<Figure[]> {
   const tokenFile = join(folder, 'api-token');
   await writeFile(tokenFile, 'bench', { mode: 0o600 });
-  await using coold = startProgram('coold', {
+  const program = programs.find(({ name }) => name === 'coold');
+  if (program === undefined) throw new Error('the package has no coold');
+  const bundle = join(folder, 'bundle');
+  await bundleProgram(script('../..'), program, bundle);
+  await using coold = startScript(join(bundle, 'coold.mjs'), {
     env: {
       COOLD_HOST_MGMT_IP: hostMgmtIp,
       COOLD_NAMESPACES: `default:${network}:0.0.0.0`,

@@ -174,7 +174,18 @@ async function configure(
   const token = await mintToken(keys.privateKey, { hostId: name, caps: ['coold'], ttlMs: 86_400_000 });
   await file(token, 'host-jwt', 0o600);
   const brokerUrl = `grpc://${central.mgmtIp}:${grpcPort}/v1/agent`;
-  await file(lines({ COOLD_HOST_MGMT_IP: mgmtIp, COOLD_BROKER_URL: brokerUrl }), 'coold.env', 0o600);
+  const mesh = Object.entries(namespaces).map(
+    ([namespace, { network, gateway }]) => `${namespace}:${network}:${gateway}`,
+  );
+  await file(
+    lines({
+      COOLD_HOST_MGMT_IP: mgmtIp,
+      COOLD_BROKER_URL: brokerUrl,
+      COOLD_NAMESPACES: mesh.join(','),
+    }),
+    'coold.env',
+    0o600,
+  );
   const subnets = Object.values(namespaces).map(({ subnet }) => subnet);
   await file(
     lines({ COOLD_SCAFFOLD_SUBNETS: subnets.join(','), COOLD_SCAFFOLD_POOLS: containerPool }),

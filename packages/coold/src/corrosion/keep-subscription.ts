@@ -59,7 +59,7 @@ export function keepSubscription(corrosion: Corrosion, options: SubscriptionOpti
   let restarting: string | undefined;
 
   /** One stream, to its end. */
-  const follow = async (signal: AbortSignal, onGood: () => void) => {
+  const follow = async (signal: AbortSignal, on: { open(): void; good(): void }) => {
     const resumed = position !== undefined && now() - position.leftAt < resumeWithinMs ? position : undefined;
     let id = resumed?.id;
     let changeId = resumed?.changeId;
@@ -70,7 +70,7 @@ export function keepSubscription(corrosion: Corrosion, options: SubscriptionOpti
     }
     const good = () => {
       if (id !== undefined && changeId !== undefined) position = { id, changeId, leftAt: now() };
-      onGood();
+      on.good();
     };
     const onFrame = (frame: Frame) => {
       switch (frame.kind) {
@@ -108,6 +108,7 @@ export function keepSubscription(corrosion: Corrosion, options: SubscriptionOpti
       if (resumed !== undefined) {
         log.info({ subscription: name, from: resumed.changeId }, 'subscription taken up again');
         reader.connected(true);
+        on.open();
       }
     };
     try {
@@ -133,10 +134,14 @@ export function keepSubscription(corrosion: Corrosion, options: SubscriptionOpti
         const begunAt = now();
         let why: unknown = 'the agent ended the stream';
         try {
-          await follow(AbortSignal.any([stop, attempt.signal]), () => {
-            backoff.reset();
-            if (isKnownBroken) log.info({ subscription: name }, 'subscription is whole again');
-            isKnownBroken = false;
+          await follow(AbortSignal.any([stop, attempt.signal]), {
+            open() {
+              isKnownBroken = false;
+            },
+            good() {
+              if (isKnownBroken) log.info({ subscription: name }, 'subscription is whole again');
+              isKnownBroken = false;
+            },
           });
         } catch (error) {
           why = (error as Error).message;
@@ -152,6 +157,7 @@ export function keepSubscription(corrosion: Corrosion, options: SubscriptionOpti
         }
         reader.connected(false);
         reader.resubscribing();
+        // By how long it lasted, not by what it said: one that goes wrong after every load must not be loaded all the time.
         if (now() - begunAt > maxMs) backoff.reset();
         const waitMs = backoff.next();
         const next = position === undefined ? 'beginning anew' : 'taking it up again';

@@ -142,7 +142,7 @@ export function createDirectory(now: () => number = () => performance.now()): Fi
       return {
         rows: endpoints.size,
         registrations: registrations.size,
-        ageMs: since.length === 0 ? 0 : now() - Math.min(...since),
+        ageMs: since.length === 0 ? 0 : Math.round(now() - Math.min(...since)),
         connected: since.length === 0,
         resubscriptions,
         rowsWithoutPeer: [...endpoints.hosts()].reduce(

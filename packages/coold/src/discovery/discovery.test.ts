@@ -67,7 +67,8 @@ describe('a container', () => {
 
     await host.act('POST', `/containers/${id}/kill`);
     await soon(() => expect(found(discovery, 'api')).toBeUndefined());
-    expect((await rowsOf(standIn.url)).get(id)).toMatchObject({ state: 'exited', address: '', name: 'api' });
+    const stopped = { state: 'exited', address: '', name: 'api' };
+    await soon(async () => expect((await rowsOf(standIn.url)).get(id)).toMatchObject(stopped));
 
     await host.act('POST', `/containers/${id}/start`);
     await soon(() => expect(found(discovery, 'api')).toEqual([id]));

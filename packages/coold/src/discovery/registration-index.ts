@@ -17,17 +17,19 @@ export interface RegistrationIndex {
 
 export function createRegistrationIndex(): RegistrationIndex {
   const byKey = new Map<string, Registration>();
-  const byName = new Map<string, Map<string, string>>();
-  const nameOf = ({ namespace, name }: Registration) => `${name.toLowerCase()}.${namespace}`;
+  /** Containers by key, by name, by namespace: a name that nobody registered is found out without making a text. */
+  const byNamespace = new Map<string, Map<string, Map<string, string>>>();
 
   const remove = (key: string) => {
     const before = byKey.get(key);
     if (before === undefined) return;
     byKey.delete(key);
-    const name = nameOf(before);
-    const containers = byName.get(name);
+    const names = byNamespace.get(before.namespace);
+    const name = before.name.toLowerCase();
+    const containers = names?.get(name);
     containers?.delete(key);
-    if (containers?.size === 0) byName.delete(name);
+    if (containers?.size === 0) names?.delete(name);
+    if (names?.size === 0) byNamespace.delete(before.namespace);
   };
   return {
     get size() {
@@ -37,13 +39,15 @@ export function createRegistrationIndex(): RegistrationIndex {
       const key = keyOf(row.serviceId, row.containerId);
       remove(key);
       byKey.set(key, row);
-      const name = nameOf(row);
-      const containers = byName.get(name);
-      if (containers === undefined) byName.set(name, new Map([[key, row.containerId]]));
-      else containers.set(key, row.containerId);
+      const name = row.name.toLowerCase();
+      const names = byNamespace.get(row.namespace) ?? new Map<string, Map<string, string>>();
+      byNamespace.set(row.namespace, names);
+      const containers = names.get(name) ?? new Map<string, string>();
+      names.set(name, containers);
+      containers.set(key, row.containerId);
     },
     remove: (serviceId, containerId) => remove(keyOf(serviceId, containerId)),
-    find: (namespace, name) => byName.get(`${name}.${namespace}`)?.values(),
+    find: (namespace, name) => byNamespace.get(namespace)?.get(name)?.values(),
   };
 }
 

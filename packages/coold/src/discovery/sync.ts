@@ -58,13 +58,13 @@ export function createSync(options: SyncOptions): Sync {
   /** Says once that a neighbour fails, and once that it is back. */
   const outcome = (which: keyof typeof broken, error: unknown) => {
     const isBroken = error !== undefined;
+    const why = error instanceof Error ? error.message : error;
     if (isBroken) totals[`${which}Failures`] += 1;
     if (isBroken !== broken[which]) {
       const meanwhile = which === 'podman' ? 'rows stay as they are' : 'rows are written once it is back';
-      if (isBroken)
-        log.warn({ err: error, again_in_ms: intervalMs }, `${which} does not answer; ${meanwhile}`);
+      if (isBroken) log.warn({ why, again_in_ms: intervalMs }, `${which} does not answer; ${meanwhile}`);
       else log.info(`${which} answers again`);
-    } else if (isBroken) log.debug({ err: error }, `${which} still does not answer`);
+    } else if (isBroken) log.debug({ why }, `${which} still does not answer`);
     broken[which] = isBroken;
   };
 
@@ -122,14 +122,16 @@ export function createSync(options: SyncOptions): Sync {
       if (at >= nextFullAt || touched.size > maxTouched) return true;
       if (touched.size > 0 && at >= lastAt + burstMs) return false;
       const until = touched.size > 0 ? Math.min(nextFullAt, lastAt + burstMs) : nextFullAt;
-      const woken = Promise.withResolvers<void>();
-      wake = woken.resolve;
-      const timer = new AbortController();
-      const waited = delay(Math.max(1, until - at), undefined, {
-        signal: AbortSignal.any([signal, timer.signal]),
+      await new Promise<void>(resolve => {
+        const timer = setTimeout(() => wake(), Math.max(1, until - at));
+        const stop = () => wake();
+        wake = () => {
+          clearTimeout(timer);
+          signal.removeEventListener('abort', stop);
+          resolve();
+        };
+        signal.addEventListener('abort', stop, { once: true });
       });
-      await Promise.race([waited.catch(() => {}), woken.promise]);
-      timer.abort();
     }
     return true;
   };

@@ -29,6 +29,8 @@ const image = 'localhost/tiny:latest';
 const spare = '127.0.0.1:5000/tiny:1';
 const web = { image, name: 'web', network: 'n', stop_timeout: 0 };
 
+const shop = { service_id: 's', name: 'shop', namespace: 'default', container_id: 'web', port: 80 };
+
 const examples: Record<string, Examples> = {
   'images.pull': {
     answered: [
@@ -191,6 +193,41 @@ const examples: Record<string, Examples> = {
     ],
   },
   'networks.list': { answered: [{}], refused: [{ fields: { nosuch: 'x' }, code: 400, field: 'nosuch' }] },
+  'services.register': {
+    answered: [{ fields: shop }, { fields: { ...shop, port: 0 } }],
+    refused: [
+      { fields: { ...shop, container_id: 'nosuch' }, code: 404 },
+      { fields: { ...shop, name: 'a.b' }, code: 400, field: 'name' },
+      { fields: { ...shop, namespace: '' }, code: 400, field: 'namespace' },
+      { fields: { ...shop, port: 65_536 }, code: 400, field: 'port' },
+    ],
+  },
+  'services.unregister': {
+    answered: [
+      { fields: { id: 's', container_id: 'web' }, prepare: () => call('services.register', shop) },
+      { fields: { id: 'nosuch', container_id: 'nosuch' } },
+    ],
+    refused: [{ fields: { id: 's', container_id: 'a b' }, code: 400, field: 'container_id' }],
+  },
+  'services.endpoints': {
+    answered: [
+      // What is known of a container follows what happened to it a moment later.
+      { fields: { id: 's' }, prepare: () => call('services.register', shop), varies: true },
+      { fields: { id: 'nosuch' } },
+    ],
+    refused: [{ fields: { id: 's', nosuch: 'x' }, code: 400, field: 'nosuch' }],
+  },
+  'dns.lookup': {
+    answered: [
+      { fields: { name: 'Default.coolify.internal' } },
+      { fields: { name: 'web.coolify.internal' } },
+    ],
+    refused: [{ fields: { name: 'a b?#%/é' }, code: 400, field: 'name' }],
+  },
+  'dns.stats': {
+    answered: [{ varies: true }],
+    refused: [{ fields: { nosuch: 'x' }, code: 400, field: 'nosuch' }],
+  },
   'host.info': {
     answered: [{ varies: true }],
     refused: [{ fields: { nosuch: 'x' }, code: 400, field: 'nosuch' }],

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import {
   createPairing,
   freePort,
@@ -10,8 +11,12 @@ import {
   startPodman,
   unixHttp,
 } from '@coold/testbed';
+import { startAgent } from './corrosion/agent.ts';
 
-/** A broker, a coold and a Podman, all real, each a process of its own; what a test of the whole begins with. */
+/**
+ * A broker, a coold and a Podman, all real, each a process of its own, and the stand-in for Corrosion; what a test of the
+ * whole begins with.
+ */
 export interface Stack extends AsyncDisposable {
   folder: string;
   pairing: Pairing;
@@ -33,6 +38,14 @@ export async function startStack(
   try {
     const { path: folder } = cleanup.use(await scratchFolder());
     const podman = cleanup.use(await startPodman(join(folder, 'podman')));
+    const anyPort = { host: '127.0.0.1', port: 0 };
+    const corrosion = await startAgent({
+      dbPath: join(folder, 'corrosion.db'),
+      schemaPaths: [fileURLToPath(new URL('../packaging/corrosion/', import.meta.url))],
+      ...{ gossip: anyPort, api: anyPort, bootstrap: [], bearerToken: undefined },
+    });
+    cleanup.defer(() => corrosion.close());
+    const corrosionUrl = `http://127.0.0.1:${corrosion.api.port}`;
     const pairing = await createPairing({
       folder,
       hostId: 'host-1',
@@ -45,7 +58,8 @@ export async function startStack(
       await broker.logged(line => line.msg === 'listening for Laravel');
       return broker;
     };
-    const startCoold = () => cleanup.use(pairing.startCoold({ env: env.coold ?? {} }));
+    const startCoold = () =>
+      cleanup.use(pairing.startCoold({ env: { COOLD_CORROSION_URL: corrosionUrl, ...env.coold } }));
     const connected = (broker: Program, after: number) =>
       broker.logged(line => line.msg === 'host connected' && broker.lines.indexOf(line) >= after);
     const broker = await startBroker();

@@ -3,7 +3,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readVerbs } from '@coold/proto';
 import { scratchFolder } from '@coold/testbed';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type Stack, startStack } from './stack.ts';
 
 describe('over broker.sock', () => {
@@ -67,6 +67,24 @@ describe('over broker.sock', () => {
     expect(await call('containers.logs', { id: 'web' })).toEqual({ frames: [], truncated: false });
     expect(await call('list_containers')).toMatchObject([{ name: 'web', networks: ['n'] }]);
     expect(await call('host.containers')).toMatchObject([{ name: 'web', addresses: { n: '10.231.5.9' } }]);
+    const service = { service_id: 's', name: 'site', namespace: 'shop', container_id: 'web', port: 80 };
+    const { id } = created as { id: string };
+    expect(await call('services.register', service)).toEqual({
+      ...{ ...service, container_id: id, host_mgmt_ip: '127.0.0.1' },
+    });
+    // It is written as soon as Podman said that it is healthy.
+    await vi.waitFor(
+      async () =>
+        expect(await call('services.endpoints', { id: 's' })).toEqual([
+          {
+            ...{ container_id: id, container_ip: '10.231.5.9', host_mgmt_ip: '127.0.0.1', port: 80 },
+            ...{ state: 'running', health: 'healthy' },
+          },
+        ]),
+      { timeout: 20_000 },
+    );
+    expect(await call('services.unregister', { id: 's', container_id: id })).toBeNull();
+    expect(await call('services.endpoints', { id: 's' })).toEqual([]);
     expect(await call('host.stats')).toMatchObject([{ name: 'web', memory: number, pids: 1 }]);
     expect(await call('host.info')).toMatchObject({
       load: [number, number, number],

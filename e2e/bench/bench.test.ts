@@ -43,10 +43,31 @@ describe('the benchmarks', () => {
     });
   }, 90_000);
 
+  it('measure discovery and say what it is to be', async () => {
+    const { code, stdout, stderr } = await bench('discovery', '--quick', '--json');
+    expect(code, stderr).toBe(0);
+    const figure = expect.any(Number);
+    const { discovery } = (JSON.parse(stdout) as { results: Record<string, unknown> }).results;
+    const row = {
+      subject: expect.stringContaining('started'),
+      requests: 3,
+      rate: figure,
+      p50: figure,
+      p99: figure,
+    };
+    const limit = {
+      what: expect.any(String),
+      value: figure,
+      unit: expect.any(String),
+      aim: expect.any(String),
+    };
+    expect(discovery).toEqual({ rows: [row, row], ratios: [], figures: [limit, limit, limit, limit] });
+  }, 90_000);
+
   it('that nobody has written are named with those there are', async () => {
     expect(await bench('nothing')).toMatchObject({
       code: 2,
-      stderr: 'bench: no suite "nothing": one of dispatch, verbs\n',
+      stderr: 'bench: no suite "nothing": one of dispatch, verbs, discovery, dns\n',
     });
   });
 });

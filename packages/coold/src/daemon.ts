@@ -2,16 +2,26 @@ import { create } from '@bufbuild/protobuf';
 import { HelloSchema, readVerbs, SCHEMA_MIN } from '@coold/proto';
 import type { Logger, Readiness, Task } from '@coold/runtime';
 import { type RecordCall, recordCalls } from './api/calls.ts';
+import { dnsHandlers } from './api/dns.ts';
+import { wireguardInterface } from './api/host.ts';
+import { readPeers } from './api/host-facts.ts';
 import { createMetrics, type Metrics } from './api/metrics.ts';
+import { namespaceLabel } from './api/networks.ts';
 import { openApiDocument } from './api/openapi.ts';
 import type { Hangups } from './api/reload.ts';
 import { restRoutes } from './api/rest-route.ts';
 import { keepApi, keepStatus } from './api/serve-api.ts';
+import { serviceHandlers } from './api/services.ts';
 import { createServeCommands } from './api/stream.ts';
 import { createStreams, type Streams } from './api/streams.ts';
 import { joinSurface, type Served } from './api/surface.ts';
 import { verbHandlers } from './api/verbs.ts';
 import type { CooldConfig } from './config.ts';
+import { announceChanges } from './discovery/announce.ts';
+import { createDiscovery } from './discovery/discovery.ts';
+import { watchDiscovery } from './discovery/discovery-metrics.ts';
+import { createDns } from './dns/dns.ts';
+import { watchDns } from './dns/dns-metrics.ts';
 import { keepHooks } from './firewall/keep-hooks.ts';
 import { keepLink } from './link/link.ts';
 import { createPodman } from './podman/client.ts';
@@ -30,15 +40,37 @@ export interface CooldOptions {
 export function cooldTasks(options: CooldOptions): Record<string, Task> {
   const { config, version, hangups, log, readiness } = options;
   const podman = createPodman(config.podmanSocket);
-  const surface = joinSurface(
-    readVerbs(),
-    verbHandlers(podman, {
+  const discovery = createDiscovery({
+    hostMgmtIp: config.hostMgmtIp,
+    namespaces: config.namespaces,
+    namespaceLabel,
+    corrosion: { url: config.corrosionUrl, tokenFile: config.corrosionTokenFile },
+    intervalMs: config.reconcileInterval,
+    podman,
+    readPeers: signal => readPeers(wireguardInterface, signal),
+    log: log.child('discovery'),
+  });
+  const dns = createDns({
+    zone: config.dnsZone,
+    upstream: config.dnsUpstream,
+    namespaces: config.namespaces,
+    directory: discovery.directory,
+    log: log.child('dns'),
+  });
+  const handlers = {
+    ...verbHandlers(podman, {
       version,
       allowedMountSources: config.allowedMountSources ?? [],
+      mesh: { namespaces: config.namespaces, zone: config.dnsZone },
       log: log.child('api'),
     }),
-  );
+    ...dnsHandlers(dns),
+    ...serviceHandlers({ ...discovery, lifecycle: podman.lifecycle, hostMgmtIp: config.hostMgmtIp }),
+  };
+  const surface = joinSurface(readVerbs(), announceChanges(handlers, discovery.touch));
   const metrics = createMetrics(version);
+  metrics.extend(registry => watchDns(registry, dns.stats));
+  metrics.extend(registry => watchDiscovery(registry, discovery.stats));
   const record = recordCalls(log.child('api'), metrics);
   const streams = createStreams(log.child('api'));
   // Its default would end the process. Whoever has files to read again listens too.
@@ -49,6 +81,8 @@ export function cooldTasks(options: CooldOptions): Record<string, Task> {
     hooks: keepHooks(log.child('firewall'), looked.resolve),
     streams: streams.task,
     api: apiTask(options, { surface, metrics, record, streams }),
+    dns: dns.run,
+    ...discovery.tasks,
   };
   const { brokerUrl } = config;
   if (brokerUrl === undefined || config.grpcDisabled) {

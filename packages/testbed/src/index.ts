@@ -1,4 +1,5 @@
 export { type Cable, layCable } from './cable.ts';
+export { type Dnsmasq, startDnsmasq } from './dnsmasq.ts';
 export { createPairing, type Pairing, type PairingOptions } from './pair.ts';
 export { type PodmanService, startPodman } from './podman-service.ts';
 export { freePort } from './port.ts';

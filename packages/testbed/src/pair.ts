@@ -63,6 +63,8 @@ export async function createPairing({
           COOLD_BROKER_URL: `grpc://127.0.0.1:${port}/v1/agent`,
           COOLD_HOST_JWT_PATH: file('host-jwt'),
           COOLD_PODMAN_SOCKET: podmanSocket,
+          // Nobody's port: a test that wants Corrosion names its own, and not one that may be installed here.
+          COOLD_CORROSION_URL: 'http://127.0.0.1:1',
           // With an API bind it stays away from /run/coolify, which may be that of a coold installed here.
           COOLD_API_BIND: '127.0.0.1:0',
           COOLD_API_TOKEN_FILE: file('api-token'),

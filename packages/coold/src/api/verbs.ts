@@ -9,6 +9,7 @@ import { hostHandlers } from './host.ts';
 import { imageHandlers } from './images.ts';
 import { createJoined } from './joined.ts';
 import { mountSources } from './mount-sources.ts';
+import type { MeshNames } from './network-dns.ts';
 import { networkHandlers } from './networks.ts';
 import { hostClaims } from './subnet-claims.ts';
 import { volumeHandlers } from './volumes.ts';
@@ -16,11 +17,16 @@ import { volumeHandlers } from './volumes.ts';
 /** Every handler of coold, by the name of its verb. */
 export function verbHandlers(
   podman: Podman,
-  options: { version: string; allowedMountSources: readonly string[]; log: Logger },
+  options: {
+    version: string;
+    allowedMountSources: readonly string[];
+    mesh: MeshNames;
+    log: Logger;
+  },
 ): Record<string, Handler> {
   const joined = createJoined();
   return {
-    ...containerHandlers(podman, joined, mountSources(options.allowedMountSources)),
+    ...containerHandlers(podman, joined, mountSources(options.allowedMountSources), options.mesh),
     ...containerOutputHandlers(podman.containers, createEndProgram(createProcessTable(), options.log)),
     ...imageHandlers(podman.images, joined),
     ...volumeHandlers(podman.volumes, joined),

@@ -13,6 +13,7 @@ import { describe, expect, it, vi } from 'vitest';
 import { createMetrics } from './metrics.ts';
 import { restRoutes } from './rest-route.ts';
 import { type ApiOptions, keepApi, keepStatus } from './serve-api.ts';
+import { serviceHandlers } from './services.ts';
 import { joinSurface } from './surface.ts';
 import { verbHandlers } from './verbs.ts';
 
@@ -45,7 +46,10 @@ async function start(change: Partial<ApiOptions> = {}) {
     tls: undefined,
     hangups,
     routes: restRoutes(
-      joinSurface(readVerbs(), verbHandlers(podman as never, { version: '1', allowedMountSources: [] })),
+      joinSurface(readVerbs(), {
+        ...verbHandlers(podman as never, { version: '1', allowedMountSources: [] }),
+        ...serviceHandlers({} as never),
+      }),
     ),
     document: {},
     metrics: createMetrics('1'),

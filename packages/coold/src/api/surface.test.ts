@@ -2,14 +2,18 @@ import { HelloSchema, ListContainersReqSchema, readVerbs } from '@coold/proto';
 import { describe, expect, it } from 'vitest';
 import { createPodman } from '../podman/client.ts';
 import { handler } from './handler.ts';
+import { serviceHandlers } from './services.ts';
 import { joinSurface } from './surface.ts';
 import { verbHandlers } from './verbs.ts';
 
 const verbs = readVerbs();
-const handlers = verbHandlers(createPodman('/nowhere/podman.sock'), {
-  version: '1.0.0',
-  allowedMountSources: [],
-});
+const handlers = {
+  ...verbHandlers(createPodman('/nowhere/podman.sock'), {
+    version: '1.0.0',
+    allowedMountSources: [],
+  }),
+  ...serviceHandlers({} as never),
+};
 
 describe('the closed set', () => {
   it('joins every verb of the .proto with its handler', () => {

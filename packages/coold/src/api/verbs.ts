@@ -14,7 +14,7 @@ import { networkHandlers } from './networks.ts';
 import { hostClaims } from './subnet-claims.ts';
 import { volumeHandlers } from './volumes.ts';
 
-/** Every handler of coold, by the name of its verb. */
+/** The handlers that need nothing but this host and its Podman, by the name of their verb. */
 export function verbHandlers(
   podman: Podman,
   options: {

@@ -1,4 +1,5 @@
 // Discovery on a real Podman and the stand-in for Corrosion. Needs root.
+import { chmod, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { scratchFolder } from '@coold/testbed';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -185,6 +186,22 @@ describe('at the start', () => {
       forever,
     );
     expect(Number(written[0])).toBeGreaterThanOrEqual(before);
+  });
+});
+
+describe('the token of Corrosion', () => {
+  it('that others can read ends discovery at the start, and so coold', async () => {
+    const tokenFile = join(folder, 'token');
+    await writeFile(tokenFile, 'secret');
+    await chmod(tokenFile, 0o644);
+    await using discovery = runDiscovery(host.podman, standIn.url, {
+      corrosion: { url: standIn.url, tokenFile },
+    });
+    await soon(() =>
+      expect(discovery.failures).toEqual([
+        expect.objectContaining({ message: expect.stringContaining(`${tokenFile} has mode 644`) }),
+      ]),
+    );
   });
 });
 

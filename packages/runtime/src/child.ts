@@ -46,7 +46,15 @@ export function runChild(
   args: readonly string[],
   options: ChildOptions,
 ): Promise<ChildResult> {
-  const { timeoutMs, silenceMs, maxOutputBytes = 1 << 20, onOutput, input, signal, ...spawnOptions } = options;
+  const {
+    timeoutMs,
+    silenceMs,
+    maxOutputBytes = 1 << 20,
+    onOutput,
+    input,
+    signal,
+    ...spawnOptions
+  } = options;
   return new Promise((resolve, reject) => {
     if (signal?.aborted === true)
       return reject(new ChildError('aborted', `${program}: aborted before it started`));

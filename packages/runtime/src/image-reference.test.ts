@@ -9,9 +9,15 @@ it('is a name with registry, tag and digest where they are given', () => {
   const host = fc.constantFrom('docker.io/', 'localhost/', '127.0.0.1:5000/', '');
   const optional = (part: fc.Arbitrary<string>) => fc.oneof(fc.constant(''), part);
   fc.assert(
-    fc.property(host, fc.array(word, { minLength: 1, maxLength: 4 }), optional(tag), optional(digest), (h, p, t, d) => {
-      expect(isImageReference(`${h}${p.join('/')}${t}${d}`)).toBe(true);
-    }),
+    fc.property(
+      host,
+      fc.array(word, { minLength: 1, maxLength: 4 }),
+      optional(tag),
+      optional(digest),
+      (h, p, t, d) => {
+        expect(isImageReference(`${h}${p.join('/')}${t}${d}`)).toBe(true);
+      },
+    ),
   );
 });
 
@@ -22,6 +28,16 @@ it('is nothing that begins an option, holds white space or a control character, 
       expect(isImageReference(before + character + after)).toBe(false);
     }),
   );
-  for (const text of ['', '-q', '--all', 'dir:x', 'oci-archive:x', 'docker://nginx', 'a//b', 'nginx:', 'a/'.repeat(300)])
+  for (const text of [
+    '',
+    '-q',
+    '--all',
+    'dir:x',
+    'oci-archive:x',
+    'docker://nginx',
+    'a//b',
+    'nginx:',
+    'a/'.repeat(300),
+  ])
     expect(isImageReference(text)).toBe(false);
 });

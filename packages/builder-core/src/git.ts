@@ -51,7 +51,9 @@ export async function checkOut(repo: RepoUrl, ref: string, options: GitOptions):
       stage: 'git',
       signal,
       silenceMs,
-      onLines: lines => follow(lines, tracker),
+      onLines: (lines, stream) => {
+        if (stream === 'stderr') follow(lines, tracker);
+      },
     });
   tracker.log(`fetching ${ref} of ${repo.url}`);
   await expectDone(await git('init', '--quiet', '--template='));
@@ -163,5 +165,5 @@ function follow(lines: readonly OutputLine[], tracker: Tracker): void {
     if (phase !== undefined) tracker.advance(phase[0] + ((phase[1] - phase[0]) * Number(percent)) / 100);
   }
   const kept = lines.filter(({ text, transient }) => !transient && text.trim() !== '');
-  if (kept.length > 0) tracker.log(kept.map(({ text }) => text).join('\n'));
+  if (kept.length > 0) tracker.log(kept.map(({ text }) => text.trimEnd()).join('\n'));
 }

@@ -19,9 +19,9 @@ export interface RepoUrl {
 const expected =
   'expected a repository such as https://host/path.git, ssh://git@host/path.git, git://host/path.git or git@host:path.git, at most 2048 characters';
 
-/** `git@host:path`: ssh in another notation. No `::`, which would name a helper program. */
+/** `git@host:path`: ssh in another notation. No `::`, which would name a helper program, and no URL with its slashes left out. */
 const scpPattern =
-  /^(?:[A-Za-z0-9_][A-Za-z0-9_.-]*@)?[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?:[^:\s/-][^\s]*$/;
+  /^(?!(?:https?|ssh|git|file|ext|fd):)(?:[A-Za-z0-9_][A-Za-z0-9_.-]*@)?[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?:[^:\s/-][^\s]*$/;
 /** What a URL may hold at all: printable ASCII; neither quotes nor a backslash, on which parsers differ. */
 const urlCharacters = /^[!#-&(-;=?-[\]^_a-z{|}~]{1,2048}$/;
 

@@ -12,7 +12,7 @@ export interface Tool {
   silenceMs?: number;
   cwd?: string;
   /** Sees the output line by line as it comes, those of one read together. */
-  onLines?: (lines: OutputLine[]) => void;
+  onLines?: (lines: OutputLine[], stream: 'stdout' | 'stderr') => void;
 }
 
 export interface ToolResult {
@@ -43,7 +43,7 @@ export async function runTool(program: string, args: readonly string[], tool: To
       lastWords.push(...lines.filter(({ transient }) => !transient).map(({ text }) => text));
       lastWords.splice(0, Math.max(0, lastWords.length - wordsKept));
     }
-    onLines?.(lines);
+    onLines?.(lines, stream);
   };
   try {
     const { code, stdout } = await runChild(program, args, {

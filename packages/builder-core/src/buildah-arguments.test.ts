@@ -40,7 +40,13 @@ it('of a plan with RUN steps put them into containers, in a PID namespace that e
   for (const expected of [
     ...['--isolation=oci', '--network=host', '--volume=/w/empty:/sys/fs/cgroup:ro', '--layers=true'],
     ...['--runtime-flag=cgroup-manager=disabled', '--runtime-flag=root=/w/runtime'],
-    ...['--build-arg=A=x=y', '--build-arg=B=', '--target=final'],
+    ...[
+      '--cap-drop=CAP_MKNOD',
+      '--cap-drop=CAP_NET_RAW',
+      '--build-arg=A=x=y',
+      '--build-arg=B=',
+      '--target=final',
+    ],
   ])
     expect(args).toContain(expected);
   expect(args.slice(-2)).toEqual(['--', '/w/checkout']);

@@ -19,6 +19,9 @@ export interface Invocation {
   args: string[];
 }
 
+/** Of what a container gets by default: with the host's network and no device cgroup, these would reach the host. */
+const dropped = ['CAP_MKNOD', 'CAP_NET_RAW', 'CAP_AUDIT_WRITE'];
+
 /**
  * The build as a program's arguments.
  *
@@ -37,6 +40,7 @@ export function buildInvocation(
     ? [
         ...['--isolation=oci', '--network=host', `--volume=${files.empty}:/sys/fs/cgroup:ro`],
         ...['--runtime-flag=cgroup-manager=disabled', `--runtime-flag=root=${files.runtime}`],
+        ...dropped.map(capability => `--cap-drop=${capability}`),
       ]
     : ['--isolation=chroot'];
   const args = [

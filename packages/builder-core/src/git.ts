@@ -1,6 +1,7 @@
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BuildFailure, meansNoSpace } from './build-failure.ts';
+import { isDiskFull } from './disk-room.ts';
 import { type RefSearch, searchFor } from './git-ref.ts';
 import type { OutputLine } from './output-lines.ts';
 import type { Tracker } from './progress.ts';
@@ -56,19 +57,21 @@ export async function checkOut(repo: RepoUrl, ref: string, options: GitOptions):
       },
     });
   tracker.log(`fetching ${ref} of ${repo.url}`);
-  await expectDone(await git('init', '--quiet', '--template='));
+  expectDone(await git('init', '--quiet', '--template='));
   const credentials = join(home, '.git-credentials');
   if (repo.credentials !== undefined)
     await writeFile(credentials, credentialLine(repo.url, repo.credentials), { mode: 0o600 });
-  let commit: string;
   try {
-    commit = await fetchCommit(git, repo.url, ref, searchFor(ref));
+    const commit = await fetchCommit(git, repo.url, ref, searchFor(ref));
+    tracker.log(`checking out ${commit}`);
+    expectDone(await git('checkout', '--force', '--detach', '--progress', commit));
+    return commit;
+  } catch (error) {
+    if (error instanceof BuildFailure && (await isDiskFull(checkout))) throw noSpace(error.message);
+    throw error;
   } finally {
     await rm(credentials, { force: true });
   }
-  tracker.log(`checking out ${commit}`);
-  await expectDone(await git('checkout', '--force', '--detach', '--progress', commit));
-  return commit;
 }
 
 type Git = (...args: string[]) => Promise<ToolResult>;

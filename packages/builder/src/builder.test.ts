@@ -53,22 +53,23 @@ beforeAll(async () => {
 
 afterAll(() => stack.disposeAsync(), 60_000);
 
-/** A line of shell in Podman's network and mounts. */
-async function inMounts(line: string): Promise<string> {
-  const enter = ['-t', String(podman.netnsPid), '-n', '-m', '--', 'sh', '-c', line];
-  const { code, stdout, stderr } = await runChild('nsenter', enter, {
+/** A line of shell beside Podman, for its command line. */
+function inside(line: string): Promise<string> {
+  return expectDone([...podman.beside, 'sh', '-c', line]);
+}
+
+/** The same, and what it mounts stays. */
+function inMounts(line: string): Promise<string> {
+  return expectDone(['nsenter', '-t', String(podman.netnsPid), '-n', '-m', '--', 'sh', '-c', line]);
+}
+
+async function expectDone([program = '', ...args]: string[]): Promise<string> {
+  const { code, stdout, stderr } = await runChild(program, args, {
     timeoutMs: 60_000,
     env: { PATH: process.env['PATH'], ...podman.environment },
   });
-  if (code !== 0) throw new Error(`${line}: exit ${code}: ${stderr}`);
+  if (code !== 0) throw new Error(`${args.at(-1)}: exit ${code}: ${stderr}`);
   return stdout.trim();
-}
-
-/** The same with mounts of its own and this machine's processes, which Podman's command line wants. */
-function inside(line: string): Promise<string> {
-  return inMounts(
-    `exec unshare --mount sh -c '${`mount -t proc proc /proc && ${line}`.replaceAll("'", "'\\''")}'`,
-  );
 }
 
 /** A line of shell with `$d` as an image's files. */

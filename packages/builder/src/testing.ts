@@ -45,17 +45,8 @@ export async function startBuilder(podman: PodmanService, start: Start): Promise
   await mkdir(workDir, { recursive: true, mode: 0o700 });
   const requestPath = join(workDir, 'request.json');
   if (request !== undefined) await writeFile(requestPath, JSON.stringify(request), { mode: 0o600 });
-  // As in its unit, mounts are its own; processes are this machine's, so that its /proc has to be as well.
-  const inside = ['nsenter', '-t', String(podman.netnsPid), '-n', '-m', '--', 'unshare', '--mount', '--'];
-  const withProc = ['sh', '-c', 'mount -t proc proc /proc && exec "$@"', 'sh'];
-  const command = [
-    ...inside,
-    ...withProc,
-    ...under,
-    process.execPath,
-    main,
-    ...(start.args ?? [requestPath, workDir]),
-  ];
+  const program = [process.execPath, main, ...(start.args ?? [requestPath, workDir])];
+  const command = [...podman.beside, ...under, ...program];
   const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', ...command], {
     env: { PATH: process.env['PATH'] ?? '', ...podman.environment, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],

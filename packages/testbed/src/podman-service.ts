@@ -11,7 +11,12 @@ export interface PodmanService extends AsyncDisposable {
   socketPath: string;
   /** A process in its network namespace, for `nsenter -t`: a loopback of its own, where a registry may listen. */
   netnsPid: number;
-  /** What a program in its network and mount namespaces needs to use the same storage and registries. */
+  /**
+   * What stands before a program's arguments so that it runs in its network and on its mounts: as a unit's, its own are
+   * not seen outside, and its /proc is that of the processes here.
+   */
+  beside: readonly string[];
+  /** What such a program needs to use the same storage and registries. */
   environment: Record<string, string>;
   /** An image `localhost/tiny` of Debian's static busybox that sleeps; built from scratch unless it is there. */
   ensureTinyImage(): Promise<string>;
@@ -70,6 +75,10 @@ export async function startPodman(stateFolder: string): Promise<PodmanService> {
     socketPath,
     netnsPid,
     environment,
+    beside: [
+      ...['nsenter', '-t', String(netnsPid), '-n', '-m', '--', 'unshare', '--mount', '--'],
+      ...['sh', '-c', 'mount -t proc proc /proc && exec "$@"', 'sh'],
+    ],
     request: http.request,
     async ensureTinyImage() {
       const there = await expect([204, 404], {

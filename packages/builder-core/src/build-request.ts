@@ -1,4 +1,4 @@
-import { imageReferenceExpected, isImageReference } from '@coold/runtime';
+import { imageReferenceExpected, isImageReference } from '@coold/runtime/image-reference';
 import { checkGitRef } from './git-ref.ts';
 import { type RepoUrl, readRepoUrl } from './repo-url.ts';
 import { checkRepositoryPath } from './repository-path.ts';

@@ -1,4 +1,4 @@
-import { ChildError } from '@coold/runtime';
+import { ChildError } from '@coold/runtime/child';
 import type { BuildRequest, StackRequest } from './build-request.ts';
 import { digestOf, removeWorkingContainers, runBuild } from './buildah.ts';
 import { checkOut } from './git.ts';

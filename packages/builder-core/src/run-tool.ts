@@ -1,4 +1,4 @@
-import { ChildError, runChild } from '@coold/runtime';
+import { ChildError, runChild } from '@coold/runtime/child';
 import { BuildFailure, type Stage } from './build-failure.ts';
 import { createLineSplitter, type OutputLine } from './output-lines.ts';
 

@@ -1,6 +1,6 @@
 import { mkdir, readFile, realpath } from 'node:fs/promises';
 import { join, sep } from 'node:path';
-import { ChildError, runChild } from '@coold/runtime';
+import { ChildError, runChild } from '@coold/runtime/child';
 
 /** A build's own folder, below its work folder: everything in it goes when the build ends. */
 export interface Scratch {

@@ -1,6 +1,6 @@
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
-import { writeFileAtomically } from '@coold/runtime';
+import { writeFileAtomically } from '@coold/runtime/atomic-write';
 import type { BuildErrorBody, Result } from './frames.ts';
 
 /** How a build ended, and the exit code that says the same. */

@@ -7,9 +7,10 @@ const files = {
   mounts: '/w/mounts',
   imageId: '/w/image-id',
   empty: '/w/empty',
+  networks: '/w/networks',
   runtime: '/w/runtime',
 };
-const plan = { containerfile: '', context: '/w/checkout', ignore: '', buildArgs: {}, runs: false };
+const plan = { containerfile: 'FROM a:1\n', context: '/w/checkout', ignore: '', buildArgs: {}, runs: false };
 
 it('of a plan that runs nothing are those of a build without containers', () => {
   expect(buildInvocation(plan, files, { targetImage: 'a:1', keepLayers: false })).toEqual({
@@ -23,7 +24,14 @@ it('of a plan that runs nothing are those of a build without containers', () => 
         '--format=oci',
         '--layers=false',
       ],
-      ...['--force-rm', '--retry=1', '--retry-delay=1s', '--iidfile=/w/image-id', '--ignorefile=/w/ignore'],
+      ...[
+        '--pull=true',
+        '--force-rm',
+        '--retry=1',
+        '--retry-delay=1s',
+        '--iidfile=/w/image-id',
+        '--ignorefile=/w/ignore',
+      ],
       ...['--file=/w/Containerfile', '--tag=a:1', '--', '/w/checkout'],
     ],
   });
@@ -50,4 +58,17 @@ it('of a plan with RUN steps put them into containers, in a PID namespace that e
   ])
     expect(args).toContain(expected);
   expect(args.slice(-2)).toEqual(['--', '/w/checkout']);
+});
+
+it.each([
+  ['FROM localhost/a:1\n', '--pull=false'],
+  ['ARG X\n  from --platform=linux/amd64 localhost/a AS b\n', '--pull=false'],
+  ['FROM docker.io/library/nginx\nCOPY localhost/ /x\n', '--pull=true'],
+  ['FROM localhosts/a\n', '--pull=true'],
+])('look for a newer base image where there is a registry: %j', (containerfile, pull) => {
+  const { args } = buildInvocation({ ...plan, containerfile }, files, {
+    targetImage: 'a',
+    keepLayers: false,
+  });
+  expect(args).toContain(pull);
 });

@@ -10,6 +10,8 @@ export interface BuildahFiles {
   imageId: string;
   /** An empty folder. */
   empty: string;
+  /** A folder for definitions of networks. buildah takes a lock in it also where it makes none, and /etc is read-only. */
+  networks: string;
   /** State of the runtime. */
   runtime: string;
 }
@@ -21,6 +23,8 @@ export interface Invocation {
 
 /** Of what a container gets by default: with the host's network and no device cgroup, these would reach the host. */
 const dropped = ['CAP_MKNOD', 'CAP_NET_RAW', 'CAP_AUDIT_WRITE'];
+
+const namesOwnImage = /^[ \t]*FROM[ \t]+(?:--\S+[ \t]+)*localhost\//im;
 
 /**
  * The build as a program's arguments.
@@ -45,6 +49,10 @@ export function buildInvocation(
     : ['--isolation=chroot'];
   const args = [
     ...['--default-mounts-file', files.mounts, 'bud', ...isolation, '--format=oci', `--layers=${keepLayers}`],
+    ...[`--cni-config-dir=${files.networks}`],
+    // A newer image of a tag is taken, but for what is only here: its "registry" would be this host, which a build does
+    // not reach, and each try takes half a minute.
+    `--pull=${!namesOwnImage.test(plan.containerfile)}`,
     ...['--force-rm', '--retry=1', '--retry-delay=1s', `--iidfile=${files.imageId}`],
     ...[`--ignorefile=${files.ignore}`, `--file=${files.containerfile}`, `--tag=${targetImage}`],
     ...Object.entries(plan.buildArgs).map(([name, value]) => `--build-arg=${name}=${value}`),

@@ -31,6 +31,7 @@ export async function runBuild(plan: BuildPlan, options: BuildahOptions): Promis
     writeFile(files.ignore, plan.ignore),
     writeFile(files.mounts, ''),
     mkdir(files.empty),
+    mkdir(files.networks),
   ]);
   const { program, args } = buildInvocation(plan, files, options);
   const { code, lastWords } = await runTool(program, args, {
@@ -52,22 +53,29 @@ export async function runBuild(plan: BuildPlan, options: BuildahOptions): Promis
  * @throws BuildFailure
  */
 export async function digestOf(id: string, env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<string> {
-  const format = '{{.FromImageDigest}}';
-  const args = ['inspect', '--type', 'image', '--format', format, '--', id];
-  const { code, stdout, lastWords } = await runTool('buildah', args, {
+  // Not `inspect`, which takes a lock in /etc, read-only in the sandbox.
+  const { code, stdout, lastWords } = await runTool('buildah', ['images', '--json', '--no-trunc', '--', id], {
     env,
     stage: 'digest',
     signal,
     timeoutMs: 60_000,
   });
-  const digest = stdout.trim();
-  if (code !== 0 || !/^sha256:[0-9a-f]{64}$/.test(digest))
+  const digest = code === 0 ? digestIn(stdout) : undefined;
+  if (digest === undefined)
     throw new BuildFailure(
       500,
       'digest',
       `buildah does not know the image it built: ${reasonIn(lastWords, /^Error: /)}`,
     );
   return digest;
+}
+
+function digestIn(json: string): string | undefined {
+  const images: unknown = JSON.parse(json);
+  const [image]: unknown[] = Array.isArray(images) ? images : [];
+  if (typeof image !== 'object' || image === null || !('digest' in image)) return undefined;
+  const { digest } = image;
+  return typeof digest === 'string' && /^sha256:[0-9a-f]{64}$/.test(digest) ? digest : undefined;
 }
 
 /**
@@ -99,6 +107,7 @@ function filesIn({ folder }: Scratch): BuildahFiles {
     mounts: join(folder, 'mounts'),
     imageId: join(folder, 'image-id'),
     empty: join(folder, 'empty'),
+    networks: join(folder, 'networks'),
     runtime: join(folder, 'runtime'),
   };
 }

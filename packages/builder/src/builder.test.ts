@@ -96,6 +96,24 @@ async function startHanging(owner: AsyncDisposableStack): Promise<number> {
   return port;
 }
 
+/** A step that runs a shell's script. */
+const busybox = (script: string) => `RUN ["/bin/busybox", "sh", "-c", ${JSON.stringify(script)}]\n`;
+
+/** Thousands of files, and one of 50 MB. */
+async function largeRepository(): Promise<void> {
+  const large = await createRepository(join(folder, 'git/large'));
+  const blob = (name: string, content: string) =>
+    `M 100644 inline dist/${name}\ndata ${content.length}\n${content}\n`;
+  const files = Array.from({ length: 5000 }, (_, i) => blob(`${i % 100}/${i}.txt`, `${i}`));
+  const head = 'commit refs/heads/main\ncommitter t <t@t> 0 +0000\ndata 1\nx\n';
+  const { code, stderr } = await runChild('git', ['fast-import', '--quiet'], {
+    cwd: large.path,
+    input: head + files.join('') + blob('zeros', '\0'.repeat(50_000_000)),
+    timeoutMs: 120_000,
+  });
+  if (code !== 0) throw new Error(stderr);
+}
+
 async function repository(
   name: string,
   files: Parameters<GitRepository['commit']>[0],

@@ -11,5 +11,16 @@ export { FieldError } from './field-error.ts';
 export type { HttpPlace } from './http.ts';
 export { fieldEncoder, fieldValue, type JsonCodec, jsonCodec } from './json.ts';
 export { readJsonText } from './json-text.ts';
+export { createLineReader, type LineReader } from './line-reader.ts';
 export { agentStream, maxResponseBytes } from './service.ts';
+export {
+  encodeOutput,
+  encodeStreamFrame,
+  maxInputLineBytes,
+  maxStreamChunkBytes,
+  type OutputLine,
+  readInputLines,
+  readStreamInput,
+  splitStdin,
+} from './stream-lines.ts';
 export { readVerbs, SCHEMA_MAX, SCHEMA_MIN, type Verb } from './verbs.ts';

@@ -12,6 +12,7 @@ import { type Keepalive, listenGrpc } from './grpc.ts';
 import { createHosts } from './hosts.ts';
 import { createPending } from './pending.ts';
 import { compileRoutes } from './router.ts';
+import { createStreams } from './streams.ts';
 import { generateKeys, mintToken } from './token.ts';
 
 const keys = generateKeys();
@@ -35,10 +36,12 @@ async function setUp(options: { helloTimeoutMs?: number; keepalive?: Keepalive }
     overdueTtlMs: 60_000,
     landedMaxBytes: 1 << 20,
   });
+  const streams = createStreams({ pending, windowBytes: 1024, timeoutMs: 5000 });
   const handler = handleStream({
     verify: createVerifier(keys.publicKey),
     hosts,
     pending,
+    streams,
     log: silentLog(lines),
     helloTimeoutMs: options.helloTimeoutMs ?? 10_000,
   });
@@ -65,6 +68,7 @@ async function setUp(options: { helloTimeoutMs?: number; keepalive?: Keepalive }
   return {
     hosts,
     pending,
+    streams,
     lines,
     address: listener.address,
     ask,

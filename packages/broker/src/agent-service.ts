@@ -1,4 +1,4 @@
-import { agentStream, type Hello, type Response } from '@coold/proto';
+import { agentStream, type Hello, type Response, type ServerMsg } from '@coold/proto';
 import type { Logger } from '@coold/runtime';
 import {
   type handleBidiStreamingCall,
@@ -12,6 +12,7 @@ import { type Incoming, readFrame, writeFrame } from './frames.ts';
 import type { HostStream, Hosts } from './hosts.ts';
 import type { Pending } from './pending.ts';
 import { refuseHello } from './router.ts';
+import type { Streams } from './streams.ts';
 
 /** Agent as this end reads and writes it: frames with their size, commands already bytes. */
 export const agentService = {
@@ -30,6 +31,7 @@ export interface StreamDeps {
   verify: Verifier;
   hosts: Hosts;
   pending: Pending;
+  streams: Pick<Streams, 'hear' | 'disconnected'>;
   log: Logger;
   /** A stream that has not said Hello after this many ms is dropped. */
   helloTimeoutMs: number;
@@ -67,6 +69,7 @@ async function serve(call: Call, deps: StreamDeps): Promise<void> {
     const left = stream;
     stream = undefined;
     deps.pending.disconnected(left);
+    deps.streams.disconnected(left);
     if (deps.hosts.remove(left)) log.info({ host_id: left.hostId, why }, 'host disconnected');
   };
   call.once('cancelled', () => leave('connection closed'));
@@ -121,7 +124,7 @@ function welcome(
   call: Call,
   hello: Hello,
   identity: Identity,
-  { hosts, pending, log }: StreamDeps,
+  { hosts, pending, streams, log }: StreamDeps,
 ): HostStream | undefined {
   const { hostId, caps } = identity;
   const refuse = (code: status, details: string) => {
@@ -147,6 +150,7 @@ function welcome(
   if (replaced !== undefined) {
     log.warn({ host_id: hostId }, 'a second stream of this host replaces the first');
     pending.disconnected(replaced);
+    streams.disconnected(replaced);
     replaced.close('replaced');
   }
   // Headers tell the host that it is in: until then its dial has not succeeded.
@@ -165,6 +169,16 @@ function welcome(
 
 function createHostStream(call: Call, hello: Hello, hostId: string): HostStream {
   let unreadBytes = 0;
+  const write = (message: ServerMsg) => {
+    if (call.writableEnded || call.cancelled) return false;
+    const bytes = writeFrame(message);
+    const cost = bytes.length + commandBytes;
+    unreadBytes += cost;
+    call.write(bytes, () => {
+      unreadBytes -= cost;
+    });
+    return true;
+  };
   return {
     hostId,
     capabilities: hello.capabilities,
@@ -172,16 +186,8 @@ function createHostStream(call: Call, hello: Hello, hostId: string): HostStream 
     cooldVersion: hello.cooldVersion,
     schemaMax: hello.schemaMax || 1,
     connectedAt: new Date(),
-    send(message) {
-      if (unreadBytes > maxUnreadBytes || call.writableEnded) return false;
-      const bytes = writeFrame(message);
-      const cost = bytes.length + commandBytes;
-      unreadBytes += cost;
-      call.write(bytes, () => {
-        unreadBytes -= cost;
-      });
-      return true;
-    },
+    send: message => unreadBytes <= maxUnreadBytes && write(message),
+    sendOwed: message => void write(message),
     close(why) {
       if (why === 'replaced') end(call, status.ABORTED, 'replaced by a newer stream of this host');
       else end(call, status.UNAVAILABLE, 'broker is stopping');
@@ -205,17 +211,26 @@ function take(
   stream: HostStream,
   response: Response,
   bytes: number,
-  { pending, log }: StreamDeps,
+  { pending, streams, log }: StreamDeps,
   ignored: Tally,
 ): void {
-  const receipt = pending.answer(stream, response, bytes);
+  const receipt = streams.hear(stream, response) ?? pending.answer(stream, response, bytes);
   const fields = { host_id: stream.hostId, request_id: response.requestId.slice(0, 128) };
   switch (receipt) {
+    case 'heard':
     case 'delivered':
+      return;
+    case 'left over':
+      // As it must be when a caller hangs up: the host does not know yet.
+      log.debug(fields, 'frame of a stream that is over; ignored');
       return;
     case 'landed':
       log.info(fields, 'answer came after its caller had left; it waits for a repeated dispatch');
       return;
+    case 'offence':
+      log.warn({ ...fields, said: response.body.case }, 'host broke the rules of a stream; it is broken off');
+      return;
+    case 'out of turn':
     case 'duplicate':
     case 'unknown':
     case 'of another host':

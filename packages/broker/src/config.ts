@@ -34,12 +34,12 @@ export const brokerCommand = defineCommand({
     pendingMax: {
       type: integer(1, 1_000_000),
       default: '10000',
-      help: 'Dispatches held at once, waiting and landed together',
+      help: 'Dispatches held at once, waiting and landed together, and live streams with them',
     },
     dispatchTimeoutSecs: {
       type: integer(1, 3600),
       default: '10',
-      help: 'Seconds a host has to answer a dispatch',
+      help: 'Seconds a host has to answer a dispatch, or to begin a stream',
     },
     logLevel: { type: logFilter, default: 'info', help: 'Level or filter: info,broker.lane=debug' },
   },

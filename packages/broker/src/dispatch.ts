@@ -1,19 +1,9 @@
 import { create, type Message } from '@bufbuild/protobuf';
 import { answerEncoder, type ServerMsg, ServerMsgSchema, type Verb } from '@coold/proto';
+import { type Reply, refuse, relay } from './envelope.ts';
 import type { Hosts } from './hosts.ts';
 import type { Outcome, Pending, Ticket } from './pending.ts';
-import { type DispatchRequest, type Refusal, type Route, readDispatch, refuseSchema } from './router.ts';
-
-/** The JSON every dispatch is answered with (CONTRACT §2). */
-export type Envelope =
-  | { request_id: string; status: 'ok'; data: unknown }
-  | { request_id: string; status: 'error'; code: number; message: string; field?: string };
-
-export interface Reply {
-  /** Speaks for the broker; the envelope's status speaks for the host. */
-  status: number;
-  envelope: Envelope;
-}
+import { type DispatchRequest, type Route, readDispatch, refuseSchema } from './router.ts';
 
 export interface Dispatched {
   reply: Reply | Promise<Reply>;
@@ -68,13 +58,8 @@ export function createDispatch(deps: {
   };
 }
 
-/** A refusal that the broker itself raised, as an HTTP reply. */
-export function refuse({ requestId, code, message, field }: Refusal): Reply {
-  const error = { request_id: requestId, status: 'error', code, message } as const;
-  return { status: code, envelope: field === undefined ? error : { ...error, field } };
-}
-
-function commandOf({ requestId, verb, message }: DispatchRequest) {
+/** A request as its host is sent it. */
+export function commandOf({ requestId, verb, message }: DispatchRequest) {
   // The descriptors say that this case takes this message; the compiler cannot follow them.
   const command = { case: verb.commandCase, value: message } as ServerMsg['command'];
   return create(ServerMsgSchema, { requestId, command });
@@ -94,8 +79,7 @@ function conclude({ requestId, hostId, verb }: DispatchRequest, outcome: Outcome
       const { body } = outcome.response;
       if (body.case === 'error') {
         const { code, message, field } = body.value;
-        const error = { request_id: requestId, status: 'error', code, message } as const;
-        return { status: 200, envelope: field === '' ? error : { ...error, field } };
+        return relay({ requestId, code, message, field: field === '' ? undefined : field });
       }
       if (body.case !== verb.commandCase) {
         const answered = body.case ?? 'nothing it knows';

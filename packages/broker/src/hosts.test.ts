@@ -9,6 +9,7 @@ const stream = (hostId: string): HostStream => ({
   schemaMax: 2,
   connectedAt: new Date(0),
   send: () => true,
+  sendOwed: () => {},
   close: () => {},
 });
 

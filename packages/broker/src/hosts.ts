@@ -11,6 +11,11 @@ export interface HostStream {
   readonly connectedAt: Date;
   /** Queues a command; false when the host has left too much unread, and nothing was queued. */
   send(message: ServerMsg): boolean;
+  /**
+   * Queues what a live stream owes its host, a credit or its end, however much is unread: there is no more of it than
+   * streams, and than the host itself has sent.
+   */
+  sendOwed(message: ServerMsg): void;
   /** Ends the stream from our side; the host is told why. */
   close(why: 'replaced' | 'stopping'): void;
 }

@@ -1,15 +1,24 @@
-import type { ServerResponse } from 'node:http';
-import type { Socket } from 'node:net';
-import type { Logger } from '@coold/runtime';
+import type { IncomingHttpHeaders } from 'node:http';
+import { FieldError, readJsonText } from '@coold/proto';
+import { createHttpEdge, type Logger } from '@coold/runtime';
 import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply } from 'fastify';
-import { type Dispatch, type Reply, refuse } from './dispatch.ts';
+import type { Dispatch } from './dispatch.ts';
+import { type Reply, refuse } from './envelope.ts';
 import type { Hosts } from './hosts.ts';
+import type { OpenStream } from './open-stream.ts';
+import { RefusedError, refuseEncoded } from './refused-error.ts';
+import type { Refusal } from './router.ts';
+import { addStreamRoutes } from './stream-lane.ts';
+import type { Streams } from './streams.ts';
 
 export interface LaneDeps {
   dispatch: Dispatch;
+  openStream: OpenStream;
+  streams: Pick<Streams, 'get'>;
   hosts: Hosts;
   log: Logger;
   stalledReplyMs?: number;
+  inputIdleMs?: number;
 }
 
 export interface Lane {
@@ -21,24 +30,32 @@ export interface Lane {
   stop(graceMs: number): Promise<void>;
 }
 
+const jsonType = 'application/json';
 /** Bodies above this are 413. */
 const maxBodyBytes = 1024 * 1024;
 /** Connections that wait to be accepted; a burst of Laravel's workers is far below. */
 const backlog = 4096;
-/** A caller that has not taken its reply by then is gone, in ms; its answer lands. */
-const defaultStalledReplyMs = 30_000;
+/** A caller that takes nothing of its reply for this long is gone, in ms; an answer lands, a stream is cancelled. */
+const defaultStalledReplyMs = 60_000;
+/** A caller that sends its body slower than this, in ms, is not Laravel; input of a stream may take its time. */
+const bodyTimeoutMs = 30_000;
+/** An input call waits this long, in ms, for somebody to type; the next call takes over from it. */
+const defaultInputIdleMs = 15 * 60_000;
 
 /** Laravel's HTTP lane (CONTRACT §2), not yet listening: JSON both ways, every failure in the one envelope. */
-export function createLane({ dispatch, hosts, log, stalledReplyMs = defaultStalledReplyMs }: LaneDeps): Lane {
-  /** Responses not yet written whole, with when they were answered. */
-  const underWay = new Map<ServerResponse, number | undefined>();
-  const idle = Promise.withResolvers<void>();
+export function createLane(deps: LaneDeps): Lane {
+  const { dispatch, openStream, streams, hosts, log } = deps;
+  const { stalledReplyMs = defaultStalledReplyMs, inputIdleMs = defaultInputIdleMs } = deps;
+  const edge = createHttpEdge({
+    errorBody: (code, message) => JSON.stringify(refuse({ requestId: '', code, message }).envelope),
+    bodyTimeoutMs,
+    stalledReplyMs,
+  });
   let stopping = false;
 
   const lane: FastifyInstance = Fastify({
     bodyLimit: maxBodyBytes,
-    // A caller that sends slower than this is not Laravel.
-    requestTimeout: 30_000,
+    requestTimeout: 0,
     http: { headersTimeout: 10_000, connectionsCheckingInterval: 5000 },
     keepAliveTimeout: 75_000,
     // While it stops, what still comes in is answered in our own envelope.
@@ -50,26 +67,26 @@ export function createLane({ dispatch, hosts, log, stalledReplyMs = defaultStall
       const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) };
       reply.raw.writeHead(code, headers).end(body);
     },
-    clientErrorHandler: answerUnparsed,
+    clientErrorHandler: edge.answerMalformed,
   });
-
-  // Beside fastify's own listener: it sees every response, also those that fastify refuses before its hooks.
-  lane.server.on('request', (_request, response: ServerResponse) => {
-    underWay.set(response, undefined);
-    response.once('close', () => {
-      underWay.delete(response);
-      if (stopping && underWay.size === 0) idle.resolve();
-    });
+  edge.watch(lane.server);
+  const places: { methods: string[]; path: RegExp }[] = [];
+  lane.addHook('onRoute', ({ method, url }) => {
+    const methods = [method].flat().filter(name => name !== 'HEAD');
+    places.push({ methods, path: new RegExp(`^${url.replaceAll(/:[^/]+/g, '[^/]+')}$`) });
   });
-  const stalled = setInterval(() => {
-    const before = performance.now() - stalledReplyMs;
-    for (const [response, answeredAt] of underWay)
-      if (answeredAt !== undefined && answeredAt < before) response.destroy();
-  }, stalledReplyMs / 4);
+  lane.removeAllContentTypeParsers();
+  lane.addContentTypeParser<Buffer>(
+    jsonType,
+    { parseAs: 'buffer' },
+    async ({ headers }: { headers: IncomingHttpHeaders }, body: Buffer) => {
+      refuseEncoded(headers);
+      return body.length === 0 ? undefined : readJsonText(body);
+    },
+  );
 
   function answer(reply: FastifyReply, { status, envelope }: Reply): FastifyReply {
     if (stopping) reply.header('connection', 'close');
-    underWay.set(reply.raw, performance.now());
     return reply.code(status).send(envelope);
   }
 
@@ -98,15 +115,17 @@ export function createLane({ dispatch, hosts, log, stalledReplyMs = defaultStall
     return answer(reply, await dispatched.reply);
   });
 
-  lane.setErrorHandler((error: FastifyError, request, reply) => {
-    const code = error.statusCode ?? 500;
-    if (code >= 500)
+  addStreamRoutes(lane, { openStream, streams, edge, answer, inputIdleMs });
+
+  lane.setErrorHandler((error, request, reply) => {
+    const refusal = refusalOf(error);
+    if (refusal.code >= 500)
       log.error({ err: error, method: request.method, url: request.url }, 'a request failed as none should');
-    return answer(reply, refuse({ requestId: '', code, message: messageOf(error) }));
+    return answer(reply, refuse(refusal));
   });
   lane.setNotFoundHandler((request, reply) => {
     const path = request.url.split('?')[0] ?? '';
-    const methods = (['GET', 'POST'] as const).filter(method => lane.hasRoute({ method, url: path }));
+    const methods = places.flatMap(place => (place.path.test(path) ? place.methods : []));
     if (methods.length === 0)
       return answer(reply, refuse({ requestId: '', code: 404, message: 'no such path' }));
     reply.header('allow', methods.join(', '));
@@ -116,45 +135,30 @@ export function createLane({ dispatch, hosts, log, stalledReplyMs = defaultStall
     listen: async path => void (await lane.listen({ path, backlog })),
     async stop(graceMs) {
       stopping = true;
-      if (underWay.size === 0) idle.resolve();
       // Only when replies are out: closing a server destroys connections whose last bytes have not left yet.
-      const timer = setTimeout(() => idle.resolve(), graceMs);
-      await idle.promise;
-      clearTimeout(timer);
-      clearInterval(stalled);
+      await edge.settled(graceMs);
       lane.server.closeAllConnections();
       await lane.close();
     },
   };
 }
 
-/** What Node's parser refuses never becomes a request: the same envelope, written by hand. */
-function answerUnparsed(error: Error & { code?: string }, socket: Socket): void {
-  if (!socket.writable || error.code === 'ECONNRESET') return void socket.destroy();
-  const [code, reason] = statusOfParser(error.code);
-  const body = JSON.stringify(refuse({ requestId: '', code, message: reason }).envelope);
-  const head = `HTTP/1.1 ${code} ${reason}\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}`;
-  socket.end(`${head}\r\nconnection: close\r\n\r\n${body}`);
-}
-
-function statusOfParser(code: string | undefined): [number, string] {
+function refusalOf(error: unknown): Refusal {
+  const refused = (code: number, message: string, field?: string) => ({
+    requestId: '',
+    code,
+    message,
+    field,
+  });
+  if (error instanceof FieldError) return refused(400, error.message, error.field);
+  if (error instanceof RefusedError) return refused(error.code, error.message);
+  const { code, statusCode = 500 } = error as FastifyError;
   switch (code) {
-    case 'HPE_HEADER_OVERFLOW':
-      return [431, 'headers too large'];
-    case 'ERR_HTTP_REQUEST_TIMEOUT':
-      return [408, 'request timeout'];
-    default:
-      return [400, 'not an HTTP request'];
-  }
-}
-
-function messageOf(error: FastifyError): string {
-  switch (error.code) {
     case 'FST_ERR_CTP_BODY_TOO_LARGE':
-      return `body: expected at most ${maxBodyBytes} bytes`;
+      return refused(413, `body: expected at most ${maxBodyBytes} bytes`);
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
-      return 'content-type: expected application/json';
+      return refused(415, `content-type: expected ${jsonType}`);
     default:
-      return (error.statusCode ?? 500) < 500 ? `body: ${error.message}` : 'internal error';
+      return statusCode < 500 ? refused(statusCode, 'body: cannot be read') : refused(500, 'internal error');
   }
 }

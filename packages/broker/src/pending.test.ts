@@ -193,6 +193,35 @@ describe('bounds', () => {
   });
 });
 
+describe('an id that a stream holds', () => {
+  it('is taken, whatever it was, and counts against the cap until it is released', () => {
+    const { pending, host, claim } = setUp();
+    claim('waiting');
+    expect(pending.hold('waiting').kind).toBe('in flight');
+    claim('landed').undelivered();
+    pending.answer(host, response('landed'), 1);
+    const hold = pending.hold('landed');
+    expect(pending.takeLanded(subject('landed')), 'its answer is forgotten').toBeUndefined();
+    expect(pending.hold('landed').kind).toBe('in flight');
+    expect(pending.claim(subject('landed'), host).kind).toBe('in flight');
+    expect(pending.hold('third').kind).toBe('held');
+    expect(pending.hold('fourth').kind).toBe('full');
+    expect(pending.claim(subject('fourth'), host).kind).toBe('full');
+    if (hold.kind !== 'held') expect.fail(hold.kind);
+    hold.release();
+    expect(pending.hold('landed').kind).toBe('held');
+    hold.release();
+    expect(pending.hold('landed').kind, 'released once').toBe('in flight');
+  });
+
+  it('is not waited for when the broker stops, and there are no more', async () => {
+    const { pending } = setUp();
+    pending.hold('r');
+    await pending.drain(3000);
+    expect(pending.hold('s').kind).toBe('stopping');
+  });
+});
+
 describe('draining', () => {
   it('refuses new claims, lets what waits be answered, and ends when nothing waits', async () => {
     const { pending, host, claim } = setUp();

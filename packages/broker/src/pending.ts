@@ -19,6 +19,9 @@ export interface Ticket {
 
 export type Claim = { kind: 'claimed'; ticket: Ticket } | { kind: 'in flight' | 'full' | 'stopping' };
 
+/** A request id that a stream uses; it counts against the cap until it is released. */
+export type Hold = { kind: 'held'; release(): void } | { kind: 'in flight' | 'full' | 'stopping' };
+
 /** What a request id stands for; a landed answer is only for the same question. */
 export interface Subject {
   requestId: string;
@@ -30,7 +33,7 @@ export interface Subject {
 export type Receipt = 'delivered' | 'landed' | 'duplicate' | 'unknown' | 'of another host';
 
 export interface PendingOptions {
-  /** Cap on waiting and landed dispatches together (CONTRACT §2). */
+  /** Cap on waiting and landed dispatches and live streams together (CONTRACT §2). */
   max: number;
   /** After this many ms without an answer the caller is told `timeout`. */
   timeoutMs: number;
@@ -51,6 +54,8 @@ export interface Pending {
   /** What an earlier dispatch of the same question left behind, if anything. */
   takeLanded(subject: Subject): Ticket | undefined;
   claim(subject: Subject, stream: HostStream): Claim;
+  /** Takes an id for a stream, which has states of its own: ids are one space, whatever they stand for. */
+  hold(requestId: string): Hold;
   answer(stream: HostStream, response: Response, bytes: number): Receipt;
   /** The stream is gone: its waiting dispatches end now, its overdue ones are forgotten. */
   disconnected(stream: HostStream): void;
@@ -74,6 +79,7 @@ export function createPending(options: PendingOptions): Pending {
   const waiting = new Set<Entry>();
   const landed = new Set<Entry>(); // oldest first, as sets iterate
   const overdue = new Set<Entry>();
+  const held = new Set<string>();
   const idle = Promise.withResolvers<void>();
   let landedBytes = 0;
   let draining = false;
@@ -155,6 +161,16 @@ export function createPending(options: PendingOptions): Pending {
     };
   }
 
+  /** Why an id cannot be had; undefined: it can, and nothing has it any more. */
+  function obstacle(requestId: string): 'in flight' | 'full' | 'stopping' | undefined {
+    if (draining) return 'stopping';
+    const former = entries.get(requestId);
+    if (former?.state === 'waiting' || former?.state === 'replying' || held.has(requestId))
+      return 'in flight';
+    if (former !== undefined) forget(former);
+    return active() + landed.size + held.size >= options.max ? 'full' : undefined;
+  }
+
   return {
     takeLanded({ requestId, hostId, verb }) {
       const entry = entries.get(requestId);
@@ -167,11 +183,8 @@ export function createPending(options: PendingOptions): Pending {
     },
 
     claim(subject, stream) {
-      if (draining) return { kind: 'stopping' };
-      const former = entries.get(subject.requestId);
-      if (former?.state === 'waiting' || former?.state === 'replying') return { kind: 'in flight' };
-      if (former !== undefined) forget(former);
-      if (active() + landed.size >= options.max) return { kind: 'full' };
+      const kind = obstacle(subject.requestId);
+      if (kind !== undefined) return { kind };
       const entry: Entry = {
         ...subject,
         state: 'waiting',
@@ -189,6 +202,20 @@ export function createPending(options: PendingOptions): Pending {
       });
       waiting.add(entry);
       return { kind: 'claimed', ticket };
+    },
+
+    hold(requestId) {
+      const kind = obstacle(requestId);
+      if (kind !== undefined) return { kind };
+      held.add(requestId);
+      let released = false;
+      return {
+        kind: 'held',
+        release() {
+          if (!released) held.delete(requestId);
+          released = true;
+        },
+      };
     },
 
     answer(stream, response, bytes) {

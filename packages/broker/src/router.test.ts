@@ -1,7 +1,7 @@
 import { readVerbs, type Verb } from '@coold/proto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { compileRoutes, readDispatch, refuseHello, refuseSchema } from './router.ts';
+import { compileRoutes, readDispatch, refuseHello, refuseSchema, refuseUnstreamed } from './router.ts';
 
 const routes = compileRoutes(readVerbs());
 const good = { host_id: 'h', request_id: 'r-1', command: { type: 'list_containers' } };
@@ -15,10 +15,10 @@ describe('a dispatch body', () => {
     });
   });
 
-  it.each<[string, unknown, string | undefined]>([
-    ['no object', 'text', undefined],
-    ['null', null, undefined],
-    ['a list', [good], undefined],
+  it.each<[string, unknown, string]>([
+    ['no object', 'text', 'body'],
+    ['null', null, 'body'],
+    ['a list', [good], 'body'],
     ['no request_id', { ...good, request_id: undefined }, 'request_id'],
     ['a number for request_id', { ...good, request_id: 5 }, 'request_id'],
     ['a path for request_id', { ...good, request_id: '../x' }, 'request_id'],
@@ -35,10 +35,7 @@ describe('a dispatch body', () => {
     ['a number for type', { ...good, command: { type: 1 } }, 'command.type'],
     ['a field the verb does not have', { ...good, command: { type: 'list_containers', all: true } }, 'all'],
   ])('with %s is 400', (_, body, field) => {
-    expect(readDispatch(body, routes)).toMatchObject({
-      code: 400,
-      ...(field === undefined ? {} : { field }),
-    });
+    expect(readDispatch(body, routes)).toMatchObject({ code: 400, field });
   });
 
   it.each(['shutdown', 'build', 'cancel_build', 'LIST_CONTAINERS', 'constructor', '__proto__'])(
@@ -80,6 +77,14 @@ describe('a dispatch body', () => {
       }),
     );
   });
+});
+
+it('a verb that does not stream is refused with those that do', () => {
+  const verb = (name: string) => routes.get(name)?.verb ?? expect.fail(name);
+  expect(refuseUnstreamed(verb('containers.exec'), routes)).toBeUndefined();
+  expect(refuseUnstreamed(verb('images.pull'), routes)).toBe(
+    'command.type: images.pull does not stream; expected containers.logs or containers.exec',
+  );
 });
 
 describe('schemas', () => {

@@ -34,7 +34,7 @@ const bodyFields = new Set(['host_id', 'request_id', 'command']);
 
 /** Reads a dispatch body. Pure: body in, request or refusal out. */
 export function readDispatch(body: unknown, routes: ReadonlyMap<string, Route>): DispatchRequest | Refusal {
-  if (!isObject(body)) return { requestId: '', code: 400, message: 'body: expected an object' };
+  if (!isObject(body)) return refusal('', 'body', 'expected an object');
   const { request_id: requestId, host_id: hostId, command } = body;
   if (typeof requestId !== 'string' || !requestIdPattern.test(requestId))
     return refusal(
@@ -65,6 +65,13 @@ export function readDispatch(body: unknown, routes: ReadonlyMap<string, Route>):
 export function refuseSchema(verb: Verb, host: { hostId: string; schemaMax: number }): string | undefined {
   if (verb.schema <= host.schemaMax) return undefined;
   return `${verb.name} needs schema ${verb.schema}, host ${host.hostId} speaks up to ${host.schemaMax}`;
+}
+
+/** Whether a verb's answer can be asked for as a stream. */
+export function refuseUnstreamed(verb: Verb, routes: ReadonlyMap<string, Route>): string | undefined {
+  if (verb.streams) return undefined;
+  const streamed = [...routes.values()].filter(route => route.verb.streams).map(route => route.verb.name);
+  return `command.type: ${verb.name} does not stream; expected ${streamed.join(' or ')}`;
 }
 
 /** Whether a host of these schemas can be spoken to at all. 0 is what a host says that does not say: schema 1. */

@@ -18,19 +18,23 @@ import { createDispatch } from './dispatch.ts';
 import { type GrpcListener, listenGrpc } from './grpc.ts';
 import { createHosts } from './hosts.ts';
 import { createLane } from './lane.ts';
+import { createOpenStream } from './open-stream.ts';
 import { createPending } from './pending.ts';
 import { compileRoutes } from './router.ts';
+import { createStreams } from './streams.ts';
 
 /** How long parked dispatches may still be answered once the broker stops, in ms. */
 const drainMs = 3000;
 /** How long their replies may then take to be written, in ms. */
 const repliesMs = 1000;
+/** What one slow reader of a stream costs at the most; enough for 5 MB/s to a host that is 50 ms away. */
+const streamWindowBytes = 256 * 1024;
 /** How often the socket is looked for: without its name nobody finds it. */
 const socketCheckMs = 5000;
 
 /**
- * The broker's one task: both listeners up, ready, and on the signal an orderly way down: no new work, parked dispatches
- * answered or failed, then the streams.
+ * The broker's one task: both listeners up, ready, and on the signal an orderly way down: no new work, streamed
+ * commands told why they end, parked dispatches answered or failed, then the hosts.
  *
  * @throws Error when a key, certificate, address or socket cannot be used
  */
@@ -39,16 +43,25 @@ export function serveBroker(config: BrokerConfig, log: Logger, readiness: Readin
     const verify = await loadVerifier(config.jwtPublicKeyPath);
     const tls = await loadTls(config);
     const hosts = createHosts();
+    const timeoutMs = config.dispatchTimeoutSecs * 1000;
     const pending = createPending({
       max: config.pendingMax,
-      timeoutMs: config.dispatchTimeoutSecs * 1000,
+      timeoutMs,
       landedTtlMs: 30_000,
       overdueTtlMs: 300_000,
       landedMaxBytes: 64 * 1024 * 1024,
     });
-    const streams = handleStream({ verify, hosts, pending, log: log.child('grpc'), helloTimeoutMs: 10_000 });
+    const streams = createStreams({ pending, windowBytes: streamWindowBytes, timeoutMs });
+    const handler = handleStream({
+      ...{ verify, hosts, pending, streams },
+      log: log.child('grpc'),
+      helloTimeoutMs: 10_000,
+    });
+    const routes = compileRoutes(readVerbs());
     const lane = createLane({
-      dispatch: createDispatch({ hosts, pending, routes: compileRoutes(readVerbs()) }),
+      dispatch: createDispatch({ hosts, pending, routes }),
+      openStream: createOpenStream({ hosts, streams, routes }),
+      streams,
       hosts,
       log: log.child('lane'),
     });
@@ -58,7 +71,7 @@ export function serveBroker(config: BrokerConfig, log: Logger, readiness: Readin
       grpc = await listenGrpc({
         bind: config.grpcBind,
         tls,
-        handler: streams,
+        handler,
         keepalive: { everyMs: 30_000, timeoutMs: 10_000 },
       });
       log.info({ address: grpc.address, tls: tls !== undefined }, 'listening for coolds');
@@ -76,6 +89,7 @@ export function serveBroker(config: BrokerConfig, log: Logger, readiness: Readin
       void readiness.stopping();
       grpc.refuseNew();
       await socket.remove();
+      streams.stop();
       await pending.drain(drainMs);
       await lane.stop(repliesMs);
       for (const stream of hosts.list()) stream.close('stopping');

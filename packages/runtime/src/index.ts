@@ -12,6 +12,7 @@ export {
   parseConfig,
 } from './config.ts';
 export { acquireFileLock, type FileLock } from './file-lock.ts';
+export { createHttpEdge, type HttpEdge, type HttpEdgeOptions } from './http-edge.ts';
 export { type LogFilter, logFilter } from './log-filter.ts';
 export { createLogger, type Logger } from './logger.ts';
 export { type Daemon, type Invocation, runCommand, runDaemon } from './program.ts';

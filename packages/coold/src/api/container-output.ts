@@ -1,9 +1,9 @@
-import { isUtf8 } from 'node:buffer';
 import {
   ContainersExecRequestSchema,
   ContainersExecResponseSchema,
   ContainersLogsRequestSchema,
   ContainersLogsResponseSchema,
+  encodeOutput,
 } from '@coold/proto';
 import type { PodmanContainers } from '../podman/containers.ts';
 import type { Frame } from '../podman/multiplexed.ts';
@@ -43,7 +43,7 @@ export function containerOutputHandlers(containers: PodmanContainers): Record<st
           return room >= 0;
         };
         await containers.logs(id, { tail, since, stdout, stderr, timestamps }, onFrame, signal);
-        return { frames: frames.map(encodeFrame), truncated: room < 0 };
+        return { frames: frames.map(({ stream, data }) => encodeOutput(stream, data)), truncated: room < 0 };
       },
     ),
     'containers.exec': handler(
@@ -72,10 +72,4 @@ export function containerOutputHandlers(containers: PodmanContainers): Record<st
       },
     ),
   };
-}
-
-function encodeFrame({ stream, data }: Frame) {
-  return isUtf8(data)
-    ? { stream, data: data.toString('utf8') }
-    : { stream, data: data.toString('base64'), encoding: 'base64' };
 }

@@ -1,0 +1,100 @@
+import { connect } from 'node:net';
+import { describe, expect, it } from 'vitest';
+import { startLane } from './testing.ts';
+
+describe('bad input is answered in the envelope', () => {
+  const json = { 'content-type': 'application/json' };
+  it.each([
+    ['JSON that ends too soon', 400, { body: '{"host_id":', headers: json }],
+    ['no body', 400, { headers: json }],
+    ['an empty body', 400, { body: '', headers: json }],
+    ['a key that would poison a prototype', 400, { body: '{"__proto__":{"x":1}}', headers: json }],
+    [
+      'another content type',
+      415,
+      { body: 'x=1', headers: { 'content-type': 'application/x-www-form-urlencoded' } },
+    ],
+    ['10 MB', 413, { body: `"${'x'.repeat(10 * 1024 * 1024)}"`, headers: json }],
+    ['one byte over the limit', 413, { body: `"${'x'.repeat(1024 * 1024 - 1)}"`, headers: json }],
+    [
+      'JSON nested deeper than 32',
+      400,
+      { body: `{"command":${'['.repeat(32)}${']'.repeat(32)}}`, headers: json },
+    ],
+    ['JSON nested too deep for a stack', 400, { body: '['.repeat(500_000), headers: json }],
+    ['bytes that are no UTF-8', 400, { body: Buffer.from('7b22ff227d', 'hex'), headers: json }],
+    ['a body that is compressed', 415, { body: '{}', headers: { ...json, 'content-encoding': 'gzip' } }],
+    ['NDJSON, which only input is', 415, { body: '{}', headers: { 'content-type': 'application/x-ndjson' } }],
+    ['a request_id that is a path', 400, { body: '{"request_id":"../x"}', headers: json }],
+  ])('%s', async (_, status, request) => {
+    await using lane = await startLane();
+    const answer = await lane.http.request({ method: 'POST', path: '/v1/coold/dispatch', ...request });
+    expect(answer.status).toBe(status);
+    expect(answer.json()).toMatchObject({
+      request_id: '',
+      status: 'error',
+      code: status,
+      message: expect.any(String),
+    });
+  });
+
+  it.each([
+    ['/v1/coold/dispatch', `{"command":${'['.repeat(32)}${']'.repeat(32)}}`, 'body'],
+    ['/v1/coold/stream', `{"command":${'['.repeat(32)}${']'.repeat(32)}}`, 'body'],
+    ['/v1/coold/dispatch', '{"command":', 'body'],
+    ['/v1/coold/dispatch', '', 'body'],
+    ['/v1/coold/stream', '[]', 'body'],
+    ['/v1/coold/dispatch', '{"command":{"env":{"__proto__":"x"}}}', 'command.env.__proto__'],
+  ])('%s with %s names what offends', async (path, body, field) => {
+    await using lane = await startLane();
+    const answer = await lane.http.request({ method: 'POST', path, body, headers: json });
+    expect(answer.json()).toMatchObject({ code: 400, field, message: expect.stringContaining(`${field}: `) });
+  });
+
+  it('a charset beside the content type is none of it', async () => {
+    await using lane = await startLane();
+    const headers = { 'content-type': 'application/json; charset=utf-8' };
+    const body = JSON.stringify({ host_id: 'elsewhere', request_id: 'r', command: { type: 'host.info' } });
+    expect(
+      (await lane.http.request({ method: 'POST', path: '/v1/coold/dispatch', body, headers })).status,
+    ).toBe(404);
+  });
+
+  it('a path that is not there is 404, a method that does not fit 405', async () => {
+    await using lane = await startLane();
+    expect((await lane.http.request({ path: '/v1/nothing' })).json()).toMatchObject({
+      status: 'error',
+      code: 404,
+    });
+    const wrong = await lane.http.request({ path: '/v1/coold/dispatch' });
+    expect([wrong.status, wrong.headers['allow']]).toEqual([405, 'POST']);
+    expect((await lane.http.request({ method: 'DELETE', path: '/v1/health?x=1' })).status).toBe(405);
+    const input = await lane.http.request({ path: '/v1/coold/stream/any/input' });
+    expect([input.status, input.headers['allow']]).toEqual([405, 'POST']);
+    expect((await lane.http.request({ path: '/v1/coold/stream/a/b/input' })).status).toBe(404);
+  });
+});
+
+describe('what is no request of ours is in the envelope too', () => {
+  /** Bytes as they are; what comes back until the other side closes. */
+  async function raw(socketPath: string, bytes: string): Promise<{ status: number; body: unknown }> {
+    const socket = connect(socketPath);
+    socket.end(bytes);
+    let text = '';
+    for await (const chunk of socket) text += String(chunk);
+    const [head = '', body = ''] = text.split('\r\n\r\n');
+    return { status: Number(/^HTTP\/1\.1 (\d+)/.exec(head)?.[1]), body: JSON.parse(body) as unknown };
+  }
+
+  it.each([
+    ['a path that does not decode', 'GET /%zz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n', 400],
+    ['bytes that are no HTTP', 'hello\r\n\r\n', 400],
+    ['headers of 64 KB', `GET / HTTP/1.1\r\nhost: x\r\nx: ${'y'.repeat(65_536)}\r\n\r\n`, 431],
+  ])('%s', async (_, bytes, status) => {
+    await using lane = await startLane();
+    expect(await raw(lane.socketPath, bytes)).toEqual({
+      status,
+      body: { request_id: '', status: 'error', code: status, message: expect.any(String) },
+    });
+  });
+});

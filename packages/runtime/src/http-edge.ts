@@ -1,0 +1,115 @@
+import { type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
+import type { Server as TlsServer } from 'node:https';
+import type { Duplex } from 'node:stream';
+
+export interface HttpEdgeOptions {
+  /** The JSON text of an error, in the form that the rest of the server has. */
+  errorBody(status: number, message: string): string;
+  /** A request's body is there by then, in ms, or 408; `requestTimeout` of the server must be 0. */
+  bodyTimeoutMs: number;
+  /** A caller that takes nothing of a reply for this long, in ms, is cut off. */
+  stalledReplyMs: number;
+}
+
+/**
+ * What callers can do to an HTTP server before and after its handlers: bytes that are no request, bodies that never end,
+ * replies that nobody reads. A reply that has nothing unread may be quiet for as long as it likes.
+ */
+export interface HttpEdge {
+  /** For `clientError`: what Node's parser refuses never becomes a request, and is answered on the bare socket. */
+  answerMalformed(error: NodeJS.ErrnoException, socket: Duplex): void;
+  /** Watches the requests of a server, until it closes. */
+  watch(server: Server | TlsServer): void;
+  /** The body of this request comes as its sender pleases; its handler watches it. */
+  leaveBody(request: IncomingMessage): void;
+  /** Resolves when every reply that is under way was written or cut; at the latest after `graceMs`. */
+  settled(graceMs: number): Promise<void>;
+}
+
+const messages = { 400: 'not an HTTP request', 408: 'request timeout', 431: 'headers too large' } as const;
+
+export function createHttpEdge({ errorBody, bodyTimeoutMs, stalledReplyMs }: HttpEdgeOptions): HttpEdge {
+  const underWay = new Set<ServerResponse>();
+  /** Requests whose bodies may still be coming, with when they must be there, by the monotonic clock in ms. */
+  const bodies = new Map<IncomingMessage, number>();
+  const latest = new WeakMap<Duplex, ServerResponse>();
+  const waiting = new Set<() => void>();
+
+  function answerBare(status: keyof typeof messages, socket: Duplex): void {
+    const reply = latest.get(socket);
+    // In the middle of a reply, another would only garble it.
+    if (!socket.writable || (reply?.headersSent === true && !reply.writableFinished)) {
+      socket.destroy();
+      return;
+    }
+    const body = errorBody(status, messages[status]);
+    socket.end(
+      `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\ncontent-type: application/json; charset=utf-8\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
+      // The other end may never hang up.
+      () => socket.destroy(),
+    );
+  }
+
+  function refuseLateBodies(): void {
+    const now = performance.now();
+    for (const [request, due] of bodies) {
+      if (!request.complete && !request.destroyed && now < due) continue;
+      bodies.delete(request);
+      if (request.complete || request.destroyed) continue;
+      const { socket } = request;
+      // One that was answered before its body ended has its answer.
+      if (latest.get(socket)?.headersSent === true) socket.destroy();
+      else answerBare(408, socket);
+    }
+  }
+
+  function begin(request: IncomingMessage, response: ServerResponse): void {
+    underWay.add(response);
+    latest.set(request.socket, response);
+    bodies.set(request, performance.now() + bodyTimeoutMs);
+    // The socket's own timer, for it knows of a large write that the kernel has taken a part of.
+    response.setTimeout(stalledReplyMs, () => {
+      if (response.writableLength > 0) response.destroy();
+    });
+    response.once('close', () => {
+      underWay.delete(response);
+      if (request.complete) bodies.delete(request);
+      if (underWay.size === 0) for (const settle of waiting) settle();
+    });
+  }
+
+  return {
+    answerMalformed(error, socket) {
+      if (error.code === 'ECONNRESET') socket.destroy();
+      else answerBare(statusOfParser(error.code), socket);
+    },
+    watch(server) {
+      // First of all, for a handler may leave the body to itself at once.
+      server.prependListener('request', begin);
+      const sweep = setInterval(refuseLateBodies, Math.min(1000, bodyTimeoutMs / 4));
+      sweep.unref();
+      server.once('close', () => clearInterval(sweep));
+    },
+    leaveBody: request => void bodies.delete(request),
+    async settled(graceMs) {
+      if (underWay.size === 0) return;
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const timer = setTimeout(resolve, graceMs);
+      waiting.add(resolve);
+      await promise;
+      waiting.delete(resolve);
+      clearTimeout(timer);
+    },
+  };
+}
+
+function statusOfParser(code: string | undefined): keyof typeof messages {
+  switch (code) {
+    case 'HPE_HEADER_OVERFLOW':
+      return 431;
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return 408;
+    default:
+      return 400;
+  }
+}

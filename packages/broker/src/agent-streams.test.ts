@@ -10,6 +10,7 @@ import { createOpenStream } from './open-stream.ts';
 import { createPending } from './pending.ts';
 import { compileRoutes } from './router.ts';
 import type { News, Session } from './session.ts';
+import { createBuilds } from './builds.ts';
 import { createStreams } from './streams.ts';
 import { generateKeys, mintToken } from './token.ts';
 
@@ -23,11 +24,15 @@ async function setUp() {
     ...{ max: 10_000, timeoutMs: 5000, landedTtlMs: 30_000, overdueTtlMs: 60_000, landedMaxBytes: 1 << 20 },
   });
   const streams = createStreams({ pending, windowBytes, timeoutMs: 5000 });
+  const builds = createBuilds({
+    ...{ pending, landedTtlMs: 30_000, landedMaxBytes: 1 << 20, hostGraceMs: 900_000 },
+    now: () => performance.now(),
+  });
   const listener = await listenGrpc({
     bind: { host: '127.0.0.1', port: 0 },
     tls: undefined,
     handler: handleStream({
-      ...{ verify: createVerifier(keys.publicKey), hosts, pending, streams, helloTimeoutMs: 10_000 },
+      ...{ verify: createVerifier(keys.publicKey), hosts, pending, streams, builds, helloTimeoutMs: 10_000 },
       log: createLogger('broker', logFilter.parse('off') ?? expect.fail(), false),
     }),
     keepalive: { everyMs: 30_000, timeoutMs: 10_000 },

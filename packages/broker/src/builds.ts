@@ -44,6 +44,8 @@ export interface Builds {
     host: HostStream,
     message: ServerMsg,
   ): 'sent' | 'unread' | 'in flight' | 'full' | 'stopping';
+  /** Whether its id is taken by a build. */
+  isInFlight(requestId: string): boolean;
   poll(requestId: string): Poll | 'unknown' | 'too many';
   /** False: landed or unknown. Else its host is told, now or when it returns. */
   cancel(requestId: string): boolean;
@@ -76,6 +78,10 @@ export function createBuilds(options: BuildsOptions): Builds {
   const awayMs = ({ stream, awaySince }: BuildHost) => (stream === undefined ? now() - awaySince : 0);
   const isGone = (host: BuildHost) => host.stream === undefined && awayMs(host) >= hostGraceMs;
   const isLive = ({ state, finished }: Build) => state === 'waiting' || (state === 'remembered' && !finished);
+
+  function isInFlight(requestId: string): boolean {
+    return table.get(requestId)?.givenUp === false;
+  }
 
   /** Its answer was written whole to a caller. */
   function consume(build: Build): void {
@@ -175,14 +181,14 @@ export function createBuilds(options: BuildsOptions): Builds {
 
   return {
     dispatch(requestId, stream, message) {
-      const former = table.get(requestId);
-      if (former !== undefined && !former.givenUp) return 'in flight';
+      if (isInFlight(requestId)) return 'in flight';
       const hold = pending.hold(requestId);
       if (hold.kind !== 'held') return hold.kind;
       if (!stream.send(message)) {
         hold.release();
         return 'unread';
       }
+      const former = table.get(requestId);
       if (former !== undefined) {
         table.forget(former);
         table.markRead(former.host, requestId);
@@ -192,6 +198,8 @@ export function createBuilds(options: BuildsOptions): Builds {
       table.add(requestId, host, hold.release);
       return 'sent';
     },
+
+    isInFlight,
 
     poll(requestId) {
       const build = table.get(requestId);

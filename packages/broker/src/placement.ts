@@ -23,6 +23,12 @@ export interface PlacementQuestion<H> {
   load(hostId: string): number;
 }
 
+/** How the builds that a host has share its places, as far as the broker knows. */
+export function buildPlaces({ builderCapacity }: Pick<BuilderHost, 'builderCapacity'>, load: number) {
+  const running = Math.min(load, builderCapacity);
+  return { running, queued: load - running };
+}
+
 /**
  * Where a build goes: to the pinned host; else to the one with the most free places, so that all share the work. When all
  * are full it waits where fewest wait. Ties go to the host id that sorts first: asked again, it answers the same.

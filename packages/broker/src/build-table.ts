@@ -80,7 +80,10 @@ export interface BuildTable {
   remember(build: Build, finished: boolean): void;
   forget(build: Build): void;
   markRead(host: BuildHost, requestId: string): void;
-  /** Takes the id of a remembered build again, for its host is asked now; false: another has it, or there is no room. */
+  /**
+   * Takes the id of a remembered build again, for its host is asked now, and counts it as far as there is room: a result
+   * that is there is not kept from its reader by others that wait. False: something else has the id.
+   */
   holdAgain(build: Build): boolean;
   tell(build: Build, outcome: BuildOutcome): void;
   /** To be called when a poller has left. */
@@ -216,9 +219,8 @@ export function createBuildTable({ hold, now, landedMaxBytes }: BuildTableOption
     holdAgain(build) {
       if (build.release !== undefined) return true;
       const held = hold(build.requestId);
-      if (held.kind !== 'held') return false;
-      build.release = held.release;
-      return true;
+      if (held.kind === 'held') build.release = held.release;
+      return held.kind !== 'in flight';
     },
     tell,
     left,

@@ -272,7 +272,7 @@ export function createBuilds(options: BuildsOptions): Builds {
         return 'delivered';
       }
       // Not the result: then it is an answer to our question for it, or the other lane's.
-      if (build.askedOn === undefined) return undefined;
+      if (build.askedOn === undefined || !table.holdAgain(build)) return undefined;
       if (body.case === 'error' && body.value.code === 404) table.forget(build);
       else table.tell(build, answer.outcome);
       return 'delivered';

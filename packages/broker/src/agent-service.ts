@@ -164,6 +164,7 @@ function welcome(
       peer: call.getPeer(),
       coold_version: hello.cooldVersion,
       schema_max: stream.schemaMax,
+      ...(hello.builds.length === 0 ? {} : { builds: hello.builds.length }),
     },
     'host connected',
   );

@@ -4,13 +4,13 @@ import { connectStubHost, playStreams, type StubStream } from '@coold/testbed';
 import { describe, expect, it, vi } from 'vitest';
 import { handleStream } from './agent-service.ts';
 import { createVerifier } from './auth.ts';
+import { createBuilds } from './builds.ts';
 import { listenGrpc } from './grpc.ts';
 import { createHosts } from './hosts.ts';
 import { createOpenStream } from './open-stream.ts';
 import { createPending } from './pending.ts';
 import { compileRoutes } from './router.ts';
 import type { News, Session } from './session.ts';
-import { createBuilds } from './builds.ts';
 import { createStreams } from './streams.ts';
 import { generateKeys, mintToken } from './token.ts';
 

@@ -30,7 +30,7 @@ const getOnly = { exposeHeadRoute: false };
 
 /** The calls of the build lane (CONTRACT §2). */
 export function addBuildRoutes(lane: FastifyInstance, deps: BuildLaneDeps): void {
-  const { builds, answer } = deps;
+  const { builds, log, answer } = deps;
 
   lane.post('/v1/build/dispatch', (request, reply) => {
     const refusal = dispatchBuild(request.body, deps);
@@ -49,7 +49,13 @@ export function addBuildRoutes(lane: FastifyInstance, deps: BuildLaneDeps): void
     if (poll === 'unknown') return refused(404, 'unknown request_id');
     if (poll === 'too many') return refused(503, 'too many callers wait for this build');
     const { raw } = reply;
-    raw.once('close', () => poll.close(raw.writableFinished));
+    raw.once('close', () => {
+      poll.close(raw.writableFinished);
+      log.debug(
+        { request_id: requestId, status: raw.statusCode, written: raw.writableFinished },
+        'poll over',
+      );
+    });
     if (raw.destroyed) poll.close(false);
     const timer = setTimeout(() => poll.giveUp(), timeoutMs);
     const outcome = await poll.outcome;
@@ -58,7 +64,14 @@ export function addBuildRoutes(lane: FastifyInstance, deps: BuildLaneDeps): void
   });
 
   lane.post<IdRoute>('/v1/build/:id/cancel', ({ params: { id } }, reply) => {
-    if (builds.cancel(id)) return reply.code(204).send();
+    if (builds.cancel(id)) {
+      const isAway = builds.whereIs(id)?.stream === undefined;
+      log.info(
+        { request_id: id },
+        isAway ? 'build cancelled; its host is told when it returns' : 'build cancelled',
+      );
+      return reply.code(204).send();
+    }
     const refusal = { requestId: id, code: 404, message: 'request_id not in flight' };
     return answer(reply, refuseBuild('cancel', refusal));
   });

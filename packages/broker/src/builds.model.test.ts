@@ -159,13 +159,16 @@ function createWorld(mayRestart: boolean) {
     check(caller: Caller, outcome: BuildOutcome): void {
       caller.heard.push(outcome);
       if (caller.heard.length > 1) lies.push(`${caller.requestId} was told twice`);
+      const about = known.get(caller.requestId);
+      const isThere = about?.host.disk.has(caller.requestId) === true && !about.read;
+      if (isThere && (outcome.kind === 'unknown' || outcome.kind === 'lost'))
+        lies.push(`${caller.requestId} is ${outcome.kind}, and its host has it`);
       if (outcome.kind !== 'answered') return;
       const { body } = outcome;
       const digest =
         body.case === 'build' && body.value.body.case === 'ok' ? body.value.body.value.digest : '';
-      const host = known.get(caller.requestId)?.host;
-      if (digest.split(',')[0] !== `${caller.requestId} on ${host?.hostId}`)
-        lies.push(`${caller.requestId} on ${host?.hostId}: ${body.case} ${digest}`);
+      if (digest.split(',')[0] !== `${caller.requestId} on ${about?.host.hostId}`)
+        lies.push(`${caller.requestId} on ${about?.host.hostId}: ${body.case} ${digest}`);
     },
     leave(nth: number, how: 'give up' | 'written' | 'broken off'): void {
       const caller = callers[nth % Math.max(callers.length, 1)];
@@ -184,6 +187,11 @@ function createWorld(mayRestart: boolean) {
         if (outcome?.kind === 'host gone') about.gaveUp = true;
       }
       caller.poll.close(how === 'written');
+    },
+    /** A host says that it has built what another has. */
+    lie(host: SimulatedHost, which: number): void {
+      const [requestId, about] = [...known].at(which % Math.max(known.size, 1)) ?? [];
+      if (requestId !== undefined && about?.host !== host) answer(host, requestId, result('a lie'));
     },
     cancel(nth: number): void {
       const [requestId] = [...known].at(nth % Math.max(known.size, 1)) ?? [];
@@ -211,7 +219,6 @@ function createWorld(mayRestart: boolean) {
     },
     /** In the end all is well again: then every answer that nobody read is there to be read, once. */
     async settle(): Promise<void> {
-      for (const caller of callers.keys()) world.leave(caller, 'broken off');
       for (const host of hosts) world.connect(host);
       const flush = () => {
         while (hosts.some(({ link }) => (link?.toHost.length ?? 0) + (link?.toBroker.length ?? 0) > 0))
@@ -220,6 +227,11 @@ function createWorld(mayRestart: boolean) {
       flush();
       for (const host of hosts) for (const _ of host.disk) world.finish(host, 0);
       flush();
+      await Promise.resolve();
+      for (const [n, { requestId, heard, over }] of callers.entries()) {
+        if (!over) expect(heard, `whoever waited for ${requestId}`).toHaveLength(1);
+        world.leave(n, 'broken off');
+      }
       for (const [requestId, { host, read }] of known) {
         const poll = builds.poll(requestId);
         const isThere = host.disk.get(requestId)?.finished !== undefined;
@@ -259,6 +271,7 @@ const step = fc.oneof(
   { weight: 4, arbitrary: fc.record({ do: fc.constant('dispatch' as const), nth }) },
   { weight: 6, arbitrary: fc.record({ do: fc.constant('deliver' as const), nth }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('finish' as const), nth, which: nth }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('lie' as const), nth, which: nth }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constant('poll' as const), nth }) },
   {
     weight: 4,
@@ -300,7 +313,8 @@ it.each([
               world.dispatch(world.host(s.nth), s.which);
               break;
             case 'finish':
-              world.finish(world.host(s.nth), s.which);
+            case 'lie':
+              world[s.do](world.host(s.nth), s.which);
               break;
             case 'leave':
               world.leave(s.nth, s.how);

@@ -358,6 +358,39 @@ describe('a host that goes', () => {
     expect(await late.told()).toBe('1');
   });
 
+  it('and is back before its absence was read as such is not given up', async () => {
+    const { builds, stream, dispatch, poll, pass } = setUp();
+    const [first, second] = [stream(), stream()];
+    dispatch('b', first);
+    builds.disconnected(first.host);
+    pass(900_000);
+    const [one, two] = [poll('b'), poll('b')];
+    one.close(true);
+    builds.connected(second.host, named(['b', RUNNING]));
+    two.close(true);
+    expect(dispatch('b', stream('other'))).toBe('in flight');
+  });
+
+  it('and names after all what it had seemed to have lost has it', async () => {
+    const { builds, stream, dispatch, poll, hear } = setUp();
+    const [first, second, third] = [stream(), stream(), stream()];
+    for (const id of ['ran', 'ended', 'answered']) dispatch(id, first);
+    builds.connected(second.host, []);
+    const one = poll('answered');
+    expect(await one.told()).toBe('lost');
+    hear(second, 'answered', ok('1'));
+    one.close(true);
+    const two = poll('answered');
+    expect(await two.told(), 'that nobody has read').toBe('1');
+    builds.connected(third.host, named(['ran', RUNNING], ['ended', FINISHED], ['answered', FINISHED]));
+    expect(builds.counts()).toEqual({ waiting: 1, landed: 1, remembered: 1 });
+    const [ran, ended] = [poll('ran'), poll('ended')];
+    expect(third.told()).toEqual(['buildResult ended']);
+    hear(third, 'ran', ok('2'));
+    hear(third, 'ended', ok('3'));
+    expect([await ran.told(), await ended.told()]).toEqual(['2', '3']);
+  });
+
   it('for longer than hosts keep results is forgotten', () => {
     const { builds, stream, dispatch, pass } = setUp();
     const host = stream();

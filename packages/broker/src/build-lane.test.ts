@@ -350,7 +350,9 @@ describe('cancel', () => {
     expect(await cancel()).toEqual(landed);
     expect(await lane.result('b')).toMatchObject({ status: 200, body: cancelled });
     expect(await cancel()).toEqual(landed);
-    const plain = await lane.http.request({ method: 'POST', path: '/v1/build/unknown/cancel', json: {} });
+    // As PHP posts nothing.
+    const headers = { 'content-type': 'application/json' };
+    const plain = await lane.http.request({ method: 'POST', path: '/v1/build/unknown/cancel', headers });
     expect(plain.status).toBe(404);
   });
 

@@ -1,4 +1,6 @@
 import { createHash } from 'node:crypto';
+import { fileURLToPath } from 'node:url';
+import { runChild } from '@coold/runtime';
 import {
   builtOk,
   createPairing,
@@ -11,6 +13,7 @@ import {
 } from '@coold/testbed';
 import { describe, expect, it, vi } from 'vitest';
 
+const phpClient = fileURLToPath(new URL('clients/dispatch.php', import.meta.url));
 const command = {
   ...{ type: 'static_build', repo_url: 'https://git.example/app.git' },
   ...{ git_ref: 'main', target_image: 'localhost/app:v1' },
@@ -35,6 +38,7 @@ async function setUp(env: Record<string, string> = {}) {
     return { status, body: text === '' ? undefined : (JSON.parse(text) as Record<string, unknown>) };
   };
   return {
+    socketPath: pairing.socketPath,
     call,
     dispatch: (requestId: string) =>
       call('POST', '/v1/build/dispatch', { request_id: requestId, command }).then(({ status }) => status),
@@ -88,6 +92,38 @@ describe('a broker that is killed', () => {
 });
 
 describe('a broker', () => {
+  it('takes a build from PHP, which polls until it is done', async () => {
+    await using lane = await setUp();
+    const host = await lane.host('a');
+    const php = async (method: 'GET' | 'POST', path: string, json?: object) => {
+      const args = [
+        phpClient,
+        lane.socketPath,
+        method,
+        path,
+        ...(json === undefined ? [] : [JSON.stringify(json)]),
+      ];
+      const { code, stdout, stderr } = await runChild('php', args, { timeoutMs: 60_000 });
+      if (code !== 0) throw new Error(`php failed: ${stderr}`);
+      return JSON.parse(stdout) as { status: number; body: unknown };
+    };
+    expect(await php('POST', '/v1/build/dispatch', { host_id: 'a', request_id: 'b', command })).toEqual({
+      status: 202,
+      body: { request_id: 'b' },
+    });
+    const poll = () => php('GET', '/v1/build/result/b?timeout_ms=200');
+    expect((await poll()).status).toBe(408);
+    host.finish('b', builtOk(digestOf('b'), 5n));
+    expect(await poll()).toEqual({
+      status: 200,
+      body: {
+        ...{ request_id: 'b', status: 'ok', digest: digestOf('b') },
+        ...{ registry_ref: `localhost/app@${digestOf('b')}`, duration_ms: 5 },
+      },
+    });
+    expect((await poll()).status).toBe(404);
+  });
+
   it('says of a host that stays away that it does, and takes the result that comes after all', async () => {
     await using lane = await setUp({ BROKER_BUILD_HOST_GRACE_SECS: '1' });
     const host = await lane.host('a');

@@ -35,7 +35,7 @@ const command = {
 const windowBytes = 64 * 1024;
 
 /** Both ends of a broker in this process, on a real socket and a real port; hosts are stubs whose builds a test ends. */
-async function setUp(options: { max?: number } = {}) {
+async function setUp(options: { max?: number; stalledReplyMs?: number } = {}) {
   const stack = new AsyncDisposableStack();
   const folder = stack.use(await scratchFolder());
   const log = createLogger('broker', logFilter.parse('off') ?? expect.fail(), false);
@@ -63,6 +63,7 @@ async function setUp(options: { max?: number } = {}) {
     ...{ hosts, streams, builds, log },
     dispatch: createDispatch({ hosts, pending, routes }),
     openStream: createOpenStream({ hosts, streams, routes }),
+    ...(options.stalledReplyMs === undefined ? {} : { stalledReplyMs: options.stalledReplyMs }),
   });
   const socketPath = join(folder.path, 'lane.sock');
   await lane.listen(socketPath);
@@ -198,7 +199,7 @@ describe('dispatch', () => {
       ...{ method: 'POST', path: '/v1/build/dispatch', body: '{' },
       headers: { 'content-type': 'application/json' },
     });
-    expect(malformed.status).toBe(400);
+    expect([malformed.status, malformed.json()]).toMatchObject([400, { code: 400, stage: 'dispatch' }]);
   });
 
   it('is 409 as long as a build has the id, also while its host is away, and on both lanes', async () => {
@@ -265,6 +266,13 @@ describe('a poll', () => {
     expect(await lane.result('b', 20)).toEqual(error('b', 408, 'result poll timed out', 'result'));
     host.finish('b', builtOk(digest));
     expect((await lane.result('b')).status).toBe(200);
+  });
+
+  it('may wait for longer than a reply may be left unread', async () => {
+    await using lane = await setUp({ stalledReplyMs: 20 });
+    await lane.builder('h');
+    await lane.dispatch('b');
+    expect((await lane.result('b', 200)).status).toBe(408);
   });
 
   it.each(['', '-1', '1.5', 'soon', '1&timeout_ms=2'])('is 400 for timeout_ms=%s', async given => {

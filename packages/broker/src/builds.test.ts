@@ -291,7 +291,7 @@ describe('a host that goes', () => {
     const one = poll('b');
     builds.disconnected(first.host);
     pass(899_999);
-    builds.connected(second.host, named(['b', QUEUED]));
+    expect(builds.connected(second.host, named(['b', QUEUED]))).toBe(0);
     pass(899_999);
     expect(await one.told()).toBeUndefined();
     hear(second, 'b', ok('1'));
@@ -413,6 +413,42 @@ describe('a host that goes', () => {
     expect(builds.poll('b')).toBe('unknown');
     builds.connected(third.host, []);
     expect(third.told()).toEqual([]);
+  });
+});
+
+describe('an id that the other lane uses meanwhile', () => {
+  it('is not asked for, and an error for it is that lane’s', async () => {
+    const { builds, ids, stream, dispatch, poll, hear, pass } = setUp();
+    const host = stream();
+    dispatch('b', host);
+    hear(host, 'b', ok('1'));
+    pass(30_000);
+    ids.add('b');
+    host.told();
+    const one = poll('b');
+    expect(host.told()).toEqual([]);
+    expect(hear(host, 'b', error(404))).toBeUndefined();
+    one.giveUp();
+    ids.delete('b');
+    const two = poll('b');
+    expect(host.told()).toEqual(['buildResult b']);
+    hear(host, 'b', ok('1'));
+    expect(await two.told()).toBe('1');
+    expect(builds.counts().landed).toBe(1);
+  });
+
+  it('while it was asked for without room for it, neither', async () => {
+    const { builds, ids, stream, poll, hear } = setUp(1);
+    const host = stream();
+    builds.connected(host.host, named(['b', FINISHED]));
+    ids.add('other');
+    const one = poll('b');
+    expect(host.told(), 'all the same').toEqual(['buildResult b']);
+    ids.delete('other');
+    ids.add('b');
+    expect(hear(host, 'b', error(404))).toBeUndefined();
+    hear(host, 'b', ok('1'));
+    expect(await one.told()).toBe('1');
   });
 });
 

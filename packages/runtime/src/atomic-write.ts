@@ -1,7 +1,15 @@
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { open, rename, rm } from 'node:fs/promises';
+import { open, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+
+/** New content of a file, whole and on the disk, that nobody sees yet. */
+export interface StagedFile {
+  /** Puts it in the file's place; lasting once the folder is synced. */
+  rename(): Promise<void>;
+  /** Removes it. */
+  discard(): Promise<void>;
+}
 
 /**
  * Replaces a file so that a reader, or the next start after a crash at any instruction, sees the old content or the new,
@@ -14,8 +22,24 @@ export async function writeFileAtomically(
   content: string | Uint8Array,
   mode: number,
 ): Promise<void> {
-  const folder = dirname(path);
-  const temporary = join(folder, `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`);
+  const staged = await stageFile(path, content, mode);
+  try {
+    await staged.rename();
+  } catch (error) {
+    await staged.discard();
+    throw error;
+  }
+  await syncFolder(dirname(path));
+}
+
+/** The first half of it, for files that are to change together with something else. */
+export async function stageFile(
+  path: string,
+  content: string | Uint8Array,
+  mode: number,
+): Promise<StagedFile> {
+  const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`);
+  const discard = () => rm(temporary, { force: true });
   try {
     const file = await open(temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, mode);
     try {
@@ -25,15 +49,33 @@ export async function writeFileAtomically(
     } finally {
       await file.close();
     }
-    await rename(temporary, path);
   } catch (error) {
-    await rm(temporary, { force: true });
+    await discard();
     throw error;
   }
+  return { rename: () => rename(temporary, path), discard };
+}
+
+/** Makes what was renamed, made or removed in a folder last. */
+export async function syncFolder(folder: string): Promise<void> {
   const directory = await open(folder, constants.O_RDONLY | constants.O_DIRECTORY);
   try {
     await directory.sync();
   } finally {
     await directory.close();
   }
+}
+
+/** Removes what an earlier process had staged for this file when it was killed; a folder that is absent has nothing. */
+export async function sweepStaged(path: string): Promise<void> {
+  const folder = dirname(path);
+  const prefix = `.${basename(path)}.`;
+  const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return [];
+    throw error;
+  });
+  const ours = names.filter(
+    name => name.startsWith(prefix) && /^[0-9a-f]{12}\.tmp$/.test(name.slice(prefix.length)),
+  );
+  await Promise.all(ours.map(name => rm(join(folder, name), { force: true })));
 }

@@ -10,12 +10,15 @@ import {
   startPodman,
   unixHttp,
 } from '@coold/testbed';
+import { createPacketFilter, type PacketFilter } from '@coold/testbed/packet-filter';
 
 /** A broker, a coold and a Podman, all real, each a process of its own; what a test of the whole begins with. */
 export interface Stack extends AsyncDisposable {
   folder: string;
   pairing: Pairing;
   podman: PodmanService;
+  /** What coold's iptables and nft act on. */
+  filter: PacketFilter;
   broker: Program;
   coold: Program;
   /** Posts a command for the stack's host. */
@@ -43,7 +46,15 @@ export async function startStack(
       await broker.logged(line => line.msg === 'listening for Laravel');
       return broker;
     };
-    const startCoold = () => cleanup.use(pairing.startCoold({ env: env.coold ?? {} }));
+    // coold is this machine's, but the packet filter it changes is not.
+    const filter = cleanup.use(await createPacketFilter(join(folder, 'packet-filter')));
+    await filter.scaffold();
+    const own = {
+      PATH: filter.path,
+      COOLD_RULES_PATH: join(folder, 'allow.rules'),
+      COOLD_BRIDGE_RULES_PATH: join(folder, 'allow.nft'),
+    };
+    const startCoold = () => cleanup.use(pairing.startCoold({ env: { ...own, ...env.coold } }));
     const connected = (broker: Program, after: number) =>
       broker.logged(line => line.msg === 'host connected' && broker.lines.indexOf(line) >= after);
     const broker = await startBroker();
@@ -53,6 +64,7 @@ export async function startStack(
       folder,
       podman,
       pairing,
+      filter,
       broker,
       coold,
       async dispatch(requestId, command = { type: 'list_containers' }) {

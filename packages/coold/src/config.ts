@@ -8,6 +8,7 @@ import {
   logFilter,
   oneAddress,
 } from '@coold/runtime';
+import { chainName } from './firewall/kernel-name.ts';
 import { brokerUrl } from './link/broker-url.ts';
 
 /** Every variable and flag of `coold` (CONTRACT §8). */
@@ -46,6 +47,17 @@ export const cooldCommand = defineCommand({
       type: list(absolutePath),
       help: 'Paths of this host, comma-separated, that containers may mount from; unset: none',
     },
+    rulesPath: {
+      type: absolutePath,
+      default: '/etc/coolify/allow.rules',
+      help: 'Snapshot of the allow rules for iptables-restore; journal and lock of the firewall lie beside it',
+    },
+    bridgeRulesPath: {
+      type: absolutePath,
+      default: '/etc/coolify/allow.nft',
+      help: 'Snapshot of the allow rules for nft',
+    },
+    chainName: { type: chainName, default: 'COOLIFY-ALLOW', help: 'iptables chain of the allow rules' },
     logLevel: { type: logFilter, default: 'info', help: 'Level or filter: info,coold.link=debug' },
   },
   check({ apiBind, apiTokenFile, tlsCert, tlsKey }) {

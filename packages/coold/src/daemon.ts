@@ -2,6 +2,8 @@ import { create } from '@bufbuild/protobuf';
 import { HelloSchema, readVerbs, SCHEMA_MIN } from '@coold/proto';
 import type { Logger, Readiness, Task } from '@coold/runtime';
 import { type RecordCall, recordCalls } from './api/calls.ts';
+import type { FirewallVerbs } from './api/firewall.ts';
+import { addFirewallMetrics } from './api/firewall-metrics.ts';
 import { createMetrics, type Metrics } from './api/metrics.ts';
 import { openApiDocument } from './api/openapi.ts';
 import type { Hangups } from './api/reload.ts';
@@ -11,6 +13,7 @@ import { createAnswerCommand } from './api/stream.ts';
 import { joinSurface, type Served } from './api/surface.ts';
 import { verbHandlers } from './api/verbs.ts';
 import type { CooldConfig } from './config.ts';
+import { createFirewall } from './firewall/firewall.ts';
 import { keepHooks } from './firewall/keep-hooks.ts';
 import { keepLink } from './link/link.ts';
 import { createPodman } from './podman/client.ts';
@@ -29,18 +32,40 @@ export interface CooldOptions {
 export function cooldTasks(options: CooldOptions): Record<string, Task> {
   const { config, version, hangups, log, readiness } = options;
   const podman = createPodman(config.podmanSocket);
+  const firewall = createFirewall({
+    chain: config.chainName,
+    rulesPath: config.rulesPath,
+    bridgeRulesPath: config.bridgeRulesPath,
+    log: log.child('firewall'),
+  });
+  let hookRepairs = 0;
+  const firewallVerbs: FirewallVerbs = {
+    ...firewall,
+    hookRepairs: () => hookRepairs,
+    // Nobody keeps the addresses of the whole mesh yet.
+    knownAddresses: () => undefined,
+  };
   const surface = joinSurface(
     readVerbs(),
-    verbHandlers(podman, { version, allowedMountSources: config.allowedMountSources ?? [] }),
+    verbHandlers(podman, {
+      version,
+      allowedMountSources: config.allowedMountSources ?? [],
+      firewall: firewallVerbs,
+    }),
   );
   const metrics = createMetrics(version);
+  addFirewallMetrics(metrics.registry, firewallVerbs);
   const record = recordCalls(log.child('api'), metrics);
   // Its default would end the process. Whoever has files to read again listens too.
   hangups.on('SIGHUP', () => log.info('SIGHUP: files that may have changed are read again'));
   const looked = Promise.withResolvers<void>();
+  const loaded = Promise.withResolvers<void>();
   const tasks: Record<string, Task> = {
-    readiness: announce(readiness, looked.promise),
-    hooks: keepHooks(log.child('firewall'), looked.resolve),
+    readiness: announce(readiness, Promise.all([looked.promise, loaded.promise])),
+    hooks: keepHooks(log.child('firewall'), looked.resolve, () => {
+      hookRepairs += 1;
+    }),
+    firewall: firewall.keep(loaded.resolve),
     api: apiTask(options, surface, metrics, record),
   };
   const { brokerUrl } = config;
@@ -98,7 +123,7 @@ function apiTask(
  * Ready as soon as the local tasks run and the default deny was seen to, since containers may start by themselves then;
  * whether the broker can be reached is `STATUS=`, never readiness.
  */
-function announce(readiness: Readiness, firewall: Promise<void>): Task {
+function announce(readiness: Readiness, firewall: Promise<unknown>): Task {
   return async signal => {
     await firewall;
     await readiness.ready('serving');

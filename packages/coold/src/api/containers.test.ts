@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { type PodmanService, scratchFolder, startPodman } from '@coold/testbed';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createPodman } from '../podman/client.ts';
+import { noFirewall } from './no-firewall.ts';
 import { caller } from './testing.ts';
 import { verbHandlers } from './verbs.ts';
 
@@ -28,7 +29,13 @@ describe('containers of a real Podman', () => {
     await podman.ensureTinyImage();
     await mkdir(join(root, 'data/app'), { recursive: true });
     const allowedMountSources = [join(root, 'data')];
-    call = caller(verbHandlers(createPodman(podman.socketPath), { version: '1', allowedMountSources }));
+    call = caller(
+      verbHandlers(createPodman(podman.socketPath), {
+        version: '1',
+        firewall: noFirewall,
+        allowedMountSources,
+      }),
+    );
     await call('networks.create', { name: 'shop', namespace: 'shop', subnet: '10.210.5.0/24' });
     await call('networks.create', { name: 'plain', subnet: '10.210.6.0/24' });
   });

@@ -3,6 +3,8 @@ import type { Call } from './calls.ts';
 
 /** What Prometheus reads of this process. */
 export interface Metrics {
+  /** Where others put what they count. */
+  registry: Registry;
   count(call: Call): void;
   render(): Promise<{ contentType: string; text: string }>;
 }
@@ -32,6 +34,7 @@ export function createMetrics(version: string): Metrics {
     registers,
   });
   return {
+    registry,
     count({ verb, transport, status, durationMs }) {
       requests.inc({ verb, transport, code: status });
       duration.observe({ verb, transport }, durationMs / 1000);

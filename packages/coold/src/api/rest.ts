@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { answerEncoder, FieldError, readJsonText } from '@coold/proto';
+import { answerEncoder, defaultBodyBytes, FieldError, readJsonText } from '@coold/proto';
 import type { Logger } from '@coold/runtime';
 import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply } from 'fastify';
 import type { RecordCall } from './calls.ts';
@@ -25,8 +25,6 @@ export interface RestOptions {
 /** Answers one HTTP request. */
 export type HandleRequest = (request: IncomingMessage, response: ServerResponse) => void;
 
-/** Bodies above this are 413. */
-const maxBodyBytes = 1024 * 1024;
 /** A reference with its digest is longer than the router's usual 100; the request's head has a limit of its own. */
 const maxParamLength = 16 * 1024;
 /** nginx's status for a caller that left; it is only ever logged. */
@@ -68,7 +66,7 @@ function refuseStranger(response: ServerResponse): void {
 function createApp(options: RestOptions): FastifyInstance {
   const { routes, metrics, document, record, log, stalledReaderMs = 60_000 } = options;
   const app = Fastify({
-    bodyLimit: maxBodyBytes,
+    bodyLimit: defaultBodyBytes,
     exposeHeadRoutes: false,
     requestIdHeader: false,
     genReqId: ({ headers }) => {
@@ -117,7 +115,7 @@ function createApp(options: RestOptions): FastifyInstance {
     return sendError(reply, new VerbError(405, `expected ${methods.join(' or ')}`));
   });
   app.setErrorHandler((error, request, reply) =>
-    sendError(reply, failureOf(error, request.routeOptions.url ?? '', log)),
+    sendError(reply, failureOf(error, request.routeOptions, log)),
   );
   return app;
 }
@@ -128,6 +126,8 @@ function addVerb(app: FastifyInstance, route: RestRoute, record: RecordCall, log
   app.route<{ Params: Record<string, string> }>({
     method: place.method,
     url: place.path.replaceAll(/\{([^}]*)\}/g, ':$1'),
+    // Above it is a 413.
+    bodyLimit: place.maxBodyBytes,
     onRequest: async (request, reply) => {
       const started = performance.now();
       reply.raw.once('close', () =>
@@ -155,12 +155,16 @@ function addVerb(app: FastifyInstance, route: RestRoute, record: RecordCall, log
 }
 
 /** Failures on the way to a handler are fastify's, and have a status; all else is a fault of ours. */
-function failureOf(error: unknown, url: string, log: Logger): VerbError {
+function failureOf(
+  error: unknown,
+  { url = '', bodyLimit }: { url?: string | undefined; bodyLimit: number },
+  log: Logger,
+): VerbError {
   if (error instanceof VerbError || error instanceof FieldError) return asVerbError(error, url, log);
   const { code, statusCode = 500 } = error as FastifyError;
   switch (code) {
     case 'FST_ERR_CTP_BODY_TOO_LARGE':
-      return new VerbError(413, `body: expected at most ${maxBodyBytes} bytes`);
+      return new VerbError(413, `body: expected at most ${bodyLimit} bytes`);
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
       return new VerbError(415, 'content-type: expected application/json');
     default:

@@ -11,6 +11,7 @@ import { Agent, request } from 'undici';
 import { describe, expect, it, vi } from 'vitest';
 
 import { createMetrics } from './metrics.ts';
+import { noFirewall } from './no-firewall.ts';
 import { restRoutes } from './rest-route.ts';
 import { type ApiOptions, keepApi, keepStatus } from './serve-api.ts';
 import { joinSurface } from './surface.ts';
@@ -45,7 +46,10 @@ async function start(change: Partial<ApiOptions> = {}) {
     tls: undefined,
     hangups,
     routes: restRoutes(
-      joinSurface(readVerbs(), verbHandlers(podman as never, { version: '1', allowedMountSources: [] })),
+      joinSurface(
+        readVerbs(),
+        verbHandlers(podman as never, { version: '1', allowedMountSources: [], firewall: noFirewall }),
+      ),
     ),
     document: {},
     metrics: createMetrics('1'),

@@ -2,12 +2,14 @@ import { HelloSchema, ListContainersReqSchema, readVerbs } from '@coold/proto';
 import { describe, expect, it } from 'vitest';
 import { createPodman } from '../podman/client.ts';
 import { handler } from './handler.ts';
+import { noFirewall } from './no-firewall.ts';
 import { joinSurface } from './surface.ts';
 import { verbHandlers } from './verbs.ts';
 
 const verbs = readVerbs();
 const handlers = verbHandlers(createPodman('/nowhere/podman.sock'), {
   version: '1.0.0',
+  firewall: noFirewall,
   allowedMountSources: [],
 });
 

@@ -13,7 +13,11 @@ const everyMs = 5000;
  * Keeps the scaffold's hooks above everything else in FORWARD (CONTRACT §4): netavark puts a chain there that accepts all
  * traffic of its networks. Looks whenever the kernel announces a change of these chains, and every few seconds besides.
  */
-export function keepHooks(log: Logger, onFirstLook: () => void = () => {}): Task {
+export function keepHooks(
+  log: Logger,
+  onFirstLook: () => void = () => {},
+  onRepair: () => void = () => {},
+): Task {
   return async stop => {
     const announced = watchChains(log, stop);
     const backoff = createBackoff({ firstMs: 1000, maxMs: 60_000 });
@@ -23,8 +27,10 @@ export function keepHooks(log: Logger, onFirstLook: () => void = () => {}): Task
       const change = announced.next();
       try {
         const now = await liftOnce();
-        if (now === 'lifted')
+        if (now === 'lifted') {
+          onRepair();
           log.warn('something stood above the default deny in FORWARD; its hooks are on top again');
+        }
         if (now === 'gone' && state !== 'gone')
           log.error(
             'FORWARD does not lead to the default deny any more: containers reach each other, until ' +

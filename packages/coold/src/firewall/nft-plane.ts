@@ -38,9 +38,10 @@ export async function listRules(run: RunTool, place: string): Promise<NftRule[]>
   });
 }
 
-async function listObjects(
+/** The objects of one kind that `nft -j list` prints. @throws Error when it prints none of its JSON */
+export async function listObjects(
   run: RunTool,
-  kind: 'table' | 'chain' | 'rule',
+  kind: 'table' | 'chain' | 'set' | 'rule',
   what: readonly string[],
 ): Promise<Record<string, unknown>[]> {
   const text = await run('nft', ['-j', 'list', ...what]);

@@ -176,17 +176,7 @@ export function createStore(options: StoreOptions): Store {
     unfinished = { direction: 'undo', changes: [...changes] };
     try {
       await journal.giveUp();
-      const unavailable = cause instanceof KernelError ? cause.unavailable : undefined;
-      if (unavailable === undefined) await settle();
-      else {
-        // Whoever hangs is not asked again while callers wait: what the other plane has got is taken back, and both are
-        // looked at as soon as that is possible.
-        if (unavailable === 'nft') await kernel.applyRouted(changes.map(inverse));
-        log.warn(
-          { program: unavailable, rules: changes.length },
-          'it is unknown what that program did; looking soon',
-        );
-      }
+      await takeBackNow(changes.map(inverse), cause instanceof KernelError ? cause.unavailable : undefined);
     } catch (error) {
       log.error(
         { err: error, rules: changes.length },
@@ -195,6 +185,22 @@ export function createStore(options: StoreOptions): Store {
       throw new FirewallError(503, `${why}; it could not be taken back yet: ${messageOf(error)}`, cause);
     }
     throw new FirewallError(503, `nothing has changed: ${why}`, cause);
+  }
+
+  /** @param hung a program that is not asked again while callers wait */
+  async function takeBackNow(changes: readonly Change[], hung: string | undefined): Promise<void> {
+    try {
+      if (hung === undefined) return await settle();
+    } catch (error) {
+      log.warn(
+        { err: error },
+        'a failed change could not be taken back together; taking it back from iptables',
+      );
+      return await kernel.applyRouted(changes);
+    }
+    // What went to the other plane is taken back; both are looked at as soon as that is possible.
+    if (hung === 'nft') await kernel.applyRouted(changes);
+    log.warn({ program: hung, rules: changes.length }, 'it is unknown what that program did; looking soon');
   }
 
   /** Takes back what failed before and could not be taken back then. @throws Error when it still cannot */

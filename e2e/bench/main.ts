@@ -1,9 +1,10 @@
 // `npm run bench -- NAME… [--json] [--quick]`: measures, and says how it compares; never passes or fails by a figure.
 import { cpus, release, totalmem } from 'node:os';
 import { dispatchSuite } from './dispatch.ts';
+import { firewallSuite } from './firewall.ts';
 import type { Suite, SuiteResult } from './suite.ts';
 
-const suites = new Map<string, Suite>([dispatchSuite].map(suite => [suite.name, suite]));
+const suites = new Map<string, Suite>([dispatchSuite, firewallSuite].map(suite => [suite.name, suite]));
 
 const args = process.argv.slice(2);
 const json = args.includes('--json');

@@ -74,6 +74,8 @@ export interface KernelOptions {
 
 const perRuleMs = 3;
 
+const isHandle = (place: Place) => typeof place === 'number';
+
 export function createKernel({
   chain,
   log,
@@ -126,11 +128,18 @@ export function createKernel({
           mirror.put(rule.handle, standingOf(rule));
           return;
         }
-        const ours = rule.flow === undefined ? undefined : expected.get(flowKey(rule.flow))?.shift();
+        const ours = rule.flow === undefined ? undefined : takeExpected(flowKey(rule.flow));
         if (ours === undefined) unseen = true;
         else mirror.put(rule.handle, { kind: 'rule', rule: ours });
       }
     }
+  }
+
+  function takeExpected(key: string): Rule | undefined {
+    const [first, ...others] = expected.get(key) ?? [];
+    if (others.length === 0) expected.delete(key);
+    else expected.set(key, others);
+    return first;
   }
 
   function mirrorOf({ family, table, chain: name }: { family: string; table: string; chain: string }) {
@@ -144,7 +153,10 @@ export function createKernel({
   }
 
   async function look(planes: 'both' | 'routed' = 'both'): Promise<void> {
-    if (planes === 'both') unseen = false;
+    if (planes === 'both') {
+      unseen = false;
+      expected.clear();
+    }
     during = [];
     try {
       const run = tool(iptables.rules.size + (nft?.rules.size ?? 0));
@@ -190,70 +202,91 @@ export function createKernel({
     return work;
   }
 
-  /** Whether what is announced at all is done; each change is looked at once, since they come in order. */
-  async function announced(changes: readonly Change[]): Promise<boolean> {
-    if (!watched) return false;
-    let done = 0;
-    const isDone = ({ kind, rule, ...touches }: Change) =>
-      (!touches.iptables || backend === 'legacy' || iptables.has(rule.id) === (kind === 'add')) &&
-      (!touches.nft || nft === undefined || nft.has(rule.id) === (kind === 'add'));
-    const allDone = () => {
-      for (let next = changes[done]; next !== undefined && isDone(next); next = changes[done]) done += 1;
-      return done === changes.length;
-    };
-    if (allDone()) return true;
-    return await new Promise<boolean>(resolve => {
+  /** Whether something comes to be announced in time. */
+  function announced(isSo: () => boolean, waitMs: number): Promise<boolean> {
+    if (isSo()) return Promise.resolve(true);
+    if (!watched) return Promise.resolve(false);
+    return new Promise(resolve => {
       const end = (result: boolean) => {
         clearTimeout(timer);
         onChange = () => {};
         resolve(result);
       };
-      const timer = setTimeout(() => end(false), announcedMs + changes.length);
+      const timer = setTimeout(() => end(false), waitMs);
       onChange = () => {
-        if (allDone()) end(true);
+        if (isSo()) end(true);
       };
     });
   }
 
+  const isPlaced = (mirror: Mirror | undefined, id: string) =>
+    (mirror?.rules.get(id)?.places.length ?? 0) > 0;
+
+  /** Waits for the handles of rules that are to go and were added so shortly before that they are not told yet. */
+  async function untilPlaced(changes: readonly Change[]): Promise<void> {
+    const going = changes.filter(({ kind }) => kind === 'remove');
+    const placed = () =>
+      going.every(({ rule: { id }, ...touches }) =>
+        [touches.iptables ? iptables : undefined, touches.nft ? nft : undefined].every(
+          mirror => mirror?.has(id) !== true || isPlaced(mirror, id),
+        ),
+      );
+    if (!(await announced(placed, announcedMs + changes.length))) await look();
+  }
+
   async function apply(changes: readonly Change[]): Promise<void> {
+    await untilPlaced(changes);
     const work = outstanding(changes);
     const run = tool(changes.length);
-    const handles = (places: readonly Place[]) => places.filter(place => typeof place === 'number');
-    const lines = (places: readonly Place[]) => places.filter(place => typeof place === 'string');
-    try {
-      const routed = { chain, exists: iptables.exists, add: work.iptablesAdd, remove: lines(work.iptables) };
-      if (routed.add.length + routed.remove.length > 0) {
-        for (const rule of routed.add) {
-          const key = flowKey(rule);
-          expected.set(key, [...(expected.get(key) ?? []), rule]);
-        }
-        await changeRouted(run, routed);
-        iptables.exists = true;
+    const handles = { iptables: work.iptables.filter(isHandle), nft: work.nft.filter(isHandle) };
+    /** One for each transaction: what is announced of it first. It is all in the kernel then, or none of it. */
+    const proofs: (() => boolean)[] = [];
+    const routed = {
+      ...{ chain, exists: iptables.exists, add: work.iptablesAdd },
+      remove: work.iptables.filter(place => typeof place === 'string'),
+    };
+    if (routed.add.length + routed.remove.length > 0) {
+      for (const rule of routed.add) {
+        const key = flowKey(rule);
+        expected.set(key, [...(expected.get(key) ?? []), rule]);
       }
-      // Deleting is one transaction over both planes where iptables keeps its rules in nf_tables.
-      const script = [
-        ...deletions(placeOf(chain), handles(work.iptables)),
-        ...deletions(bridgePlace, handles(work.nft)),
-        ...bridgeAdditions(work.nftAdd, nft?.exists ?? true),
-      ];
-      if (script.length > 0) {
-        await run('nft', ['-f', '-'], `${script.join('\n')}\n`);
-        if (nft !== undefined && work.nftAdd.length > 0) nft.exists = true;
-      }
-      const told = await announced(changes);
-      if (told && (backend !== 'legacy' || !changes.some(change => change.iptables))) return;
-      await look(told ? 'routed' : 'both');
-      const left = outstanding(changes);
-      const undone = (['iptablesAdd', 'iptables', 'nftAdd', 'nft'] as const).find(
-        part => left[part].length > 0,
-      );
-      if (undone !== undefined)
-        throw new KernelError(
-          `${undone.startsWith('nft') ? 'nft' : 'iptables'} said it was done, and it was not`,
-        );
-    } finally {
-      expected.clear();
+      const [first] = routed.add;
+      if (backend === 'nf_tables' && first !== undefined) proofs.push(() => isPlaced(iptables, first.id));
+      await changeRouted(run, routed);
+      iptables.exists = true;
     }
+    // Deleting is one transaction over both planes where iptables keeps its rules in nf_tables.
+    const script = [
+      ...deletions(placeOf(chain), handles.iptables),
+      ...deletions(bridgePlace, handles.nft),
+      ...bridgeAdditions(work.nftAdd, nft?.exists ?? true),
+    ];
+    if (script.length > 0) {
+      const [goes] = handles.iptables;
+      const [alsoGoes] = handles.nft;
+      const [first] = work.nftAdd;
+      if (goes !== undefined) proofs.push(() => !iptables.holds(goes));
+      else if (alsoGoes !== undefined) proofs.push(() => nft?.holds(alsoGoes) === false);
+      else if (first !== undefined) proofs.push(() => isPlaced(nft, first.id));
+      await run('nft', ['-f', '-'], `${script.join('\n')}\n`);
+      if (nft !== undefined && work.nftAdd.length > 0) nft.exists = true;
+    }
+    if (await announced(() => proofs.every(isSo => isSo()), announcedMs)) {
+      if (backend === 'nf_tables') for (const rule of work.iptablesAdd) iptables.expect(rule);
+      for (const rule of work.nftAdd) nft?.expect(rule);
+      for (const handle of handles.iptables) iptables.drop(handle);
+      for (const handle of handles.nft) nft?.drop(handle);
+      if (backend !== 'legacy' || routed.add.length + routed.remove.length === 0) return;
+      await look('routed');
+    } else await look();
+    const left = outstanding(changes);
+    const undone = (['iptablesAdd', 'iptables', 'nftAdd', 'nft'] as const).find(
+      part => left[part].length > 0,
+    );
+    if (undone !== undefined)
+      throw new KernelError(
+        `${undone.startsWith('nft') ? 'nft' : 'iptables'} said it was done, and it was not`,
+      );
   }
 
   return {

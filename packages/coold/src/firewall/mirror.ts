@@ -10,10 +10,12 @@ export type Place = number | string;
 export interface Mirror {
   /** Whether the chain exists. */
   exists: boolean;
-  /** Ours, by id; one that stands there several times has several places. */
+  /** Ours, by id; one that stands there several times has several places, one whose place is not told yet has none. */
   readonly rules: ReadonlyMap<string, { rule: Rule; places: readonly Place[] }>;
   readonly foreign: ReadonlyMap<Place, string>;
   put(place: Place, standing: Standing): void;
+  /** A rule stands there now; where is told later. */
+  expect(rule: Rule): void;
   /** Something went from that place. */
   drop(place: Place): void;
   has(id: string): boolean;
@@ -40,6 +42,9 @@ export function createMirror(exists: boolean): Mirror {
       if (known === undefined) rules.set(rule.id, { rule, places: [place] });
       else known.places.push(place);
       owners.set(place, rule.id);
+    },
+    expect(rule) {
+      if (!rules.has(rule.id)) rules.set(rule.id, { rule, places: [] });
     },
     drop(place) {
       foreign.delete(place);

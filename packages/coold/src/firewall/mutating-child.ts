@@ -1,5 +1,6 @@
 // A firewall as a process of its own that kills itself, as SIGKILL would, in the middle of a change; for the tests.
 // Arguments: folder, chain, the number of the step before which it dies (0: never), and the edits as JSON.
+import { once } from 'node:events';
 import { join } from 'node:path';
 import { createLogger } from '@coold/runtime';
 import { createJournal } from './journal.ts';
@@ -51,7 +52,12 @@ await listening.promise;
 const loaded = Promise.withResolvers<void>();
 const running = store.run(stop.signal, loaded.resolve);
 await loaded.promise;
-process.stdout.write('loaded\n');
+const { unfinished, drift, snapshotProblem, lastError } = store.state();
+const ids = store.rules().map(({ id }) => id);
+process.stdout.write(`${JSON.stringify({ ids, unfinished, drift, snapshotProblem, lastError })}\n`);
+// What it found is looked at before it goes on.
+await once(process.stdin, 'data');
+process.stdin.destroy();
 armed = true;
 // One after the other, each acknowledged in a line of its own; together where a list stands for one.
 for (const [index, together] of (JSON.parse(edits) as Edit[][]).entries()) {

@@ -13,6 +13,7 @@ import { createAnswerCommand } from './api/stream.ts';
 import { joinSurface, type Served } from './api/surface.ts';
 import { verbHandlers } from './api/verbs.ts';
 import type { CooldConfig } from './config.ts';
+import { createAnnouncement } from './firewall/announcement.ts';
 import { createFirewall } from './firewall/firewall.ts';
 import { keepHooks } from './firewall/keep-hooks.ts';
 import { keepLink } from './link/link.ts';
@@ -32,11 +33,13 @@ export interface CooldOptions {
 export function cooldTasks(options: CooldOptions): Record<string, Task> {
   const { config, version, hangups, log, readiness } = options;
   const podman = createPodman(config.podmanSocket);
+  const hooked = createAnnouncement();
   const firewall = createFirewall({
     chain: config.chainName,
     rulesPath: config.rulesPath,
     bridgeRulesPath: config.bridgeRulesPath,
     log: log.child('firewall'),
+    onHooked: hooked.announce,
   });
   let hookRepairs = 0;
   const firewallVerbs: FirewallVerbs = {
@@ -62,8 +65,13 @@ export function cooldTasks(options: CooldOptions): Record<string, Task> {
   const loaded = Promise.withResolvers<void>();
   const tasks: Record<string, Task> = {
     readiness: announce(readiness, Promise.all([looked.promise, loaded.promise])),
-    hooks: keepHooks(log.child('firewall'), looked.resolve, () => {
-      hookRepairs += 1;
+    hooks: keepHooks({
+      changes: hooked,
+      log: log.child('firewall'),
+      onFirstLook: looked.resolve,
+      onRepair() {
+        hookRepairs += 1;
+      },
     }),
     firewall: firewall.keep(loaded.resolve),
     api: apiTask(options, surface, metrics, record),

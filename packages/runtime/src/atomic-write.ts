@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { open, readdir, rename, rm } from 'node:fs/promises';
+import { type FileHandle, open, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 
 /** New content of a file, whole and on the disk, that nobody sees yet. */
@@ -32,10 +32,14 @@ export async function writeFileAtomically(
   await syncFolder(dirname(path));
 }
 
-/** The first half of it, for files that are to change together with something else. */
+/**
+ * The first half of it, for files that are to change together with something else.
+ *
+ * @param content whole, or in parts that are written as they are taken, so that a large file is never in memory at once
+ */
 export async function stageFile(
   path: string,
-  content: string | Uint8Array,
+  content: string | Uint8Array | { parts: Iterable<string> },
   mode: number,
 ): Promise<StagedFile> {
   const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`);
@@ -44,7 +48,8 @@ export async function stageFile(
     const file = await open(temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, mode);
     try {
       await file.chmod(mode);
-      await file.writeFile(content);
+      if (typeof content === 'string' || content instanceof Uint8Array) await file.writeFile(content);
+      else await writeParts(file, content.parts);
       await file.sync();
     } finally {
       await file.close();
@@ -54,6 +59,25 @@ export async function stageFile(
     throw error;
   }
   return { rename: () => rename(temporary, path), discard };
+}
+
+const partsBufferBytes = 256 * 1024;
+
+async function writeParts(file: FileHandle, parts: Iterable<string>): Promise<void> {
+  const buffer = Buffer.allocUnsafe(partsBufferBytes);
+  let used = 0;
+  const flush = async () => {
+    for (let written = 0; written < used; )
+      written += (await file.write(buffer, written, used - written)).bytesWritten;
+    used = 0;
+  };
+  for (const part of parts) {
+    // A character of UTF-16 is at most three bytes.
+    if (used + part.length * 3 > buffer.length) await flush();
+    if (part.length * 3 > buffer.length) await file.writeFile(part);
+    else used += buffer.write(part, used);
+  }
+  await flush();
 }
 
 /** Makes what was renamed, made or removed in a folder last. */

@@ -10,10 +10,14 @@ import { readIptablesLine } from './iptables-rule.ts';
 import { nftLine } from './nft-rule.ts';
 import { compareRules, type Rule, readRule, withId } from './rule.ts';
 import { ruleNumber } from './rule-examples.ts';
-import { changeSnapshot, renderSnapshot } from './snapshot.ts';
+import { changeSnapshot, renderSnapshot as renderLines } from './snapshot.ts';
 import type { Counted, Edit, Store } from './store.ts';
 
 const chain = 'COOLIFY-ALLOW';
+const renderSnapshot = (...args: Parameters<typeof renderLines>) => {
+  const { iptables, nft } = renderLines(...args);
+  return { iptables: iptables.join(''), nft: nft.join('') };
+};
 const log = createLogger('coold', { level: 'off', components: new Map() }, false);
 const toolTimeoutMs = 1500;
 const machinePath = process.env['PATH'];

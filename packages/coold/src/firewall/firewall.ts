@@ -17,6 +17,8 @@ export interface FirewallOptions {
   toolTimeoutMs?: number;
   /** How long a lock that another process has is waited for, in ms: one that was just killed may still hold it. */
   lockWaitMs?: number;
+  /** Called when the chains that the default deny is hooked into have changed. */
+  onHooked?: () => void;
 }
 
 export interface Firewall {
@@ -27,9 +29,13 @@ export interface Firewall {
 }
 
 export function createFirewall(options: FirewallOptions): Firewall {
-  const { chain, rulesPath, bridgeRulesPath, log, toolTimeoutMs, lockWaitMs = 3000 } = options;
+  const { chain, rulesPath, bridgeRulesPath, log, toolTimeoutMs, lockWaitMs = 3000, onHooked } = options;
   const folder = dirname(rulesPath);
-  const kernel = createKernel({ chain, log, ...(toolTimeoutMs === undefined ? {} : { toolTimeoutMs }) });
+  const kernel = createKernel({
+    ...{ chain, log },
+    ...(toolTimeoutMs === undefined ? {} : { toolTimeoutMs }),
+    ...(onHooked === undefined ? {} : { onHooked }),
+  });
   const store = createStore({
     chain,
     kernel,

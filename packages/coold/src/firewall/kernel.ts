@@ -70,18 +70,16 @@ export interface KernelOptions {
   toolTimeoutMs?: number;
   /** What was done is announced within this long, in ms, or looked for. */
   announcedMs?: number;
+  /** Called when the chains that the default deny is hooked into have changed. */
+  onHooked?: () => void;
 }
 
 const perRuleMs = 3;
 
 const isHandle = (place: Place) => typeof place === 'number';
 
-export function createKernel({
-  chain,
-  log,
-  toolTimeoutMs = 5000,
-  announcedMs = 1000,
-}: KernelOptions): Kernel {
+export function createKernel(options: KernelOptions): Kernel {
+  const { chain, log, toolTimeoutMs = 5000, announcedMs = 1000, onHooked = () => {} } = options;
   let backend: Backend | undefined;
   let iptables = createMirror(false);
   let nft: Mirror | undefined;
@@ -111,6 +109,9 @@ export function createKernel({
 
   function take(event: NftEvent): void {
     switch (event.kind) {
+      case 'elsewhere':
+        onHooked();
+        return;
       case 'gap':
       case 'structure':
         unseen = true;
@@ -343,6 +344,7 @@ export function createKernel({
       watchNft(
         {
           names: [chain, bridgeTable],
+          elsewhere: ['FORWARD', 'POSTROUTING'],
           log,
           onEvent(event) {
             if (during === undefined) take(event);

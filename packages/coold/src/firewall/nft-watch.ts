@@ -8,6 +8,8 @@ import { isObject, type NftRule, readNftRule } from './nft-rule.ts';
 /** What the kernel announced of the packet filter. */
 export type NftEvent =
   | { kind: 'rule added' | 'rule deleted'; rule: NftRule }
+  /** One of the chains that only somebody else cares for changed. */
+  | { kind: 'elsewhere' }
   /** A chain or table came or went. */
   | { kind: 'structure' }
   /** Something was announced that could not be read, or was lost: only a listing helps. */
@@ -16,6 +18,8 @@ export type NftEvent =
 export interface NftWatchOptions {
   /** Only lines that name one of these are looked into. */
   names: readonly string[];
+  /** Of these it is only told that something changed. */
+  elsewhere: readonly string[];
   onEvent(event: NftEvent): void;
   /** From now on everything is announced (true), or nothing any more (false). */
   onState(up: boolean): void;
@@ -46,7 +50,7 @@ export async function watchNft(options: NftWatchOptions, stop: AbortSignal): Pro
 }
 
 async function monitorOnce(
-  { names, onEvent, listeningMs = 2000 }: NftWatchOptions,
+  { names, elsewhere, onEvent, listeningMs = 2000 }: NftWatchOptions,
   stop: AbortSignal,
   onListening: () => void,
 ): Promise<string> {
@@ -62,7 +66,7 @@ async function monitorOnce(
   });
   if (child.pid === undefined) return await ended;
   createInterface({ input: child.stdout }).on('line', line => {
-    const event = readNftEvent(line, names);
+    const event = readNftEvent(line, names, elsewhere);
     if (event !== undefined) onEvent(event);
   });
   const over = new AbortController();
@@ -89,8 +93,14 @@ async function untilListening(pid: number, timeoutMs: number, over: AbortSignal)
 }
 
 /** Reads a line of `nft -j monitor`; undefined when it tells of nothing that is named. */
-export function readNftEvent(line: string, names: readonly string[]): NftEvent | undefined {
-  if (line.startsWith('{') && !names.some(name => line.includes(`"${name}"`))) return undefined;
+export function readNftEvent(
+  line: string,
+  names: readonly string[],
+  elsewhere: readonly string[] = [],
+): NftEvent | undefined {
+  const isNamed = (name: string) => line.includes(`"${name}"`);
+  if (line.startsWith('{') && !names.some(isNamed))
+    return elsewhere.some(isNamed) ? { kind: 'elsewhere' } : undefined;
   if (line.trim() === '') return undefined;
   let value: unknown;
   try {

@@ -22,7 +22,7 @@ export interface StagedSnapshot {
 /** The two snapshots on the disk (CONTRACT §4), mode 0600. */
 export interface SnapshotFiles {
   read(): Promise<FiledRules>;
-  stage(text: { iptables: string; nft: string }): Promise<StagedSnapshot>;
+  stage(text: { iptables: Iterable<string>; nft: Iterable<string> }): Promise<StagedSnapshot>;
   /** Whether somebody else replaced or changed one since it was read or written last. */
   changedOutside(): Promise<boolean>;
 }
@@ -66,8 +66,8 @@ export function createSnapshotFiles(paths: { iptables: string; nft: string }, ch
     },
     async stage(text) {
       const [routed, bridged] = await settleBoth(
-        stageFile(paths.iptables, text.iptables, 0o600),
-        stageFile(paths.nft, text.nft, 0o600),
+        stageFile(paths.iptables, { parts: text.iptables }, 0o600),
+        stageFile(paths.nft, { parts: text.nft }, 0o600),
       );
       return {
         async commit() {

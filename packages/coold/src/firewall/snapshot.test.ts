@@ -6,11 +6,15 @@ import {
   changeSnapshot,
   readIptablesSnapshot,
   readNftSnapshot,
-  renderSnapshot,
+  renderSnapshot as renderLines,
   SnapshotError,
 } from './snapshot.ts';
 
 const chain = 'COOLIFY-ALLOW';
+const renderSnapshot = (...args: Parameters<typeof renderLines>) => {
+  const { iptables, nft } = renderLines(...args);
+  return { iptables: iptables.join(''), nft: nft.join('') };
+};
 const of = (rules: readonly Rule[]) => changeSnapshot([], chain, { add: rules, remove: new Set() });
 const web = readRule({ src: '10.210.5.2', dst: '10.210.6.3', proto: 'tcp', port: 80 });
 const any = readRule({ src: '10.210.5.2', dst: '10.210.6.4', namespace: 'shop' });

@@ -72,6 +72,8 @@ export const firewallSuite: Suite = {
     const before = await memory();
     for (let round = 0; round < (quick ? 1 : 3); round += 1) {
       if (round > 0) await clear();
+      // What was just taken out is announced to coold for a while yet.
+      await delay(quick ? 0 : 2000);
       await time('raw: iptables-restore + nft -f', async () => {
         await raw.netns.exec('/usr/sbin/iptables-nft-restore', ['--noflush', join(folder, 'raw.rules')]);
         await raw.nft('-f', join(folder, 'raw.nft'));

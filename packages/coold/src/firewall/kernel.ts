@@ -272,7 +272,7 @@ export function createKernel(options: KernelOptions): Kernel {
       await run('nft', ['-f', '-'], `${script.join('\n')}\n`);
       if (nft !== undefined && work.nftAdd.length > 0) nft.exists = true;
     }
-    if (await announced(() => proofs.every(isSo => isSo()), announcedMs)) {
+    if (await announced(() => proofs.every(isSo => isSo()), announcedMs + changes.length)) {
       if (backend === 'nf_tables') for (const rule of work.iptablesAdd) iptables.expect(rule);
       for (const rule of work.nftAdd) nft?.expect(rule);
       for (const handle of handles.iptables) iptables.drop(handle);

@@ -30,6 +30,8 @@ const spare = '127.0.0.1:5000/tiny:1';
 const web = { image, name: 'web', network: 'n', stop_timeout: 0 };
 
 const shop = { service_id: 's', name: 'shop', namespace: 'default', container_id: 'web', port: 80 };
+const flow = { src: '10.210.5.2', dst: '10.210.6.3', proto: 'tcp', port: 80 };
+const flowId = '644d80ecc835';
 
 const examples: Record<string, Examples> = {
   'images.pull': {
@@ -193,6 +195,58 @@ const examples: Record<string, Examples> = {
     ],
   },
   'networks.list': { answered: [{}], refused: [{ fields: { nosuch: 'x' }, code: 400, field: 'nosuch' }] },
+  'firewall.allow': {
+    answered: [
+      { fields: flow },
+      { fields: { ...flow, namespace: 'shop' }, prepare: revokeAll },
+      { fields: { src: '10.210.0.2', dst: '10.210.0.3', id: '06386f90350d' } },
+    ],
+    refused: [
+      { fields: { ...flow, src: '10.210.0.0/24' }, code: 400, field: 'src' },
+      { fields: { ...flow, dst: 'fd00::1' }, code: 400, field: 'dst' },
+      { fields: { ...flow, proto: 'TCP ' }, code: 400, field: 'proto' },
+      { fields: { ...flow, port: 0 }, code: 400, field: 'port' },
+      { fields: { ...flow, port: '80' }, code: 400, field: 'port' },
+      { fields: { ...flow, namespace: 'a"\n' }, code: 400, field: 'namespace' },
+      { fields: { ...flow, id: '000000000000' }, code: 400, field: 'id' },
+    ],
+  },
+  'firewall.revoke': {
+    answered: [
+      { fields: { id: flowId }, prepare: () => call('firewall.allow', flow) },
+      { fields: { id: '000000000000' } },
+    ],
+    refused: [{ fields: { id: 'x' }, code: 400, field: 'id' }],
+  },
+  'firewall.list': {
+    answered: [{ prepare: () => call('firewall.allow', flow) }, { fields: { namespace: 'nobody' } }],
+    refused: [
+      { fields: { namespace: 'A' }, code: 400, field: 'namespace' },
+      { fields: { nosuch: 'x' }, code: 400, field: 'nosuch' },
+    ],
+  },
+  'firewall.show': {
+    answered: [{ fields: { id: flowId }, prepare: () => call('firewall.allow', flow) }],
+    refused: [
+      { fields: { id: '000000000000' }, code: 404 },
+      { fields: { id: '../../x' }, code: 400, field: 'id' },
+    ],
+  },
+  'firewall.bulk': {
+    answered: [
+      {
+        fields: { add: [flow, { ...flow, port: 81 }], remove: ['000000000000'] },
+        prepare: revokeAll,
+      },
+    ],
+    refused: [
+      { fields: { add: [flow, { ...flow, src: '10.1' }] }, code: 400, field: 'add[1].src' },
+      { fields: { add: [flow], remove: [flowId] }, code: 400, field: 'add[0]' },
+      { fields: { remove: ['0'] }, code: 400, field: 'remove[0]' },
+    ],
+  },
+  'firewall.reconcile': { answered: [{}], refused: [{ fields: { force: true }, code: 400, field: 'force' }] },
+  'firewall.status': { answered: [{}], refused: [{ fields: { nosuch: 'x' }, code: 400, field: 'nosuch' }] },
   'services.register': {
     answered: [{ fields: shop }, { fields: { ...shop, port: 0 } }],
     refused: [
@@ -310,6 +364,11 @@ async function call(name: string, fields: Record<string, unknown>): Promise<unkn
   const outcome = await overStream(name, fields);
   if (!('data' in outcome)) throw new Error(`${name}: ${JSON.stringify(outcome)}`);
   return outcome.data;
+}
+
+async function revokeAll(): Promise<void> {
+  for (const { id } of (await call('firewall.list', {})) as { id: string }[])
+    await call('firewall.revoke', { id });
 }
 
 async function absent(kind: 'images' | 'containers' | 'volumes' | 'networks', name: string): Promise<void> {

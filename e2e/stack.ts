@@ -11,6 +11,7 @@ import {
   startPodman,
   unixHttp,
 } from '@coold/testbed';
+import { createPacketFilter, type PacketFilter } from '@coold/testbed/packet-filter';
 import { startAgent } from './corrosion/agent.ts';
 
 /**
@@ -21,6 +22,8 @@ export interface Stack extends AsyncDisposable {
   folder: string;
   pairing: Pairing;
   podman: PodmanService;
+  /** What coold's iptables and nft act on. */
+  filter: PacketFilter;
   broker: Program;
   coold: Program;
   /** Posts a command for the stack's host. */
@@ -58,8 +61,16 @@ export async function startStack(
       await broker.logged(line => line.msg === 'listening for Laravel');
       return broker;
     };
-    const startCoold = () =>
-      cleanup.use(pairing.startCoold({ env: { COOLD_CORROSION_URL: corrosionUrl, ...env.coold } }));
+    // coold is this machine's, but the packet filter it changes is not.
+    const filter = cleanup.use(await createPacketFilter(join(folder, 'packet-filter')));
+    await filter.scaffold();
+    const own = {
+      PATH: filter.path,
+      COOLD_RULES_PATH: join(folder, 'allow.rules'),
+      COOLD_BRIDGE_RULES_PATH: join(folder, 'allow.nft'),
+      COOLD_CORROSION_URL: corrosionUrl,
+    };
+    const startCoold = () => cleanup.use(pairing.startCoold({ env: { ...own, ...env.coold } }));
     const connected = (broker: Program, after: number) =>
       broker.logged(line => line.msg === 'host connected' && broker.lines.indexOf(line) >= after);
     const broker = await startBroker();
@@ -69,6 +80,7 @@ export async function startStack(
       folder,
       podman,
       pairing,
+      filter,
       broker,
       coold,
       async dispatch(requestId, command = { type: 'list_containers' }) {

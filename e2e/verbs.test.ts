@@ -100,6 +100,37 @@ describe('over broker.sock', () => {
     expect(await call('images.delete', { ref: image })).toBeNull();
   });
 
+  it('a flow is allowed, and is in the kernel, until it is revoked', async () => {
+    const flow = { src: '10.210.5.2', dst: '10.210.6.3', proto: 'tcp', port: 80 };
+    const rule = { id: '644d80ecc835', namespace: 'default', ...flow };
+    expect(await call('firewall.allow', flow)).toEqual(rule);
+    expect(await call('firewall.list')).toEqual([rule]);
+    expect(await call('firewall.list', { namespace: 'shop' })).toEqual([]);
+    expect(await call('firewall.show', { id: rule.id })).toEqual({ ...rule, packets: 0, bytes: 0 });
+    const line = `-s 10.210.5.2/32 -d 10.210.6.3/32 -p tcp -m tcp --dport 80 -m comment --comment "cid:${rule.id}:default"`;
+    expect(await stack.filter.iptables('-S', 'COOLIFY-ALLOW')).toContain(line);
+    const none = { count: 0, ids: [] };
+    expect(await call('firewall.status')).toEqual({
+      ...{ mode: 'enforcing', permissive: false, backend: 'nf_tables', watched: true, foreign: [] },
+      rules: { model: 1, iptables: 1, nft: 1, snapshot: 1 },
+      drift: { in_kernel_only: none, in_model_only: none, planes_differ: none, snapshot_differs: none },
+      hook_repairs: 0,
+    });
+    await stack.filter.iptables('-F', 'COOLIFY-ALLOW');
+    expect(await call('firewall.reconcile')).toBeNull();
+    expect(await stack.filter.iptables('-S', 'COOLIFY-ALLOW')).toContain(line);
+    const other = { src: '10.210.5.2', dst: '10.210.6.4' };
+    expect(await call('firewall.bulk', { add: [other], remove: [rule.id] })).toEqual({
+      ...{ added: 1, removed: 1, total: 1 },
+    });
+    const [left] = (await call('firewall.list')) as { id: string }[];
+    expect(left).toMatchObject(other);
+    expect(await call('firewall.revoke', { id: left?.id })).toBeNull();
+    expect(
+      await stack.filter.nft('list', 'chain', 'bridge', 'coolify_bridge', 'coolify_allow'),
+    ).not.toContain('cid:');
+  });
+
   it('a host’s refusal arrives with its code and field', async () => {
     const spec = { image, name: 'bad' };
     expect(await dispatch('containers.create', { ...spec, cap_add: ['SYS_ADMIN'] })).toMatchObject({

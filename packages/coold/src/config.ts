@@ -14,6 +14,7 @@ import { corrosionUrl } from './corrosion/corrosion-url.ts';
 import { namespaces } from './discovery/namespaces.ts';
 import { domainName } from './dns/names.ts';
 import { loopsTo, upstreamAddress } from './dns/upstream.ts';
+import { chainName } from './firewall/kernel-name.ts';
 import { brokerUrl } from './link/broker-url.ts';
 
 /** Shorter ones would keep Podman busy with nothing else, longer ones a stopped container's name alive. */
@@ -90,6 +91,17 @@ export const cooldCommand = defineCommand({
       default: '1.1.1.1:53',
       help: 'The resolver that is asked for every name outside the zone',
     },
+    rulesPath: {
+      type: absolutePath,
+      default: '/etc/coolify/allow.rules',
+      help: 'Snapshot of the allow rules for iptables-restore; journal and lock of the firewall lie beside it',
+    },
+    bridgeRulesPath: {
+      type: absolutePath,
+      default: '/etc/coolify/allow.nft',
+      help: 'Snapshot of the allow rules for nft',
+    },
+    chainName: { type: chainName, default: 'COOLIFY-ALLOW', help: 'iptables chain of the allow rules' },
     logLevel: { type: logFilter, default: 'info', help: 'Level or filter: info,coold.link=debug' },
   },
   check({ apiBind, apiTokenFile, tlsCert, tlsKey, dnsUpstream, namespaces }) {

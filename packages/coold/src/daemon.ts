@@ -3,6 +3,8 @@ import { HelloSchema, readVerbs, SCHEMA_MIN } from '@coold/proto';
 import type { Logger, Readiness, Task } from '@coold/runtime';
 import { type RecordCall, recordCalls } from './api/calls.ts';
 import { dnsHandlers } from './api/dns.ts';
+import type { FirewallVerbs } from './api/firewall.ts';
+import { addFirewallMetrics } from './api/firewall-metrics.ts';
 import { wireguardInterface } from './api/host.ts';
 import { readPeers } from './api/host-facts.ts';
 import { createMetrics, type Metrics } from './api/metrics.ts';
@@ -22,6 +24,8 @@ import { createDiscovery } from './discovery/discovery.ts';
 import { watchDiscovery } from './discovery/discovery-metrics.ts';
 import { createDns } from './dns/dns.ts';
 import { watchDns } from './dns/dns-metrics.ts';
+import { createAnnouncement } from './firewall/announcement.ts';
+import { createFirewall } from './firewall/firewall.ts';
 import { keepHooks } from './firewall/keep-hooks.ts';
 import { keepLink } from './link/link.ts';
 import { createPodman } from './podman/client.ts';
@@ -57,11 +61,26 @@ export function cooldTasks(options: CooldOptions): Record<string, Task> {
     directory: discovery.directory,
     log: log.child('dns'),
   });
+  const hooked = createAnnouncement();
+  const firewall = createFirewall({
+    chain: config.chainName,
+    rulesPath: config.rulesPath,
+    bridgeRulesPath: config.bridgeRulesPath,
+    log: log.child('firewall'),
+    onHooked: hooked.announce,
+  });
+  let hookRepairs = 0;
+  const firewallVerbs: FirewallVerbs = {
+    ...firewall,
+    hookRepairs: () => hookRepairs,
+    knownAddresses: () => discovery.directory.addresses(),
+  };
   const handlers = {
     ...verbHandlers(podman, {
       version,
       allowedMountSources: config.allowedMountSources ?? [],
       mesh: { namespaces: config.namespaces, zone: config.dnsZone },
+      firewall: firewallVerbs,
       log: log.child('api'),
     }),
     ...dnsHandlers(dns),
@@ -69,6 +88,7 @@ export function cooldTasks(options: CooldOptions): Record<string, Task> {
   };
   const surface = joinSurface(readVerbs(), announceChanges(handlers, discovery.touch));
   const metrics = createMetrics(version);
+  metrics.extend(registry => addFirewallMetrics(registry, firewallVerbs));
   metrics.extend(registry => watchDns(registry, dns.stats));
   metrics.extend(registry => watchDiscovery(registry, discovery.stats));
   const record = recordCalls(log.child('api'), metrics);
@@ -76,9 +96,18 @@ export function cooldTasks(options: CooldOptions): Record<string, Task> {
   // Its default would end the process. Whoever has files to read again listens too.
   hangups.on('SIGHUP', () => log.info('SIGHUP: files that may have changed are read again'));
   const looked = Promise.withResolvers<void>();
+  const loaded = Promise.withResolvers<void>();
   const tasks: Record<string, Task> = {
-    readiness: announce(readiness, looked.promise),
-    hooks: keepHooks(log.child('firewall'), looked.resolve),
+    readiness: announce(readiness, Promise.all([looked.promise, loaded.promise])),
+    hooks: keepHooks({
+      changes: hooked,
+      log: log.child('firewall'),
+      onFirstLook: looked.resolve,
+      onRepair() {
+        hookRepairs += 1;
+      },
+    }),
+    firewall: firewall.keep(loaded.resolve),
     streams: streams.task,
     api: apiTask(options, { surface, metrics, record, streams }),
     dns: dns.run,
@@ -144,7 +173,7 @@ function apiTask(
  * Ready as soon as the local tasks run and the default deny was seen to, since containers may start by themselves then;
  * whether the broker can be reached is `STATUS=`, never readiness.
  */
-function announce(readiness: Readiness, firewall: Promise<void>): Task {
+function announce(readiness: Readiness, firewall: Promise<unknown>): Task {
   return async signal => {
     await firewall;
     await readiness.ready('serving');

@@ -45,6 +45,7 @@ export async function createPairing({
   const apiToken = randomBytes(32).toString('hex');
   await writeFile(file('api-token'), apiToken, { mode: 0o600 });
   const socketPath = file('broker.sock');
+  let started = 0;
   return {
     hostId,
     socketPath,
@@ -60,8 +61,9 @@ export async function createPairing({
           ...options.env,
         },
       }),
-    startCoold: (options = {}) =>
-      startScript(scripts.coold, {
+    startCoold(options = {}) {
+      started += 1;
+      return startScript(scripts.coold, {
         ...options,
         env: {
           COOLD_HOST_MGMT_IP: '127.0.0.1',
@@ -73,9 +75,13 @@ export async function createPairing({
           // With an API bind it stays away from /run/coolify, which may be that of a coold installed here.
           COOLD_API_BIND: '127.0.0.1:0',
           COOLD_API_TOKEN_FILE: file('api-token'),
+          // Each its own: two that share theirs would be two coolds of one host, and the second would not start.
+          COOLD_RULES_PATH: file(`firewall-${started}/allow.rules`),
+          COOLD_BRIDGE_RULES_PATH: file(`firewall-${started}/allow.nft`),
           ...options.env,
         },
-      }),
+      });
+    },
   };
 }
 

@@ -4,6 +4,7 @@ import { idleDns } from '../dns/testing.ts';
 import { createPodman } from '../podman/client.ts';
 import { dnsHandlers } from './dns.ts';
 import { handler } from './handler.ts';
+import { noFirewall } from './no-firewall.ts';
 import { serviceHandlers } from './services.ts';
 import { joinSurface } from './surface.ts';
 import { silent } from './testing.ts';
@@ -15,6 +16,7 @@ const handlers = {
     version: '1.0.0',
     allowedMountSources: [],
     mesh: { namespaces: [], zone: 'coolify.internal' },
+    firewall: noFirewall,
     log: silent,
   }),
   ...serviceHandlers({} as never),

@@ -4,6 +4,7 @@ import { createEndProgram } from '../processes/end-program.ts';
 import { createProcessTable } from '../processes/process-table.ts';
 import { containerOutputHandlers } from './container-output.ts';
 import { containerHandlers } from './containers.ts';
+import { type FirewallVerbs, firewallHandlers } from './firewall.ts';
 import type { Handler } from './handler.ts';
 import { hostHandlers } from './host.ts';
 import { imageHandlers } from './images.ts';
@@ -21,6 +22,7 @@ export function verbHandlers(
     version: string;
     allowedMountSources: readonly string[];
     mesh: MeshNames;
+    firewall: FirewallVerbs;
     log: Logger;
   },
 ): Record<string, Handler> {
@@ -31,6 +33,7 @@ export function verbHandlers(
     ...imageHandlers(podman.images, joined),
     ...volumeHandlers(podman.volumes, joined),
     ...networkHandlers(podman.networks, joined, hostClaims),
+    ...firewallHandlers(options.firewall),
     ...hostHandlers(podman.host, options.version),
   };
 }

@@ -18,6 +18,8 @@ const command = {
   ...{ type: 'static_build', repo_url: 'https://git.example/app.git' },
   ...{ git_ref: 'main', target_image: 'localhost/app:v1' },
 };
+/** Generous, for a machine that is busy; what it waits for is a moment away. */
+const soon = (check: () => void) => vi.waitFor(check, { timeout: 20_000 });
 const digestOf = (requestId: string) => `sha256:${createHash('sha256').update(requestId).digest('hex')}`;
 
 /** A broker as a process of its own, which tests kill, and hosts whose builds end when a test says so. */
@@ -61,13 +63,13 @@ async function setUp(env: Record<string, string> = {}) {
   };
 }
 
-describe('a broker that is killed', () => {
+describe('a broker that is killed', { timeout: 120_000 }, () => {
   it('with a hundred builds in flight knows them all again once their hosts are back', async () => {
     await using lane = await setUp();
     const hosts = [await lane.host('a', 40), await lane.host('b', 30), await lane.host('c', 30)];
     const ids = Array.from({ length: 100 }, (_, n) => `build-${n}`);
     expect(await Promise.all(ids.map(lane.dispatch))).toEqual(ids.map(() => 202));
-    await vi.waitFor(() => expect(hosts.map(({ builds }) => builds.size)).toEqual([40, 30, 30]));
+    await soon(() => expect(hosts.map(({ builds }) => builds.size)).toEqual([40, 30, 30]));
     const hostOf = (id: string) => hosts.find(({ builds }) => builds.has(id));
     for (const id of ids.slice(0, 30)) hostOf(id)?.finish(id, builtOk(digestOf(id)));
 
@@ -76,7 +78,7 @@ describe('a broker that is killed', () => {
     for (const id of ids.slice(30, 60)) hostOf(id)?.finish(id, builtOk(digestOf(id)));
     for (const host of hosts) await host.connect();
     expect((await lane.call('POST', '/v1/build/build-99/cancel')).status).toBe(204);
-    await vi.waitFor(() => {
+    await soon(() => {
       const last = hostOf('build-99')?.commands.at(-1);
       expect([last?.requestId, last?.command.case]).toEqual(['build-99', 'cancelBuild']);
     });
@@ -86,12 +88,12 @@ describe('a broker that is killed', () => {
     for (const [n, { status, body }] of (await results).entries())
       expect([status, body]).toMatchObject([200, { status: 'ok', digest: digestOf(ids[n] ?? '') }]);
     // And each was told that it was read, so that nothing is kept anywhere.
-    await vi.waitFor(() => expect(hosts.map(({ builds }) => builds.size)).toEqual([0, 0, 0]));
+    await soon(() => expect(hosts.map(({ builds }) => builds.size)).toEqual([0, 0, 0]));
     expect(await lane.result('build-0', 1)).toMatchObject({ status: 404 });
   });
 });
 
-describe('a broker', () => {
+describe('a broker', { timeout: 120_000 }, () => {
   it('takes a build from PHP, which polls until it is done', async () => {
     await using lane = await setUp();
     const host = await lane.host('a');
@@ -128,7 +130,7 @@ describe('a broker', () => {
     await using lane = await setUp({ BROKER_BUILD_HOST_GRACE_SECS: '1' });
     const host = await lane.host('a');
     await lane.dispatch('b');
-    await vi.waitFor(() => expect(host.builds.has('b')).toBe(true));
+    await soon(() => expect(host.builds.has('b')).toBe(true));
     const poll = lane.result('b');
     host.cut();
     expect(await poll).toEqual({
@@ -147,7 +149,7 @@ describe('a broker', () => {
     await using lane = await setUp();
     const host = await lane.host('a');
     await lane.dispatch('b');
-    await vi.waitFor(() => expect(host.builds.has('b')).toBe(true));
+    await soon(() => expect(host.builds.has('b')).toBe(true));
     const poll = lane.result('b');
     // Only a poll that has arrived waits: one that is not yet read would be refused a connection.
     expect((await lane.result('b', 1)).status).toBe(408);

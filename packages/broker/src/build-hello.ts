@@ -8,7 +8,7 @@ import { requestIdPattern } from './router.ts';
 export interface HelloReaderDeps {
   table: BuildTable;
   hold: Pending['hold'];
-  /** Asks a remembered build's host for its result. */
+  /** Asks a build's host for its result. */
   ask(build: Build): void;
   /** Tells a build's host that it is cancelled, if it is. */
   sendCancel(build: Build): void;
@@ -27,12 +27,19 @@ export function createHelloReader({ table, hold, ask, sendCancel, isLive }: Hell
   /** What a host says at its Hello of a build that is known here; undefined: it does not have it. */
   function reconcile(build: Build, state: HostedBuild_State | undefined): void {
     build.givenUp = false;
+    build.askedOn = undefined;
     if (build.state === 'landed' && build.answer?.outcome.kind === 'answered') return;
     switch (state) {
       case undefined:
-        if (build.state === 'waiting') table.land(build, { outcome: { kind: 'lost' }, bytes: 0 });
-        else if (build.state === 'remembered') table.forget(build);
-        return;
+        if (build.state === 'landed') return;
+        if (build.finished) {
+          table.forget(build);
+          return;
+        }
+        // Perhaps it has only just taken it: its answer to a question decides. Until then it is no load.
+        if (build.state === 'waiting') ask(build);
+        else build.finished = true;
+        break;
       case HostedBuild_State.FINISHED:
         table.remember(build, true);
         break;

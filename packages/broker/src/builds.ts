@@ -94,7 +94,7 @@ export function createBuilds(options: BuildsOptions): Builds {
 
   function ask(build: Build): void {
     const { host, state, askedOn, requestId } = build;
-    if (state !== 'remembered' || host.stream === undefined || host.stream === askedOn) return;
+    if (state === 'landed' || host.stream === undefined || host.stream === askedOn) return;
     if (host.schemaMax < 2 || !table.holdAgain(build)) return;
     if (host.stream.send(askResult(requestId))) build.askedOn = host.stream;
   }
@@ -156,7 +156,9 @@ export function createBuilds(options: BuildsOptions): Builds {
       if (build.pollers.size >= maxPollers) return 'too many';
       return beginPoll(build, {
         told: toldAtOnce(build),
-        onWaiting: () => ask(build),
+        onWaiting: () => {
+          if (build.state === 'remembered') ask(build);
+        },
         onLeft: () => table.left(build),
         onRead: () => consume(build),
         onUnread: () => {
@@ -206,13 +208,14 @@ export function createBuilds(options: BuildsOptions): Builds {
       if (build.host.hostId !== hostId) return body.case === 'build' ? 'of another host' : undefined;
       if (build.answer?.outcome.kind === 'answered') return 'duplicate';
       const answer: Answer = { outcome: { kind: 'answered', hostId, body }, bytes };
+      const isUnknown = build.askedOn !== undefined && body.case === 'error' && body.value.code === 404;
       if (build.state !== 'remembered' || body.case === 'build') {
-        table.land(build, answer);
+        table.land(build, isUnknown ? { outcome: { kind: 'lost' }, bytes: 0 } : answer);
         return 'delivered';
       }
       // Not the result: then it is an answer to our question for it, or the other lane's.
       if (build.askedOn === undefined || !table.holdAgain(build)) return undefined;
-      if (body.case === 'error' && body.value.code === 404) table.forget(build);
+      if (isUnknown) table.forget(build);
       else table.tell(build, answer.outcome);
       return 'delivered';
     },

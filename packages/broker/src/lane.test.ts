@@ -59,6 +59,8 @@ async function setUp(
   const sent: ServerMsg[] = [];
   const host: HostStream = {
     hostId: 'h',
+    tokenId: undefined,
+    tokenExpiresAt: Number.POSITIVE_INFINITY,
     capabilities: ['coold'],
     builderCapacity: 0,
     cooldVersion: '1.2.3',

@@ -1,10 +1,9 @@
 import { create } from '@bufbuild/protobuf';
 import { HelloSchema, readVerbs, SCHEMA_MIN } from '@coold/proto';
-import type { Logger, Readiness, Task } from '@coold/runtime';
+import type { Hangups, Logger, Readiness, Task } from '@coold/runtime';
 import { type RecordCall, recordCalls } from './api/calls.ts';
 import { createMetrics, type Metrics } from './api/metrics.ts';
 import { openApiDocument } from './api/openapi.ts';
-import type { Hangups } from './api/reload.ts';
 import { restRoutes } from './api/rest-route.ts';
 import { keepApi, keepStatus } from './api/serve-api.ts';
 import { createAnswerCommand } from './api/stream.ts';

@@ -1,9 +1,10 @@
 // `npm run bench -- NAME… [--json] [--quick]`: measures, and says how it compares; never passes or fails by a figure.
 import { cpus, release, totalmem } from 'node:os';
 import { dispatchSuite } from './dispatch.ts';
+import { streamsSuite } from './streams.ts';
 import type { Suite, SuiteResult } from './suite.ts';
 
-const suites = new Map<string, Suite>([dispatchSuite].map(suite => [suite.name, suite]));
+const suites = new Map<string, Suite>([dispatchSuite, streamsSuite].map(suite => [suite.name, suite]));
 
 const args = process.argv.slice(2);
 const json = args.includes('--json');
@@ -35,8 +36,8 @@ function table(): string {
   const lines = [
     `${machine.cores} × ${machine.cpu}, ${machine.memory_gib} GiB, Linux ${machine.kernel}, Node ${machine.node}`,
   ];
-  for (const [name, { rows, ratios }] of Object.entries(results)) {
-    const width = Math.max(...rows.map(({ subject }) => subject.length));
+  for (const [name, { rows, ratios, figures = [] }] of Object.entries(results)) {
+    const width = Math.max(name.length, ...rows.map(({ subject }) => subject.length));
     lines.push('', `${name.padEnd(width)}      req/s    p50 ms    p99 ms`);
     for (const { subject, rate, p50, p99 } of rows) {
       const figures = [rate.toFixed(0), p50.toFixed(2), p99.toFixed(2)].map(figure => figure.padStart(10));
@@ -44,6 +45,10 @@ function table(): string {
     }
     for (const { what, value, aim } of ratios)
       lines.push(`ratio: ${what}: ${value.toFixed(2)} (aim: ${aim})`);
+    for (const { what, value, unit, aim } of figures)
+      lines.push(
+        `${what}: ${value.toFixed(value < 10 ? 2 : 0)} ${unit}${aim === '' ? '' : ` (aim: ${aim})`}`,
+      );
   }
   return `${lines.join('\n')}\n`;
 }

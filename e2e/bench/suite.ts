@@ -4,6 +4,8 @@ export interface SuiteResult {
   rows: ({ subject: string } & Measurement)[];
   /** What the suite is for: ours over a peer, measured in the same run. */
   ratios: { what: string; value: number; aim: string }[];
+  /** What is an amount and no rate: memory, a time of its own. */
+  figures?: { what: string; value: number; unit: 'ms' | 'MB' | 'KB' | '%' | 's' | 'times'; aim: string }[];
 }
 
 export interface Suite {

@@ -6,8 +6,8 @@ import { createMessageReader, frameMessage } from './message-reader.ts';
 export interface AgentCall {
   /** `address:port` of the other end. */
   readonly peer: string;
-  /** The header, if it is there. */
-  readonly authorization: string | undefined;
+  /** The header, if it is there; once, for it is not kept: a third of a kilobyte for each host. */
+  takeAuthorization(): string | undefined;
   /** It has ended, or we have ended it. */
   readonly over: boolean;
   /** Tells the host that it is in: until then its dial has not succeeded, and its messages are held short. */
@@ -55,6 +55,7 @@ export function openCall(
 ): AgentCall {
   const reader = createMessageReader();
   const socket = stream.session?.socket;
+  let { authorization } = headers;
   let accepted = false;
   let over = false;
   let events: CallEvents | undefined;
@@ -69,7 +70,11 @@ export function openCall(
 
   const call: AgentCall = {
     peer: `${socket?.remoteAddress ?? 'unknown'}:${socket?.remotePort ?? 0}`,
-    authorization: headers.authorization,
+    takeAuthorization() {
+      const taken = authorization;
+      authorization = undefined;
+      return taken;
+    },
     get over() {
       return over;
     },

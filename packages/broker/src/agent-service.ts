@@ -110,7 +110,7 @@ function serve(call: AgentCall, deps: StreamDeps): CallEvents & { authenticated:
     }),
     message(bytes) {
       if (identity !== undefined) hear(identity, bytes);
-      else if (early.length < maxEarlyMessages) early.push(bytes);
+      else if (early.length < maxEarlyMessages) early.push(Buffer.from(bytes));
       else call.end(grpcStatus.FAILED_PRECONDITION, 'expected Hello, and an answer to it, first');
     },
     finished() {
@@ -123,7 +123,7 @@ function serve(call: AgentCall, deps: StreamDeps): CallEvents & { authenticated:
 
 async function authenticate(call: AgentCall, { verify, log }: StreamDeps): Promise<Identity | undefined> {
   try {
-    return await verify(call.authorization);
+    return await verify(call.takeAuthorization());
   } catch (error) {
     if (!(error instanceof AuthError)) throw error;
     log.warn({ peer: call.peer, reason: error.message }, 'stream refused');

@@ -52,6 +52,7 @@ export function cooldTasks(options: CooldOptions): Record<string, Task> {
     url: brokerUrl,
     tokenPath: config.hostJwtPath,
     caPath: config.brokerCa,
+    reconnectEveryMs: config.brokerReconnectEvery,
     hello: create(HelloSchema, {
       hostMgmtIp: config.hostMgmtIp,
       cooldVersion: version,

@@ -73,6 +73,7 @@ export function dial({ url, token, ca, hello, keepalive }: DialOptions, events: 
   );
   let accepted = false;
   let over = false;
+  let finished = false;
   const pendingWrites = new Set<() => void>();
   const ended = new Promise<{ accepted: boolean; status: StatusObject }>(resolve => {
     call.once('metadata', () => {
@@ -97,7 +98,7 @@ export function dial({ url, token, ca, hello, keepalive }: DialOptions, events: 
     ended,
     send: frame =>
       new Promise(resolve => {
-        if (over) return resolve();
+        if (over || finished) return resolve();
         const release = () => {
           pendingWrites.delete(release);
           resolve();
@@ -107,7 +108,10 @@ export function dial({ url, token, ca, hello, keepalive }: DialOptions, events: 
       }),
     pause: () => void call.pause(),
     resume: () => void call.resume(),
-    finish: () => call.end(),
+    finish() {
+      finished = true;
+      call.end();
+    },
     cancel: () => call.cancel(),
   };
 }

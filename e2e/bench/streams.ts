@@ -46,10 +46,12 @@ export const streamsSuite: Suite = {
         await toEach(hosts, broker.dispatchTo);
         await memory('after a dispatch to each', hosts === most ? 'at most 550, better 400' : '');
         if (hosts !== most) return;
+        say('idle');
         const cpu = await cpuPercent(broker.pid(), quick ? 500 : 60_000);
         figures.push({ what: `${hosts} hosts, idle: CPU`, value: cpu, unit: '%', aim: 'at most 3' });
         const anyOf = () => broker.dispatchTo(Math.floor(Math.random() * hosts));
         among = await measureDispatch(anyOf, quick);
+        say('killed and started again');
         figures.push(...(await measureStorm({ ...broker, fleet, quick })));
       });
     figures.push(...(await measurePeer(most, quick)), ...(await measureFlood(quick)));
@@ -108,12 +110,20 @@ async function withBroker<T>(use: (broker: RunningBroker) => Promise<T>): Promis
       const url = `http://127.0.0.1:${port}`;
       const fleet = cleanup.use(startFleet({ url, keyPath: join(folder, 'jwt.key'), hosts }));
       await fleet.allIn(allInMs);
+      say(`${hosts} hosts are in`);
       return fleet;
     },
   });
 }
 
-function measureDispatch(request: () => Promise<void>, quick: boolean): Promise<Measurement> {
+/** Such a run takes minutes. */
+function say(what: string): void {
+  process.stderr.write(`bench: streams: ${what}\n`);
+}
+
+async function measureDispatch(request: () => Promise<void>, quick: boolean): Promise<Measurement> {
+  // Once before, so that it is not the compiler that is measured.
+  await closedLoop(request, { concurrency: 8, durationMs: quick ? 50 : 2000 });
   return closedLoop(request, { concurrency: 8, durationMs: quick ? 200 : 10_000 });
 }
 

@@ -45,8 +45,12 @@ export interface Keepalive {
 const defaultIdleConnectionMs = 15_000;
 /** All of a fleet may dial at once after a restart; each is taken in within milliseconds of its turn. */
 const defaultMaxIdleConnections = 8192;
-/** Connections that the kernel holds until they are accepted; it has a limit of its own, somaxconn. */
-const backlog = 4096;
+/**
+ * Connections that the kernel holds until they are accepted; the others try again after a second. All that it holds are
+ * accepted in one go, before anybody is answered, so this is what paces a fleet that comes back. Measured with 4,000
+ * hosts: at 4096 the slowest health call took 1.2 s and all were back after 14 s, at 128 0.35 s and 51 s.
+ */
+const backlog = 512;
 
 /**
  * The one method of the one service, on HTTP/2 itself. A gRPC library's server puts two more streams and their buffers on

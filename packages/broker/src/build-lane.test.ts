@@ -58,6 +58,7 @@ async function setUp(options: { max?: number; stalledReplyMs?: number } = {}) {
     tls: undefined,
     handler: handleStream({ verify, hosts, pending, streams, builds, log, helloTimeoutMs: 10_000 }),
     keepalive: { everyMs: 30_000, timeoutMs: 10_000 },
+    log,
   });
   stack.defer(() => listener.close());
   const routes = compileRoutes(readVerbs());

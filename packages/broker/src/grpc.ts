@@ -53,9 +53,10 @@ const defaultMaxIdleConnections = 8192;
 const backlog = 512;
 
 /**
- * The one method of the one service, on HTTP/2 itself. A gRPC library's server puts two more streams and their buffers on
- * each HTTP/2 stream: measured with 5,000 hosts, grpc-js needs 47 KB a host after a dispatch to each, this 27 KB; and its
- * keepalive, a timer and a wake-up for each PING, a tenth of a millisecond a PING, this 0.03, since a sweep sends those that are due together.
+ * The one method of the one service, on HTTP/2 itself. A gRPC library's server puts another stream and its buffers on each
+ * HTTP/2 stream, and a timer and a wake-up on each PING. Measured with 5,000 hosts: on grpc-js 47 KB a host after a
+ * dispatch to each and 2.0 % of a core when idle, so 34 KB and 0.9 %. Of the 34, nghttp2 says that it holds 23, of which a
+ * buffer of 16 for outgoing frames is hardly touched; a header table of size 0 was measured to save nothing.
  *
  * @throws Error when the address cannot be bound or the certificate pair not used
  */

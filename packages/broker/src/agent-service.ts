@@ -1,5 +1,5 @@
 import { agentStream, type Hello, type Response, type ServerMsg } from '@coold/proto';
-import type { Logger } from '@coold/runtime';
+import { createTally, type Logger, type Tally } from '@coold/runtime';
 import {
   type handleBidiStreamingCall,
   Metadata,
@@ -192,18 +192,6 @@ function createHostStream(call: Call, hello: Hello, hostId: string): HostStream 
       if (why === 'replaced') end(call, status.ABORTED, 'replaced by a newer stream of this host');
       else end(call, status.UNAVAILABLE, 'broker is stopping');
     },
-  };
-}
-
-/** Logs what a stream says that is ignored: the 1st time, the 10th, the 100th, so that no host can fill the log. */
-type Tally = (fields: Record<string, unknown>, message: string) => void;
-
-function createTally(log: Logger): Tally {
-  const times = new Map<string, number>();
-  return (fields, message) => {
-    const count = (times.get(message) ?? 0) + 1;
-    times.set(message, count);
-    if (Number.isInteger(Math.log10(count))) log.warn({ ...fields, times: count }, message);
   };
 }
 

@@ -16,7 +16,6 @@ export { createLineReader, type LineReader } from './line-reader.ts';
 export { agentStream, maxResponseBytes } from './service.ts';
 export {
   encodeOutput,
-  encodeStreamFrame,
   maxInputLineBytes,
   maxStreamChunkBytes,
   type OutputLine,
@@ -24,4 +23,5 @@ export {
   readStreamInput,
   splitStdin,
 } from './stream-lines.ts';
+export { isStreamName, requestIdOf, streamName } from './stream-name.ts';
 export { readVerbs, SCHEMA_MAX, SCHEMA_MIN, type Verb } from './verbs.ts';

@@ -1,16 +1,8 @@
 import { create } from '@bufbuild/protobuf';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import {
-  StreamFrame_Source,
-  StreamFrameSchema,
-  type StreamInput,
-  StreamInputSchema,
-} from '../gen/coolify/agent/v1/streaming_pb.js';
-import { encodeStreamFrame, readInputLines, readStreamInput, splitStdin } from './stream-lines.ts';
-
-const { STDERR, STDOUT } = StreamFrame_Source;
-const frame = (source: StreamFrame_Source, data: Uint8Array) => create(StreamFrameSchema, { source, data });
+import { type StreamInput, StreamInputSchema } from '../gen/coolify/agent/v1/streaming_pb.js';
+import { encodeOutput, readInputLines, readStreamInput, splitStdin } from './stream-lines.ts';
 
 /** As a caller of either transport writes it. */
 function line({ input }: StreamInput): object {
@@ -47,8 +39,8 @@ const anyInput = fc.oneof(
 
 describe('a frame as a line', () => {
   it('has its text', () => {
-    expect(encodeStreamFrame(frame(STDOUT, Buffer.from('é\n')))).toEqual({ stream: 'stdout', data: 'é\n' });
-    expect(encodeStreamFrame(frame(STDERR, Buffer.from('\ufeff')))).toEqual({
+    expect(encodeOutput('stdout', Buffer.from('é\n'))).toEqual({ stream: 'stdout', data: 'é\n' });
+    expect(encodeOutput('stderr', Buffer.from('\ufeff'))).toEqual({
       stream: 'stderr',
       data: '\ufeff',
     });
@@ -56,8 +48,8 @@ describe('a frame as a line', () => {
 
   it('gives its bytes back, text or not', () => {
     fc.assert(
-      fc.property(fc.constantFrom(STDOUT, STDERR), fc.uint8Array(), (source, data) => {
-        const encoded = JSON.parse(JSON.stringify(encodeStreamFrame(frame(source, data)))) as {
+      fc.property(fc.constantFrom('stdout', 'stderr'), fc.uint8Array(), (source, data) => {
+        const encoded = JSON.parse(JSON.stringify(encodeOutput(source, data))) as {
           data: string;
           encoding?: 'base64';
         };

@@ -1,11 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { create } from '@bufbuild/protobuf';
-import {
-  type StreamFrame,
-  StreamFrame_Source,
-  type StreamInput,
-  StreamInputSchema,
-} from '../gen/coolify/agent/v1/streaming_pb.js';
+import { type StreamInput, StreamInputSchema } from '../gen/coolify/agent/v1/streaming_pb.js';
 import { FieldError } from './field-error.ts';
 import { readJsonText } from './json-text.ts';
 import { createLineReader } from './line-reader.ts';
@@ -28,11 +23,6 @@ export function encodeOutput(stream: OutputLine['stream'], data: Uint8Array): Ou
   return isUtf8(bytes)
     ? { stream, data: bytes.toString('utf8') }
     : { stream, data: bytes.toString('base64'), encoding: 'base64' };
-}
-
-/** A frame as one line of a streamed answer; one of a source unknown here counts as stdout. */
-export function encodeStreamFrame({ source, data }: StreamFrame): OutputLine {
-  return encodeOutput(source === StreamFrame_Source.STDERR ? 'stderr' : 'stdout', data);
 }
 
 /**

@@ -16,6 +16,7 @@ export { createLineReader, type LineReader } from './line-reader.ts';
 export { agentStream, maxResponseBytes } from './service.ts';
 export {
   encodeOutput,
+  encodeStreamError,
   maxInputLineBytes,
   maxStreamChunkBytes,
   type OutputLine,

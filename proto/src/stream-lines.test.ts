@@ -2,7 +2,7 @@ import { create } from '@bufbuild/protobuf';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type StreamInput, StreamInputSchema } from '../gen/coolify/agent/v1/streaming_pb.js';
-import { encodeOutput, readInputLines, readStreamInput, splitStdin } from './stream-lines.ts';
+import { encodeOutput, encodeStreamError, readInputLines, readStreamInput, splitStdin } from './stream-lines.ts';
 
 /** As a caller of either transport writes it. */
 function line({ input }: StreamInput): object {
@@ -57,6 +57,12 @@ describe('a frame as a line', () => {
       }),
     );
   });
+});
+
+it('an error as a line names its field where there is one', () => {
+  expect(encodeStreamError({ code: 502, message: 'm' })).toEqual({ error: 'm', code: 502 });
+  const error = { code: 409, message: 'm', field: 'id' };
+  expect(encodeStreamError(error)).toEqual({ error: 'm', code: 409, field: 'id' });
 });
 
 describe('a line of input', () => {

@@ -25,6 +25,18 @@ export function encodeOutput(stream: OutputLine['stream'], data: Uint8Array): Ou
     : { stream, data: bytes.toString('base64'), encoding: 'base64' };
 }
 
+/** How a stream that had begun went wrong, as the last line of its answer. */
+export function encodeStreamError({ code, message, field }: StreamError): object {
+  return field === undefined ? { error: message, code } : { error: message, code, field };
+}
+
+export interface StreamError {
+  /** HTTP-shaped. */
+  code: number;
+  message: string;
+  field?: string | undefined;
+}
+
 /**
  * Reads one line of input: `{"stdin":…,"encoding"?:"base64"}`, `{"resize":{"cols","rows"}}` or `{"eof":true}`. Its stdin
  * may be longer than one StreamInput carries: see `splitStdin`.

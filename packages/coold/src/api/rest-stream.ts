@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import type { Message } from '@bufbuild/protobuf';
-import { encodeOutput, maxStreamChunkBytes, readInputLines } from '@coold/proto';
+import { encodeOutput, encodeStreamError, maxStreamChunkBytes, readInputLines } from '@coold/proto';
 import type { Logger } from '@coold/runtime';
 import { callerLeft } from './calls.ts';
 import type { OpenInputs } from './exec-inputs.ts';
@@ -71,7 +71,7 @@ export async function answerStream(call: RestStreamCall, options: RestStreamOpti
     if (gone.signal.aborted) return callerLeft;
     const failure = asVerbError(error, verb, log);
     if (!opened) throw failure;
-    await writeLine({ error: failure.message, code: failure.code });
+    await writeLine(encodeStreamError(failure));
     response.end();
     return failure.code;
   } finally {

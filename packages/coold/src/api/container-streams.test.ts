@@ -421,7 +421,9 @@ describe('streams of a real Podman', () => {
     warned.splice(0);
     await libpod('DELETE', 'doomed?force=true&timeout=0');
     await program.ended;
-    expect(program.last()).toMatchObject({ case: 'error', value: { code: 404, field: 'id' } });
+    // Podman may still say how it ended before it forgets it.
+    const gone = { case: 'error', value: { code: 404, field: 'id' } };
+    expect(program.last()).toMatchObject(program.last()?.case === 'streamEnd' ? end(137) : gone);
     expect(warned).toEqual([]);
   });
 

@@ -2,7 +2,13 @@ import { create } from '@bufbuild/protobuf';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type StreamInput, StreamInputSchema } from '../gen/coolify/agent/v1/streaming_pb.js';
-import { encodeOutput, encodeStreamError, readInputLines, readStreamInput, splitStdin } from './stream-lines.ts';
+import {
+  encodeOutput,
+  encodeStreamError,
+  readInputLines,
+  readStreamInput,
+  splitStdin,
+} from './stream-lines.ts';
 
 /** As a caller of either transport writes it. */
 function line({ input }: StreamInput): object {

@@ -1,6 +1,12 @@
 import type { ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
-import { encodeOutput, encodeStreamError, FieldError, readInputLines, StreamFrame_Source } from '@coold/proto';
+import {
+  encodeOutput,
+  encodeStreamError,
+  FieldError,
+  readInputLines,
+  StreamFrame_Source,
+} from '@coold/proto';
 import type { HttpEdge } from '@coold/runtime';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { bodyChunks, IdleBodyError } from './body-chunks.ts';

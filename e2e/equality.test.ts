@@ -1,7 +1,7 @@
 // Every verb with a place on REST, asked the same over REST and over broker.sock: the answers must be the same.
 import { join } from 'node:path';
 import { readVerbs, type Verb } from '@coold/proto';
-import { startRegistry } from '@coold/testbed';
+import { startRegistry, streamedCall } from '@coold/testbed';
 import { Agent, request } from 'undici';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type Stack, startStack } from './stack.ts';
@@ -20,6 +20,12 @@ interface Example {
 interface Examples {
   answered: Example[];
   refused: (Example & { code: number; field?: string })[];
+  /** What is only asked for as a stream, beside all of the above; of verbs that stream. */
+  streamed?: (Example & {
+    /** Lines for its input call, once it has begun; where they are refused the caller hangs up. */
+    input?: object[];
+    inputRefused?: { code: number; field: string };
+  })[];
 }
 
 type RestVerb = Verb & { http: NonNullable<Verb['http']> };
@@ -29,6 +35,8 @@ const image = 'localhost/tiny:latest';
 const spare = '127.0.0.1:5000/tiny:1';
 const web = { image, name: 'web', network: 'n', stop_timeout: 0 };
 
+const cat = { id: 'web', cmd: ['/bin/busybox', 'cat'] };
+const size = { code: 400, field: 'lines[0].resize.cols' };
 const shop = { service_id: 's', name: 'shop', namespace: 'default', container_id: 'web', port: 80 };
 const flow = { src: '10.210.5.2', dst: '10.210.6.3', proto: 'tcp', port: 80 };
 const flowId = '644d80ecc835';
@@ -123,6 +131,7 @@ const examples: Record<string, Examples> = {
       { fields: { id: 'talker', tail: 4_294_967_295 }, code: 400, field: 'tail' },
       { fields: { id: 'talker', stdout: false }, code: 400, field: 'stdout' },
     ],
+    streamed: [{ fields: { id: 'brief', follow: true } }, { fields: { id: 'brief', stderr: true } }],
   },
   'containers.exec': {
     answered: [
@@ -135,6 +144,17 @@ const examples: Record<string, Examples> = {
       { fields: { id: 'web', cmd: ['a'], workdir: 'x' }, code: 400, field: 'workdir' },
       { fields: { id: 'nosuch', cmd: ['a'] }, code: 404 },
       { fields: { id: 'other', cmd: ['a'] }, code: 409 },
+    ],
+    streamed: [
+      { fields: cat, input: [{ stdin: 'é' }, { stdin: '/w==', encoding: 'base64' }, { eof: true }] },
+      { fields: cat, input: [{ stdin: 5 }], inputRefused: { code: 400, field: 'lines[0].stdin' } },
+      { fields: cat, input: [{ resize: { cols: 0, rows: 1 } }], inputRefused: size },
+      {
+        // It still runs when more is sent after the end of its input.
+        fields: { id: 'web', cmd: ['/bin/busybox', 'sleep', '1000'] },
+        input: [{ eof: true }, { stdin: 'more' }],
+        inputRefused: { code: 409, field: 'stdin' },
+      },
     ],
   },
   'containers.healthcheck': {
@@ -319,6 +339,12 @@ beforeAll(async () => {
   await vi.waitFor(async () =>
     expect(await call('containers.logs', { id: 'talker' })).toMatchObject({ frames: { length: 3 } }),
   );
+  const brief = ['sh', '-c', 'echo one; echo two >&2'];
+  await call('containers.create', { image, name: 'brief', command: brief });
+  await call('containers.start', { id: 'brief' });
+  await vi.waitFor(async () =>
+    expect(await call('containers.inspect', { id: 'brief' })).toMatchObject({ State: { Status: 'exited' } }),
+  );
 });
 afterAll(() => cleanup.disposeAsync());
 
@@ -330,12 +356,28 @@ async function overStream(name: string, fields: Record<string, unknown>): Promis
   return status === 'ok' ? { data } : { code, message, field };
 }
 
-async function overRest({ http, streams }: RestVerb, fields: Record<string, unknown>): Promise<Outcome> {
-  const { method, path, pathFields, status } = http;
+async function overRest(verb: RestVerb, fields: Record<string, unknown>): Promise<Outcome> {
+  const { streams, http } = verb;
+  const answer = await askRest(verb, fields);
+  const text = await answer.body.text();
+  const { statusCode } = answer;
+  if (statusCode === http.status && streams) return { data: collected(text) };
+  if (statusCode === http.status)
+    return { data: statusCode === 204 && text === '' ? null : JSON.parse(text) };
+  return restError(statusCode, text);
+}
+
+function restError(code: number, text: string): Outcome {
+  const { error, field } = JSON.parse(text) as Record<string, unknown>;
+  return { code, message: error, field };
+}
+
+function askRest({ http }: RestVerb, fields: Record<string, unknown>) {
+  const { method, path, pathFields } = http;
   const at = path.replaceAll(/\{([^}]*)\}/g, (_, name: string) => encodeURIComponent(String(fields[name])));
   const rest = Object.entries(fields).filter(([name]) => !pathFields.includes(name));
   const query = new URLSearchParams(rest.map(([name, value]) => [name, String(value)]));
-  const answer = await request(`${origin}${at}${method === 'POST' || rest.length === 0 ? '' : `?${query}`}`, {
+  return request(`${origin}${at}${method === 'POST' || rest.length === 0 ? '' : `?${query}`}`, {
     dispatcher: agent,
     method,
     headers: {
@@ -344,11 +386,82 @@ async function overRest({ http, streams }: RestVerb, fields: Record<string, unkn
     },
     body: method === 'POST' ? JSON.stringify(Object.fromEntries(rest)) : null,
   });
-  const text = await answer.body.text();
-  if (answer.statusCode === status && streams) return { data: collected(text) };
-  if (answer.statusCode === status) return { data: status === 204 && text === '' ? null : JSON.parse(text) };
-  const { error, field } = JSON.parse(text) as Record<string, unknown>;
-  return { code: answer.statusCode, message: error, field };
+}
+
+/** What a stream said, and what became of its input. */
+interface Streamed {
+  said: Outcome;
+  input: Outcome | undefined;
+}
+
+async function streamOverLane(
+  name: string,
+  fields: Record<string, unknown>,
+  input?: object[],
+): Promise<Streamed> {
+  requests += 1;
+  const { socketPath, hostId } = stack.pairing;
+  const requestId = `s-${requests}`;
+  const json = { host_id: hostId, request_id: requestId, command: { type: name, ...fields } };
+  using call = streamedCall({ socketPath, path: '/v1/coold/stream', json });
+  const first = (await call.next()) as Record<string, unknown>;
+  if (first['status'] !== 'ok') return { said: laneError(first), input: undefined };
+  if (input === undefined) return { said: { data: joined(await call.rest()) }, input };
+  using bringing = streamedCall({ socketPath, path: `/v1/coold/stream/${requestId}/input` });
+  for (const line of input) await bringing.write(line);
+  bringing.end();
+  if ((await bringing.answered).status === 204)
+    return { said: { data: joined(await call.rest()) }, input: { data: null } };
+  return { said: { data: null }, input: laneError((await bringing.next()) as Record<string, unknown>) };
+}
+
+function laneError({ code, message, field }: Record<string, unknown>): Outcome {
+  return { code, message, field };
+}
+
+async function streamOverRest(
+  verb: RestVerb,
+  fields: Record<string, unknown>,
+  input?: object[],
+): Promise<Streamed> {
+  const answer = await askRest(verb, fields);
+  if (answer.statusCode !== 200)
+    return { said: restError(answer.statusCode, await answer.body.text()), input: undefined };
+  const lines = async () => {
+    const text = await answer.body.text();
+    return joined(text.split('\n').flatMap(line => (line === '' ? [] : [JSON.parse(line) as unknown])));
+  };
+  if (input === undefined) return { said: { data: await lines() }, input };
+  const at = verb.http.path.replaceAll(/\{([^}]*)\}/g, (_, name: string) => String(fields[name]));
+  const brought = await request(`${origin}${at}/${String(answer.headers['x-exec-session'])}/input`, {
+    dispatcher: agent,
+    method: 'POST',
+    headers: {
+      authorization: `Bearer ${stack.pairing.apiToken}`,
+      'content-type': 'application/x-ndjson',
+    },
+    body: input.map(line => `${JSON.stringify(line)}\n`).join(''),
+  });
+  const text = await brought.body.text();
+  if (brought.statusCode === 204) return { said: { data: await lines() }, input: { data: null } };
+  answer.body.destroy();
+  return { said: { data: null }, input: restError(brought.statusCode, text) };
+}
+
+/** Where output is cut into lines is up to the pipes it came through; what comes after what, within one source, is not. */
+function joined(lines: unknown[]): unknown {
+  const output: Record<string, Buffer> = {};
+  const others: unknown[] = [];
+  for (const line of lines) {
+    const { stream, data, encoding, ...rest } = line as {
+      stream?: string;
+      data?: string;
+      encoding?: 'base64';
+    };
+    if (stream === undefined || data === undefined || Object.keys(rest).length > 0) others.push(line);
+    else output[stream] = Buffer.concat([output[stream] ?? Buffer.alloc(0), Buffer.from(data, encoding)]);
+  }
+  return { output, others };
 }
 
 /** What a stream said, as the bounded answer of a plain dispatch has it. */
@@ -424,6 +537,37 @@ describe.each(restVerbs)('$name', verb => {
       expect(rest, JSON.stringify(example.fields)).toEqual(stream);
     }
   });
+});
+
+describe.each(restVerbs.filter(({ streams }) => streams))('$name as a stream', verb => {
+  const { answered, refused, streamed = [] } = examples[verb.name] ?? { answered: [], refused: [] };
+
+  it('says the same over both transports, and is refused the same', async () => {
+    expect(streamed.length, `examples of ${verb.name}`).toBeGreaterThan(0);
+    for (const { fields = {}, prepare } of [...answered, ...refused, ...streamed.filter(it => !it.input)]) {
+      await prepare?.();
+      const rest = await streamOverRest(verb, fields);
+      await prepare?.();
+      const lane = await streamOverLane(verb.name, fields);
+      expect(rest, JSON.stringify(fields)).toEqual(lane);
+      expect('data' in lane.said, JSON.stringify(lane)).toBe(!refused.some(it => it.fields === fields));
+    }
+  });
+
+  it.each(streamed.filter(({ input }) => input !== undefined))(
+    'takes the same input: $input',
+    async example => {
+      const { fields = {}, input, inputRefused } = example;
+      const rest = await streamOverRest(verb, fields, input);
+      expect(rest).toEqual(await streamOverLane(verb.name, fields, input));
+      expect(rest.input).toMatchObject(inputRefused ?? { data: null });
+    },
+  );
+});
+
+it('every verb that streams does so on REST too', () => {
+  const streaming = [...readVerbs().values()].filter(({ streams }) => streams);
+  expect(streaming).toEqual(restVerbs.filter(({ streams }) => streams));
 });
 
 it('no example is of a verb that is not on REST', () => {

@@ -37,6 +37,9 @@ const ways: [string, () => Caller][] = [
   ['curl over REST', () => operator()],
 ];
 
+/** The text of a stream's output. */
+const said = (lines: unknown[]) => lines.map(line => (line as { data?: string }).data ?? '').join('');
+
 describe.each(ways)('%s', (_name, caller) => {
   /** What a call that has to succeed gives. */
   async function done(command: Command): Promise<unknown> {
@@ -108,6 +111,43 @@ describe.each(ways)('%s', (_name, caller) => {
     for (const [spec, error] of refused)
       expect(await caller().call(b, { ...web('bad'), ...spec })).toMatchObject({ ok: false, ...error });
     expect(await done({ type: 'host.containers' })).toEqual([]);
+  });
+
+  test('what an application says is followed, and programs in it are spoken to', {
+    timeout: scenarioMs,
+  }, async () => {
+    await done({ type: 'images.pull', ref: image });
+    const run = async (name: string, script: string) => {
+      const command = ['sh', '-c', script];
+      await done({ type: 'containers.create', image, name, command, stop_timeout: 0 });
+      await done({ type: 'containers.start', id: name });
+    };
+    await run('talker', 'for n in 1 2 3; do echo line $n; sleep 1; done');
+    const followed = await caller().stream(b, { type: 'containers.logs', id: 'talker', follow: true });
+    expect(said(followed)).toBe('line 1\nline 2\nline 3\n');
+
+    await run('idle', 'exec sleep 100000');
+    // Of another user than coold, in the container and so on the host.
+    const exec = (cmd: string[]) => ({ type: 'containers.exec', id: 'idle', user: '1234:1234', cmd });
+    const input = [{ stdin: 'one\n' }, { stdin: 'zwei ü\n' }, { eof: true }];
+    const spoken = await caller().stream(b, exec(['cat']), { input });
+    expect(said(spoken)).toBe('one\nzwei ü\n');
+    expect(spoken.at(-1)).toEqual({ exit_code: 0 });
+
+    const left = await caller().stream(b, exec(['sh', '-c', 'echo begun; sleep 4242; :']), {
+      leaveAfterS: 6,
+    });
+    expect(left).toEqual([{ stream: 'stdout', data: 'begun\n' }]);
+    const running = async () =>
+      (await expectExec(b.host, ['podman', 'top', 'idle', 'user', 'args'])).toString();
+    await eventually(
+      'the program to have ended with its caller',
+      async () => ((await running()).includes('4242') ? undefined : true),
+      { timeoutMs: 15_000, everyMs: 250 },
+    );
+
+    for (const id of ['talker', 'idle']) await done({ type: 'containers.delete', id, force: true });
+    await done({ type: 'images.delete', ref: image });
   });
 
   async function isHealthy(id: string): Promise<true | undefined> {

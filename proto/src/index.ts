@@ -19,7 +19,7 @@ export { createLineReader, type LineReader } from './line-reader.ts';
 export { agentStream, maxResponseBytes } from './service.ts';
 export {
   encodeOutput,
-  encodeStreamFrame,
+  encodeStreamError,
   maxInputLineBytes,
   maxStreamChunkBytes,
   type OutputLine,
@@ -27,4 +27,5 @@ export {
   readStreamInput,
   splitStdin,
 } from './stream-lines.ts';
+export { isStreamName, requestIdOf, streamName } from './stream-name.ts';
 export { readVerbs, SCHEMA_MAX, SCHEMA_MIN, type Verb } from './verbs.ts';

@@ -1,16 +1,14 @@
 import { create } from '@bufbuild/protobuf';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { type StreamInput, StreamInputSchema } from '../gen/coolify/agent/v1/streaming_pb.js';
 import {
-  StreamFrame_Source,
-  StreamFrameSchema,
-  type StreamInput,
-  StreamInputSchema,
-} from '../gen/coolify/agent/v1/streaming_pb.js';
-import { encodeStreamFrame, readInputLines, readStreamInput, splitStdin } from './stream-lines.ts';
-
-const { STDERR, STDOUT } = StreamFrame_Source;
-const frame = (source: StreamFrame_Source, data: Uint8Array) => create(StreamFrameSchema, { source, data });
+  encodeOutput,
+  encodeStreamError,
+  readInputLines,
+  readStreamInput,
+  splitStdin,
+} from './stream-lines.ts';
 
 /** As a caller of either transport writes it. */
 function line({ input }: StreamInput): object {
@@ -47,8 +45,8 @@ const anyInput = fc.oneof(
 
 describe('a frame as a line', () => {
   it('has its text', () => {
-    expect(encodeStreamFrame(frame(STDOUT, Buffer.from('é\n')))).toEqual({ stream: 'stdout', data: 'é\n' });
-    expect(encodeStreamFrame(frame(STDERR, Buffer.from('\ufeff')))).toEqual({
+    expect(encodeOutput('stdout', Buffer.from('é\n'))).toEqual({ stream: 'stdout', data: 'é\n' });
+    expect(encodeOutput('stderr', Buffer.from('\ufeff'))).toEqual({
       stream: 'stderr',
       data: '\ufeff',
     });
@@ -56,8 +54,8 @@ describe('a frame as a line', () => {
 
   it('gives its bytes back, text or not', () => {
     fc.assert(
-      fc.property(fc.constantFrom(STDOUT, STDERR), fc.uint8Array(), (source, data) => {
-        const encoded = JSON.parse(JSON.stringify(encodeStreamFrame(frame(source, data)))) as {
+      fc.property(fc.constantFrom('stdout', 'stderr'), fc.uint8Array(), (source, data) => {
+        const encoded = JSON.parse(JSON.stringify(encodeOutput(source, data))) as {
           data: string;
           encoding?: 'base64';
         };
@@ -65,6 +63,12 @@ describe('a frame as a line', () => {
       }),
     );
   });
+});
+
+it('an error as a line names its field where there is one', () => {
+  expect(encodeStreamError({ code: 502, message: 'm' })).toEqual({ error: 'm', code: 502 });
+  const error = { code: 409, message: 'm', field: 'id' };
+  expect(encodeStreamError(error)).toEqual({ error: 'm', code: 409, field: 'id' });
 });
 
 describe('a line of input', () => {

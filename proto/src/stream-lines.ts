@@ -1,11 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { create } from '@bufbuild/protobuf';
-import {
-  type StreamFrame,
-  StreamFrame_Source,
-  type StreamInput,
-  StreamInputSchema,
-} from '../gen/coolify/agent/v1/streaming_pb.js';
+import { type StreamInput, StreamInputSchema } from '../gen/coolify/agent/v1/streaming_pb.js';
 import { FieldError } from './field-error.ts';
 import { readJsonText } from './json-text.ts';
 import { createLineReader } from './line-reader.ts';
@@ -30,9 +25,16 @@ export function encodeOutput(stream: OutputLine['stream'], data: Uint8Array): Ou
     : { stream, data: bytes.toString('base64'), encoding: 'base64' };
 }
 
-/** A frame as one line of a streamed answer; one of a source unknown here counts as stdout. */
-export function encodeStreamFrame({ source, data }: StreamFrame): OutputLine {
-  return encodeOutput(source === StreamFrame_Source.STDERR ? 'stderr' : 'stdout', data);
+/** How a stream that had begun went wrong, as the last line of its answer. */
+export function encodeStreamError({ code, message, field }: StreamError): object {
+  return field === undefined ? { error: message, code } : { error: message, code, field };
+}
+
+export interface StreamError {
+  /** HTTP-shaped. */
+  code: number;
+  message: string;
+  field?: string | undefined;
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { Hello, Response, ServerMsg } from '@coold/proto';
-import type { Logger } from '@coold/runtime';
+import { createTally, type Logger, type Tally } from '@coold/runtime';
 import type { AgentCall, CallEvents, CallHandler } from './agent-call.ts';
 import { AuthError, type Identity, type Verifier } from './auth.ts';
 import type { Builds } from './builds.ts';
@@ -245,19 +245,6 @@ const plainHost: readonly string[] = ['coold'];
 
 function knownCapabilities(named: readonly string[]): readonly string[] {
   return named.length === 1 && named[0] === 'coold' ? plainHost : named;
-}
-
-/** Logs what a stream says that is ignored: the 1st time, the 10th, the 100th, so that no host can fill the log. */
-type Tally = (fields: Record<string, unknown>, message: string) => void;
-
-function createTally(log: Logger): Tally {
-  let times: Map<string, number> | undefined; // most hosts never need it
-  return (fields, message) => {
-    times ??= new Map();
-    const count = (times.get(message) ?? 0) + 1;
-    times.set(message, count);
-    if (Number.isInteger(Math.log10(count))) log.warn({ ...fields, times: count }, message);
-  };
 }
 
 function take(

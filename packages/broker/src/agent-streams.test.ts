@@ -110,8 +110,9 @@ describe('a streamed command', () => {
     const [honest, liar] = [await broker.connect('honest'), await broker.connect('liar')];
     const session = broker.open('honest', 'r');
     const played = await honest.stream();
-    liar.host.respond({ requestId: 'r', body: { case: 'streamOpened', value: { credit: 1n } } });
-    liar.host.respond({ requestId: 'r', body: { case: 'error', value: { code: 500, message: 'no' } } });
+    const { requestId } = played.command;
+    liar.host.respond({ requestId, body: { case: 'streamOpened', value: { credit: 1n } } });
+    liar.host.respond({ requestId, body: { case: 'error', value: { code: 500, message: 'no' } } });
     // The liar's own stream opens after all that, on the same connection.
     const own = broker.open('liar', 's');
     (await liar.stream()).open();

@@ -33,7 +33,7 @@ function setUp() {
   } as HostStream;
   const onGone = vi.fn<() => void>();
   const { session, hostSide } = createSession({
-    ...{ requestId: 'r', host, windowBytes, timeoutMs: 10_000, onGone },
+    ...{ name: 'r', host, windowBytes, timeoutMs: 10_000, onGone },
   });
   const all = (): News[] => {
     const news: News[] = [];

@@ -43,7 +43,8 @@ export interface HostSide {
 }
 
 export interface SessionOptions {
-  requestId: string;
+  /** What its host knows it by. */
+  name: string;
   host: HostStream;
   /** Bytes of output that wait here for their reader at the most; the host is never granted more. */
   windowBytes: number;
@@ -57,7 +58,7 @@ const endedBeforeInput: Failure = { code: 409, message: 'the stream ended before
 type Command = NonNullable<MessageInitShape<typeof ServerMsgSchema>['command']>;
 
 export function createSession(options: SessionOptions): { session: Session; hostSide: HostSide } {
-  const { requestId, host, windowBytes, timeoutMs, onGone } = options;
+  const { name, host, windowBytes, timeoutMs, onGone } = options;
   const opening = Promise.withResolvers<Opening>();
   const output = createOutputQueue();
   let state: 'opening' | 'open' | 'ended' | 'gone' = 'opening';
@@ -67,7 +68,7 @@ export function createSession(options: SessionOptions): { session: Session; host
   let taken = 0;
   let announce = () => {};
 
-  const message = (command: Command): ServerMsg => create(ServerMsgSchema, { requestId, command });
+  const message = (command: Command): ServerMsg => create(ServerMsgSchema, { requestId: name, command });
   const cancel = () => host.sendOwed(message({ case: 'streamCancel', value: {} }));
   const input = createSessionInput(value =>
     host.send(message({ case: 'streamInput', value: { input: value } })),
@@ -133,7 +134,7 @@ export function createSession(options: SessionOptions): { session: Session; host
         case 'streamCredit':
         case 'streamEnd':
         case undefined:
-          // Of an earlier stream of this id, whose caller left while they were under way.
+          // Of a stream that has not begun there is nothing to be said yet.
           return 'out of turn';
         default:
           return breakOff({ code: 501, message: 'host answered whole: its coold does not stream this verb' });

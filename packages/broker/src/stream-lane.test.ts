@@ -1,5 +1,5 @@
 import { connect } from 'node:net';
-import { type ServerMsg, StreamFrame_Source } from '@coold/proto';
+import { requestIdOf, type ServerMsg, StreamFrame_Source } from '@coold/proto';
 import { describe, expect, it, vi } from 'vitest';
 import { ask, follow, frame, type Lane, open, refusal, sentKinds, streamBody } from './stream-testing.ts';
 import { containers, startLane } from './testing.ts';
@@ -11,7 +11,7 @@ describe('a stream', () => {
     await using lane = await startLane();
     using call = await open(lane, 'r');
     expect(lane.sent).toMatchObject([
-      { requestId: 'r', command: { case: 'containersLogs', value: { id: 'web', follow: true } } },
+      { requestId: 'r~1', command: { case: 'containersLogs', value: { id: 'web', follow: true } } },
     ]);
     expect(lane.sent[0]?.stream?.credit).toBe(256n * 1024n);
     expect((await call.answered).headers).toMatchObject({
@@ -54,7 +54,7 @@ describe('a stream', () => {
     const call = await open(lane, 'r');
     call.hangUp();
     await vi.waitFor(() => expect(sentKinds(lane)).toEqual(['containersLogs', 'streamCancel']));
-    expect(lane.sent.at(-1)?.requestId).toBe('r');
+    expect(lane.sent.at(-1)?.requestId).toBe('r~1');
     expect(frame(lane, 'r', 'still under way')).toBe('left over');
     using again = await open(lane, 'r');
     again.hangUp();
@@ -166,7 +166,7 @@ describe('a caller that reads slowly', () => {
   function sendAll(lane: Lane, requestId: string, total: number, whenDone = () => {}) {
     let [sent, credit] = [0, 0];
     const hear = (message: ServerMsg) => {
-      if (message.requestId !== requestId) return;
+      if (requestIdOf(message.requestId) !== requestId) return;
       if (message.stream !== undefined) credit += Number(message.stream.credit);
       if (message.command.case === 'streamCredit') credit += Number(message.command.value.bytes);
       while (credit > 0 && sent < total) {

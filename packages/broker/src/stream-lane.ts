@@ -1,6 +1,12 @@
 import type { ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
-import { encodeOutput, FieldError, readInputLines, StreamFrame_Source } from '@coold/proto';
+import {
+  encodeOutput,
+  encodeStreamError,
+  FieldError,
+  readInputLines,
+  StreamFrame_Source,
+} from '@coold/proto';
 import type { HttpEdge } from '@coold/runtime';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { bodyChunks, IdleBodyError } from './body-chunks.ts';
@@ -117,10 +123,8 @@ function lastLine(ending: Ending): string {
   switch (ending.kind) {
     case 'ended':
       return ending.exitCode === undefined ? '' : line({ exit_code: ending.exitCode });
-    case 'failed': {
-      const { code, message, field } = ending.failure;
-      return line(field === undefined ? { error: message, code } : { error: message, code, field });
-    }
+    case 'failed':
+      return line(encodeStreamError(ending.failure));
   }
 }
 

@@ -1,5 +1,11 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
-import { ResponseSchema, type ServerMsg, StreamFrame_Source, StreamInputSchema } from '@coold/proto';
+import {
+  ResponseSchema,
+  requestIdOf,
+  type ServerMsg,
+  StreamFrame_Source,
+  StreamInputSchema,
+} from '@coold/proto';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { HostStream } from './hosts.ts';
@@ -12,6 +18,11 @@ type Body = NonNullable<MessageInitShape<typeof ResponseSchema>['body']>;
 const windowBytes = 1000;
 const logs: ServerMsg['command'] = create(ResponseSchema).body as ServerMsg['command'];
 const said = (requestId: string, body: Body) => create(ResponseSchema, { requestId, body });
+type Told = HostStream & { sent: ServerMsg[] };
+/** Of the stream that was last asked for under that id. */
+const nameOf = (requestId: string, { sent }: Told) =>
+  sent.findLast(({ requestId: name, stream }) => stream !== undefined && requestIdOf(name) === requestId)
+    ?.requestId ?? requestId;
 const opened: Body = { case: 'streamOpened', value: { credit: 10n } };
 const frame = (length: number): Body => ({
   case: 'streamFrame',
@@ -20,7 +31,7 @@ const frame = (length: number): Body => ({
 
 function host(hostId = 'h') {
   const sent: ServerMsg[] = [];
-  const stream: HostStream & { sent: ServerMsg[] } = {
+  const stream: Told = {
     ...{ hostId, capabilities: [], builderCapacity: 0, cooldVersion: '', schemaMax: 2 },
     ...{ tokenId: undefined, tokenExpiresAt: Number.POSITIVE_INFINITY },
     ...{ connectedAt: new Date(0), close: () => {}, sent },
@@ -53,13 +64,13 @@ describe('ids', () => {
     const { streams, open, dispatch } = setUp();
     const [one, two] = [host('1'), host('2')];
     const session = open('r', one);
-    expect(one.sent).toMatchObject([{ requestId: 'r', stream: { credit: 1000n } }]);
+    expect(one.sent).toMatchObject([{ requestId: 'r~1', stream: { credit: 1000n } }]);
     expect(streams.open('r', two, logs).kind).toBe('in flight');
     expect(dispatch('r', two).kind).toBe('in flight');
     expect(dispatch('d', two).kind).toBe('claimed');
     expect(streams.open('d', one, logs).kind).toBe('in flight');
-    streams.hear(one, said('r', opened));
-    streams.hear(one, said('r', { case: 'streamEnd', value: {} }));
+    streams.hear(one, said(nameOf('r', one), opened));
+    streams.hear(one, said(nameOf('r', one), { case: 'streamEnd', value: {} }));
     expect(streams.open('r', one, logs).kind, 'until its caller was told').toBe('in flight');
     session.close();
     session.close();
@@ -101,9 +112,9 @@ describe('what hosts say', () => {
     const { streams, open } = setUp();
     const [mine, other] = [host('mine'), host('other')];
     const session = open('r', mine);
-    expect(streams.hear(other, said('r', opened))).toBe('of another host');
-    expect(streams.hear(mine, said('r', opened))).toBe('heard');
-    expect(streams.hear(other, said('r', frame(5)))).toBe('of another host');
+    expect(streams.hear(other, said(nameOf('r', mine), opened))).toBe('of another host');
+    expect(streams.hear(mine, said(nameOf('r', mine), opened))).toBe('heard');
+    expect(streams.hear(other, said(nameOf('r', mine), frame(5)))).toBe('of another host');
     expect(session.next()).toBeUndefined();
   });
 
@@ -111,20 +122,43 @@ describe('what hosts say', () => {
     const { streams, open } = setUp();
     const h = host();
     open('r', h).close();
-    expect(streams.hear(h, said('r', frame(5)))).toBe('left over');
+    expect(streams.hear(h, said(nameOf('r', h), frame(5)))).toBe('left over');
     expect(streams.hear(h, said('d', { case: 'listContainers', value: {} }))).toBeUndefined();
     expect(streams.hear(h, said('d', { case: 'error', value: { code: 500 } }))).toBeUndefined();
+  });
+
+  it('late of an earlier command of the same id is not taken for an answer of the stream', async () => {
+    const { streams, open, pending, dispatch } = setUp();
+    const h = host();
+    dispatch('r', h);
+    await vi.advanceTimersByTimeAsync(10_000);
+    const one = open('r', h);
+    const [first] = h.sent;
+    // The dispatch that was given up is answered now.
+    const late = said('r', { case: 'error', value: { code: 404 } });
+    expect(streams.hear(h, late) ?? pending.answer(h, late, 10)).toBe('unknown');
+    one.close();
+    const two = open('r', h);
+    const second = h.sent.at(-1);
+    // So is the first stream, which its caller did not wait for, and a host that finds the name in use says so.
+    const name = first?.requestId ?? '';
+    expect(streams.hear(h, said(name, opened))).toBe('left over');
+    expect(streams.hear(h, said(name, frame(5)))).toBe('left over');
+    expect(streams.hear(h, said(name, { case: 'error', value: { code: 409 } }))).toBe('left over');
+    expect(streams.hear(h, said(second?.requestId ?? '', opened))).toBe('heard');
+    expect(await two.opening).toEqual({ kind: 'opened' });
+    expect(two.next()).toBeUndefined();
   });
 
   it('ends with their connection, and with no other', async () => {
     const { streams, open } = setUp();
     const [lost, kept] = [host('lost'), host('kept')];
     const [a, b, c] = [open('a', lost), open('b', lost), open('c', kept)];
-    streams.hear(lost, said('b', opened));
+    streams.hear(lost, said(nameOf('b', lost), opened));
     streams.disconnected(lost);
     expect(await a.opening).toMatchObject({ kind: 'refused', failure: { code: 503 } });
     expect(b.next()).toMatchObject({ kind: 'failed', failure: { code: 503, message: 'host disconnected' } });
-    streams.hear(kept, said('c', opened));
+    streams.hear(kept, said(nameOf('c', kept), opened));
     expect(c.next()).toBeUndefined();
   });
 });
@@ -163,7 +197,7 @@ it('whatever happens in whatever order, streams keep within their credit, end on
       let hosts = [host('0'), host('1')];
       interface Watched {
         session: Session;
-        host: HostStream & { sent: ServerMsg[] };
+        host: Told;
         openings: Opening[];
         /** Bytes of output heard, told and taken, and how often an end was told. */
         told: number;
@@ -199,7 +233,7 @@ it('whatever happens in whatever order, streams keep within their credit, end on
         const from = hosts[s.host] ?? expect.fail();
         const { bytes } = s;
         const stream = live.get(s.id);
-        const hear = (body: Body) => streams.hear(from, said(s.id, body));
+        const hear = (body: Body) => streams.hear(from, said(nameOf(s.id, stream?.host ?? from), body));
         switch (s.do) {
           case 'open': {
             const asked = streams.open(s.id, from, logs);
@@ -270,9 +304,11 @@ it('whatever happens in whatever order, streams keep within their credit, end on
         for (const [id, credit] of stdinCredit) {
           const watched = live.get(id);
           const begun = watched?.host.sent.findLastIndex(
-            message => message.requestId === id && message.stream !== undefined,
+            message => requestIdOf(message.requestId) === id && message.stream !== undefined,
           );
-          const sent = (watched?.host.sent.slice(begun) ?? []).filter(message => message.requestId === id);
+          const sent = (watched?.host.sent.slice(begun) ?? []).filter(
+            message => requestIdOf(message.requestId) === id,
+          );
           const stdin = sent.map(({ command }) =>
             command.case === 'streamInput' && command.value.input.case === 'stdin'
               ? command.value.input.value.length

@@ -1,5 +1,5 @@
 import { create } from '@bufbuild/protobuf';
-import { type Response, type ServerMsg, ServerMsgSchema } from '@coold/proto';
+import { isStreamName, type Response, type ServerMsg, ServerMsgSchema, streamName } from '@coold/proto';
 import type { HostStream } from './hosts.ts';
 import type { Pending } from './pending.ts';
 import { createSession, type Heard, type HostSide, type Session } from './session.ts';
@@ -22,7 +22,7 @@ export interface Streams {
   /** Sends a command whose answer is wanted as a stream; 'unread': its host has left too much unread. */
   open(requestId: string, host: HostStream, command: ServerMsg['command']): Opened;
   get(requestId: string): Session | undefined;
-  /** Undefined: an answer that is no stream's, and not of an id that is one. */
+  /** By the name that its host knows the stream by. Undefined: an answer that is no stream's. */
   hear(host: HostStream, response: Response): Heard | 'left over' | 'of another host' | undefined;
   /** Its streams end now. */
   disconnected(host: HostStream): void;
@@ -39,8 +39,10 @@ interface Live {
 
 export function createStreams({ pending, windowBytes, timeoutMs }: StreamsOptions): Streams {
   const live = new Map<string, Live>();
+  const byName = new Map<string, Live>();
   // A lost host fails its streams at once, however many there are of others.
   const byHost = new Map<HostStream, Set<Live>>();
+  let begun = 0;
 
   function ride(entry: Live): void {
     const riding = byHost.get(entry.host);
@@ -59,24 +61,28 @@ export function createStreams({ pending, windowBytes, timeoutMs }: StreamsOption
       const hold = pending.hold(requestId);
       if (hold.kind !== 'held') return hold;
       const stream = { credit: BigInt(windowBytes) };
-      if (!host.send(create(ServerMsgSchema, { requestId, command, stream }))) {
+      begun += 1;
+      const name = streamName(requestId, begun);
+      if (!host.send(create(ServerMsgSchema, { requestId: name, command, stream }))) {
         hold.release();
         return { kind: 'unread' };
       }
       const onGone = () => {
         live.delete(requestId);
+        byName.delete(name);
         alight(entry);
         hold.release();
       };
-      const entry: Live = { host, ...createSession({ requestId, host, windowBytes, timeoutMs, onGone }) };
+      const entry: Live = { host, ...createSession({ name, host, windowBytes, timeoutMs, onGone }) };
       live.set(requestId, entry);
+      byName.set(name, entry);
       ride(entry);
       return { kind: 'opening', session: entry.session };
     },
     get: requestId => live.get(requestId)?.session,
-    hear(host, { requestId, body }) {
-      const entry = live.get(requestId);
-      if (entry === undefined) return isOfStreams(body) ? 'left over' : undefined;
+    hear(host, { requestId: name, body }) {
+      const entry = byName.get(name);
+      if (entry === undefined) return isStreamName(name) || isOfStreams(body) ? 'left over' : undefined;
       return entry.host === host ? entry.hostSide.hear(body) : 'of another host';
     },
     disconnected(host) {

@@ -1,6 +1,13 @@
 import { join } from 'node:path';
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
-import { type Response, ResponseSchema, readVerbs, type ServerMsg, type Verb } from '@coold/proto';
+import {
+  type Response,
+  ResponseSchema,
+  readVerbs,
+  requestIdOf,
+  type ServerMsg,
+  type Verb,
+} from '@coold/proto';
 import { createLogger, logFilter } from '@coold/runtime';
 import { scratchFolder, unixHttp } from '@coold/testbed';
 import { expect } from 'vitest';
@@ -97,7 +104,11 @@ export async function startLane(
   const answer = (requestId: string, body: ResponseBody) =>
     pending.answer(host, create(ResponseSchema, { requestId, body }), 10);
   const say = (requestId: string, body: NonNullable<MessageInitShape<typeof ResponseSchema>['body']>) =>
-    streams.hear(host, create(ResponseSchema, { requestId, body }));
+    streams.hear(host, create(ResponseSchema, { requestId: nameOf(requestId), body }));
+  /** What the host was last told to call the stream of that id. */
+  const nameOf = (requestId: string) =>
+    sent.findLast(({ requestId: name, stream }) => stream !== undefined && requestIdOf(name) === requestId)
+      ?.requestId ?? requestId;
   const dispatch = (body: object) => http.request({ method: 'POST', path: '/v1/coold/dispatch', json: body });
   const list = (requestId: string, extra: object = {}) =>
     dispatch({ host_id: 'h', request_id: requestId, command: { type: 'list_containers' }, ...extra });

@@ -1,3 +1,4 @@
+import { setFlagsFromString } from 'node:v8';
 import { type Command, type Config, type Options, parseConfig } from './config.ts';
 import type { LogFilter } from './log-filter.ts';
 import type { Logger } from './logger.ts';
@@ -50,6 +51,7 @@ export function runDaemon<T extends Options>(
   daemon: Daemon<Config<T>>,
 ): Promise<number> {
   return runCommand(command, invocation, async (config, unknownEnv) => {
+    keepYoungHeapSmall();
     // Loaded here: --help and --version answer without it.
     const { createLogger } = await import('./logger.ts');
     const log = createLogger(command.name, daemon.filter(config));
@@ -105,4 +107,13 @@ function conclude(outcome: Outcome, log: Logger): number {
       log.error({ tasks: outcome.tasks }, 'these tasks did not stop in time; the process ends without them');
       return 1;
   }
+}
+
+/**
+ * What a request allocates is garbage within milliseconds. V8 would let it fill three times 16 MB before it looks, and
+ * carry into the old heap what lives just then; at the first megabyte it is cheap too. Measured on a broker with 3,000
+ * hosts after a dispatch to each: 222 MB resident, with a limit of 8 MB 239.
+ */
+function keepYoungHeapSmall(): void {
+  setFlagsFromString('--semi-space-growth-factor=1');
 }

@@ -5,8 +5,9 @@ export type Tally = (fields: Record<string, unknown>, message: string) => void;
 
 /** Counts by message; messages are few and fixed, what varies is in the fields. */
 export function createTally(log: Pick<Logger, 'warn'>): Tally {
-  const times = new Map<string, number>();
+  let times: Map<string, number> | undefined; // one of thousands of streams seldom needs it
   return (fields, message) => {
+    times ??= new Map();
     const count = (times.get(message) ?? 0) + 1;
     times.set(message, count);
     if (Number.isInteger(Math.log10(count))) log.warn({ ...fields, times: count }, message);

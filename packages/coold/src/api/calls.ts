@@ -1,12 +1,15 @@
 import type { Logger } from '@coold/runtime';
 import type { Metrics } from './metrics.ts';
 
+/** nginx's status for a caller that left before its answer; it is only ever logged. */
+export const callerLeft = 499;
+
 /** One call of a verb that has come to its end. What it asked for is not part of it: bodies hold secrets. */
 export interface Call {
   requestId: string;
   verb: string;
   transport: 'rest' | 'stream';
-  /** HTTP-shaped; 499: the caller left before its answer. */
+  /** HTTP-shaped, or `callerLeft`. */
   status: number;
   durationMs: number;
 }

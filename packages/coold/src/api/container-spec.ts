@@ -1,7 +1,7 @@
-import type { ContainersCreateRequest, Healthcheck, PortMapping } from '@coold/proto';
+import type { ContainersCreateRequest, PortMapping } from '@coold/proto';
 import { checkContainerPath, checkEnv, checkUser } from './container-values.ts';
 import { type Allowed, applyDenyFilter } from './deny.ts';
-import { readDuration } from './durations.ts';
+import { healthConfig } from './health-config.ts';
 import type { MountSources } from './mount-sources.ts';
 import { checkIpv4, checkLabels, checkName, checkRef, invalid } from './names.ts';
 
@@ -119,30 +119,6 @@ function signalNumber(text: string): number {
   const number = known ?? (rt === undefined ? Number(/^\d{1,2}$/.exec(text)?.[0] ?? 0) : 34 + Number(rt));
   if (number < 1 || number > 64) throw invalid('stop_signal', 'expected a signal such as SIGTERM or 15');
   return number;
-}
-
-function healthConfig({ test, interval, timeout, retries, startPeriod }: Healthcheck) {
-  const [kind] = test;
-  const fits =
-    kind === 'NONE'
-      ? test.length === 1
-      : kind === 'CMD'
-        ? test.length > 1
-        : kind === 'CMD-SHELL' && test.length === 2;
-  if (!fits || test.some(word => word.includes('\0')))
-    throw invalid('healthcheck.test', 'expected ["CMD",program,…], ["CMD-SHELL",line] or ["NONE"]');
-  const intervalNs = readDuration(interval, 'healthcheck.interval');
-  // Podman's own words for times that are left out: 30 s, 30 s, 3 times, at once.
-  const timeoutNs = readDuration(timeout, 'healthcheck.timeout');
-  if (timeoutNs !== undefined && timeoutNs < 1e9)
-    throw invalid('healthcheck.timeout', 'expected at least 1 s');
-  return {
-    Test: test,
-    Interval: intervalNs ?? 30e9,
-    Timeout: timeoutNs ?? 30e9,
-    Retries: retries === undefined || retries === 0 ? 3 : retries,
-    StartPeriod: readDuration(startPeriod, 'healthcheck.start_period') ?? 0,
-  };
 }
 
 const cpuPeriodUs = 100_000;

@@ -34,12 +34,13 @@ describe('streams of a real Podman', () => {
   let handlers: ReturnType<typeof containerOutputHandlers>;
   let image: string;
   const table = createProcessTable();
+  const warned: unknown[] = [];
   beforeAll(async () => {
     const folder = stack.use(await scratchFolder());
     podman = stack.use(await startPodman(join(folder.path, 'podman')));
     handlers = containerOutputHandlers(
       createPodman(podman.socketPath).containers,
-      createEndProgram(table, silent),
+      createEndProgram(table, { ...silent, warn: (...line: unknown[]) => void warned.push(line) }),
     );
     image = await podman.ensureTinyImage();
     await podman.runTiny('idle');
@@ -412,6 +413,19 @@ describe('streams of a real Podman', () => {
     await stream.ended;
     expect(received).toBe(total);
     expect(stream.last()).toMatchObject(end(0));
+  });
+
+  it('a program whose container is removed is gone with it, and its caller is told', async () => {
+    await run('doomed', 'exec /bin/busybox sleep 1000');
+    const program = open('containers.exec', { id: 'doomed', cmd: ['/bin/busybox', 'sleep', '1000'] });
+    await program.opened();
+    warned.splice(0);
+    await libpod('DELETE', 'doomed?force=true&timeout=0');
+    await program.ended;
+    // Podman may still say how it ended before it forgets it.
+    const gone = { case: 'error', value: { code: 404, field: 'id' } };
+    expect(program.last()).toMatchObject(program.last()?.case === 'streamEnd' ? end(137) : gone);
+    expect(warned).toEqual([]);
   });
 
   it('Podman’s end is an error on what it fed', async () => {

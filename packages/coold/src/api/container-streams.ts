@@ -75,10 +75,12 @@ async function resize(session: ExecSession, io: StreamIo): Promise<void> {
     await session.resize(size, AbortSignal.timeout(podmanTimeoutMs)).catch(() => {});
 }
 
-/** @throws VerbError 502 when it was Podman that ended the stream, and not the program */
+/** @throws VerbError 502 when it was Podman that ended the stream, and not the program; 404 when it went with its container */
 async function exitCode(session: ExecSession, signal: AbortSignal): Promise<number> {
   for (let waitMs = 10; ; waitMs *= 2) {
     const state = await session.state(signal).catch((cause: unknown) => {
+      if (cause instanceof VerbError && cause.code === 404)
+        throw new VerbError(404, 'the container was removed while its program ran', { field: 'id', cause });
       const message = 'podman broke off the stream, and does not say how the program ended';
       throw new VerbError(502, message, { cause });
     });

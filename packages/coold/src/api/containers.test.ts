@@ -191,6 +191,7 @@ describe('containers of a real Podman', () => {
     [{ ports: [{ host_port: 80, container_port: 80, protocol: 'icmp' }] }, 400, 'ports[0].protocol'],
     [{ healthcheck: { test: [] } }, 400, 'healthcheck.test'],
     [{ healthcheck: { test: ['CMD', 'x'], interval: -1 } }, 400, 'healthcheck.interval'],
+    [{ healthcheck: { test: ['CMD', 'x'], interval: '1ns' } }, 400, 'healthcheck.interval'],
     [{ restart_policy: 'sometimes' }, 400, 'restart_policy'],
     [{ restart_policy: 'always:3' }, 400, 'restart_policy'],
     [{ user: 'a b' }, 400, 'user'],

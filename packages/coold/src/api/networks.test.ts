@@ -78,7 +78,32 @@ describe('networks of a real Podman', () => {
     expect(await call('networks.create', { name: 'first', subnet: '10.7.0.0/24' })).toMatchObject({
       gateway: '10.7.0.1',
     });
-    await expect(call('networks.create', { name: 'any' })).rejects.toMatchObject({ code: 409 });
+    await expect(call('networks.create', { name: 'any' })).rejects.toMatchObject({
+      code: 409,
+      field: 'name',
+    });
+  });
+
+  it('without a subnet keep clear of what Podman does not know of', async () => {
+    const { networks } = createPodman(podman.socketPath);
+    const mesh = [{ network: '10.64.0.0/10', holder: 'a route through wg0' }];
+    const onMesh = caller(networkHandlers(networks, createJoined(), () => Promise.resolve(mesh)));
+    expect(await onMesh('networks.create', { name: 'clear' })).toMatchObject({
+      ...{ subnet: '10.128.0.0/24', gateway: '10.128.0.1' },
+    });
+    const all = [{ network: '10.0.0.0/8', holder: 'a route through wg0' }];
+    const full = caller(networkHandlers(networks, createJoined(), () => Promise.resolve(all)));
+    await expect(full('networks.create', { name: 'none' })).rejects.toMatchObject({
+      code: 409,
+      field: 'subnet',
+    });
+  });
+
+  it('without a subnet get one each when they are made at once', async () => {
+    const names = ['p', 'q', 'r', 's'];
+    const made = await Promise.all(names.map(name => call('networks.create', { name })));
+    const subnets = (made as { subnet: string }[]).map(({ subnet }) => subnet);
+    expect(new Set(subnets).size).toBe(names.length);
   });
 
   it.each([

@@ -8,7 +8,9 @@ import {
   NetworksListResponseSchema,
 } from '@coold/proto';
 import { cidr, covers } from '../firewall/cidr.ts';
+import { PodmanStatusError } from '../podman/failure.ts';
 import type { NetworkSpec, PodmanNetwork, PodmanNetworks } from '../podman/networks.ts';
+import { freeSubnet } from './free-subnet.ts';
 import { type Handler, handler } from './handler.ts';
 import type { Joined } from './joined.ts';
 import { checkIpv4, checkLabels, checkName, checkNamespace, invalid } from './names.ts';
@@ -20,6 +22,11 @@ export const namespaceLabel = 'coolify.namespace';
 
 /** The bridge options that say nothing about the rest of the host. */
 const knownOptions = new Set(['mtu', 'metric', 'vlan', 'isolate']);
+
+type Subnet = NonNullable<NetworkSpec['subnet']>;
+
+/** How often a subnet is chosen, where others are making networks at the same time. */
+const maxTries = 5;
 
 /** The network verbs. @param hostClaims what this host's interfaces and routes already use */
 export function networkHandlers(
@@ -33,22 +40,18 @@ export function networkHandlers(
       NetworksCreateResponseSchema,
       async (request, signal) => {
         const spec = readSpec(request);
-        if (spec.subnet !== undefined) {
+        for (let tries = 1; ; tries += 1) {
           const [existing, claims] = await Promise.all([networks.list(signal), hostClaims(signal)]);
           // Before its subnet: a network that is repeated collides with itself, which helps nobody.
           if (existing.some(({ name }) => name === spec.name))
             throw new VerbError(409, `network ${spec.name} already exists`, { field: 'name' });
-          const hit = collision(spec.subnet.subnet, [...existing.flatMap(claimsOf), ...claims]);
-          if (hit !== undefined)
-            throw new VerbError(
-              409,
-              `subnet ${spec.subnet.subnet} collides with ${hit.network} of ${hit.holder}`,
-              {
-                field: 'subnet',
-              },
-            );
+          const subnet = pickSubnet(spec.subnet, [...existing.flatMap(claimsOf), ...claims]);
+          try {
+            return { network: describe(await networks.create({ ...spec, subnet }, signal)) };
+          } catch (error) {
+            if (spec.subnet !== undefined || tries === maxTries || !isTaken(error)) throw error;
+          }
         }
-        return { network: describe(await networks.create(spec, signal)) };
       },
     ),
     'networks.delete': handler(
@@ -66,6 +69,28 @@ export function networkHandlers(
       async (_request, signal) => ({ networks: (await networks.list(signal)).map(describe) }),
     ),
   };
+}
+
+/** The subnet that was asked for, or a free one. @throws VerbError 409 naming what it collides with */
+function pickSubnet(asked: Subnet | undefined, claims: readonly Claim[]): Subnet {
+  if (asked === undefined) {
+    const subnet = freeSubnet(claims);
+    if (subnet !== undefined) return { subnet, gateway: undefined };
+    throw new VerbError(409, 'subnet: none is free of those that are given away', { field: 'subnet' });
+  }
+  const hit = collision(asked.subnet, claims);
+  if (hit === undefined) return asked;
+  const message = `subnet ${asked.subnet} collides with ${hit.network} of ${hit.holder}`;
+  throw new VerbError(409, message, { field: 'subnet' });
+}
+
+/** Podman has given a subnet to another network since it was found to be free. */
+function isTaken(error: unknown): boolean {
+  return (
+    error instanceof VerbError &&
+    error.cause instanceof PodmanStatusError &&
+    /is already used on the host or by another config$/.test(error.cause.reason)
+  );
 }
 
 function readSpec(request: NetworksCreateRequest): NetworkSpec {

@@ -21,7 +21,10 @@ export const streamSchemas = {
     ['stream', 'data'],
   ),
   ExitLine: object({ exit_code: { type: 'integer', format: 'int32' } }, ['exit_code']),
-  ErrorLine: object({ error: { type: 'string' }, code: { type: 'integer' } }, ['error', 'code']),
+  ErrorLine: object({ error: { type: 'string' }, code: { type: 'integer' }, field: { type: 'string' } }, [
+    'error',
+    'code',
+  ]),
   InputLine: {
     oneOf: [
       object({ stdin: { type: 'string' }, encoding: base64 }, ['stdin']),

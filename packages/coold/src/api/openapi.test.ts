@@ -1,9 +1,10 @@
-import { readVerbs } from '@coold/proto';
+import { encodeStreamError, readVerbs } from '@coold/proto';
 import { compileProto } from '@coold/proto/buf';
 import { Validator } from '@seriousme/openapi-schema-validator';
 import { describe, expect, it } from 'vitest';
 import type { Handler } from './handler.ts';
 import { openApiDocument } from './openapi.ts';
+import { streamSchemas } from './openapi-streams.ts';
 import { restRoutes } from './rest-route.ts';
 import { joinSurface } from './surface.ts';
 
@@ -187,5 +188,14 @@ describe('the OpenAPI document', () => {
   it('does not show verbs that are over the stream only', async () => {
     const { paths } = (await documentOf(readVerbs())) as { paths: object };
     expect(JSON.stringify(paths)).not.toContain('list_containers');
+  });
+
+  it('knows every part that the last line of a stream can have', () => {
+    const line = encodeStreamError({ code: 404, message: 'm', field: 'id' });
+    expect(streamSchemas.ErrorLine).toMatchObject({
+      properties: Object.fromEntries(
+        Object.keys(line).map(name => [name, { type: expect.any(String) as string }]),
+      ),
+    });
   });
 });

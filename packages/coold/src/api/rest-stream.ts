@@ -1,7 +1,8 @@
 import type { ServerResponse } from 'node:http';
 import type { Message } from '@bufbuild/protobuf';
-import { encodeOutput, maxStreamChunkBytes, readInputLines } from '@coold/proto';
+import { encodeOutput, encodeStreamError, maxStreamChunkBytes, readInputLines } from '@coold/proto';
 import type { Logger } from '@coold/runtime';
+import { callerLeft } from './calls.ts';
 import type { OpenInputs } from './exec-inputs.ts';
 import type { StreamForm } from './handler.ts';
 import { createInput } from './stream-input.ts';
@@ -70,16 +71,13 @@ export async function answerStream(call: RestStreamCall, options: RestStreamOpti
     if (gone.signal.aborted) return callerLeft;
     const failure = asVerbError(error, verb, log);
     if (!opened) throw failure;
-    await writeLine({ error: failure.message, code: failure.code });
+    await writeLine(encodeStreamError(failure));
     response.end();
     return failure.code;
   } finally {
     input.close();
   }
 }
-
-/** nginx's status for a caller that left; it is only ever logged. */
-const callerLeft = 499;
 
 /** Resolves when there is room for more, or nobody is left to read it. */
 function write(response: ServerResponse, text: string): Promise<void> {

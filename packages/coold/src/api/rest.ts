@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { answerEncoder, defaultBodyBytes, FieldError, readJsonText } from '@coold/proto';
 import type { Logger } from '@coold/runtime';
 import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply } from 'fastify';
-import type { RecordCall } from './calls.ts';
+import { callerLeft, type RecordCall } from './calls.ts';
 import { createOpenInputs, type OpenInputs } from './exec-inputs.ts';
 import type { Metrics } from './metrics.ts';
 import { readRestRequest } from './rest-request.ts';
@@ -33,8 +33,6 @@ export type HandleRequest = (
 
 /** A reference with its digest is longer than the router's usual 100; the request's head has a limit of its own. */
 const maxParamLength = 16 * 1024;
-/** nginx's status for a caller that left; it is only ever logged. */
-const callerLeft = 499;
 /** CONTRACT §2: the form of a request id. */
 const requestIdPattern = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/;
 const jsonType = 'application/json; charset=utf-8';

@@ -57,7 +57,7 @@ describe('the input of a stream', () => {
     expect(() => createInput(0).push(resize(1, 1))).toThrow('takes no input');
     const queue = createInput(5);
     queue.push(eof);
-    expect(() => queue.push(stdin('a'))).toThrow('after its end');
+    expect(() => queue.push(stdin('a'))).toThrow('eof was sent before');
   });
 
   it('ends for everybody when the stream does', async () => {

@@ -17,7 +17,7 @@ export interface Input {
 
 /** Its other end, for the transport. */
 export interface InputQueue extends Input {
-  /** @throws VerbError 400 for what the sender had no leave to send */
+  /** @throws VerbError 400 for what the sender had no leave to send, 409 for stdin after its end */
   push(input: StreamInput): void;
   /** Resolves once all that was pushed has been taken. @throws VerbError 404 when the call is over before */
   taken(): Promise<void>;
@@ -45,7 +45,7 @@ export function createInput(window: number, onTaken: (bytes: number) => void = (
   const stdinTaken = createBell();
 
   function add(data: Uint8Array): void {
-    if (ended) throw new VerbError(400, 'stdin: comes after its end', { field: 'stdin' });
+    if (ended) throw new VerbError(409, 'stdin: eof was sent before', { field: 'stdin' });
     if (data.length > maxStreamChunkBytes)
       throw new VerbError(400, `stdin: expected at most ${maxStreamChunkBytes} bytes at once`, {
         field: 'stdin',

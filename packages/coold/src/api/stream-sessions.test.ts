@@ -52,8 +52,8 @@ function lane(run: (io: StreamIo) => Promise<StreamEnding>, { takesInput = true,
       answers
         .flatMap(body => (body.case === 'streamFrame' ? [Buffer.from(body.value.data).toString()] : []))
         .join(''),
-    say: (command: Command, requestId = 's') => take(create(ServerMsgSchema, { requestId, command })),
-    open: (credit: bigint, requestId = 's') =>
+    say: (command: Command, requestId = 's~1') => take(create(ServerMsgSchema, { requestId, command })),
+    open: (credit: bigint, requestId = 's~1') =>
       take(
         create(ServerMsgSchema, {
           requestId,
@@ -61,7 +61,7 @@ function lane(run: (io: StreamIo) => Promise<StreamEnding>, { takesInput = true,
           stream: { credit },
         }),
       ),
-    plain: (requestId = 's') =>
+    plain: (requestId = 's~1') =>
       take(create(ServerMsgSchema, { requestId, command: { case: 'containersExec', value: {} } })),
     /** The connection takes nothing more until it is let go. */
     hold() {

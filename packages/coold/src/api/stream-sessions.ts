@@ -3,18 +3,19 @@ import {
   maxStreamChunkBytes,
   type Response,
   ResponseSchema,
+  requestIdOf,
   StreamFrame_Source,
   type StreamInput,
 } from '@coold/proto';
 import type { Logger, Tally } from '@coold/runtime';
-import type { RecordCall } from './calls.ts';
+import { callerLeft, type RecordCall } from './calls.ts';
 import { createCredit } from './credit.ts';
 import type { StreamForm } from './handler.ts';
 import { createInput, type InputQueue } from './stream-input.ts';
 import type { Streams } from './streams.ts';
 import { asVerbError, VerbError } from './verb-error.ts';
 
-/** The streamed calls of one stream to the broker, by their request ids (streaming.proto). */
+/** The streamed calls of one stream to the broker, by their names (streaming.proto). */
 export interface Sessions {
   has(requestId: string): boolean;
   /** From its opening to its end, whose frame it sends. Never rejects. */
@@ -47,8 +48,6 @@ export interface SessionOptions {
 
 /** Stdin that may wait in coold, a session, in bytes. */
 const inputWindow = 256 * 1024;
-/** nginx's status for a caller that left; it is only ever logged. */
-const callerLeft = 499;
 
 interface Session {
   credit: ReturnType<typeof createCredit>;
@@ -105,7 +104,10 @@ export function createSessions(options: SessionOptions): Sessions {
     }
     session.input.close();
     if (open.get(requestId) === session) open.delete(requestId);
-    record({ requestId, verb, transport: 'stream', status, durationMs: performance.now() - started });
+    record({
+      requestId: requestIdOf(requestId),
+      ...{ verb, transport: 'stream', status, durationMs: performance.now() - started },
+    });
     // A caller that left is answered nothing.
     if (status !== callerLeft) await reply(last);
 

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from '@coold/runtime';
+import { VerbError } from '../api/verb-error.ts';
 import type { ExecSession, ExecState } from '../podman/exec-session.ts';
 import {
   type ContainerProcess,
@@ -45,6 +46,8 @@ export function createEndProgram(table: ProcessTable, log: Logger): EndProgram {
         log.debug(fields, 'ended a program whose caller has left');
       else log.warn(fields, 'a cancelled program outlives SIGKILL; left');
     } catch (error) {
+      // With its container.
+      if (error instanceof VerbError && error.code === 404) return;
       log.warn({ err: error }, 'a cancelled program could not be ended; it may run on');
     }
   };

@@ -11,5 +11,6 @@ export interface Program {
 /** Everything the package holds; a program joins it by a line here. */
 export const programs: readonly Program[] = [
   { name: 'coold', entry: 'packages/coold/src/main.ts', role: 'host' },
+  { name: 'builder', entry: 'packages/builder/src/main.ts', role: 'host' },
   { name: 'broker', entry: 'packages/broker/src/main.ts', role: 'central' },
 ];

@@ -46,7 +46,8 @@ describe('the benchmarks', () => {
   it('that nobody has written are named with those there are', async () => {
     expect(await bench('nothing')).toMatchObject({
       code: 2,
-      stderr: 'bench: no suite "nothing": one of dispatch, verbs\n',
+      stderr: 'bench: no suite "nothing": one of dispatch, verbs, build
+',
     });
   });
 });

@@ -5,8 +5,10 @@ import { type CgroupLayout, readCgroupLayout } from './cgroups.ts';
 
 /** program → the Debian package that brings it */
 const programs = {
+  buildah: 'buildah',
   crun: 'crun',
   'dbus-daemon': 'dbus',
+  git: 'git',
   ip: 'iproute2',
   iptables: 'iptables',
   journalctl: 'systemd',

@@ -106,6 +106,28 @@ describe('output', () => {
   });
 });
 
+describe('output as it comes', () => {
+  it('is seen whole, also what is not kept', async () => {
+    const seen = { stdout: 0, stderr: 0 };
+    await perl('print "x" x 5_000_000; print STDERR "y" x 70_000', {
+      maxOutputBytes: 10,
+      onOutput: (chunk, stream) => {
+        seen[stream] += chunk.length;
+      },
+    });
+    expect(seen).toEqual({ stdout: 5_000_000, stderr: 70_000 });
+  });
+
+  it('keeps a child alive that must not be silent, and silence ends it', async () => {
+    const words = '$| = 1; for (1..8) { print "x"; select undef, undef, undef, 0.5 }';
+    expect(await perl(words, { silenceMs: 3000 })).toMatchObject({ code: 0, stdout: 'xxxxxxxx' });
+    expect(await failure(perl('print STDERR "x"; sleep 60', { silenceMs: 700 }))).toMatchObject({
+      reason: 'timeout',
+      message: 'perl: killed after 700 ms without a word',
+    });
+  });
+});
+
 describe('arguments', () => {
   it.each(['a; touch pwned', '$(touch pwned)', '`touch pwned`', '| touch pwned', '> pwned', '* $HOME "\''])(
     'reach the program untouched by any shell: %s',

@@ -13,8 +13,12 @@ export interface ChildResult {
 export interface ChildOptions {
   /** After this long the child and all it started are killed and the promise rejects. */
   timeoutMs: number;
+  /** Killed as well once it wrote nothing for this long. */
+  silenceMs?: number;
   /** Kept of each stream; what comes after is read and dropped, so that the child never blocks. Default 1 MiB. */
   maxOutputBytes?: number;
+  /** Sees the output as it comes, all of it. */
+  onOutput?: (chunk: Buffer, stream: 'stdout' | 'stderr') => void;
   input?: string | Uint8Array;
   env?: NodeJS.ProcessEnv;
   cwd?: string;
@@ -42,7 +46,15 @@ export function runChild(
   args: readonly string[],
   options: ChildOptions,
 ): Promise<ChildResult> {
-  const { timeoutMs, maxOutputBytes = 1 << 20, input, signal, ...spawnOptions } = options;
+  const {
+    timeoutMs,
+    silenceMs,
+    maxOutputBytes = 1 << 20,
+    onOutput,
+    input,
+    signal,
+    ...spawnOptions
+  } = options;
   return new Promise((resolve, reject) => {
     if (signal?.aborted === true)
       return reject(new ChildError('aborted', `${program}: aborted before it started`));
@@ -70,12 +82,25 @@ export function runChild(
     );
     const onAbort = () => end(new ChildError('aborted', `${program}: aborted`));
     signal?.addEventListener('abort', onAbort, { once: true });
-    const stdout = collect(child.stdout, maxOutputBytes);
-    const stderr = collect(child.stderr, maxOutputBytes);
+    const silence =
+      silenceMs === undefined
+        ? undefined
+        : setTimeout(
+            () => end(new ChildError('timeout', `${program}: killed after ${silenceMs} ms without a word`)),
+            silenceMs,
+          );
+    const watch = (stream: 'stdout' | 'stderr') =>
+      child[stream].on('data', (chunk: Buffer) => {
+        silence?.refresh();
+        onOutput?.(chunk, stream);
+      });
+    const stdout = collect(watch('stdout'), maxOutputBytes);
+    const stderr = collect(watch('stderr'), maxOutputBytes);
     child.stdin.on('error', () => {}); // a child that does not read its input is not an error of ours
     child.stdin.end(input ?? '');
     child.on('close', (code, exitSignal) => {
       clearTimeout(timer);
+      clearTimeout(silence);
       signal?.removeEventListener('abort', onAbort);
       if (failure !== undefined) reject(failure);
       else

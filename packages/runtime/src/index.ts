@@ -13,6 +13,7 @@ export {
 } from './config.ts';
 export { acquireFileLock, type FileLock } from './file-lock.ts';
 export { createHttpEdge, type HttpEdge, type HttpEdgeOptions } from './http-edge.ts';
+export { imageReferenceExpected, isImageReference } from './image-reference.ts';
 export { type LogFilter, logFilter } from './log-filter.ts';
 export { createLogger, type Logger } from './logger.ts';
 export { type Daemon, type Invocation, runCommand, runDaemon } from './program.ts';

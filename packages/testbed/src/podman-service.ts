@@ -11,6 +11,13 @@ export interface PodmanService extends AsyncDisposable {
   socketPath: string;
   /** A process in its network namespace, for `nsenter -t`: a loopback of its own, where a registry may listen. */
   netnsPid: number;
+  /**
+   * What stands before a program's arguments so that it runs in its network and on its mounts: as a unit's, its own are
+   * not seen outside, and its /proc is that of the processes here.
+   */
+  beside: readonly string[];
+  /** What such a program needs to use the same storage and registries. */
+  environment: Record<string, string>;
   /** An image `localhost/tiny` of Debian's static busybox that sleeps; built from scratch unless it is there. */
   ensureTinyImage(): Promise<string>;
   /** Starts a container of that image; returns its id. Networks are those Podman gives by default. */
@@ -32,7 +39,8 @@ export async function startPodman(stateFolder: string): Promise<PodmanService> {
   const socketPath = join(stateFolder, 'podman.sock');
   await rm(socketPath, { force: true });
   await removeEmptyCgroups(); // of a Podman that was killed with its containers
-  const env = { ...process.env, ...(await writeConfiguration(stateFolder)) };
+  const environment = await writeConfiguration(stateFolder);
+  const env = { ...process.env, ...environment };
   const namespaces = ['--mount', '--net', '--pid', '--fork', '--mount-proc', '--kill-child'];
   const child = spawn('unshare', [...namespaces, '--', 'sh', script, socketPath], {
     env,
@@ -66,6 +74,11 @@ export async function startPodman(stateFolder: string): Promise<PodmanService> {
   const service: PodmanService = {
     socketPath,
     netnsPid,
+    environment,
+    beside: [
+      ...['nsenter', '-t', String(netnsPid), '-n', '-m', '--', 'unshare', '--mount', '--'],
+      ...['sh', '-c', 'mount -t proc proc /proc && exec "$@"', 'sh'],
+    ],
     request: http.request,
     async ensureTinyImage() {
       const there = await expect([204, 404], {

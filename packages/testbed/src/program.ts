@@ -20,6 +20,7 @@ export interface Program extends AsyncDisposable {
 /** The sources of our programs. */
 export const programs = {
   broker: fileURLToPath(new URL('../../broker/src/main.ts', import.meta.url)),
+  builder: fileURLToPath(new URL('../../builder/src/main.ts', import.meta.url)),
   coold: fileURLToPath(new URL('../../coold/src/main.ts', import.meta.url)),
 };
 

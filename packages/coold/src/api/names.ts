@@ -1,24 +1,12 @@
 import { isIPv4 } from 'node:net';
+import { imageReferenceExpected, isImageReference } from '@coold/runtime';
 import { VerbError } from './verb-error.ts';
 
 // What callers name, checked before Podman sees it: each returns the value, or throws a VerbError 400 with the field.
 
 /** Podman's own rule for containers, volumes and networks; its length is ours. */
 const namePattern = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/;
-const maxRefLength = 512;
 const dnsLabelPattern = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
-
-/** `[registry[:port]/]path[/…][:tag][@sha256:…]`, or an image's id; nothing that names a transport or an option. */
-const refPattern = (() => {
-  const domain = '[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]{1,5})?';
-  const part = '[a-z0-9]+(?:(?:[.]|_|__|-+)[a-z0-9]+)*';
-  const tag = '[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}';
-  return new RegExp(`^(?:${domain}/)?${part}(?:/${part})*(?::${tag})?(?:@sha256:[0-9a-f]{64})?$`);
-})();
-
-/** What Podman would read a local file or another store for; "docker:" alone is none, and a well-known image. */
-const transportPattern =
-  /^(?:atomic|containers-storage|dir|docker-archive|docker-daemon|oci|oci-archive|ostree|sif|tarball):/;
 
 export function checkName(value: string, field: string): string {
   if (!namePattern.test(value))
@@ -30,11 +18,7 @@ export function checkName(value: string, field: string): string {
 }
 
 export function checkRef(value: string, field: string): string {
-  if (value.length > maxRefLength || !refPattern.test(value) || transportPattern.test(value))
-    throw invalid(
-      field,
-      `expected an image reference such as docker.io/library/nginx:alpine, at most ${maxRefLength} characters`,
-    );
+  if (!isImageReference(value)) throw invalid(field, imageReferenceExpected);
   return value;
 }
 

@@ -1,0 +1,115 @@
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { runChild } from '@coold/runtime';
+import {
+  createRepository,
+  freePort,
+  type PodmanService,
+  scratchFolder,
+  startGitDaemon,
+  startPodman,
+  startRegistry,
+} from '@coold/testbed';
+import { bundleProgram } from '../../packaging/bundle.ts';
+import { programs } from '../../packaging/programs.ts';
+import { summarise } from './load.ts';
+import type { Suite } from './suite.ts';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const files = 300;
+
+/**
+ * A static site from a git server to an image: the builder as it is packaged, against a script that clones and builds, in
+ * turns, with the same storage, server and registry.
+ */
+export const buildSuite: Suite = {
+  name: 'build',
+  summary: `a static site of ${files} files, from git to an image`,
+  async run(quick) {
+    const rounds = quick ? 1 : 12;
+    await using cleanup = new AsyncDisposableStack();
+    const { path: folder } = cleanup.use(await scratchFolder());
+    const podman = cleanup.use(await startPodman(join(folder, 'podman')));
+    const registry = cleanup.use(
+      await startRegistry(podman, { folder: join(folder, 'registry'), port: await freePort() }),
+    );
+    const daemon = cleanup.use(
+      await startGitDaemon({ folder: join(folder, 'git'), port: await freePort(), inside: podman.netnsPid }),
+    );
+    const url = `${daemon.url}/site`;
+    const base = `${registry.address}/base:1`;
+    const tiny = await podman.ensureTinyImage();
+    await run(podman, ['sh', '-c', 'podman tag "$0" "$1" && podman push -q "$1"', tiny, base]);
+    const site = await createRepository(join(folder, 'git/site'));
+    await site.commit(
+      Object.fromEntries(
+        Array.from({ length: files }, (_, i) => [`dist/${i % 10}/${i}.html`, `page ${i}\n`.repeat(200)]),
+      ),
+    );
+
+    const builder = programs.find(({ name }) => name === 'builder');
+    if (builder === undefined) throw new Error('there is no builder to bundle');
+    await bundleProgram(root, builder, join(folder, 'lib'));
+    const request = {
+      repo_url: url,
+      git_ref: 'main',
+      stack: 'static',
+      target_image: 'localhost/bench:ours',
+      static_cfg: { base_image: base },
+    };
+    const containerfile = join(folder, 'Containerfile');
+    await writeFile(containerfile, `FROM ${base}\nCOPY . /usr/share/nginx/html/\n`);
+    const raw =
+      'git clone --quiet --depth 1 "$1" "$0" && buildah bud --isolation=chroot --tag=localhost/bench:raw --file="$2" "$0/dist"';
+
+    const seen = { ours: [] as number[], raw: [] as number[] };
+    for (let round = 0; round <= rounds; round += 1) {
+      const work = join(folder, 'work');
+      await mkdir(work);
+      await writeFile(join(work, 'request.json'), JSON.stringify(request));
+      const [ours, bare] = [
+        await run(podman, [
+          process.execPath,
+          join(folder, 'lib/builder.mjs'),
+          join(work, 'request.json'),
+          work,
+        ]),
+        await run(podman, ['sh', '-c', raw, join(folder, 'clone'), url, containerfile]),
+      ];
+      await rm(work, { recursive: true });
+      await rm(join(folder, 'clone'), { recursive: true });
+      if (round === 0) continue; // the first warms both
+      seen.ours.push(ours);
+      seen.raw.push(bare);
+    }
+    const total = (times: number[]) => times.reduce((sum, ms) => sum + ms, 0);
+    const [ours, bare] = [summarise(seen.ours, total(seen.ours)), summarise(seen.raw, total(seen.raw))];
+    return {
+      rows: [
+        { subject: 'builder, as packaged', ...ours },
+        { subject: 'git clone --depth 1 + buildah bud', ...bare },
+      ],
+      ratios: [
+        { what: 'time, builder over bare', value: ours.p50 / bare.p50, aim: 'see next' },
+        {
+          what: 'what the builder adds, over 10 % and 400 ms',
+          value: (ours.p50 - bare.p50) / (0.1 * bare.p50 + 400),
+          aim: 'at most 1',
+        },
+      ],
+    };
+  },
+};
+
+/** Runs a program beside Podman. @returns how long it took, in ms */
+async function run(podman: PodmanService, command: string[]): Promise<number> {
+  const [program = '', ...args] = [...podman.beside, ...command];
+  const started = performance.now();
+  const { code, stderr } = await runChild(program, args, {
+    timeoutMs: 120_000,
+    env: { PATH: process.env['PATH'], HOME: '/nowhere', ...podman.environment },
+  });
+  if (code !== 0) throw new Error(`${command.join(' ')}: exit ${code}: ${stderr}`);
+  return performance.now() - started;
+}

@@ -1,0 +1,171 @@
+// The builder in the unit that coold starts it in, on a host with a systemd of its own.
+import { type BuildUnit, buildUnitCommand, buildUnitName } from '@coold/coold/build-unit';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createFleet, type Fleet } from '../harness/fleet.ts';
+import { busyboxImage } from '../harness/images.ts';
+import { expectExec, type Host, type Provider } from '../harness/provider.ts';
+import { chooseGround } from './provider.ts';
+
+const setUpMs = 15 * 60_000;
+const buildMs = 120_000;
+const root = '/var/lib/coolify-builder/work';
+
+let provider: Provider;
+let fleet: Fleet;
+let host: Host;
+let server: string;
+
+beforeAll(async () => {
+  const ground = await chooseGround();
+  provider = ground.provider;
+  fleet = await createFleet(ground, ['solo'], ['default']);
+  host = fleet.central.host;
+  server = `git://${host.address}:9418`;
+  await repository('site', { 'dist/index.html': '<h1>hello</h1>' });
+  await expectExec(host, [
+    ...(['systemd-run', '--unit=git-daemon', '--', 'git', 'daemon', `--listen=${host.address}`] as const),
+    ...['--export-all', '--base-path=/srv/git'],
+  ]);
+  // Accepts connections and says nothing.
+  await expectExec(host, [
+    ...(['systemd-run', '--unit=silent', '--', 'perl', '-MIO::Socket::INET', '-e'] as const),
+    'my $l = IO::Socket::INET->new(LocalAddr => $ARGV[0], Listen => 9) or die; my @s; while (my $s = $l->accept) { push @s, $s }',
+    `${host.address}:9419`,
+  ]);
+}, setUpMs);
+afterAll(() => provider?.close(), setUpMs);
+
+async function repository(name: string, files: Record<string, string>): Promise<void> {
+  const path = `/srv/git/${name}`;
+  for (const [file, content] of Object.entries(files)) await host.put(content, `${path}/${file}`, 0o644);
+  const git = `git -c user.name=x -c user.email=x@x`;
+  const script = `cd ${path} && ${git} init -q -b main && ${git} add -A && ${git} commit -q -m x`;
+  await expectExec(host, ['sh', '-c', script]);
+}
+
+async function prepare(requestId: string, request: { stack: BuildUnit['stack'] } & Record<string, unknown>) {
+  const workFolder = `${root}/${requestId}`;
+  const common = {
+    repo_url: `${server}/site`,
+    git_ref: 'main',
+    target_image: `localhost/built/${requestId}:1`,
+  };
+  await host.put(JSON.stringify({ ...common, ...request }), `${workFolder}/request.json`, 0o600);
+  await expectExec(host, ['chmod', '700', workFolder]);
+  const denyNets = ['100.64.0.0/16', '10.210.0.0/16'];
+  const config = {
+    bin: '/usr/local/bin/builder',
+    timeoutSecs: 600,
+    memoryMax: '1G',
+    cpuQuota: '200%',
+    denyNets,
+  };
+  const { program, args } = buildUnitCommand({ requestId, stack: request.stack, workFolder, config });
+  const running = host.exec([program, ...args], { timeoutMs: buildMs });
+  const outcome = async (name: string) => JSON.parse((await host.get(`${workFolder}/${name}`)).toString());
+  return { running, outcome, workFolder, unit: buildUnitName(requestId) };
+}
+
+const busybox = { base_image: busyboxImage };
+
+test(
+  'a static build becomes an image that runs',
+  async () => {
+    const { running, outcome, workFolder } = await prepare('static-1', {
+      stack: 'static',
+      static_cfg: busybox,
+    });
+    const { code, stderr } = await running;
+    expect(code, stderr).toBe(0);
+    const image = 'localhost/built/static-1:1';
+    const digest = await expectExec(host, ['podman', 'image', 'inspect', '--format', '{{.Digest}}', image]);
+    expect(await outcome('result.json')).toMatchObject({ digest: digest.trim(), stack_used: 'static' });
+    const page = ['cat', '/usr/share/nginx/html/index.html'] as const;
+    expect(await expectExec(host, ['podman', 'run', '--rm', image, ...page])).toBe('<h1>hello</h1>');
+    expect((await expectExec(host, ['ls', '-A', workFolder])).trim().split('\n')).toEqual([
+      ...['events.ndjson', 'request.json', 'result.json'],
+    ]);
+  },
+  buildMs,
+);
+
+test.each(['static', 'dockerfile'] as const)(
+  'a %s build runs in its sandbox, and a cancel of the unit ends it',
+  async stack => {
+    const request = { stack, repo_url: `git://${host.address}:9419/site` };
+    const { running, outcome, unit } = await prepare(`cancel-${stack}`, request);
+    let shown = '';
+    for (
+      const deadline = Date.now() + 30_000;
+      Date.now() < deadline && !shown.includes('ActiveState=active');
+    )
+      shown = await expectExec(host, ['systemctl', 'show', unit]);
+    for (const property of [
+      ...['RuntimeMaxUSec=10min', 'MemoryMax=1073741824', 'CPUQuotaPerSecUSec=2s', 'PrivateTmp=yes'],
+      ...['ProtectSystem=strict', 'ProtectHome=yes', 'NoNewPrivileges=yes', 'LockPersonality=yes'],
+      ...['RestrictRealtime=yes', 'SystemCallArchitectures=native', 'CollectMode=inactive'],
+      `ReadWritePaths=${root}/cancel-${stack} /var/lib/containers -/run/containers -/run/netavark -/run/lock`,
+    ])
+      expect(shown).toContain(`\n${property}\n`);
+    const denied = /\nIPAddressDeny=(.*)\n/.exec(shown)?.[1]?.split(' ') ?? [];
+    for (const net of ['127.0.0.1/32', '169.254.0.0/16', '::1/128', 'fc00::/7', 'fe80::/10', '100.64.0.0/16'])
+      expect(denied).toContain(net);
+    expect(/\nRestrictNamespaces=(.*)\n/.exec(shown)?.[1]?.split(' ').toSorted().join(' ')).toBe(
+      stack === 'static' ? 'mnt user' : 'no',
+    );
+    expect(shown).toContain(stack === 'static' ? '\nDevicePolicy=auto\n' : '\nDevicePolicy=closed\n');
+    const events = `${root}/cancel-${stack}/events.ndjson`;
+    await expectExec(host, ['sh', '-c', `until grep -q fetching ${events}; do sleep 0.1; done`]);
+    await expectExec(host, ['systemctl', 'kill', '--signal=SIGTERM', unit]);
+    expect((await running).code).toBe(130);
+    expect(await outcome('error.json')).toEqual({ code: 499, message: 'cancelled', stage: 'cancel' });
+  },
+  buildMs,
+);
+
+test(
+  'a RUN step reaches neither the host, nor its devices, nor the mesh',
+  async () => {
+    // A base image with a device of the host in it.
+    const made = [
+      'mkdir -p /srv/device',
+      `c=$(podman create ${busyboxImage})`,
+      'podman export $c | tar -x -C /srv/device',
+    ];
+    const node = [
+      'mknod /srv/device/tun c 10 200',
+      'tar -c -C /srv/device . | podman import - localhost/device:1',
+      'podman rm $c',
+    ];
+    await expectExec(host, ['sh', '-c', [...made, ...node].join(' && ')]);
+    const steps = [
+      // busybox is static: it would look for a library to resolve even an address with.
+      'RUN echo "hosts: files" >/etc/nsswitch.conf',
+      'RUN wget -T 3 -O - http://127.0.0.1:9418/ 2>&1 | sed "s/^/loopback: /"; true',
+      `RUN wget -T 3 -O - http://${fleet.central.mgmtIp}:9418/ 2>&1 | sed "s/^/mesh: /"; true`,
+      'RUN (cat </tun) 2>&1 | sed "s/^/device: /"; true',
+      'RUN echo "cgroups: $(ls /sys/fs/cgroup | wc -l)"; touch /etc/hello',
+      'RUN cat /proc/self/cgroup | sed "s/^/group: /"',
+    ];
+    await repository('sandbox', { Dockerfile: `FROM localhost/device:1\n${steps.join('\n')}\n` });
+    const { running, workFolder } = await prepare('run-1', {
+      stack: 'dockerfile',
+      repo_url: `${server}/sandbox`,
+    });
+    const { code, stderr } = await running;
+    const events = (await host.get(`${workFolder}/events.ndjson`)).toString();
+    expect(code, stderr + events).toBe(0);
+    const log = events
+      .trim()
+      .split('\n')
+      .map(line => (JSON.parse(line) as { log?: string }).log ?? '')
+      .join('\n');
+    expect(log).toMatch(/^loopback: .*(not permitted|timed out)/im);
+    expect(log).toMatch(/^mesh: .*(not permitted|timed out)/im);
+    expect(log).toMatch(/^device: .*not permitted/im);
+    expect(log).toContain('cgroups: 0');
+    expect(log).toMatch(/^group: .*coolify-build-run-1\.service/m);
+    await expect(host.get('/etc/hello')).rejects.toThrow();
+  },
+  buildMs,
+);

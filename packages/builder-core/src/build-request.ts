@@ -1,0 +1,167 @@
+import { imageReferenceExpected, isImageReference } from '@coold/runtime/image-reference';
+import { checkGitRef } from './git-ref.ts';
+import { type RepoUrl, readRepoUrl } from './repo-url.ts';
+import { checkRepositoryPath } from './repository-path.ts';
+import { RequestError } from './request-error.ts';
+
+export interface StaticConfig {
+  outputDir: string;
+  baseImage: string;
+}
+
+export interface DockerfileConfig {
+  /** Absent: Containerfile or Dockerfile at the root. */
+  dockerfile?: string;
+  buildArgs: Record<string, string>;
+  /** Absent: the last stage. */
+  target?: string;
+}
+
+/** How the image is made of the repository. */
+export type StackRequest =
+  | { name: 'static'; config: StaticConfig }
+  | { name: 'dockerfile'; config: DockerfileConfig }
+  /** Known to the API, not to this builder. */
+  | { name: 'buildpacks' | 'railpack' };
+
+/** What `request.json` asks for (CONTRACT §7), checked. */
+export interface BuildRequest {
+  repo: RepoUrl;
+  gitRef: string;
+  targetImage: string;
+  /** Given: layers are kept, and taken from earlier builds on this host. */
+  cacheKey?: string;
+  stack: StackRequest;
+}
+
+export interface ReadOptions {
+  /** Also repositories on this machine's disk, `file://`: for tests. */
+  allowFile?: boolean;
+}
+
+/** @throws RequestError naming the field */
+export function readBuildRequest(value: unknown, { allowFile = false }: ReadOptions = {}): BuildRequest {
+  const request = fields(value, 'request', [
+    ...['repo_url', 'git_ref', 'stack', 'target_image', 'cache_key', 'static_cfg', 'dockerfile_cfg'],
+  ]);
+  const cacheKey = optionalText(request['cache_key'], 'cache_key');
+  if (cacheKey !== undefined) checkWord(cacheKey, 'cache_key');
+  return {
+    repo: readRepoUrl(text(request['repo_url'], 'repo_url'), 'repo_url', allowFile),
+    gitRef: checkGitRef(text(request['git_ref'], 'git_ref'), 'git_ref'),
+    targetImage: readTarget(text(request['target_image'], 'target_image'), 'target_image'),
+    ...(cacheKey === undefined ? {} : { cacheKey }),
+    stack: readStack(request),
+  };
+}
+
+function readStack(request: Record<string, unknown>): StackRequest {
+  const name = text(request['stack'], 'stack');
+  const foreign = name === 'static' ? 'dockerfile_cfg' : name === 'dockerfile' ? 'static_cfg' : undefined;
+  if (foreign !== undefined && isGiven(request[foreign]))
+    throw new RequestError(foreign, `expected nothing beside stack ${JSON.stringify(name)}`);
+  switch (name) {
+    case 'static':
+      return { name, config: readStatic(request['static_cfg'] ?? {}) };
+    case 'dockerfile':
+      return { name, config: readDockerfile(request['dockerfile_cfg'] ?? {}) };
+    case 'buildpacks':
+    case 'railpack':
+      return { name };
+    default:
+      throw new RequestError('stack', 'expected static, dockerfile, buildpacks or railpack');
+  }
+}
+
+function readStatic(value: unknown): StaticConfig {
+  const config = fields(value, 'static_cfg', ['output_dir', 'base_image']);
+  const outputDir = optionalText(config['output_dir'], 'static_cfg.output_dir') ?? 'dist';
+  const baseImage = optionalText(config['base_image'], 'static_cfg.base_image');
+  return {
+    outputDir: checkRepositoryPath(outputDir, 'static_cfg.output_dir'),
+    baseImage: readImage(baseImage ?? 'docker.io/library/nginx:alpine', 'static_cfg.base_image'),
+  };
+}
+
+function readDockerfile(value: unknown): DockerfileConfig {
+  const config = fields(value, 'dockerfile_cfg', ['dockerfile', 'build_args', 'target']);
+  const dockerfile = optionalText(config['dockerfile'], 'dockerfile_cfg.dockerfile');
+  const target = optionalText(config['target'], 'dockerfile_cfg.target');
+  return {
+    ...(dockerfile === undefined
+      ? {}
+      : { dockerfile: checkRepositoryPath(dockerfile, 'dockerfile_cfg.dockerfile') }),
+    buildArgs: readBuildArgs(config['build_args'] ?? {}, 'dockerfile_cfg.build_args'),
+    ...(target === undefined ? {} : { target: checkWord(target, 'dockerfile_cfg.target') }),
+  };
+}
+
+const maxBuildArgs = 100;
+/** Of one; Linux takes 128 KiB for one argument of a program. */
+const maxBuildArgLength = 32 * 1024;
+
+function readBuildArgs(value: unknown, field: string): Record<string, string> {
+  const entries = Object.entries(record(value, field));
+  if (entries.length > maxBuildArgs) throw new RequestError(field, `expected at most ${maxBuildArgs}`);
+  for (const [name, argument] of entries) {
+    if (!/^[A-Za-z_][A-Za-z0-9_]{0,127}$/.test(name))
+      throw new RequestError(field, `${JSON.stringify(name.slice(0, 128))}: expected the name of a variable`);
+    if (typeof argument !== 'string' || argument.length > maxBuildArgLength || argument.includes('\0'))
+      throw new RequestError(`${field}.${name}`, `expected text of at most ${maxBuildArgLength} characters`);
+  }
+  return Object.fromEntries(entries) as Record<string, string>;
+}
+
+/** An image gets a name, never a digest: that follows from its content. */
+function readTarget(value: string, field: string): string {
+  const reference = readImage(value, field);
+  if (reference.includes('@')) throw new RequestError(field, 'expected a name without a digest');
+  // A name like this would be read back as an image's id.
+  if (/^(?:sha256:)?[0-9a-f]{64}$/.test(reference)) throw new RequestError(field, imageReferenceExpected);
+  return reference;
+}
+
+function readImage(value: string, field: string): string {
+  if (!isImageReference(value)) throw new RequestError(field, imageReferenceExpected);
+  return value;
+}
+
+function checkWord(value: string, field: string): string {
+  if (!/^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/.test(value))
+    throw new RequestError(
+      field,
+      'expected 1 to 128 of letters, digits, "_", "." and "-", beginning with a letter or digit',
+    );
+  return value;
+}
+
+function fields(value: unknown, field: string, known: readonly string[]): Record<string, unknown> {
+  const object = record(value, field);
+  const unknown = Object.keys(object).find(key => !known.includes(key));
+  if (unknown !== undefined)
+    throw new RequestError(
+      field === 'request' ? unknown.slice(0, 128) : `${field}.${unknown.slice(0, 128)}`,
+      'not a field of a build request',
+    );
+  return object;
+}
+
+function record(value: unknown, field: string): Record<string, unknown> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new RequestError(field, 'expected an object');
+  return value as Record<string, unknown>;
+}
+
+function text(value: unknown, field: string): string {
+  if (typeof value !== 'string') throw new RequestError(field, 'expected text');
+  return value;
+}
+
+/** Protobuf knows no absent text: an empty one means the default. */
+function optionalText(value: unknown, field: string): string | undefined {
+  return isGiven(value) && value !== '' ? text(value, field) : undefined;
+}
+
+function isGiven(value: unknown): boolean {
+  return value !== undefined && value !== null;
+}

@@ -1,0 +1,74 @@
+import { expect, it } from 'vitest';
+import { buildInvocation } from './buildah-arguments.ts';
+
+const files = {
+  containerfile: '/w/Containerfile',
+  ignore: '/w/ignore',
+  mounts: '/w/mounts',
+  imageId: '/w/image-id',
+  empty: '/w/empty',
+  networks: '/w/networks',
+  runtime: '/w/runtime',
+};
+const plan = { containerfile: 'FROM a:1\n', context: '/w/checkout', ignore: '', buildArgs: {}, runs: false };
+
+it('of a plan that runs nothing are those of a build without containers', () => {
+  expect(buildInvocation(plan, files, { targetImage: 'a:1', keepLayers: false })).toEqual({
+    program: 'buildah',
+    args: [
+      ...[
+        '--default-mounts-file',
+        '/w/mounts',
+        'bud',
+        '--isolation=chroot',
+        '--format=oci',
+        '--layers=false',
+      ],
+      ...[
+        '--pull=true',
+        '--force-rm',
+        '--retry=1',
+        '--retry-delay=1s',
+        '--iidfile=/w/image-id',
+        '--ignorefile=/w/ignore',
+      ],
+      ...['--file=/w/Containerfile', '--tag=a:1', '--', '/w/checkout'],
+    ],
+  });
+});
+
+it('of a plan with RUN steps put them into containers, in a PID namespace that ends with the build', () => {
+  const { program, args } = buildInvocation(
+    { ...plan, runs: true, buildArgs: { A: 'x=y', B: '' }, target: 'final' },
+    files,
+    { targetImage: 'a:1', keepLayers: true },
+  );
+  expect(program).toBe('unshare');
+  expect(args.slice(0, 6)).toEqual(['--pid', '--fork', '--mount-proc', '--kill-child', '--', 'buildah']);
+  for (const expected of [
+    ...['--isolation=oci', '--network=host', '--volume=/w/empty:/sys/fs/cgroup:ro', '--layers=true'],
+    ...['--runtime-flag=cgroup-manager=disabled', '--runtime-flag=root=/w/runtime'],
+    ...[
+      '--cap-drop=CAP_MKNOD',
+      '--cap-drop=CAP_NET_RAW',
+      '--build-arg=A=x=y',
+      '--build-arg=B=',
+      '--target=final',
+    ],
+  ])
+    expect(args).toContain(expected);
+  expect(args.slice(-2)).toEqual(['--', '/w/checkout']);
+});
+
+it.each([
+  ['FROM localhost/a:1\n', '--pull=false'],
+  ['ARG X\n  from --platform=linux/amd64 localhost/a AS b\n', '--pull=false'],
+  ['FROM docker.io/library/nginx\nCOPY localhost/ /x\n', '--pull=true'],
+  ['FROM localhosts/a\n', '--pull=true'],
+])('look for a newer base image where there is a registry: %j', (containerfile, pull) => {
+  const { args } = buildInvocation({ ...plan, containerfile }, files, {
+    targetImage: 'a',
+    keepLayers: false,
+  });
+  expect(args).toContain(pull);
+});

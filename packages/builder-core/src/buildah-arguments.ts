@@ -1,0 +1,67 @@
+import type { BuildPlan } from './stacks/stack.ts';
+
+/** Files that buildah is told of, all outside the checkout. */
+export interface BuildahFiles {
+  containerfile: string;
+  ignore: string;
+  /** Empty. That a working container has this very name as its mounts file is how a build's leftovers are known. */
+  mounts: string;
+  /** Where the id of the image is written. */
+  imageId: string;
+  /** An empty folder. */
+  empty: string;
+  /** A folder for definitions of networks. buildah takes a lock in it also where it makes none, and /etc is read-only. */
+  networks: string;
+  /** State of the runtime. */
+  runtime: string;
+}
+
+export interface Invocation {
+  program: string;
+  args: string[];
+}
+
+/** Of what a container gets by default: with the host's network and no device cgroup, these would reach the host. */
+const dropped = ['CAP_MKNOD', 'CAP_NET_RAW', 'CAP_AUDIT_WRITE'];
+
+const namesOwnImage = /^[ \t]*FROM[ \t]+(?:--\S+[ \t]+)*localhost\//im;
+
+/**
+ * The build as a program's arguments.
+ *
+ * A plan without RUN needs no container: `chroot` is the isolation that lives under RestrictNamespaces=mnt user (CONTRACT
+ * §7). One with RUN gets containers of the runtime: `chroot` would show every device of the host to a step that runs as
+ * root. They share the unit's network, so that its IPAddressDeny counts, and its cgroup, so that its MemoryMax does; they
+ * do not see the cgroup tree, where they could leave it. All of it is in a PID namespace that ends with its first process,
+ * since containers are in no process group of ours.
+ */
+export function buildInvocation(
+  plan: BuildPlan,
+  files: BuildahFiles,
+  { targetImage, keepLayers }: { targetImage: string; keepLayers: boolean },
+): Invocation {
+  const isolation = plan.runs
+    ? [
+        ...['--isolation=oci', '--network=host', `--volume=${files.empty}:/sys/fs/cgroup:ro`],
+        ...['--runtime-flag=cgroup-manager=disabled', `--runtime-flag=root=${files.runtime}`],
+        ...dropped.map(capability => `--cap-drop=${capability}`),
+      ]
+    : ['--isolation=chroot'];
+  const args = [
+    ...['--default-mounts-file', files.mounts, 'bud', ...isolation, '--format=oci', `--layers=${keepLayers}`],
+    ...[`--cni-config-dir=${files.networks}`],
+    // A newer image of a tag is taken, but for what is only here: its "registry" would be this host, which a build does
+    // not reach, and each try takes half a minute.
+    `--pull=${!namesOwnImage.test(plan.containerfile)}`,
+    ...['--force-rm', '--retry=1', '--retry-delay=1s', `--iidfile=${files.imageId}`],
+    ...[`--ignorefile=${files.ignore}`, `--file=${files.containerfile}`, `--tag=${targetImage}`],
+    ...Object.entries(plan.buildArgs).map(([name, value]) => `--build-arg=${name}=${value}`),
+    ...(plan.target === undefined ? [] : [`--target=${plan.target}`]),
+    ...['--', plan.context],
+  ];
+  if (!plan.runs) return { program: 'buildah', args };
+  return {
+    program: 'unshare',
+    args: ['--pid', '--fork', '--mount-proc', '--kill-child', '--', 'buildah', ...args],
+  };
+}

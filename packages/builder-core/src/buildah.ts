@@ -1,0 +1,133 @@
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { BuildFailure, meansNoSpace } from './build-failure.ts';
+import { type BuildahFiles, buildInvocation } from './buildah-arguments.ts';
+import type { OutputLine } from './output-lines.ts';
+import type { Tracker } from './progress.ts';
+import { reasonIn, runTool } from './run-tool.ts';
+import type { Scratch } from './scratch.ts';
+import type { BuildPlan } from './stacks/stack.ts';
+
+export interface BuildahOptions {
+  scratch: Scratch;
+  env: NodeJS.ProcessEnv;
+  tracker: Tracker;
+  signal: AbortSignal;
+  targetImage: string;
+  keepLayers: boolean;
+}
+
+/**
+ * Builds and tags the image.
+ *
+ * @returns its id
+ * @throws BuildFailure
+ */
+export async function runBuild(plan: BuildPlan, options: BuildahOptions): Promise<string> {
+  const { scratch, env, tracker, signal } = options;
+  const files = filesIn(scratch);
+  await Promise.all([
+    writeFile(files.containerfile, plan.containerfile),
+    writeFile(files.ignore, plan.ignore),
+    writeFile(files.mounts, ''),
+    mkdir(files.empty),
+    mkdir(files.networks),
+  ]);
+  const { program, args } = buildInvocation(plan, files, options);
+  const { code, lastWords } = await runTool(program, args, {
+    env,
+    stage: 'buildah',
+    signal,
+    onLines: lines => follow(lines, tracker),
+  });
+  if (code !== 0) throw buildahFailure(lastWords, plan.runs);
+  const id = (await readFile(files.imageId, 'utf8')).trim().replace(/^sha256:/, '');
+  if (!/^[0-9a-f]{64}$/.test(id)) throw new BuildFailure(500, 'buildah', 'buildah named no image');
+  return id;
+}
+
+/**
+ * The digest of an image by its id, since the tag may have gone to another build by now; the one that `podman image
+ * inspect` shows, not that of its base (CONTRACT §7).
+ *
+ * @throws BuildFailure
+ */
+export async function digestOf(id: string, env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<string> {
+  // Not `inspect`, which takes a lock in /etc, read-only in the sandbox.
+  const { code, stdout, lastWords } = await runTool('buildah', ['images', '--json', '--no-trunc', '--', id], {
+    env,
+    stage: 'digest',
+    signal,
+    timeoutMs: 60_000,
+  });
+  const digest = code === 0 ? digestIn(stdout) : undefined;
+  if (digest === undefined)
+    throw new BuildFailure(
+      500,
+      'digest',
+      `buildah does not know the image it built: ${reasonIn(lastWords, /^Error: /)}`,
+    );
+  return digest;
+}
+
+function digestIn(json: string): string | undefined {
+  const images: unknown = JSON.parse(json);
+  const [image]: unknown[] = Array.isArray(images) ? images : [];
+  if (typeof image !== 'object' || image === null || !('digest' in image)) return undefined;
+  const { digest } = image;
+  return typeof digest === 'string' && /^sha256:[0-9a-f]{64}$/.test(digest) ? digest : undefined;
+}
+
+/**
+ * Removes the working containers that a build left when it was killed; others' stay. For the rest a killed build is as if
+ * it had not been: storage and mounts survive it.
+ *
+ * @param timeoutMs for all of it
+ */
+export async function removeWorkingContainers(
+  scratch: Scratch,
+  env: NodeJS.ProcessEnv,
+  timeoutMs: number,
+): Promise<void> {
+  const { mounts } = filesIn(scratch);
+  const signal = AbortSignal.timeout(timeoutMs);
+  const buildah = (...args: string[]) => runTool('buildah', args, { env, stage: 'buildah', signal });
+  const listed = await buildah('containers', '--quiet', '--notruncate');
+  for (const id of listed.stdout.split('\n').filter(line => /^[0-9a-f]{64}$/.test(line))) {
+    const format = '{{.DefaultMountsFilePath}}';
+    const { stdout } = await buildah('inspect', '--type', 'container', '--format', format, '--', id);
+    if (stdout.trim() === mounts) await buildah('rm', '--', id);
+  }
+}
+
+function filesIn({ folder }: Scratch): BuildahFiles {
+  return {
+    containerfile: join(folder, 'Containerfile'),
+    ignore: join(folder, 'ignore'),
+    mounts: join(folder, 'mounts'),
+    imageId: join(folder, 'image-id'),
+    empty: join(folder, 'empty'),
+    networks: join(folder, 'networks'),
+    runtime: join(folder, 'runtime'),
+  };
+}
+
+function buildahFailure(lastWords: readonly string[], runs: boolean): BuildFailure {
+  const reason = reasonIn(lastWords, /^Error: /);
+  const said = lastWords.join('\n');
+  if (meansNoSpace(said)) return new BuildFailure(507, 'buildah', `no room on the disk: ${reason}`);
+  const registry =
+    /initializing source|pinging container registry|reading manifest|reading blob|unable to pull|no such host/;
+  if (registry.test(said))
+    return new BuildFailure(502, 'buildah', `a base image could not be pulled: ${reason}`);
+  return new BuildFailure(runs ? 422 : 500, 'buildah', reason);
+}
+
+function follow(lines: readonly OutputLine[], tracker: Tracker): void {
+  for (const { text } of lines) {
+    const [, step = '', of = ''] = /^(?:\[\d+\/\d+\] )?STEP (\d+)\/(\d+): /.exec(text) ?? [];
+    if (step !== '') tracker.advance((Number(step) - 1) / Number(of));
+  }
+  const kept = lines.filter(({ text }) => text.trim() !== '');
+  if (kept.length > 0) tracker.log(kept.map(({ text }) => text).join('\n'));
+}

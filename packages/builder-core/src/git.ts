@@ -1,0 +1,172 @@
+import { rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { BuildFailure, meansNoSpace } from './build-failure.ts';
+import { isDiskFull } from './disk-room.ts';
+import { type RefSearch, searchFor } from './git-ref.ts';
+import type { OutputLine } from './output-lines.ts';
+import type { Tracker } from './progress.ts';
+import type { Credentials, RepoUrl } from './repo-url.ts';
+import { reasonIn, runTool, type ToolResult } from './run-tool.ts';
+import type { Scratch } from './scratch.ts';
+import { gitEnvironment } from './tool-environment.ts';
+
+export interface GitOptions {
+  scratch: Scratch;
+  env: NodeJS.ProcessEnv;
+  tracker: Tracker;
+  signal: AbortSignal;
+  /** A server that says nothing for so long is given up. Default 2 min. */
+  silenceMs?: number;
+}
+
+/** What no repository and no configuration can change. */
+const settings = [
+  ...[
+    'core.hooksPath=/dev/null',
+    'core.attributesFile=/dev/null',
+    'core.fsmonitor=false',
+    'core.symlinks=true',
+  ],
+  ...['credential.helper=', 'gc.auto=0', 'maintenance.auto=false', 'advice.detachedHead=false'],
+  ...['submodule.recurse=false', 'fetch.recurseSubmodules=false', 'init.defaultBranch=build'],
+].flatMap(setting => ['-c', setting]);
+
+const target = 'refs/build/target';
+
+/**
+ * Puts one commit of a repository into the checkout folder, whose git folder lies elsewhere: a checkout holds what is in
+ * the commit and nothing else. No hook, no filter, no submodule. Only that commit is fetched, unless the server does not
+ * give it by its id or the id is short.
+ *
+ * @returns the full id of the commit
+ * @throws BuildFailure
+ */
+export async function checkOut(repo: RepoUrl, ref: string, options: GitOptions): Promise<string> {
+  const { scratch, env, tracker, signal, silenceMs = 120_000 } = options;
+  const { gitDir, checkout, home } = scratch;
+  const helper = repo.credentials === undefined ? [] : ['-c', 'credential.helper=store'];
+  const git = (...args: string[]) =>
+    runTool('git', [...settings, ...helper, ...args], {
+      env: gitEnvironment(env, { protocol: repo.protocol, gitDir, checkout }),
+      cwd: checkout,
+      stage: 'git',
+      signal,
+      silenceMs,
+      onLines: (lines, stream) => {
+        if (stream === 'stderr') follow(lines, tracker);
+      },
+    });
+  tracker.log(`fetching ${ref} of ${repo.url}`);
+  expectDone(await git('init', '--quiet', '--template='));
+  const credentials = join(home, '.git-credentials');
+  if (repo.credentials !== undefined)
+    await writeFile(credentials, credentialLine(repo.url, repo.credentials), { mode: 0o600 });
+  try {
+    const commit = await fetchCommit(git, repo.url, ref, searchFor(ref));
+    tracker.log(`checking out ${commit}`);
+    expectDone(await git('checkout', '--force', '--detach', '--progress', commit));
+    return commit;
+  } catch (error) {
+    if (error instanceof BuildFailure && (await isDiskFull(checkout))) throw noSpace(error.message);
+    throw error;
+  } finally {
+    await rm(credentials, { force: true });
+  }
+}
+
+type Git = (...args: string[]) => Promise<ToolResult>;
+
+async function fetchCommit(git: Git, url: string, ref: string, search: RefSearch): Promise<string> {
+  const fetch = [
+    'fetch',
+    '--no-tags',
+    '--no-recurse-submodules',
+    '--no-write-fetch-head',
+    '--progress',
+    '--force',
+  ];
+  const notFound = (why: string) => new BuildFailure(422, 'git', `git_ref: ${JSON.stringify(ref)} ${why}`);
+  for (const refspec of search.refspecs) {
+    const result = await git(...fetch, '--depth=1', '--', url, `+${refspec}:${target}`);
+    if (result.code === 0) return await resolve(git, target, () => notFound('is no commit'));
+    if (!isMissing(result)) throw fetchFailure(result);
+  }
+  if (search.commit === undefined) throw notFound('is neither a branch nor a tag of the repository');
+  const everything = ['+refs/heads/*:refs/build/heads/*', '+refs/tags/*:refs/build/tags/*'];
+  const result = await git(...fetch, '--', url, ...everything);
+  if (result.code !== 0) throw fetchFailure(result);
+  return await resolve(git, search.commit, words =>
+    words.some(line => line.includes('ambiguous'))
+      ? notFound('is the beginning of more than one commit: give more of it')
+      : notFound('is no branch, no tag and no commit of the repository'),
+  );
+}
+
+async function resolve(git: Git, name: string, failure: (words: string[]) => BuildFailure): Promise<string> {
+  const { code, stdout, lastWords } = await git(
+    'rev-parse',
+    '--verify',
+    '--end-of-options',
+    `${name}^{commit}`,
+  );
+  const commit = stdout.trim();
+  if (code !== 0 || !/^[0-9a-f]{40,64}$/.test(commit)) throw failure(lastWords);
+  return commit;
+}
+
+/** The server is there, the ref is not: or, over the older protocol, it gives nothing by its id. */
+function isMissing({ lastWords }: ToolResult): boolean {
+  return lastWords.some(line =>
+    /^fatal: couldn't find remote ref |Server does not allow request for unadvertised object|not our ref /.test(
+      line,
+    ),
+  );
+}
+
+function fetchFailure(result: ToolResult): BuildFailure {
+  const { lastWords } = result;
+  const reason = reasonIn(lastWords, /^(?:fatal|error): |Permission denied|Host key verification failed/);
+  if (meansNoSpace(lastWords.join('\n'))) return noSpace(reason);
+  const refused =
+    /could not read (?:Username|Password)|Authentication failed|Permission denied|Host key verification failed|The requested URL returned error: 40[13]/;
+  if (lastWords.some(line => refused.test(line)))
+    return new BuildFailure(
+      422,
+      'git',
+      `repo_url: the repository asks for credentials that it was not given: ${reason}`,
+    );
+  return new BuildFailure(502, 'git', `repo_url: git could not fetch: ${reason}`);
+}
+
+function expectDone(result: ToolResult): void {
+  if (result.code === 0) return;
+  const reason = reasonIn(result.lastWords, /^(?:fatal|error): /);
+  if (meansNoSpace(result.lastWords.join('\n'))) throw noSpace(reason);
+  throw new BuildFailure(500, 'git', `git: ${reason}`);
+}
+
+function noSpace(reason: string): BuildFailure {
+  return new BuildFailure(507, 'git', `no room on the disk for the repository: ${reason}`);
+}
+
+/** As git-credential-store keeps it. */
+function credentialLine(url: string, { username, password }: Credentials): string {
+  return `https://${encodeURIComponent(username)}:${encodeURIComponent(password)}@${new URL(url).host}\n`;
+}
+
+/** git's phases with their shares of this stage. */
+const phases: Record<string, [from: number, to: number]> = {
+  'Receiving objects': [0.1, 0.7],
+  'Resolving deltas': [0.7, 0.8],
+  'Updating files': [0.8, 1],
+};
+
+function follow(lines: readonly OutputLine[], tracker: Tracker): void {
+  for (const { text } of lines) {
+    const [, name = '', percent = ''] = /^([A-Z][a-z]+ [a-z]+): +(\d{1,3})%/.exec(text) ?? [];
+    const phase = Object.hasOwn(phases, name) ? phases[name] : undefined;
+    if (phase !== undefined) tracker.advance(phase[0] + ((phase[1] - phase[0]) * Number(percent)) / 100);
+  }
+  const kept = lines.filter(({ text, transient }) => !transient && text.trim() !== '');
+  if (kept.length > 0) tracker.log(kept.map(({ text }) => text.trimEnd()).join('\n'));
+}

@@ -1,0 +1,92 @@
+import { ChildError } from '@coold/runtime/child';
+import type { BuildRequest, StackRequest } from './build-request.ts';
+import { digestOf, removeWorkingContainers, runBuild } from './buildah.ts';
+import { checkOut } from './git.ts';
+import { createTracker, type Progress } from './progress.ts';
+import type { Scratch } from './scratch.ts';
+import { checkSupported, planStack } from './stacks/plan-stack.ts';
+import { toolEnvironment } from './tool-environment.ts';
+
+export interface PipelineOptions {
+  scratch: Scratch;
+  /** Of which tools see a part. */
+  env: NodeJS.ProcessEnv;
+  /** Ends the build with everything it has started. */
+  signal: AbortSignal;
+  report: (progress: Progress) => void;
+  gitSilenceMs?: number;
+}
+
+export interface BuiltImage {
+  /** Of the image that was built. */
+  digest: string;
+  /** `<target>@<digest>` */
+  registryRef: string;
+  stackUsed: StackRequest['name'];
+}
+
+/** The build was ended from outside. */
+export class BuildCancelled extends Error {
+  constructor() {
+    super('cancelled');
+    this.name = 'BuildCancelled';
+  }
+}
+
+/** From a repository to an image in the host's storage. @throws BuildFailure, BuildCancelled */
+export async function buildImage(request: BuildRequest, options: PipelineOptions): Promise<BuiltImage> {
+  const { signal } = options;
+  try {
+    checkSupported(request.stack);
+    return await runStages(request, options);
+  } catch (error) {
+    // A cancel goes to every process of the unit, so a tool may have died of it before we have heard.
+    await abortedWithin(signal, 250);
+    if (signal.aborted || (error instanceof ChildError && error.reason === 'aborted'))
+      throw new BuildCancelled();
+    throw error;
+  }
+}
+
+async function runStages(request: BuildRequest, options: PipelineOptions): Promise<BuiltImage> {
+  const { scratch, signal } = options;
+  const tracker = createTracker(options.report);
+  const env = toolEnvironment(options.env, scratch.folder);
+  tracker.enter('git', 40);
+  await checkOut(request.repo, request.gitRef, {
+    scratch,
+    env,
+    tracker,
+    signal,
+    ...(options.gitSilenceMs === undefined ? {} : { silenceMs: options.gitSilenceMs }),
+  });
+  tracker.enter('stack', 45);
+  const plan = await planStack(scratch.checkout, request.stack);
+  tracker.enter('buildah', 95);
+  const { targetImage } = request;
+  const keepLayers = request.cacheKey !== undefined;
+  const id = await runBuild(plan, { scratch, env, tracker, signal, targetImage, keepLayers }).catch(
+    async (error: unknown) => {
+      await removeWorkingContainers(scratch, env, signal.aborted ? 800 : 30_000).catch(() => {
+        tracker.log('working containers of this build may remain: buildah did not answer in time');
+      });
+      throw error;
+    },
+  );
+  tracker.enter('digest', 99);
+  const digest = await digestOf(id, env, signal);
+  return { digest, registryRef: `${targetImage}@${digest}`, stackUsed: request.stack.name };
+}
+
+function abortedWithin(signal: AbortSignal, ms: number): Promise<void> {
+  return new Promise(resolve => {
+    if (signal.aborted) return resolve();
+    const timer = setTimeout(done, ms);
+    signal.addEventListener('abort', done, { once: true });
+    function done() {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', done);
+      resolve();
+    }
+  });
+}

@@ -1,0 +1,63 @@
+import { mkdir, readFile, realpath } from 'node:fs/promises';
+import { join, sep } from 'node:path';
+import { ChildError, runChild } from '@coold/runtime/child';
+
+/** A build's own folder, below its work folder: everything in it goes when the build ends. */
+export interface Scratch {
+  folder: string;
+  gitDir: string;
+  checkout: string;
+  home: string;
+  tmp: string;
+}
+
+const name = 'scratch';
+
+/** Makes the folder anew. @throws Error when what a killed build left does not go away */
+export async function makeScratch(workDir: string): Promise<Scratch> {
+  const removal = await removeScratch(workDir, 60_000);
+  if (removal !== undefined) throw new Error(removal);
+  const folder = join(await realpath(workDir), name);
+  const scratch = {
+    folder,
+    gitDir: join(folder, 'git'),
+    checkout: join(folder, 'checkout'),
+    home: join(folder, 'home'),
+    tmp: join(folder, 'tmp'),
+  };
+  await mkdir(folder, { mode: 0o700 });
+  // The checkout's mode becomes that of a folder in the image, where programs that are not root read it.
+  await mkdir(scratch.checkout, { mode: 0o755 });
+  for (const private_ of [scratch.gitDir, scratch.home, scratch.tmp]) await mkdir(private_, { mode: 0o700 });
+  return scratch;
+}
+
+/**
+ * Removes the folder. Not while something is mounted below it: a tool that was killed may have left the host's folders
+ * there.
+ *
+ * @param timeoutMs a repository may have a lot of files; what remains goes with the work folder
+ * @returns why it is still there, or undefined
+ */
+export async function removeScratch(workDir: string, timeoutMs: number): Promise<string | undefined> {
+  const folder = join(await realpath(workDir), name);
+  const mounts = await readFile('/proc/self/mountinfo', 'utf8');
+  const below = mounts
+    .split('\n')
+    .some(line => unescapePath(line.split(' ')[4] ?? '').startsWith(folder + sep));
+  if (below) return `${folder} stays: something is mounted below it`;
+  try {
+    const { code, stderr } = await runChild('rm', ['-rf', '--one-file-system', '--', folder], { timeoutMs });
+    return code === 0 ? undefined : `${folder} stays: ${stderr.trim().slice(0, 500)}`;
+  } catch (error) {
+    if (error instanceof ChildError) return `${folder} stays: ${error.message}`;
+    throw error;
+  }
+}
+
+/** Spaces, tabs, line breaks and backslashes are octal there. */
+function unescapePath(text: string): string {
+  return text.replaceAll(/\\([0-7]{3})/g, (_, octal: string) =>
+    String.fromCharCode(Number.parseInt(octal, 8)),
+  );
+}

@@ -1,0 +1,55 @@
+import { lstat, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { BuildFailure } from '../build-failure.ts';
+import type { DockerfileConfig } from '../build-request.ts';
+import { resolveInside } from '../inside-repository.ts';
+import type { Stack } from './stack.ts';
+
+const maxBytes = 1 << 20;
+
+/** The repository's own Containerfile or Dockerfile; its RUN steps run. */
+export const planDockerfile: Stack<DockerfileConfig> = async (checkout, config) => ({
+  containerfile: await containerfileOf(checkout, config.dockerfile),
+  context: checkout,
+  ignore: await ignoreOf(checkout),
+  buildArgs: config.buildArgs,
+  ...(config.target === undefined ? {} : { target: config.target }),
+  runs: true,
+});
+
+// Both are read here and handed on as copies: buildah would follow a symlink out of the repository (or into /dev/zero),
+// and put a containerfile whose name ends in ".in" through the C preprocessor, which includes any file of the host.
+
+async function containerfileOf(checkout: string, named: string | undefined): Promise<string> {
+  if (named !== undefined) return readInside(checkout, named, 'dockerfile_cfg.dockerfile');
+  const found = await firstOf(checkout, ['Containerfile', 'Dockerfile']);
+  if (found === undefined)
+    throw new BuildFailure(
+      422,
+      'stack',
+      'dockerfile_cfg.dockerfile: there is neither a Containerfile nor a Dockerfile at the root of the repository',
+    );
+  return readInside(checkout, found, 'dockerfile_cfg.dockerfile');
+}
+
+async function ignoreOf(checkout: string): Promise<string> {
+  const found = await firstOf(checkout, ['.containerignore', '.dockerignore']);
+  return found === undefined ? '' : readInside(checkout, found, 'the repository');
+}
+
+async function firstOf(checkout: string, names: readonly string[]): Promise<string | undefined> {
+  for (const name of names) {
+    const there = await lstat(join(checkout, name)).catch(() => undefined);
+    if (there !== undefined) return name;
+  }
+  return undefined;
+}
+
+async function readInside(checkout: string, name: string, field: string): Promise<string> {
+  const { path, stats } = await resolveInside(checkout, name, field);
+  const named = `${field}: ${JSON.stringify(name)}`;
+  if (!stats.isFile()) throw new BuildFailure(422, 'stack', `${named} is no file`);
+  if (stats.size > maxBytes)
+    throw new BuildFailure(422, 'stack', `${named} has ${stats.size} bytes, more than ${maxBytes}`);
+  return await readFile(path, 'utf8');
+}

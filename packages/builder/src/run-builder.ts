@@ -1,0 +1,124 @@
+import { join, resolve } from 'node:path';
+import {
+  BuildCancelled,
+  BuildFailure,
+  buildImage,
+  makeScratch,
+  meansNoSpace,
+  RequestError,
+  removeScratch,
+} from '@coold/builder-core';
+import { openEventsFile } from './events-file.ts';
+import { createProgressEncoder, encodeFrame, type Frame } from './frames.ts';
+import { readInvocation } from './invocation.ts';
+import { openLossyOutput } from './lossy-output.ts';
+import { type Outcome, outcomeFileIn, writeOutcome } from './outcome.ts';
+import { readRequestFile } from './request-file.ts';
+
+export interface Surroundings {
+  version: string;
+  env: NodeJS.ProcessEnv;
+  /** Aborted by SIGTERM. */
+  signal: AbortSignal;
+  say(text: string, stream: 'stdout' | 'stderr'): void;
+}
+
+/** A cancelled build is gone, with all it started, in 2 s (CONTRACT §7): what removal does not manage, coold does. */
+const removalMs = { cancelled: 500, ended: 120_000 };
+const readerMs = 250;
+
+/** Runs one build to its exit code (CONTRACT §7): 0 built, 1 not built, 2 usage or input/output, 130 cancelled. */
+export async function runBuilder(argv: readonly string[], surroundings: Surroundings): Promise<number> {
+  const { version, say } = surroundings;
+  const invocation = readInvocation(argv, version);
+  switch (invocation.kind) {
+    case 'print':
+      say(invocation.text, 'stdout');
+      return 0;
+    case 'wrong':
+      say(invocation.text, 'stderr');
+      return 2;
+    case 'build':
+      try {
+        return await runBuild(invocation.requestPath, resolve(invocation.workDir), surroundings);
+      } catch (error) {
+        say(`builder: ${(error as Error).message}`, 'stderr');
+        return 2;
+      }
+  }
+}
+
+async function runBuild(requestPath: string, workDir: string, surroundings: Surroundings): Promise<number> {
+  const before = await outcomeFileIn(workDir);
+  if (before !== undefined)
+    throw new Error(`${join(workDir, before)} is there already: this build has ended`);
+  const events = openEventsFile(join(workDir, 'events.ndjson'));
+  const reader = openLossyOutput(1);
+  const emit = (line: string) => {
+    events.append(line);
+    reader.write(line);
+  };
+  const outcome = await outcomeOf(requestPath, workDir, surroundings, emit);
+  // The file comes first: whoever sees the frame finds it.
+  await record(workDir, outcome);
+  emit(encodeFrame(outcomeFrame(outcome)));
+  events.close();
+  const cancelled = outcome.exit === 130;
+  const left = await removeScratch(workDir, cancelled ? removalMs.cancelled : removalMs.ended);
+  if (left !== undefined) surroundings.say(`builder: ${left}`, 'stderr');
+  await reader.finish(readerMs);
+  return outcome.exit;
+}
+
+async function outcomeOf(
+  requestPath: string,
+  workDir: string,
+  { env, signal }: Surroundings,
+  emit: (line: string) => void,
+): Promise<Outcome> {
+  const encode = createProgressEncoder();
+  try {
+    const request = await readRequestFile(requestPath);
+    const { digest, registryRef, stackUsed } = await buildImage(request, {
+      scratch: await makeScratch(workDir),
+      env,
+      signal,
+      report: progress => {
+        for (const line of encode(progress)) emit(line);
+      },
+    });
+    // Since the start of this process, which is what a build costs.
+    const duration = Math.round(performance.now());
+    const ok = { digest, registry_ref: registryRef, duration_ms: duration, stack_used: stackUsed };
+    return { kind: 'result', ok, exit: 0 };
+  } catch (error) {
+    return failed(error);
+  }
+}
+
+function failed(error: unknown): Outcome {
+  const outcome = (exit: 1 | 2 | 130, code: number, stage: string, message: string): Outcome => ({
+    kind: 'error',
+    err: { code, message, stage },
+    exit,
+  });
+  if (error instanceof BuildCancelled) return outcome(130, 499, 'cancel', 'cancelled');
+  if (error instanceof RequestError) return outcome(2, 400, 'request', error.message);
+  if (error instanceof BuildFailure) return outcome(1, error.code, error.stage, error.message);
+  const message = error instanceof Error ? error.message : String(error);
+  return outcome(2, meansNoSpace(message) ? 507 : 500, 'builder', message);
+}
+
+/** On a full disk, what the build has put there makes room for its outcome. @throws Error */
+async function record(workDir: string, outcome: Outcome): Promise<void> {
+  try {
+    await writeOutcome(workDir, outcome);
+  } catch {
+    await removeScratch(workDir, removalMs.ended);
+    await writeOutcome(workDir, outcome);
+  }
+}
+
+function outcomeFrame(outcome: Outcome): Frame {
+  return outcome.kind === 'result' ? { type: 'result', ok: outcome.ok } : { type: 'error', err: outcome.err };
+}

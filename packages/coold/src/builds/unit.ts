@@ -1,0 +1,102 @@
+/** What a build's unit is made of; every value was validated where it came from. */
+export interface BuildUnit {
+  requestId: string;
+  /** Static builds run nothing from the repository, which allows a tighter sandbox. */
+  stack: 'static' | 'dockerfile';
+  /** `<COOLD_BUILDER_WORK_DIR>/<request_id>`, made before. */
+  workFolder: string;
+  config: BuilderConfig;
+}
+
+/** Of CONTRACT §8, `COOLD_BUILDER_…`. */
+export interface BuilderConfig {
+  bin: string;
+  timeoutSecs: number;
+  /** In systemd's notation, as `2G`. */
+  memoryMax: string;
+  /** In systemd's notation, as `200%`. */
+  cpuQuota: string;
+  /** Networks a build does not reach, beside this host and what is link-local. */
+  denyNets: readonly string[];
+}
+
+const unitPrefix = 'coolify-build-';
+const unitSuffix = '.service';
+const requestIdPattern = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/;
+
+/** CONTRACT §7. 127.0.0.1 and not 127.0.0.0/8: the resolver of 127.0.0.53 stays within reach. */
+const alwaysDenied = ['127.0.0.1', '169.254.0.0/16', '::1/128', 'fc00::/7', 'fe80::/10'];
+
+/** Where storage, its locks and networks live; a leading dash: need not be there. */
+const storagePaths = ['/var/lib/containers', '-/run/containers', '-/run/netavark', '-/run/lock'];
+
+/** @throws Error for what is no request_id: it would name a folder or unit that is none of ours */
+export function buildUnitName(requestId: string): string {
+  if (!requestIdPattern.test(requestId)) throw new Error(`${JSON.stringify(requestId)} is no request_id`);
+  return `${unitPrefix}${requestId}${unitSuffix}`;
+}
+
+/** The request_id of a build's unit, undefined for a unit that is none. */
+export function requestIdOfUnit(unit: string): string | undefined {
+  if (!unit.startsWith(unitPrefix) || !unit.endsWith(unitSuffix)) return undefined;
+  const requestId = unit.slice(unitPrefix.length, -unitSuffix.length);
+  return requestIdPattern.test(requestId) ? requestId : undefined;
+}
+
+/** The unit's properties, each `Name=value`, in the order of CONTRACT §7. */
+export function buildUnitProperties({ stack, workFolder, config }: BuildUnit): string[] {
+  const properties: [name: string, value: string][] = [
+    ['RuntimeMaxSec', String(config.timeoutSecs)],
+    ['MemoryMax', config.memoryMax],
+    ['CPUQuota', config.cpuQuota],
+    ['PrivateTmp', 'yes'],
+    ['ProtectSystem', 'strict'],
+    ['ProtectHome', 'yes'],
+    ['ReadWritePaths', [plainPath(workFolder), ...storagePaths].join(' ')],
+    ['NoNewPrivileges', 'yes'],
+    ['LockPersonality', 'yes'],
+    ['RestrictRealtime', 'yes'],
+    ['SystemCallArchitectures', 'native'],
+    ['IPAddressDeny', [...alwaysDenied, ...config.denyNets].join(' ')],
+    ...stackProperties[stack],
+  ];
+  return properties.map(([name, value]) => `${name}=${value}`);
+}
+
+const stackProperties: Record<BuildUnit['stack'], [name: string, value: string][]> = {
+  static: [['RestrictNamespaces', 'mnt user']],
+  // RUN needs namespaces, and its containers have no device cgroup of their own: a base image may hold a node of the
+  // host's disk. Unpacking one is allowed (m), opening it is not.
+  dockerfile: [
+    ['DevicePolicy', 'closed'],
+    ['DeviceAllow', 'char-* m'],
+    ['DeviceAllow', 'block-* m'],
+  ],
+};
+
+/**
+ * The program that starts a build, stays with it, and ends with its exit code. Not collected when it fails: the unit's
+ * `Result` says why (CONTRACT §7).
+ *
+ * @throws Error for a path or request_id that systemd would read as something else
+ */
+export function buildUnitCommand(unit: BuildUnit): { program: string; args: string[] } {
+  const workFolder = plainPath(unit.workFolder);
+  return {
+    program: 'systemd-run',
+    args: [
+      ...['--pipe', '--quiet', `--unit=${buildUnitName(unit.requestId)}`],
+      ...buildUnitProperties(unit).map(property => `--property=${property}`),
+      ...['--', plainPath(unit.config.bin), `${workFolder}/request.json`, workFolder],
+    ],
+  };
+}
+
+/** In a property a space ends a path, % and $ stand for something else, quotes and backslashes are read. */
+function plainPath(path: string): string {
+  if (!/^(?:\/[A-Za-z0-9_.,:@+-]+)+$/.test(path))
+    throw new Error(
+      `${JSON.stringify(path)}: expected an absolute path of letters, digits and "_.,:@+-", which systemd takes as it is`,
+    );
+  return path;
+}

@@ -1,4 +1,5 @@
 export * from '../gen/coolify/agent/v1/agent_pb.js';
+export * from '../gen/coolify/agent/v1/builds_pb.js';
 export * from '../gen/coolify/agent/v1/containers_pb.js';
 export * from '../gen/coolify/agent/v1/host_pb.js';
 export * from '../gen/coolify/agent/v1/images_pb.js';

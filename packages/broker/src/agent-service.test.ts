@@ -7,6 +7,7 @@ import { status } from '@grpc/grpc-js';
 import { describe, expect, it, vi } from 'vitest';
 import { handleStream } from './agent-service.ts';
 import { createVerifier } from './auth.ts';
+import { createBuilds } from './builds.ts';
 import { createDispatch } from './dispatch.ts';
 import { type Keepalive, listenGrpc } from './grpc.ts';
 import { createHosts } from './hosts.ts';
@@ -37,11 +38,16 @@ async function setUp(options: { helloTimeoutMs?: number; keepalive?: Keepalive }
     landedMaxBytes: 1 << 20,
   });
   const streams = createStreams({ pending, windowBytes: 1024, timeoutMs: 5000 });
+  const builds = createBuilds({
+    ...{ pending, landedTtlMs: 30_000, landedMaxBytes: 1 << 20, hostGraceMs: 900_000 },
+    now: () => performance.now(),
+  });
   const handler = handleStream({
     verify: createVerifier(keys.publicKey),
     hosts,
     pending,
     streams,
+    builds,
     log: silentLog(lines),
     helloTimeoutMs: options.helloTimeoutMs ?? 10_000,
   });

@@ -8,6 +8,7 @@ import {
   status,
 } from '@grpc/grpc-js';
 import { AuthError, type Identity, type Verifier } from './auth.ts';
+import type { Builds } from './builds.ts';
 import { type Incoming, readFrame, writeFrame } from './frames.ts';
 import type { HostStream, Hosts } from './hosts.ts';
 import type { Pending } from './pending.ts';
@@ -32,6 +33,7 @@ export interface StreamDeps {
   hosts: Hosts;
   pending: Pending;
   streams: Pick<Streams, 'hear' | 'disconnected'>;
+  builds: Pick<Builds, 'connected' | 'disconnected' | 'hear'>;
   log: Logger;
   /** A stream that has not said Hello after this many ms is dropped. */
   helloTimeoutMs: number;
@@ -70,6 +72,7 @@ async function serve(call: Call, deps: StreamDeps): Promise<void> {
     stream = undefined;
     deps.pending.disconnected(left);
     deps.streams.disconnected(left);
+    deps.builds.disconnected(left);
     if (deps.hosts.remove(left)) log.info({ host_id: left.hostId, why }, 'host disconnected');
   };
   call.once('cancelled', () => leave('connection closed'));
@@ -124,7 +127,7 @@ function welcome(
   call: Call,
   hello: Hello,
   identity: Identity,
-  { hosts, pending, streams, log }: StreamDeps,
+  { hosts, pending, streams, builds, log }: StreamDeps,
 ): HostStream | undefined {
   const { hostId, caps } = identity;
   const refuse = (code: status, details: string) => {
@@ -161,9 +164,13 @@ function welcome(
       peer: call.getPeer(),
       coold_version: hello.cooldVersion,
       schema_max: stream.schemaMax,
+      ...(hello.builds.length === 0 ? {} : { builds: hello.builds.length }),
     },
     'host connected',
   );
+  const refused = builds.connected(stream, caps.includes('builder') ? hello.builds : []);
+  if (refused > 0)
+    log.warn({ host_id: hostId, refused }, 'builds that are none, or of another host; they are ignored');
   return stream;
 }
 
@@ -211,10 +218,13 @@ function take(
   stream: HostStream,
   response: Response,
   bytes: number,
-  { pending, streams, log }: StreamDeps,
+  { pending, streams, builds, log }: StreamDeps,
   ignored: Tally,
 ): void {
-  const receipt = streams.hear(stream, response) ?? pending.answer(stream, response, bytes);
+  const receipt =
+    streams.hear(stream, response) ??
+    builds.hear(stream, response, bytes) ??
+    pending.answer(stream, response, bytes);
   const fields = { host_id: stream.hostId, request_id: response.requestId.slice(0, 128) };
   switch (receipt) {
     case 'heard':

@@ -4,6 +4,7 @@ import { connectStubHost, playStreams, type StubStream } from '@coold/testbed';
 import { describe, expect, it, vi } from 'vitest';
 import { handleStream } from './agent-service.ts';
 import { createVerifier } from './auth.ts';
+import { createBuilds } from './builds.ts';
 import { listenGrpc } from './grpc.ts';
 import { createHosts } from './hosts.ts';
 import { createOpenStream } from './open-stream.ts';
@@ -23,11 +24,15 @@ async function setUp() {
     ...{ max: 10_000, timeoutMs: 5000, landedTtlMs: 30_000, overdueTtlMs: 60_000, landedMaxBytes: 1 << 20 },
   });
   const streams = createStreams({ pending, windowBytes, timeoutMs: 5000 });
+  const builds = createBuilds({
+    ...{ pending, landedTtlMs: 30_000, landedMaxBytes: 1 << 20, hostGraceMs: 900_000 },
+    now: () => performance.now(),
+  });
   const listener = await listenGrpc({
     bind: { host: '127.0.0.1', port: 0 },
     tls: undefined,
     handler: handleStream({
-      ...{ verify: createVerifier(keys.publicKey), hosts, pending, streams, helloTimeoutMs: 10_000 },
+      ...{ verify: createVerifier(keys.publicKey), hosts, pending, streams, builds, helloTimeoutMs: 10_000 },
       log: createLogger('broker', logFilter.parse('off') ?? expect.fail(), false),
     }),
     keepalive: { everyMs: 30_000, timeoutMs: 10_000 },

@@ -41,6 +41,11 @@ export const brokerCommand = defineCommand({
       default: '10',
       help: 'Seconds a host has to answer a dispatch, or to begin a stream',
     },
+    buildHostGraceSecs: {
+      type: integer(1, 86_400),
+      default: '900',
+      help: 'Seconds a host may be away before its builds are answered 503',
+    },
     logLevel: { type: logFilter, default: 'info', help: 'Level or filter: info,broker.lane=debug' },
   },
   check: config =>

@@ -188,6 +188,7 @@ describe('the rest of the lane', () => {
         coold_version: '1.2.3',
         schema_max: 2,
         connected_at: '1970-01-01T00:00:00.000Z',
+        builds: { running: 0, queued: 0 },
       },
     ]);
   });

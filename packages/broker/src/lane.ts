@@ -2,10 +2,13 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { FieldError, readJsonText } from '@coold/proto';
 import { createHttpEdge, type Logger } from '@coold/runtime';
 import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply } from 'fastify';
+import { addBuildRoutes } from './build-lane.ts';
+import type { Builds } from './builds.ts';
 import type { Dispatch } from './dispatch.ts';
-import { type Reply, refuse } from './envelope.ts';
+import { refuse } from './envelope.ts';
 import type { Hosts } from './hosts.ts';
 import type { OpenStream } from './open-stream.ts';
+import { buildPlaces } from './placement.ts';
 import { RefusedError, refuseEncoded } from './refused-error.ts';
 import type { Refusal } from './router.ts';
 import { addStreamRoutes } from './stream-lane.ts';
@@ -14,7 +17,8 @@ import type { Streams } from './streams.ts';
 export interface LaneDeps {
   dispatch: Dispatch;
   openStream: OpenStream;
-  streams: Pick<Streams, 'get'>;
+  streams: Pick<Streams, 'get' | 'open'>;
+  builds: Builds;
   hosts: Hosts;
   log: Logger;
   stalledReplyMs?: number;
@@ -44,7 +48,7 @@ const defaultInputIdleMs = 15 * 60_000;
 
 /** Laravel's HTTP lane (CONTRACT §2), not yet listening: JSON both ways, every failure in the one envelope. */
 export function createLane(deps: LaneDeps): Lane {
-  const { dispatch, openStream, streams, hosts, log } = deps;
+  const { dispatch, openStream, streams, builds, hosts, log } = deps;
   const { stalledReplyMs = defaultStalledReplyMs, inputIdleMs = defaultInputIdleMs } = deps;
   const edge = createHttpEdge({
     errorBody: (code, message) => JSON.stringify(refuse({ requestId: '', code, message }).envelope),
@@ -85,7 +89,10 @@ export function createLane(deps: LaneDeps): Lane {
     },
   );
 
-  function answer(reply: FastifyReply, { status, envelope }: Reply): FastifyReply {
+  function answer(
+    reply: FastifyReply,
+    { status, envelope }: { status: number; envelope: object },
+  ): FastifyReply {
     if (stopping) reply.header('connection', 'close');
     return reply.code(status).send(envelope);
   }
@@ -100,6 +107,7 @@ export function createLane(deps: LaneDeps): Lane {
       coold_version: stream.cooldVersion,
       schema_max: stream.schemaMax,
       connected_at: stream.connectedAt.toISOString(),
+      builds: buildPlaces(stream, builds.load(stream.hostId)),
     })),
   );
 
@@ -116,6 +124,7 @@ export function createLane(deps: LaneDeps): Lane {
   });
 
   addStreamRoutes(lane, { openStream, streams, edge, answer, inputIdleMs });
+  addBuildRoutes(lane, { builds, hosts, streams, log, answer });
 
   lane.setErrorHandler((error, request, reply) => {
     const refusal = refusalOf(error);

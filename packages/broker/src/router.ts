@@ -28,8 +28,10 @@ export function compileRoutes(verbs: ReadonlyMap<string, Verb>): ReadonlyMap<str
 }
 
 /** CONTRACT §2; on a build it becomes a unit name and a folder name. */
-const requestIdPattern = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/;
-const maxHostIdLength = 128;
+export const requestIdPattern = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/;
+export const requestIdExpected =
+  'expected 1 to 128 of letters, digits, "_", "." and "-", beginning with a letter or digit';
+export const maxHostIdLength = 128;
 const bodyFields = new Set(['host_id', 'request_id', 'command']);
 
 /** Reads a dispatch body. Pure: body in, request or refusal out. */
@@ -37,11 +39,7 @@ export function readDispatch(body: unknown, routes: ReadonlyMap<string, Route>):
   if (!isObject(body)) return refusal('', 'body', 'expected an object');
   const { request_id: requestId, host_id: hostId, command } = body;
   if (typeof requestId !== 'string' || !requestIdPattern.test(requestId))
-    return refusal(
-      '',
-      'request_id',
-      'expected 1 to 128 of letters, digits, "_", "." and "-", beginning with a letter or digit',
-    );
+    return refusal('', 'request_id', requestIdExpected);
   const unknown = Object.keys(body).find(key => !bodyFields.has(key));
   if (unknown !== undefined) return refusal(requestId, unknown, 'is not a field of this request');
   if (typeof hostId !== 'string' || hostId === '' || hostId.length > maxHostIdLength)
@@ -88,6 +86,6 @@ function refusal(requestId: string, field: string, expected: string): Refusal {
   return { requestId, code: 400, message: `${field}: ${expected}`, field };
 }
 
-function isObject(value: unknown): value is Record<string, unknown> {
+export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

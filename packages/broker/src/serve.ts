@@ -13,6 +13,7 @@ import {
 } from '@coold/runtime';
 import { handleStream } from './agent-service.ts';
 import { createVerifier } from './auth.ts';
+import { createBuilds } from './builds.ts';
 import type { BrokerConfig } from './config.ts';
 import { createDispatch } from './dispatch.ts';
 import { type GrpcListener, listenGrpc } from './grpc.ts';
@@ -29,6 +30,12 @@ const drainMs = 3000;
 const repliesMs = 1000;
 /** What one slow reader of a stream costs at the most; enough for 5 MB/s to a host that is 50 ms away. */
 const streamWindowBytes = 256 * 1024;
+/** How many ms an answer waits for a late caller (CONTRACT §2). */
+const landedTtlMs = 30_000;
+/** Bytes of such answers, for each lane. */
+const landedMaxBytes = 64 * 1024 * 1024;
+/** How often builds are looked through for what the clock has ended. */
+const buildTickMs = 1000;
 /** How often the socket is looked for: without its name nobody finds it. */
 const socketCheckMs = 5000;
 
@@ -47,13 +54,19 @@ export function serveBroker(config: BrokerConfig, log: Logger, readiness: Readin
     const pending = createPending({
       max: config.pendingMax,
       timeoutMs,
-      landedTtlMs: 30_000,
+      landedTtlMs,
       overdueTtlMs: 300_000,
-      landedMaxBytes: 64 * 1024 * 1024,
+      landedMaxBytes,
     });
     const streams = createStreams({ pending, windowBytes: streamWindowBytes, timeoutMs });
+    const builds = createBuilds({
+      ...{ pending, landedTtlMs, landedMaxBytes },
+      now: () => performance.now(),
+      hostGraceMs: config.buildHostGraceSecs * 1000,
+    });
+    const buildTicks = setInterval(builds.tick, buildTickMs);
     const handler = handleStream({
-      ...{ verify, hosts, pending, streams },
+      ...{ verify, hosts, pending, streams, builds },
       log: log.child('grpc'),
       helloTimeoutMs: 10_000,
     });
@@ -62,6 +75,7 @@ export function serveBroker(config: BrokerConfig, log: Logger, readiness: Readin
       dispatch: createDispatch({ hosts, pending, routes }),
       openStream: createOpenStream({ hosts, streams, routes }),
       streams,
+      builds,
       hosts,
       log: log.child('lane'),
     });
@@ -90,10 +104,12 @@ export function serveBroker(config: BrokerConfig, log: Logger, readiness: Readin
       grpc.refuseNew();
       await socket.remove();
       streams.stop();
+      builds.stop();
       await pending.drain(drainMs);
       await lane.stop(repliesMs);
       for (const stream of hosts.list()) stream.close('stopping');
     } finally {
+      clearInterval(buildTicks);
       await socket?.remove();
       await lane.stop(0);
       grpc?.close();

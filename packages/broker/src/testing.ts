@@ -4,6 +4,7 @@ import { type Response, ResponseSchema, readVerbs, type ServerMsg, type Verb } f
 import { createLogger, logFilter } from '@coold/runtime';
 import { scratchFolder, unixHttp } from '@coold/testbed';
 import { expect } from 'vitest';
+import { createBuilds } from './builds.ts';
 import { createDispatch } from './dispatch.ts';
 import { createHosts, type HostStream } from './hosts.ts';
 import { createLane } from './lane.ts';
@@ -51,10 +52,15 @@ export async function startLane(
   const routes = compileRoutes(options.verbs ?? readVerbs());
   const timeoutMs = options.timeoutMs ?? 5000;
   const streams = createStreams({ pending, windowBytes: options.windowBytes ?? 256 * 1024, timeoutMs });
+  const builds = createBuilds({
+    ...{ pending, landedTtlMs: 30_000, landedMaxBytes: 1 << 20, hostGraceMs: 900_000 },
+    now: () => performance.now(),
+  });
   const lane = createLane({
     dispatch: createDispatch({ hosts, pending, routes }),
     openStream: createOpenStream({ hosts, streams, routes }),
     streams,
+    builds,
     hosts,
     log: createLogger('broker', logFilter.parse('off') ?? expect.fail(), false),
     ...(options.stalledReplyMs === undefined ? {} : { stalledReplyMs: options.stalledReplyMs }),

@@ -9,6 +9,7 @@ export { type LogLine, type Program, type ProgramOptions, startProgram, startScr
 export { type Registry, type RegistryOptions, startRegistry } from './registry.ts';
 export { scratchFolder } from './scratch.ts';
 export { type StreamedCall, streamedCall } from './streamed-call.ts';
+export { builtOk, createStubBuilder, type StubBuilder, type StubBuilderOptions } from './stub-builder.ts';
 export { connectStubHost, type StubHost, type StubHostOptions } from './stub-host.ts';
 export { playStreams, type StubStream } from './stub-stream.ts';
 export { type HttpAnswer, type HttpRequest, type UnixHttp, unixHttp } from './unix-http.ts';

@@ -10,6 +10,8 @@ export interface Pairing {
   socketPath: string;
   /** Of coold's REST API, which is on a port of 127.0.0.1 that its log names. */
   apiToken: string;
+  /** A token for another host. */
+  mint(hostId: string, caps: readonly string[]): Promise<string>;
   startBroker(options?: ProgramOptions): Program;
   startCoold(options?: ProgramOptions): Program;
 }
@@ -33,7 +35,9 @@ export async function createPairing({
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const file = (name: string) => join(folder, name);
   await runBroker('keygen', '--private', file('jwt.key'), '--public', file('jwt.pub'));
-  const token = await runBroker('token', '--key', file('jwt.key'), '--host-id', hostId, '--ttl', '1d');
+  const mint = (id: string, caps: readonly string[]) =>
+    runBroker('token', '--key', file('jwt.key'), '--host-id', id, '--ttl', '1d', '--caps', caps.join(','));
+  const token = await mint(hostId, ['coold']);
   await writeFile(file('host-jwt'), token, { mode: 0o600 });
   const apiToken = randomBytes(32).toString('hex');
   await writeFile(file('api-token'), apiToken, { mode: 0o600 });
@@ -42,6 +46,7 @@ export async function createPairing({
     hostId,
     socketPath,
     apiToken,
+    mint,
     startBroker: (options = {}) =>
       startProgram('broker', {
         ...options,

@@ -1,0 +1,126 @@
+import { createHash } from 'node:crypto';
+import {
+  builtOk,
+  createPairing,
+  createStubBuilder,
+  freePort,
+  type Program,
+  type StubBuilder,
+  scratchFolder,
+  unixHttp,
+} from '@coold/testbed';
+import { describe, expect, it, vi } from 'vitest';
+
+const command = {
+  ...{ type: 'static_build', repo_url: 'https://git.example/app.git' },
+  ...{ git_ref: 'main', target_image: 'localhost/app:v1' },
+};
+const digestOf = (requestId: string) => `sha256:${createHash('sha256').update(requestId).digest('hex')}`;
+
+/** A broker as a process of its own, which tests kill, and hosts whose builds end when a test says so. */
+async function setUp(env: Record<string, string> = {}) {
+  const stack = new AsyncDisposableStack();
+  const folder = stack.use(await scratchFolder());
+  const port = await freePort();
+  const pairing = await createPairing({ folder: folder.path, hostId: 'none', port, podmanSocket: '/none' });
+  const start = async () => {
+    const broker = stack.use(pairing.startBroker({ env }));
+    await broker.logged(({ msg }) => msg === 'listening for Laravel');
+    return broker;
+  };
+  let broker: Program = await start();
+  const http = stack.use(unixHttp(pairing.socketPath));
+  const call = async (method: 'GET' | 'POST', path: string, json?: object) => {
+    const { status, text } = await http.request({ method, path, json, timeoutMs: 120_000 });
+    return { status, body: text === '' ? undefined : (JSON.parse(text) as Record<string, unknown>) };
+  };
+  return {
+    call,
+    dispatch: (requestId: string) =>
+      call('POST', '/v1/build/dispatch', { request_id: requestId, command }).then(({ status }) => status),
+    result: (requestId: string, timeoutMs = 60_000) =>
+      call('GET', `/v1/build/result/${requestId}?timeout_ms=${timeoutMs}`),
+    async host(hostId: string, capacity = 2): Promise<StubBuilder> {
+      const token = await pairing.mint(hostId, ['coold', 'builder']);
+      const host = createStubBuilder({ address: `127.0.0.1:${port}`, token, capacity });
+      await host.connect();
+      stack.defer(() => host.cut());
+      return host;
+    },
+    broker: () => broker,
+    async kill() {
+      broker.signal('SIGKILL');
+      await broker.exited;
+      broker = await start();
+    },
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
+  };
+}
+
+describe('a broker that is killed', () => {
+  it('with a hundred builds in flight knows them all again once their hosts are back', async () => {
+    await using lane = await setUp();
+    const hosts = [await lane.host('a', 40), await lane.host('b', 30), await lane.host('c', 30)];
+    const ids = Array.from({ length: 100 }, (_, n) => `build-${n}`);
+    expect(await Promise.all(ids.map(lane.dispatch))).toEqual(ids.map(() => 202));
+    await vi.waitFor(() => expect(hosts.map(({ builds }) => builds.size)).toEqual([40, 30, 30]));
+    const hostOf = (id: string) => hosts.find(({ builds }) => builds.has(id));
+    for (const id of ids.slice(0, 30)) hostOf(id)?.finish(id, builtOk(digestOf(id)));
+
+    await lane.kill();
+    expect(await lane.result('build-0', 1), 'until its host is back').toMatchObject({ status: 404 });
+    for (const id of ids.slice(30, 60)) hostOf(id)?.finish(id, builtOk(digestOf(id)));
+    for (const host of hosts) await host.connect();
+    expect((await lane.call('POST', '/v1/build/build-99/cancel')).status).toBe(204);
+    await vi.waitFor(() => {
+      const last = hostOf('build-99')?.commands.at(-1);
+      expect([last?.requestId, last?.command.case]).toEqual(['build-99', 'cancelBuild']);
+    });
+
+    const results = Promise.all(ids.map(id => lane.result(id)));
+    for (const id of ids.slice(60)) hostOf(id)?.finish(id, builtOk(digestOf(id)));
+    for (const [n, { status, body }] of (await results).entries())
+      expect([status, body]).toMatchObject([200, { status: 'ok', digest: digestOf(ids[n] ?? '') }]);
+    // And each was told that it was read, so that nothing is kept anywhere.
+    await vi.waitFor(() => expect(hosts.map(({ builds }) => builds.size)).toEqual([0, 0, 0]));
+    expect(await lane.result('build-0', 1)).toMatchObject({ status: 404 });
+  });
+});
+
+describe('a broker', () => {
+  it('says of a host that stays away that it does, and takes the result that comes after all', async () => {
+    await using lane = await setUp({ BROKER_BUILD_HOST_GRACE_SECS: '1' });
+    const host = await lane.host('a');
+    await lane.dispatch('b');
+    await vi.waitFor(() => expect(host.builds.has('b')).toBe(true));
+    const poll = lane.result('b');
+    host.cut();
+    expect(await poll).toEqual({
+      status: 503,
+      body: {
+        ...{ request_id: 'b', status: 'error', code: 503 },
+        ...{ message: 'builder host disconnected', stage: 'result' },
+      },
+    });
+    host.finish('b', builtOk(digestOf('b')));
+    await host.connect();
+    expect(await lane.result('b')).toMatchObject({ status: 200, body: { digest: digestOf('b') } });
+  });
+
+  it('that stops answers who waits, and its successor has the build', async () => {
+    await using lane = await setUp();
+    const host = await lane.host('a');
+    await lane.dispatch('b');
+    await vi.waitFor(() => expect(host.builds.has('b')).toBe(true));
+    const poll = lane.result('b');
+    // Only a poll that has arrived waits: one that is not yet read would be refused a connection.
+    expect((await lane.result('b', 1)).status).toBe(408);
+    lane.broker().signal('SIGTERM');
+    expect(await poll).toMatchObject({ status: 503, body: { message: 'broker is stopping' } });
+    expect(await lane.broker().exited).toMatchObject({ code: 0 });
+    await lane.kill();
+    await host.connect();
+    host.finish('b', builtOk(digestOf('b')));
+    expect(await lane.result('b')).toMatchObject({ status: 200 });
+  });
+});

@@ -1,0 +1,140 @@
+import { create } from '@bufbuild/protobuf';
+import { ServerMsgSchema } from '@coold/proto';
+import type { Logger } from '@coold/runtime';
+import type { FastifyInstance, FastifyReply } from 'fastify';
+import { type BuildReply, concludeBuild, refuseBuild } from './build-envelope.ts';
+import { followBuild, writeEvents } from './build-events.ts';
+import { readBuildOrder } from './build-request.ts';
+import type { Builds } from './builds.ts';
+import type { Hosts } from './hosts.ts';
+import { placeBuild } from './placement.ts';
+import type { Streams } from './streams.ts';
+
+export interface BuildLaneDeps {
+  builds: Builds;
+  hosts: Pick<Hosts, 'list'>;
+  streams: Pick<Streams, 'open'>;
+  log: Logger;
+  answer(reply: FastifyReply, what: { status: number; envelope: object }): FastifyReply;
+}
+
+interface IdRoute {
+  Params: { id: string };
+}
+
+const defaultTimeoutMs = 30_000;
+/** Longer polls are clamped, not refused (CONTRACT §2). */
+const maxTimeoutMs = 300_000;
+/** Nothing may read a result but who wants it. */
+const getOnly = { exposeHeadRoute: false };
+
+/** The calls of the build lane (CONTRACT §2). */
+export function addBuildRoutes(lane: FastifyInstance, deps: BuildLaneDeps): void {
+  const { builds, log, answer } = deps;
+
+  lane.post('/v1/build/dispatch', (request, reply) => {
+    const refusal = dispatchBuild(request.body, deps);
+    if ('envelope' in refusal) return answer(reply, refusal);
+    return reply.code(202).send({ request_id: refusal.requestId });
+  });
+
+  lane.get<IdRoute>('/v1/build/result/:id', getOnly, async ({ params, query }, reply) => {
+    const requestId = params.id;
+    const refused = (code: number, message: string, field?: string) =>
+      answer(reply, refuseBuild('result', { requestId, code, message, field }));
+    const timeoutMs = readTimeout(query);
+    if (timeoutMs === undefined)
+      return refused(400, 'timeout_ms: expected a whole number of milliseconds', 'timeout_ms');
+    const poll = builds.poll(requestId);
+    if (poll === 'unknown') return refused(404, 'unknown request_id');
+    if (poll === 'too many') return refused(503, 'too many callers wait for this build');
+    const { raw } = reply;
+    raw.once('close', () => {
+      poll.close(raw.writableFinished);
+      log.debug(
+        { request_id: requestId, status: raw.statusCode, written: raw.writableFinished },
+        'poll over',
+      );
+    });
+    if (raw.destroyed) poll.close(false);
+    const timer = setTimeout(() => poll.giveUp(), timeoutMs);
+    const outcome = await poll.outcome;
+    clearTimeout(timer);
+    return answer(reply, concludeBuild(requestId, outcome));
+  });
+
+  lane.post<IdRoute>('/v1/build/:id/cancel', ({ params: { id } }, reply) => {
+    if (builds.cancel(id)) {
+      const isAway = builds.whereIs(id)?.stream === undefined;
+      log.info(
+        { request_id: id },
+        isAway ? 'build cancelled; its host is told when it returns' : 'build cancelled',
+      );
+      return reply.code(204).send();
+    }
+    const refusal = { requestId: id, code: 404, message: 'request_id not in flight' };
+    return answer(reply, refuseBuild('cancel', refusal));
+  });
+
+  lane.get<IdRoute>('/v1/build/:id/events', getOnly, async ({ params }, reply) => {
+    const requestId = params.id;
+    const followed = followBuild(requestId, deps);
+    if ('reply' in followed) return answer(reply, followed.reply);
+    const { session } = followed;
+    const { raw } = reply;
+    raw.once('close', () => session.close());
+    if (raw.destroyed) session.close();
+    const opening = await session.opening;
+    switch (opening.kind) {
+      case 'refused': {
+        const refusal = refuseBuild('events', { requestId, ...opening.failure });
+        return answer(reply, opening.by === 'host' ? { ...refusal, status: 200 } : refusal);
+      }
+      case 'opened':
+        reply.hijack();
+        writeEvents(raw, session);
+        return reply;
+    }
+  });
+}
+
+function dispatchBuild(body: unknown, deps: BuildLaneDeps): { requestId: string } | BuildReply {
+  const { builds, hosts, log } = deps;
+  const order = readBuildOrder(body);
+  if ('code' in order) return refuseBuild('dispatch', order);
+  const { requestId, hostId, type, schema, build } = order;
+  const refused = (code: number, message: string, field?: string) =>
+    refuseBuild('dispatch', { requestId, code, message, field });
+  // Before any host is looked at: that none is there for it now does not mean that it does not run.
+  if (builds.isInFlight(requestId)) return refused(409, 'request_id already in flight', 'request_id');
+  const question = { hosts: hosts.list(), pin: hostId, type, schema, load: builds.load };
+  const placement = placeBuild(question);
+  if (placement.kind === 'refused') {
+    const field = placement.code === 501 ? 'command.type' : undefined;
+    return refused(placement.code, placement.message, field);
+  }
+  const { host } = placement;
+  const message = create(ServerMsgSchema, { requestId, command: { case: 'build', value: build } });
+  const sent = builds.dispatch(requestId, host, message);
+  switch (sent) {
+    case 'sent':
+      log.info({ request_id: requestId, host_id: host.hostId, type }, 'build sent to its host');
+      return { requestId };
+    case 'in flight':
+      return refused(409, 'request_id already in flight', 'request_id');
+    case 'full':
+      return refused(503, 'broker at pending-dispatch capacity');
+    case 'stopping':
+      return refused(503, 'broker is stopping');
+    case 'unread':
+      return refused(503, 'host does not read its stream');
+  }
+}
+
+/** In ms; undefined: it is no number. */
+function readTimeout(query: unknown): number | undefined {
+  const value = (query as Record<string, unknown>)['timeout_ms'];
+  if (value === undefined) return defaultTimeoutMs;
+  if (typeof value !== 'string' || !/^\d{1,15}$/.test(value)) return undefined;
+  return Math.min(Number(value), maxTimeoutMs);
+}

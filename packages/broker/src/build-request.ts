@@ -1,0 +1,151 @@
+import { create, type MessageInitShape } from '@bufbuild/protobuf';
+import { type BuildRequest, BuildRequestSchema, BuildStack, FieldError } from '@coold/proto';
+import { isObject, maxHostIdLength, type Refusal, requestIdExpected, requestIdPattern } from './router.ts';
+
+/** `POST /v1/build/dispatch`, read and understood, no host looked at yet. */
+export interface BuildOrder {
+  requestId: string;
+  /** Absent: the broker picks. */
+  hostId: string | undefined;
+  type: BuildType;
+  /** Lowest schema a host must speak to be sent it. */
+  schema: number;
+  build: BuildRequest;
+}
+
+export type BuildType = 'static_build' | 'dockerfile_build';
+
+type Fields = Record<string, unknown>;
+type Stack = Pick<MessageInitShape<typeof BuildRequestSchema>, 'stack' | 'staticCfg' | 'dockerfileCfg'>;
+
+interface BuildKind {
+  schema: number;
+  /** Its fields beside those that every type has. */
+  fields: readonly string[];
+  read(command: Fields): Stack;
+}
+
+const kinds: Record<BuildType, BuildKind> = {
+  static_build: {
+    schema: 1,
+    fields: ['output_dir', 'base_image'],
+    read: command => ({
+      stack: BuildStack.STATIC,
+      staticCfg: {
+        outputDir: optionalText(command, 'output_dir', maxPathLength),
+        baseImage: optionalText(command, 'base_image', maxImageLength),
+      },
+    }),
+  },
+  dockerfile_build: {
+    schema: 2,
+    fields: ['dockerfile', 'build_args', 'target'],
+    read: command => ({
+      stack: BuildStack.DOCKERFILE,
+      dockerfileCfg: {
+        dockerfile: optionalText(command, 'dockerfile', maxPathLength),
+        buildArgs: readBuildArgs(command['build_args'] ?? {}),
+        target: optionalText(command, 'target', maxWordLength),
+      },
+    }),
+  },
+};
+
+const orderFields = ['host_id', 'request_id', 'command'];
+const commonFields = ['repo_url', 'git_ref', 'target_image', 'cache_key'];
+const maxUrlLength = 2048;
+const maxRefLength = 1024;
+const maxImageLength = 1024;
+const maxPathLength = 4096;
+const maxWordLength = 128;
+const maxBuildArgs = 100;
+const maxBuildArgLength = 32 * 1024;
+
+/**
+ * Reads the body of a build dispatch (CONTRACT §2). Pure: body in, order or refusal out. What it lets through has the
+ * right shape and size; what it means is judged by the host that builds it.
+ */
+export function readBuildOrder(body: unknown): BuildOrder | Refusal {
+  const requestId = isObject(body) ? body['request_id'] : undefined;
+  const isId = typeof requestId === 'string' && requestIdPattern.test(requestId);
+  try {
+    if (!isObject(body)) throw new FieldError('body', 'expected an object');
+    if (!isId) throw new FieldError('request_id', requestIdExpected);
+    return { requestId, ...readOrder(body) };
+  } catch (error) {
+    if (!(error instanceof FieldError)) throw error;
+    return { requestId: isId ? requestId : '', code: 400, message: error.message, field: error.field };
+  }
+}
+
+function readOrder(body: Fields): Omit<BuildOrder, 'requestId'> {
+  refuseUnknown(body, orderFields, '');
+  const hostId = isGiven(body['host_id']) ? text(body['host_id'], 'host_id', maxHostIdLength) : undefined;
+  const command = body['command'];
+  if (!isObject(command)) throw new FieldError('command', 'expected an object');
+  const { type } = command;
+  if (!isBuildType(type))
+    throw new FieldError('command.type', `expected ${Object.keys(kinds).join(' or ')}${insteadOf(type)}`);
+  const { schema, fields, read } = kinds[type];
+  refuseUnknown(command, ['type', ...commonFields, ...fields], 'command.');
+  const build = create(BuildRequestSchema, {
+    repoUrl: text(command['repo_url'], 'command.repo_url', maxUrlLength),
+    gitRef: text(command['git_ref'], 'command.git_ref', maxRefLength),
+    targetImage: text(command['target_image'], 'command.target_image', maxImageLength),
+    cacheKey: optionalText(command, 'cache_key', maxWordLength),
+    ...read(command),
+  });
+  return { hostId, type, schema, build };
+}
+
+function isBuildType(type: unknown): type is BuildType {
+  return typeof type === 'string' && Object.hasOwn(kinds, type);
+}
+
+function insteadOf(type: unknown): string {
+  return type === 'cancel' ? '; a build is cancelled by POST /v1/build/:id/cancel' : '';
+}
+
+function readBuildArgs(value: unknown): Record<string, string> {
+  const field = 'command.build_args';
+  // PHP writes an empty map as an empty list.
+  if (Array.isArray(value) && value.length === 0) return {};
+  if (!isObject(value)) throw new FieldError(field, 'expected an object');
+  const entries = Object.entries(value);
+  if (entries.length > maxBuildArgs) throw new FieldError(field, `expected at most ${maxBuildArgs}`);
+  for (const [name, argument] of entries) {
+    if (!/^[A-Za-z_][A-Za-z0-9_]{0,127}$/.test(name))
+      throw new FieldError(field, `${JSON.stringify(name.slice(0, 128))} is not the name of a variable`);
+    // Their lines may be several: a key in PEM is one value.
+    if (typeof argument !== 'string' || argument.length > maxBuildArgLength || argument.includes('\0'))
+      throw new FieldError(`${field}.${name}`, `expected text of at most ${maxBuildArgLength} characters`);
+  }
+  return Object.fromEntries(entries) as Record<string, string>;
+}
+
+/** Protobuf knows no absent text: an empty one means the default. */
+function optionalText(command: Fields, name: string, maxLength: number): string {
+  const value = command[name];
+  return isGiven(value) && value !== '' ? text(value, `command.${name}`, maxLength) : '';
+}
+
+function text(value: unknown, field: string, maxLength: number): string {
+  if (typeof value !== 'string' || value === '' || value.length > maxLength || hasControl(value))
+    throw new FieldError(field, `expected text of 1 to ${maxLength} characters on one line`);
+  return value;
+}
+
+/** Also what Unicode ends a line with. */
+function hasControl(value: string): boolean {
+  return /[\p{Cc}\u2028\u2029]/u.test(value);
+}
+
+function refuseUnknown(object: Fields, known: readonly string[], at: string): void {
+  const unknown = Object.keys(object).find(key => !known.includes(key));
+  if (unknown !== undefined)
+    throw new FieldError(`${at}${unknown.slice(0, 128)}`, 'is not a field of this request');
+}
+
+function isGiven(value: unknown): boolean {
+  return value !== undefined && value !== null;
+}

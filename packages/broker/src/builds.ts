@@ -1,0 +1,300 @@
+import { type HostedBuild, HostedBuild_State, type Response, type ServerMsg } from '@coold/proto';
+import { acknowledge, askResult, cancelBuild } from './build-commands.ts';
+import { beginPoll, type Poll } from './build-poll.ts';
+import {
+  type Answer,
+  type Build,
+  type BuildHost,
+  type BuildOutcome,
+  createBuildTable,
+} from './build-table.ts';
+import type { HostStream } from './hosts.ts';
+import type { Pending } from './pending.ts';
+import { requestIdPattern } from './router.ts';
+
+export type { BuildOutcome } from './build-table.ts';
+
+/** How an answer was taken; undefined: it is no build's. */
+export type BuildReceipt = 'delivered' | 'duplicate' | 'of another host' | undefined;
+
+export interface BuildsOptions {
+  /** Where ids come from: both lanes share them, and the cap. */
+  pending: Pick<Pending, 'hold'>;
+  /** The monotonic clock, in ms. */
+  now(): number;
+  /** How many ms a result waits here for a late poller; afterwards its host is asked again. */
+  landedTtlMs: number;
+  landedMaxBytes: number;
+  /** A host that is away for longer, in ms, is told of to pollers. */
+  hostGraceMs: number;
+}
+
+/**
+ * The builds that hosts have, by request id (CONTRACT §2). One is *waiting* for its host's answer, which *lands* here,
+ * and is *gone* once it was read: then its host is told that it may remove it. A result that nobody read in time is
+ * *remembered*: which host has it, so that it can be asked again. The hosts are the memory, and name their builds when
+ * they connect; what is here is lost with the broker, and no result with it.
+ *
+ * No timers and no I/O of its own: streams, ids and the clock are passed in, and `tick` is called every now and then.
+ */
+export interface Builds {
+  /** Sends a build; 'unread': its host has left too much unread. Unless 'sent', nothing has changed. */
+  dispatch(
+    requestId: string,
+    host: HostStream,
+    message: ServerMsg,
+  ): 'sent' | 'unread' | 'in flight' | 'full' | 'stopping';
+  /** Whether its id is taken by a build. */
+  isInFlight(requestId: string): boolean;
+  poll(requestId: string): Poll | 'unknown' | 'too many';
+  /** False: landed or unknown. Else its host is told, now or when it returns. */
+  cancel(requestId: string): boolean;
+  /** Who has it; `stream` is undefined while that host is away. */
+  whereIs(requestId: string): { stream: HostStream | undefined } | undefined;
+  /** @returns how many of the builds it named were not taken in: no request_id, or another host's */
+  connected(host: HostStream, named: readonly HostedBuild[]): number;
+  disconnected(host: HostStream): void;
+  hear(host: HostStream, response: Response, bytes: number): BuildReceipt;
+  /** Builds that a host runs or has queued. */
+  load(hostId: string): number;
+  /** Ends what the clock has ended. */
+  tick(): void;
+  /** Pollers are told that the broker stops, now and from now on. */
+  stop(): void;
+  counts(): { waiting: number; landed: number; remembered: number };
+}
+
+/** Builds that a host may name as under way and that count against the cap, so that no host uses it up. */
+const maxAdopted = 256;
+const maxPollers = 1000;
+/** A host keeps an unread result for this long (CONTRACT §7), in ms; one that is away for longer has nothing to tell. */
+const hostMemoryMs = 24 * 3600_000;
+
+export function createBuilds(options: BuildsOptions): Builds {
+  const { pending, now, landedTtlMs, landedMaxBytes, hostGraceMs } = options;
+  const table = createBuildTable({ hold: pending.hold, now, landedMaxBytes });
+  let stopping = false;
+
+  const awayMs = ({ stream, awaySince }: BuildHost) => (stream === undefined ? now() - awaySince : 0);
+  const isGone = (host: BuildHost) => host.stream === undefined && awayMs(host) >= hostGraceMs;
+  const isLive = ({ state, finished }: Build) => state === 'waiting' || (state === 'remembered' && !finished);
+
+  function isInFlight(requestId: string): boolean {
+    return table.get(requestId)?.givenUp === false;
+  }
+
+  /** Its answer was written whole to a caller. */
+  function consume(build: Build): void {
+    const { host, requestId, answer } = build;
+    table.forget(build);
+    const outcome = answer?.outcome;
+    // A refusal is not kept at its host, and what else has this id there is not to be removed.
+    if (outcome?.kind !== 'answered' || outcome.body.case !== 'build' || host.schemaMax < 2) return;
+    table.markRead(host, requestId);
+    host.stream?.sendOwed(acknowledge(requestId));
+  }
+
+  function ask(build: Build): void {
+    const { host, state, askedOn, requestId } = build;
+    if (state !== 'remembered' || host.stream === undefined || host.stream === askedOn) return;
+    if (host.schemaMax < 2 || !table.holdAgain(build)) return;
+    if (host.stream.send(askResult(requestId))) build.askedOn = host.stream;
+  }
+
+  function sendCancel(build: Build): void {
+    const { host, cancelledOn, requestId } = build;
+    if (!build.cancelWanted || host.stream === undefined) return;
+    // Once for each stream it is owed; again only as long as the host reads.
+    if (cancelledOn === host.stream) host.stream.send(cancelBuild(requestId));
+    else host.stream.sendOwed(cancelBuild(requestId));
+    build.cancelledOn = host.stream;
+  }
+
+  function toldAtOnce(build: Build): BuildOutcome | undefined {
+    if (build.answer !== undefined) return build.answer.outcome;
+    if (stopping) return { kind: 'stopping' };
+    return isGone(build.host) ? { kind: 'host gone' } : undefined;
+  }
+
+  /** What a host says at its Hello of a build that is known here; undefined: it does not have it. */
+  function reconcile(build: Build, state: HostedBuild_State | undefined): void {
+    build.givenUp = false;
+    if (build.state === 'landed' && build.answer?.outcome.kind === 'answered') return;
+    switch (state) {
+      case undefined:
+        if (build.state === 'waiting') table.land(build, { outcome: { kind: 'lost' }, bytes: 0 });
+        else if (build.state === 'remembered') table.forget(build);
+        return;
+      case HostedBuild_State.FINISHED:
+        table.remember(build, true);
+        break;
+      case HostedBuild_State.RUNNING:
+      case HostedBuild_State.QUEUED:
+      case HostedBuild_State.UNSPECIFIED:
+        if (build.state === 'landed') table.reopen(build);
+        build.finished = false;
+        sendCancel(build);
+    }
+    if (build.pollers.size > 0) ask(build);
+  }
+
+  /** A build that only its host knew of. @returns whether it counts against the cap */
+  function adopt(host: BuildHost, requestId: string, isFinished: boolean, mayCount: boolean): boolean {
+    const hold = isFinished || !mayCount ? undefined : pending.hold(requestId);
+    if (hold?.kind === 'held') table.add(requestId, host, hold.release);
+    else table.addRemembered(requestId, host, isFinished);
+    return hold?.kind === 'held';
+  }
+
+  /** What a host names at its Hello beside the builds of its own that are known here. @returns how many were refused */
+  function takeIn(
+    host: BuildHost,
+    stream: HostStream,
+    named: ReadonlyMap<string, HostedBuild_State>,
+  ): number {
+    let refused = 0;
+    let counted = 0;
+    for (const [requestId, state] of named) {
+      const known = table.get(requestId);
+      if (known?.host === host) continue;
+      const isFinished = state === HostedBuild_State.FINISHED;
+      if (host.read.has(requestId)) {
+        // Its answer is out. If it runs still, another build has its id, and perhaps the name of its image.
+        stream.sendOwed(isFinished ? acknowledge(requestId) : cancelBuild(requestId));
+      } else if (known !== undefined || !requestIdPattern.test(requestId)) refused += 1;
+      else if (adopt(host, requestId, isFinished, counted < maxAdopted)) counted += 1;
+    }
+    return refused;
+  }
+
+  function sweepAway(host: BuildHost): void {
+    const isForgotten = awayMs(host) >= hostMemoryMs;
+    for (const build of isGone(host) ? [...host.builds] : []) {
+      if (build.answer === undefined) table.tell(build, { kind: 'host gone' });
+      // It no longer counts against the cap, and its host may still come back with it.
+      if (build.state === 'waiting' && awayMs(host) >= hostGraceMs + landedTtlMs)
+        table.remember(build, false);
+      if (build.state === 'remembered' && isForgotten) table.forget(build);
+    }
+    if (host.builds.size === 0 && (isForgotten || host.read.size === 0)) table.removeHost(host);
+  }
+
+  return {
+    dispatch(requestId, stream, message) {
+      if (isInFlight(requestId)) return 'in flight';
+      const hold = pending.hold(requestId);
+      if (hold.kind !== 'held') return hold.kind;
+      if (!stream.send(message)) {
+        hold.release();
+        return 'unread';
+      }
+      const former = table.get(requestId);
+      if (former !== undefined) {
+        table.forget(former);
+        table.markRead(former.host, requestId);
+      }
+      const host = table.hostOf(stream);
+      host.read.delete(requestId);
+      table.add(requestId, host, hold.release);
+      return 'sent';
+    },
+
+    isInFlight,
+
+    poll(requestId) {
+      const build = table.get(requestId);
+      if (build === undefined) return 'unknown';
+      if (build.pollers.size >= maxPollers) return 'too many';
+      return beginPoll(build, {
+        told: toldAtOnce(build),
+        onWaiting: () => ask(build),
+        onLeft: () => table.left(build),
+        onRead: () => consume(build),
+        onUnread: () => {
+          build.landedAt = now();
+        },
+        onGoneRead: () => {
+          if (!isGone(build.host)) return;
+          build.givenUp = true;
+          table.remember(build, build.finished);
+        },
+      });
+    },
+
+    cancel(requestId) {
+      const build = table.get(requestId);
+      if (build === undefined || !isLive(build)) return false;
+      build.cancelWanted = true;
+      sendCancel(build);
+      return true;
+    },
+
+    whereIs(requestId) {
+      const build = table.get(requestId);
+      return build === undefined ? undefined : { stream: build.host.stream };
+    },
+
+    connected(stream, named) {
+      if (named.length === 0 && table.host(stream.hostId) === undefined) return 0;
+      const host = table.hostOf(stream);
+      host.stream = stream;
+      host.schemaMax = stream.schemaMax;
+      if (stream.schemaMax < 2) {
+        for (const build of host.builds) if (isLive(build)) sendCancel(build);
+        return 0;
+      }
+      const states = new Map(named.map(({ requestId, state }) => [requestId, state]));
+      for (const build of [...host.builds]) reconcile(build, states.get(build.requestId));
+      for (const requestId of [...host.read]) if (!states.has(requestId)) host.read.delete(requestId);
+      return takeIn(host, stream, states);
+    },
+
+    disconnected(stream) {
+      const host = table.host(stream.hostId);
+      if (host?.stream !== stream) return;
+      host.stream = undefined;
+      host.awaySince = now();
+    },
+
+    hear({ hostId, schemaMax }, { requestId, body }, bytes) {
+      const build = table.get(requestId);
+      if (build === undefined) {
+        const host = table.host(hostId);
+        if (body.case !== 'build' || schemaMax < 2 || host?.read.has(requestId) !== true) return undefined;
+        host.stream?.sendOwed(acknowledge(requestId));
+        return 'duplicate';
+      }
+      if (build.host.hostId !== hostId) return body.case === 'build' ? 'of another host' : undefined;
+      if (build.answer?.outcome.kind === 'answered') return 'duplicate';
+      const answer: Answer = { outcome: { kind: 'answered', hostId, body }, bytes };
+      if (build.state !== 'remembered' || body.case === 'build') {
+        table.land(build, answer);
+        return 'delivered';
+      }
+      // Not the result: then it is an answer to our question for it, or the other lane's.
+      if (build.askedOn === undefined || !table.holdAgain(build)) return undefined;
+      if (body.case === 'error' && body.value.code === 404) table.forget(build);
+      else table.tell(build, answer.outcome);
+      return 'delivered';
+    },
+
+    load(hostId) {
+      let live = 0;
+      for (const build of table.host(hostId)?.builds ?? []) if (isLive(build)) live += 1;
+      return live;
+    },
+
+    tick() {
+      for (const build of table.landed())
+        if (build.readers === 0 && now() - build.landedAt >= landedTtlMs) table.unland(build);
+      for (const host of table.hosts()) if (host.stream === undefined) sweepAway(host);
+    },
+
+    stop() {
+      stopping = true;
+      for (const build of table.all()) table.tell(build, { kind: 'stopping' });
+    },
+
+    counts: table.counts,
+  };
+}

@@ -1,0 +1,62 @@
+/** What placement looks at in a host. */
+export interface BuilderHost {
+  hostId: string;
+  capabilities: readonly string[];
+  /** Builds it runs at once. */
+  builderCapacity: number;
+  schemaMax: number;
+}
+
+export type Placement<H> =
+  | { kind: 'placed'; host: H }
+  /** Its texts are CONTRACT §2's. */
+  | { kind: 'refused'; code: 503 | 501; message: string };
+
+export interface PlacementQuestion<H> {
+  hosts: readonly H[];
+  /** A host that the caller names: it or none. */
+  pin: string | undefined;
+  /** The build's type, and the lowest schema that a host must speak for it. */
+  type: string;
+  schema: number;
+  /** Builds that a host runs or has queued. */
+  load(hostId: string): number;
+}
+
+/** How the builds that a host has share its places, as far as the broker knows. */
+export function buildPlaces({ builderCapacity }: Pick<BuilderHost, 'builderCapacity'>, load: number) {
+  const running = Math.min(load, builderCapacity);
+  return { running, queued: load - running };
+}
+
+/**
+ * Where a build goes: to the pinned host; else to the one with the most free places, so that all share the work. When all
+ * are full it waits where fewest wait. Ties go to the host id that sorts first: asked again, it answers the same.
+ */
+export function placeBuild<H extends BuilderHost>({
+  hosts,
+  pin,
+  type,
+  schema,
+  load,
+}: PlacementQuestion<H>): Placement<H> {
+  const builders = hosts.filter(
+    ({ hostId, capabilities }) => (pin === undefined || hostId === pin) && capabilities.includes('builder'),
+  );
+  const [any] = builders;
+  if (any === undefined) {
+    const message =
+      pin === undefined ? 'no builder-capable host connected' : 'host has no builder capability';
+    return { kind: 'refused', code: 503, message };
+  }
+  const free = ({ hostId, builderCapacity }: H) => builderCapacity - load(hostId);
+  const [host] = builders
+    .filter(({ schemaMax }) => schemaMax >= schema)
+    .map(candidate => ({ candidate, free: free(candidate) }))
+    .sort((a, b) => b.free - a.free || (a.candidate.hostId < b.candidate.hostId ? -1 : 1))
+    .map(({ candidate }) => candidate);
+  if (host !== undefined) return { kind: 'placed', host };
+  const highest = Math.max(...builders.map(({ schemaMax }) => schemaMax));
+  const who = pin === undefined ? 'the connected builders speak' : `host ${pin} speaks`;
+  return { kind: 'refused', code: 501, message: `${type} needs schema ${schema}, ${who} up to ${highest}` };
+}

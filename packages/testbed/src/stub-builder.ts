@@ -1,0 +1,116 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { HostedBuild_State, type ResponseSchema, type ServerMsg } from '@coold/proto';
+import { connectStubHost, type StubHost } from './stub-host.ts';
+import { playStreams, type StubStream } from './stub-stream.ts';
+
+type Body = NonNullable<MessageInitShape<typeof ResponseSchema>['body']>;
+
+export interface StubBuilderOptions {
+  /** `host:port` of a broker's plain listener. */
+  address: string;
+  token: string;
+  /** Builds it says it runs at once; 2 when not given. */
+  capacity?: number;
+  schemaMax?: number;
+  /** Capabilities of its Hello; coold and builder when not given. */
+  capabilities?: string[];
+  /** Plays the progress of a build, for each reader anew; without it a reader gets none, and the end. */
+  onEvents?: (stream: StubStream) => void;
+}
+
+/**
+ * A host with the builder capability whose builds end when a test says so. It keeps them as coold's work folders do,
+ * through any number of connections, and names them at each.
+ */
+export interface StubBuilder {
+  /** Its builds with their answer, as its disk has them; undefined: it is under way. */
+  builds: Map<string, Body | undefined>;
+  /** Every command it was sent, on whatever stream. */
+  commands: ServerMsg[];
+  /** Resolves once the broker took it in. */
+  connect(address?: string): Promise<StubHost>;
+  /** Ends a build; the answer goes out at once where it is connected. */
+  finish(requestId: string, body: Body): void;
+  cut(): void;
+}
+
+/** A build's good end, as Response.body has it. */
+export function builtOk(digest: string, durationMs = 1n): Body {
+  const value = { digest, registryRef: `localhost/app@${digest}`, durationMs };
+  return { case: 'build', value: { body: { case: 'ok', value } } };
+}
+
+function playNothing(stream: StubStream): void {
+  stream.open();
+  stream.end();
+}
+
+export function createStubBuilder(options: StubBuilderOptions): StubBuilder {
+  const { token, capacity = 2, schemaMax = 2, capabilities = ['coold', 'builder'] } = options;
+  const { onEvents = playNothing } = options;
+  const builds = new Map<string, Body | undefined>();
+  const commands: ServerMsg[] = [];
+  let host: StubHost | undefined;
+  function obey({ requestId, command }: ServerMsg, self: StubHost): void {
+    const refuse = (code: number, message: string) =>
+      self.respond({ requestId, body: { case: 'error', value: { code, message } } });
+    switch (command.case) {
+      case 'build':
+        if (builds.has(requestId)) refuse(409, 'such a build is here');
+        else builds.set(requestId, undefined);
+        return;
+      case 'buildAck':
+        if (builds.get(requestId) !== undefined) builds.delete(requestId);
+        return;
+      case 'buildResult': {
+        const body = builds.get(requestId);
+        if (!builds.has(requestId)) refuse(404, 'no such build');
+        else if (body !== undefined) self.respond({ requestId, body });
+        return;
+      }
+      default:
+    }
+  }
+
+  const play = playStreams(stream => {
+    const { command } = stream.command;
+    if (command.case !== 'buildEvents') return;
+    if (builds.has(command.value.buildId)) onEvents(stream);
+    else stream.fail(404, 'no such build');
+  }, obey);
+
+  const { RUNNING, FINISHED } = HostedBuild_State;
+  return {
+    builds,
+    commands,
+    async connect(address = options.address) {
+      host?.cut();
+      host = connectStubHost({
+        address,
+        token,
+        hello: {
+          ...{ hostMgmtIp: '100.64.0.9', cooldVersion: '0.0.0-stub', schemaMin: 1, schemaMax },
+          ...{ capabilities, builderCapacity: capacity },
+          builds:
+            schemaMax < 2
+              ? []
+              : [...builds].map(([requestId, body]) => ({
+                  requestId,
+                  state: body === undefined ? RUNNING : FINISHED,
+                })),
+        },
+        onCommand(message, self) {
+          commands.push(message);
+          play(message, self);
+        },
+      });
+      await host.accepted;
+      return host;
+    },
+    finish(requestId, body) {
+      builds.set(requestId, body);
+      host?.respond({ requestId, body });
+    },
+    cut: () => host?.cut(),
+  };
+}

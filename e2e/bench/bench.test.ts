@@ -46,8 +46,7 @@ describe('the benchmarks', () => {
   it('that nobody has written are named with those there are', async () => {
     expect(await bench('nothing')).toMatchObject({
       code: 2,
-      stderr: 'bench: no suite "nothing": one of dispatch, verbs, build
-',
+      stderr: 'bench: no suite "nothing": one of dispatch, verbs, build\n',
     });
   });
 });

@@ -5,7 +5,9 @@ import { dispatchSuite } from './dispatch.ts';
 import type { Suite, SuiteResult } from './suite.ts';
 import { verbsSuite } from './verbs.ts';
 
-const suites = new Map<string, Suite>([dispatchSuite, verbsSuite, buildSuite].map(suite => [suite.name, suite]));
+const suites = new Map<string, Suite>(
+  [dispatchSuite, verbsSuite, buildSuite].map(suite => [suite.name, suite]),
+);
 
 const args = process.argv.slice(2);
 const json = args.includes('--json');

@@ -19,7 +19,8 @@ export interface LinkOptions {
   url: BrokerUrl;
   tokenPath: string;
   caPath: string | undefined;
-  hello: Hello;
+  /** What is said first, at every dial anew; of the token only what it claims is known. */
+  hello: (token: string) => Promise<Hello>;
   serve: ServeCommands;
   log: Logger;
   /** Told in one line whenever the stream's state changes. */
@@ -107,19 +108,23 @@ async function runSession(
   options: LinkOptions & Material & { keepalive: Keepalive },
   stop: AbortSignal,
 ): Promise<SessionEnd> {
-  const { url, log, onState } = options;
+  const { url, token, log, onState } = options;
+  const hello = await options.hello(token);
   const gone = new AbortController();
   const atWork = new Set<Promise<void>>();
-  const session = dial(options, {
-    accepted() {
-      log.info({ broker: url.authority }, 'connected to the broker');
-      onState(`broker ${url.authority}: connected`);
+  const session = dial(
+    { ...options, hello },
+    {
+      accepted() {
+        log.info({ broker: url.authority }, 'connected to the broker');
+        onState(`broker ${url.authority}: connected`);
+      },
+      command(message) {
+        const work = take(message).finally(() => atWork.delete(work));
+        atWork.add(work);
+      },
     },
-    command(message) {
-      const work = take(message).finally(() => atWork.delete(work));
-      atWork.add(work);
-    },
-  });
+  );
   const take = options.serve({ send: session.send, gone: gone.signal });
 
   const onStop = () => {

@@ -25,7 +25,7 @@ export function readBuildOrder(message: BuildRequest): BuildOrder {
     stack,
     target_image: message.targetImage,
     ...(message.cacheKey === '' ? {} : { cache_key: message.cacheKey }),
-    ...configOf(message, stack),
+    ...configOf(message),
   };
   try {
     readBuildRequest(request);
@@ -44,18 +44,14 @@ const stackNames: Record<BuildStack, 'static' | 'dockerfile' | 'buildpacks' | 'r
   [BuildStack.STATIC]: 'static',
 };
 
-function configOf(
-  { staticCfg, dockerfileCfg }: BuildRequest,
-  stack: BuildOrder['stack'],
-): Record<string, unknown> {
-  switch (stack) {
-    case 'static':
-      if (staticCfg === undefined) return {};
-      return { static_cfg: { output_dir: staticCfg.outputDir, base_image: staticCfg.baseImage } };
-    case 'dockerfile': {
-      if (dockerfileCfg === undefined) return {};
-      const { dockerfile, buildArgs, target } = dockerfileCfg;
-      return { dockerfile_cfg: { dockerfile, build_args: buildArgs, target } };
-    }
+/** Both, where both are given: that is for the builder's own reader to refuse. */
+function configOf({ staticCfg, dockerfileCfg }: BuildRequest): Record<string, unknown> {
+  const config: Record<string, unknown> = {};
+  if (staticCfg !== undefined)
+    config['static_cfg'] = { output_dir: staticCfg.outputDir, base_image: staticCfg.baseImage };
+  if (dockerfileCfg !== undefined) {
+    const { dockerfile, buildArgs, target } = dockerfileCfg;
+    config['dockerfile_cfg'] = { dockerfile, build_args: buildArgs, target };
   }
+  return config;
 }

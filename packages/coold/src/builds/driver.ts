@@ -142,6 +142,7 @@ export function createDriver({ folders, systemd, config, log, times = {} }: Driv
     stop: AbortSignal,
     again = false,
   ): Promise<BuildOutcome> {
+    stop.throwIfAborted();
     const unit = { requestId, stack, workFolder: folders.pathOf(requestId), config };
     const giveUp = new AbortController();
     const ran: Promise<Ran> = systemd

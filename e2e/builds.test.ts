@@ -1,4 +1,6 @@
 import { createHash } from 'node:crypto';
+import { fileURLToPath } from 'node:url';
+import { runChild } from '@coold/runtime';
 import {
   builtOk,
   createPairing,
@@ -11,10 +13,13 @@ import {
 } from '@coold/testbed';
 import { describe, expect, it, vi } from 'vitest';
 
+const phpClient = fileURLToPath(new URL('clients/dispatch.php', import.meta.url));
 const command = {
   ...{ type: 'static_build', repo_url: 'https://git.example/app.git' },
   ...{ git_ref: 'main', target_image: 'localhost/app:v1' },
 };
+/** Generous, for a machine that is busy; what it waits for is a moment away. */
+const soon = (check: () => void) => vi.waitFor(check, { timeout: 20_000 });
 const digestOf = (requestId: string) => `sha256:${createHash('sha256').update(requestId).digest('hex')}`;
 
 /** A broker as a process of its own, which tests kill, and hosts whose builds end when a test says so. */
@@ -35,6 +40,7 @@ async function setUp(env: Record<string, string> = {}) {
     return { status, body: text === '' ? undefined : (JSON.parse(text) as Record<string, unknown>) };
   };
   return {
+    socketPath: pairing.socketPath,
     call,
     dispatch: (requestId: string) =>
       call('POST', '/v1/build/dispatch', { request_id: requestId, command }).then(({ status }) => status),
@@ -57,13 +63,13 @@ async function setUp(env: Record<string, string> = {}) {
   };
 }
 
-describe('a broker that is killed', () => {
+describe('a broker that is killed', { timeout: 120_000 }, () => {
   it('with a hundred builds in flight knows them all again once their hosts are back', async () => {
     await using lane = await setUp();
     const hosts = [await lane.host('a', 40), await lane.host('b', 30), await lane.host('c', 30)];
     const ids = Array.from({ length: 100 }, (_, n) => `build-${n}`);
     expect(await Promise.all(ids.map(lane.dispatch))).toEqual(ids.map(() => 202));
-    await vi.waitFor(() => expect(hosts.map(({ builds }) => builds.size)).toEqual([40, 30, 30]));
+    await soon(() => expect(hosts.map(({ builds }) => builds.size)).toEqual([40, 30, 30]));
     const hostOf = (id: string) => hosts.find(({ builds }) => builds.has(id));
     for (const id of ids.slice(0, 30)) hostOf(id)?.finish(id, builtOk(digestOf(id)));
 
@@ -72,7 +78,7 @@ describe('a broker that is killed', () => {
     for (const id of ids.slice(30, 60)) hostOf(id)?.finish(id, builtOk(digestOf(id)));
     for (const host of hosts) await host.connect();
     expect((await lane.call('POST', '/v1/build/build-99/cancel')).status).toBe(204);
-    await vi.waitFor(() => {
+    await soon(() => {
       const last = hostOf('build-99')?.commands.at(-1);
       expect([last?.requestId, last?.command.case]).toEqual(['build-99', 'cancelBuild']);
     });
@@ -82,17 +88,49 @@ describe('a broker that is killed', () => {
     for (const [n, { status, body }] of (await results).entries())
       expect([status, body]).toMatchObject([200, { status: 'ok', digest: digestOf(ids[n] ?? '') }]);
     // And each was told that it was read, so that nothing is kept anywhere.
-    await vi.waitFor(() => expect(hosts.map(({ builds }) => builds.size)).toEqual([0, 0, 0]));
+    await soon(() => expect(hosts.map(({ builds }) => builds.size)).toEqual([0, 0, 0]));
     expect(await lane.result('build-0', 1)).toMatchObject({ status: 404 });
   });
 });
 
-describe('a broker', () => {
+describe('a broker', { timeout: 120_000 }, () => {
+  it('takes a build from PHP, which polls until it is done', async () => {
+    await using lane = await setUp();
+    const host = await lane.host('a');
+    const php = async (method: 'GET' | 'POST', path: string, json?: object) => {
+      const args = [
+        phpClient,
+        lane.socketPath,
+        method,
+        path,
+        ...(json === undefined ? [] : [JSON.stringify(json)]),
+      ];
+      const { code, stdout, stderr } = await runChild('php', args, { timeoutMs: 60_000 });
+      if (code !== 0) throw new Error(`php failed: ${stderr}`);
+      return JSON.parse(stdout) as { status: number; body: unknown };
+    };
+    expect(await php('POST', '/v1/build/dispatch', { host_id: 'a', request_id: 'b', command })).toEqual({
+      status: 202,
+      body: { request_id: 'b' },
+    });
+    const poll = () => php('GET', '/v1/build/result/b?timeout_ms=200');
+    expect((await poll()).status).toBe(408);
+    host.finish('b', builtOk(digestOf('b'), 5n));
+    expect(await poll()).toEqual({
+      status: 200,
+      body: {
+        ...{ request_id: 'b', status: 'ok', digest: digestOf('b') },
+        ...{ registry_ref: `localhost/app@${digestOf('b')}`, duration_ms: 5 },
+      },
+    });
+    expect((await poll()).status).toBe(404);
+  });
+
   it('says of a host that stays away that it does, and takes the result that comes after all', async () => {
     await using lane = await setUp({ BROKER_BUILD_HOST_GRACE_SECS: '1' });
     const host = await lane.host('a');
     await lane.dispatch('b');
-    await vi.waitFor(() => expect(host.builds.has('b')).toBe(true));
+    await soon(() => expect(host.builds.has('b')).toBe(true));
     const poll = lane.result('b');
     host.cut();
     expect(await poll).toEqual({
@@ -111,7 +149,7 @@ describe('a broker', () => {
     await using lane = await setUp();
     const host = await lane.host('a');
     await lane.dispatch('b');
-    await vi.waitFor(() => expect(host.builds.has('b')).toBe(true));
+    await soon(() => expect(host.builds.has('b')).toBe(true));
     const poll = lane.result('b');
     // Only a poll that has arrived waits: one that is not yet read would be refused a connection.
     expect((await lane.result('b', 1)).status).toBe(408);

@@ -29,6 +29,10 @@ const image = 'localhost/tiny:latest';
 const spare = '127.0.0.1:5000/tiny:1';
 const web = { image, name: 'web', network: 'n', stop_timeout: 0 };
 
+const shop = { service_id: 's', name: 'shop', namespace: 'default', container_id: 'web', port: 80 };
+const flow = { src: '10.210.5.2', dst: '10.210.6.3', proto: 'tcp', port: 80 };
+const flowId = '644d80ecc835';
+
 const examples: Record<string, Examples> = {
   'images.pull': {
     answered: [
@@ -191,6 +195,93 @@ const examples: Record<string, Examples> = {
     ],
   },
   'networks.list': { answered: [{}], refused: [{ fields: { nosuch: 'x' }, code: 400, field: 'nosuch' }] },
+  'firewall.allow': {
+    answered: [
+      { fields: flow },
+      { fields: { ...flow, namespace: 'shop' }, prepare: revokeAll },
+      { fields: { src: '10.210.0.2', dst: '10.210.0.3', id: '06386f90350d' } },
+    ],
+    refused: [
+      { fields: { ...flow, src: '10.210.0.0/24' }, code: 400, field: 'src' },
+      { fields: { ...flow, dst: 'fd00::1' }, code: 400, field: 'dst' },
+      { fields: { ...flow, proto: 'TCP ' }, code: 400, field: 'proto' },
+      { fields: { ...flow, port: 0 }, code: 400, field: 'port' },
+      { fields: { ...flow, port: '80' }, code: 400, field: 'port' },
+      { fields: { ...flow, namespace: 'a"\n' }, code: 400, field: 'namespace' },
+      { fields: { ...flow, id: '000000000000' }, code: 400, field: 'id' },
+    ],
+  },
+  'firewall.revoke': {
+    answered: [
+      { fields: { id: flowId }, prepare: () => call('firewall.allow', flow) },
+      { fields: { id: '000000000000' } },
+    ],
+    refused: [{ fields: { id: 'x' }, code: 400, field: 'id' }],
+  },
+  'firewall.list': {
+    answered: [{ prepare: () => call('firewall.allow', flow) }, { fields: { namespace: 'nobody' } }],
+    refused: [
+      { fields: { namespace: 'A' }, code: 400, field: 'namespace' },
+      { fields: { nosuch: 'x' }, code: 400, field: 'nosuch' },
+    ],
+  },
+  'firewall.show': {
+    answered: [{ fields: { id: flowId }, prepare: () => call('firewall.allow', flow) }],
+    refused: [
+      { fields: { id: '000000000000' }, code: 404 },
+      { fields: { id: '../../x' }, code: 400, field: 'id' },
+    ],
+  },
+  'firewall.bulk': {
+    answered: [
+      {
+        fields: { add: [flow, { ...flow, port: 81 }], remove: ['000000000000'] },
+        prepare: revokeAll,
+      },
+    ],
+    refused: [
+      { fields: { add: [flow, { ...flow, src: '10.1' }] }, code: 400, field: 'add[1].src' },
+      { fields: { add: [flow], remove: [flowId] }, code: 400, field: 'add[0]' },
+      { fields: { remove: ['0'] }, code: 400, field: 'remove[0]' },
+    ],
+  },
+  'firewall.reconcile': { answered: [{}], refused: [{ fields: { force: true }, code: 400, field: 'force' }] },
+  'firewall.status': { answered: [{}], refused: [{ fields: { nosuch: 'x' }, code: 400, field: 'nosuch' }] },
+  'services.register': {
+    answered: [{ fields: shop }, { fields: { ...shop, port: 0 } }],
+    refused: [
+      { fields: { ...shop, container_id: 'nosuch' }, code: 404 },
+      { fields: { ...shop, name: 'a.b' }, code: 400, field: 'name' },
+      { fields: { ...shop, namespace: '' }, code: 400, field: 'namespace' },
+      { fields: { ...shop, port: 65_536 }, code: 400, field: 'port' },
+    ],
+  },
+  'services.unregister': {
+    answered: [
+      { fields: { id: 's', container_id: 'web' }, prepare: () => call('services.register', shop) },
+      { fields: { id: 'nosuch', container_id: 'nosuch' } },
+    ],
+    refused: [{ fields: { id: 's', container_id: 'a b' }, code: 400, field: 'container_id' }],
+  },
+  'services.endpoints': {
+    answered: [
+      // What is known of a container follows what happened to it a moment later.
+      { fields: { id: 's' }, prepare: () => call('services.register', shop), varies: true },
+      { fields: { id: 'nosuch' } },
+    ],
+    refused: [{ fields: { id: 's', nosuch: 'x' }, code: 400, field: 'nosuch' }],
+  },
+  'dns.lookup': {
+    answered: [
+      { fields: { name: 'Default.coolify.internal' } },
+      { fields: { name: 'web.coolify.internal' } },
+    ],
+    refused: [{ fields: { name: 'a b?#%/é' }, code: 400, field: 'name' }],
+  },
+  'dns.stats': {
+    answered: [{ varies: true }],
+    refused: [{ fields: { nosuch: 'x' }, code: 400, field: 'nosuch' }],
+  },
   'host.info': {
     answered: [{ varies: true }],
     refused: [{ fields: { nosuch: 'x' }, code: 400, field: 'nosuch' }],
@@ -273,6 +364,11 @@ async function call(name: string, fields: Record<string, unknown>): Promise<unkn
   const outcome = await overStream(name, fields);
   if (!('data' in outcome)) throw new Error(`${name}: ${JSON.stringify(outcome)}`);
   return outcome.data;
+}
+
+async function revokeAll(): Promise<void> {
+  for (const { id } of (await call('firewall.list', {})) as { id: string }[])
+    await call('firewall.revoke', { id });
 }
 
 async function absent(kind: 'images' | 'containers' | 'volumes' | 'networks', name: string): Promise<void> {

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import {
   createPairing,
   freePort,
@@ -10,12 +11,19 @@ import {
   startPodman,
   unixHttp,
 } from '@coold/testbed';
+import { createPacketFilter, type PacketFilter } from '@coold/testbed/packet-filter';
+import { startAgent } from './corrosion/agent.ts';
 
-/** A broker, a coold and a Podman, all real, each a process of its own; what a test of the whole begins with. */
+/**
+ * A broker, a coold and a Podman, all real, each a process of its own, and the stand-in for Corrosion; what a test of the
+ * whole begins with.
+ */
 export interface Stack extends AsyncDisposable {
   folder: string;
   pairing: Pairing;
   podman: PodmanService;
+  /** What coold's iptables and nft act on. */
+  filter: PacketFilter;
   broker: Program;
   coold: Program;
   /** Posts a command for the stack's host. */
@@ -27,23 +35,42 @@ export interface Stack extends AsyncDisposable {
 
 export async function startStack(
   env: { broker?: Record<string, string>; coold?: Record<string, string> } = {},
+  scripts?: { broker: string; coold: string },
 ): Promise<Stack> {
   const cleanup = new AsyncDisposableStack();
   try {
     const { path: folder } = cleanup.use(await scratchFolder());
     const podman = cleanup.use(await startPodman(join(folder, 'podman')));
+    const anyPort = { host: '127.0.0.1', port: 0 };
+    const corrosion = await startAgent({
+      dbPath: join(folder, 'corrosion.db'),
+      schemaPaths: [fileURLToPath(new URL('../packaging/corrosion/', import.meta.url))],
+      ...{ gossip: anyPort, api: anyPort, bootstrap: [], bearerToken: undefined },
+    });
+    cleanup.defer(() => corrosion.close());
+    const corrosionUrl = `http://127.0.0.1:${corrosion.api.port}`;
     const pairing = await createPairing({
       folder,
       hostId: 'host-1',
       port: await freePort(),
       podmanSocket: podman.socketPath,
+      ...(scripts === undefined ? {} : { scripts }),
     });
     const startBroker = async () => {
       const broker = cleanup.use(pairing.startBroker({ env: env.broker ?? {} }));
       await broker.logged(line => line.msg === 'listening for Laravel');
       return broker;
     };
-    const startCoold = () => cleanup.use(pairing.startCoold({ env: env.coold ?? {} }));
+    // coold is this machine's, but the packet filter it changes is not.
+    const filter = cleanup.use(await createPacketFilter(join(folder, 'packet-filter')));
+    await filter.scaffold();
+    const own = {
+      PATH: filter.path,
+      COOLD_RULES_PATH: join(folder, 'allow.rules'),
+      COOLD_BRIDGE_RULES_PATH: join(folder, 'allow.nft'),
+      COOLD_CORROSION_URL: corrosionUrl,
+    };
+    const startCoold = () => cleanup.use(pairing.startCoold({ env: { ...own, ...env.coold } }));
     const connected = (broker: Program, after: number) =>
       broker.logged(line => line.msg === 'host connected' && broker.lines.indexOf(line) >= after);
     const broker = await startBroker();
@@ -53,6 +80,7 @@ export async function startStack(
       folder,
       podman,
       pairing,
+      filter,
       broker,
       coold,
       async dispatch(requestId, command = { type: 'list_containers' }) {

@@ -3,7 +3,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readVerbs } from '@coold/proto';
 import { scratchFolder } from '@coold/testbed';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type Stack, startStack } from './stack.ts';
 
 describe('over broker.sock', () => {
@@ -67,6 +67,24 @@ describe('over broker.sock', () => {
     expect(await call('containers.logs', { id: 'web' })).toEqual({ frames: [], truncated: false });
     expect(await call('list_containers')).toMatchObject([{ name: 'web', networks: ['n'] }]);
     expect(await call('host.containers')).toMatchObject([{ name: 'web', addresses: { n: '10.231.5.9' } }]);
+    const service = { service_id: 's', name: 'site', namespace: 'shop', container_id: 'web', port: 80 };
+    const { id } = created as { id: string };
+    expect(await call('services.register', service)).toEqual({
+      ...{ ...service, container_id: id, host_mgmt_ip: '127.0.0.1' },
+    });
+    // It is written as soon as Podman said that it is healthy.
+    await vi.waitFor(
+      async () =>
+        expect(await call('services.endpoints', { id: 's' })).toEqual([
+          {
+            ...{ container_id: id, container_ip: '10.231.5.9', host_mgmt_ip: '127.0.0.1', port: 80 },
+            ...{ state: 'running', health: 'healthy' },
+          },
+        ]),
+      { timeout: 20_000 },
+    );
+    expect(await call('services.unregister', { id: 's', container_id: id })).toBeNull();
+    expect(await call('services.endpoints', { id: 's' })).toEqual([]);
     expect(await call('host.stats')).toMatchObject([{ name: 'web', memory: number, pids: 1 }]);
     expect(await call('host.info')).toMatchObject({
       load: [number, number, number],
@@ -80,6 +98,37 @@ describe('over broker.sock', () => {
     expect(await call('networks.list')).toMatchObject([{ name: 'podman', namespace: '' }]);
     expect(await call('images.list')).toMatchObject([{ ref: image, size: number }]);
     expect(await call('images.delete', { ref: image })).toBeNull();
+  });
+
+  it('a flow is allowed, and is in the kernel, until it is revoked', async () => {
+    const flow = { src: '10.210.5.2', dst: '10.210.6.3', proto: 'tcp', port: 80 };
+    const rule = { id: '644d80ecc835', namespace: 'default', ...flow };
+    expect(await call('firewall.allow', flow)).toEqual(rule);
+    expect(await call('firewall.list')).toEqual([rule]);
+    expect(await call('firewall.list', { namespace: 'shop' })).toEqual([]);
+    expect(await call('firewall.show', { id: rule.id })).toEqual({ ...rule, packets: 0, bytes: 0 });
+    const line = `-s 10.210.5.2/32 -d 10.210.6.3/32 -p tcp -m tcp --dport 80 -m comment --comment "cid:${rule.id}:default"`;
+    expect(await stack.filter.iptables('-S', 'COOLIFY-ALLOW')).toContain(line);
+    const none = { count: 0, ids: [] };
+    expect(await call('firewall.status')).toEqual({
+      ...{ mode: 'enforcing', permissive: false, backend: 'nf_tables', watched: true, foreign: [] },
+      rules: { model: 1, iptables: 1, nft: 1, snapshot: 1 },
+      drift: { in_kernel_only: none, in_model_only: none, planes_differ: none, snapshot_differs: none },
+      hook_repairs: 0,
+    });
+    await stack.filter.iptables('-F', 'COOLIFY-ALLOW');
+    expect(await call('firewall.reconcile')).toBeNull();
+    expect(await stack.filter.iptables('-S', 'COOLIFY-ALLOW')).toContain(line);
+    const other = { src: '10.210.5.2', dst: '10.210.6.4' };
+    expect(await call('firewall.bulk', { add: [other], remove: [rule.id] })).toEqual({
+      ...{ added: 1, removed: 1, total: 1 },
+    });
+    const [left] = (await call('firewall.list')) as { id: string }[];
+    expect(left).toMatchObject(other);
+    expect(await call('firewall.revoke', { id: left?.id })).toBeNull();
+    expect(
+      await stack.filter.nft('list', 'chain', 'bridge', 'coolify_bridge', 'coolify_allow'),
+    ).not.toContain('cid:');
   });
 
   it('a host’s refusal arrives with its code and field', async () => {

@@ -52,8 +52,6 @@ const nodeModuleGlobals = [
 
 /** What dependencies can do without, and what stands in its place. */
 const leftOut: Record<string, string> = {
-  // dockerode can reach a Docker over SSH, with native code; coold only ever asks Podman's own socket.
-  ssh2: "exports.Client = class { constructor() { throw new Error('SSH is not part of this program'); } };",
   // The debug module asks it whether a terminal has colours, if it is installed.
   'supports-color': '',
 };

@@ -7,6 +7,7 @@ import { constants } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import {
+  benchPackages,
   installPackages,
   missingPackages,
   packagingPackages,
@@ -26,7 +27,7 @@ const tasks = {
   quickstart: { script: 'e2e/quickstart.ts', packages: quickstartPackages },
   test: { script: 'e2e/test.ts', packages: testPackages },
   e2e: { script: 'e2e/run.ts', packages: testPackages },
-  bench: { script: 'e2e/bench/main.ts', packages: testPackages },
+  bench: { script: 'e2e/bench/main.ts', packages: benchPackages },
   check: { script: 'e2e/test.ts', args: ['--static'], packages: [] },
   format: { script: 'e2e/test.ts', args: ['--fix'], packages: [] },
   docs: { script: 'e2e/docs.ts', packages: [] },

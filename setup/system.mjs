@@ -22,10 +22,12 @@ export const packagingPackages = ['binutils', 'libatomic1', 'patchelf'];
 export const testPackages = [
   ...quickstartPackages,
   ...packagingPackages,
+  'bind9-dnsutils',
   'buildah',
   'catatonit',
   'curl',
   'dbus',
+  'dnsmasq-base',
   'docker-registry',
   'git',
   'iputils-ping',
@@ -40,6 +42,9 @@ export const testPackages = [
   'wireguard-go',
   'wireguard-tools',
 ];
+
+/** What the benchmarks compare with and measure with. */
+export const benchPackages = [...testPackages, 'aardvark-dns', 'dnsperf'];
 
 /** @returns {string[]} one line for everything that keeps this machine from running the project */
 export function unmetNeeds() {

@@ -1,12 +1,18 @@
 // `npm run bench -- NAME… [--json] [--quick]`: measures, and says how it compares; never passes or fails by a figure.
 import { cpus, release, totalmem } from 'node:os';
 import { buildSuite } from './build.ts';
+import { discoverySuite } from './discovery.ts';
 import { dispatchSuite } from './dispatch.ts';
+import { dnsSuite } from './dns.ts';
+import { firewallSuite } from './firewall.ts';
 import type { Suite, SuiteResult } from './suite.ts';
 import { verbsSuite } from './verbs.ts';
 
 const suites = new Map<string, Suite>(
-  [dispatchSuite, verbsSuite, buildSuite].map(suite => [suite.name, suite]),
+  [dispatchSuite, verbsSuite, firewallSuite, discoverySuite, dnsSuite, buildSuite].map(suite => [
+    suite.name,
+    suite,
+  ]),
 );
 
 const args = process.argv.slice(2);

@@ -4,8 +4,15 @@ export interface SuiteResult {
   rows: ({ subject: string } & Measurement)[];
   /** What the suite is for: ours over a peer, measured in the same run. */
   ratios: { what: string; value: number; aim: string }[];
-  /** What is an amount and no rate: memory, a time of its own. */
-  figures?: { what: string; value: number; unit: 'ms' | 'MB' | '%' | 's'; aim: string }[];
+  /** What has no peer: limits of our own. */
+  figures?: Figure[];
+}
+
+export interface Figure {
+  what: string;
+  value: number;
+  unit: string;
+  aim: string;
 }
 
 export interface Suite {

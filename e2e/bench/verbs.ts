@@ -1,9 +1,10 @@
 import { once } from 'node:events';
 import { request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
-import { unixHttp } from '@coold/testbed';
+import { scratchFolder, unixHttp } from '@coold/testbed';
 import { Agent, request } from 'undici';
 import { type Stack, startStack } from '../stack.ts';
+import { bundled } from './bundled.ts';
 import { closedLoop, type Measurement, median } from './load.ts';
 import { peakMb, residentMb } from './memory.ts';
 import type { Suite, SuiteResult } from './suite.ts';
@@ -19,7 +20,8 @@ export const verbsSuite: Suite = {
   summary:
     'containers.inspect over REST beside Podman itself; memory under many streams, and under one slow reader',
   async run(quick) {
-    await using stack = await startStack();
+    await using scratch = await scratchFolder();
+    await using stack = await startStack({}, await bundled(scratch.path));
     const listening = await stack.coold.logged(({ msg }) => msg === 'serving the API');
     const api = apiOf(`http://${listening['address']}`, stack.pairing.apiToken);
     const idle = { coold: await residentMb(stack.coold.pid), broker: await residentMb(stack.broker.pid) };

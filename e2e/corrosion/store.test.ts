@@ -47,6 +47,17 @@ test('what one copy writes, another has once it has merged it', () => {
   expect(rows(a)).toEqual([['s1', 'web', 80, 'b']]);
 });
 
+test('a row may be written several times in one transaction, as inserts that become updates too', () => {
+  const a = open('a');
+  const upsert = {
+    sql: "INSERT INTO services (id, name) VALUES ('s1', ?) ON CONFLICT (id) DO UPDATE SET name = excluded.name",
+    params: ['web'],
+  };
+  a.transact([upsert, upsert, { ...upsert, params: ['api'] }]);
+  a.transact([upsert]);
+  expect(rows(a)).toEqual([['s1', 'web', 0, null]]);
+});
+
 test('columns written on two sides are both kept; of one column the later write, on both', () => {
   const [a, b] = [open('a'), open('b')];
   run(a, "INSERT INTO services (id) VALUES ('s1')");

@@ -161,7 +161,9 @@ function watchWrites(db: DatabaseSync, tables: ReadonlyMap<string, Table>): void
   for (const { name, key } of tables.values()) {
     const note = (row: 'NEW' | 'OLD') => {
       const values = key.map(column => `${row}.${quoted(column)}`).join(', ');
-      return `INSERT OR IGNORE INTO touched VALUES ('${name.replaceAll("'", "''")}', json_array(${values}));`;
+      const noted = `'${name.replaceAll("'", "''")}' AS t, json_array(${values}) AS k`;
+      // Not INSERT OR IGNORE: within an upsert SQLite takes the conflict clause of the upsert instead.
+      return `INSERT INTO touched SELECT t, k FROM (SELECT ${noted}) WHERE NOT EXISTS (SELECT 1 FROM touched WHERE tbl = t AND key = k);`;
     };
     const on = `ON main.${quoted(name)} BEGIN`;
     db.exec(`CREATE TEMP TRIGGER ${quoted(`${name} inserted`)} AFTER INSERT ${on} ${note('NEW')} END`);

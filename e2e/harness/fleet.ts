@@ -191,9 +191,12 @@ async function configure(
   });
   await file(token, 'host-jwt', 0o600);
   const brokerUrl = `grpc://${central.mgmtIp}:${grpcPort}/v1/agent`;
+  const mesh = Object.entries(namespaces).map(
+    ([namespace, { network, gateway }]) => `${namespace}:${network}:${gateway}`,
+  );
   await file(
     lines({
-      ...{ COOLD_HOST_MGMT_IP: mgmtIp, COOLD_BROKER_URL: brokerUrl },
+      ...{ COOLD_HOST_MGMT_IP: mgmtIp, COOLD_BROKER_URL: brokerUrl, COOLD_NAMESPACES: mesh.join(',') },
       ...{ COOLD_API_BIND: `${mgmtIp}:${apiPort}`, COOLD_API_TOKEN_FILE: '/etc/coolify/api-token' },
       ...(builder === undefined ? {} : { COOLD_BUILDER_ENABLED: '1', ...builder }),
     }),

@@ -9,7 +9,12 @@ export interface HttpPlace {
   status: 200 | 201 | 204;
   /** Fields of the request that the path names, in order. */
   pathFields: readonly string[];
+  /** Bytes that the body of a request may have. */
+  maxBodyBytes: number;
 }
+
+/** What a request's body may have where its verb does not say otherwise, in bytes. */
+export const defaultBodyBytes = 1024 * 1024;
 
 const methods = ['GET', 'POST', 'DELETE'] as const;
 const statuses = [200, 201, 204] as const;
@@ -18,7 +23,7 @@ const literal = /^[A-Za-z0-9_.-]+$/;
 
 /** @throws Error when the option contradicts the messages; its text goes behind the field's name */
 export function readHttp(
-  option: Pick<Http, 'method' | 'path' | 'status'>,
+  option: Pick<Http, 'method' | 'path' | 'status'> & Partial<Pick<Http, 'maxBody'>>,
   request: DescMessage,
   response: DescMessage,
 ): HttpPlace {
@@ -44,7 +49,8 @@ export function readHttp(
     if (pathFields.indexOf(name) !== pathFields.lastIndexOf(name))
       throw new Error(`http path "${option.path}": names ${name} twice`);
   }
-  return { method, path: option.path, status, pathFields };
+  const maxBodyBytes = (option.maxBody ?? 0) === 0 ? defaultBodyBytes : Number(option.maxBody);
+  return { method, path: option.path, status, pathFields, maxBodyBytes };
 }
 
 /** What two verbs must not have in common: the method, and the path whatever its parameters are called. */

@@ -1,14 +1,17 @@
 export * from '../gen/coolify/agent/v1/agent_pb.js';
 export * from '../gen/coolify/agent/v1/builds_pb.js';
 export * from '../gen/coolify/agent/v1/containers_pb.js';
+export * from '../gen/coolify/agent/v1/dns_pb.js';
+export * from '../gen/coolify/agent/v1/firewall_pb.js';
 export * from '../gen/coolify/agent/v1/host_pb.js';
 export * from '../gen/coolify/agent/v1/images_pb.js';
 export * from '../gen/coolify/agent/v1/networks_pb.js';
+export * from '../gen/coolify/agent/v1/services_pb.js';
 export * from '../gen/coolify/agent/v1/streaming_pb.js';
 export * from '../gen/coolify/agent/v1/volumes_pb.js';
 export { answerEncoder } from './answer.ts';
 export { FieldError } from './field-error.ts';
-export type { HttpPlace } from './http.ts';
+export { defaultBodyBytes, type HttpPlace } from './http.ts';
 export { fieldEncoder, fieldValue, type JsonCodec, jsonCodec } from './json.ts';
 export { readJsonText } from './json-text.ts';
 export { createLineReader, type LineReader } from './line-reader.ts';

@@ -1,13 +1,14 @@
 import { create } from '@bufbuild/protobuf';
 import { ServerMsgSchema } from '@coold/proto';
 import type { Logger } from '@coold/runtime';
-import type { FastifyInstance, FastifyReply } from 'fastify';
-import { type BuildReply, concludeBuild, refuseBuild } from './build-envelope.ts';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { type BuildCall, type BuildReply, concludeBuild, refuseBuild } from './build-envelope.ts';
 import { followBuild, writeEvents } from './build-events.ts';
 import { readBuildOrder } from './build-request.ts';
 import type { Builds } from './builds.ts';
 import type { Hosts } from './hosts.ts';
 import { placeBuild } from './placement.ts';
+import type { Refusal } from './router.ts';
 import type { Streams } from './streams.ts';
 
 export interface BuildLaneDeps {
@@ -16,6 +17,8 @@ export interface BuildLaneDeps {
   streams: Pick<Streams, 'open'>;
   log: Logger;
   answer(reply: FastifyReply, what: { status: number; envelope: object }): FastifyReply;
+  /** What a body that could not be read is refused with. */
+  refusalOf(error: unknown): Refusal;
 }
 
 interface IdRoute {
@@ -30,9 +33,17 @@ const getOnly = { exposeHeadRoute: false };
 
 /** The calls of the build lane (CONTRACT §2). */
 export function addBuildRoutes(lane: FastifyInstance, deps: BuildLaneDeps): void {
-  const { builds, log, answer } = deps;
+  const { builds, log, answer, refusalOf } = deps;
+  const unreadable = (stage: BuildCall) => ({
+    errorHandler(error: unknown, _request: FastifyRequest, reply: FastifyReply) {
+      const refusal = refusalOf(error);
+      // Ours to mend, and the lane's to log.
+      if (refusal.code >= 500) throw error;
+      answer(reply, refuseBuild(stage, refusal));
+    },
+  });
 
-  lane.post('/v1/build/dispatch', (request, reply) => {
+  lane.post('/v1/build/dispatch', unreadable('dispatch'), (request, reply) => {
     const refusal = dispatchBuild(request.body, deps);
     if ('envelope' in refusal) return answer(reply, refusal);
     return reply.code(202).send({ request_id: refusal.requestId });
@@ -63,7 +74,7 @@ export function addBuildRoutes(lane: FastifyInstance, deps: BuildLaneDeps): void
     return answer(reply, concludeBuild(requestId, outcome));
   });
 
-  lane.post<IdRoute>('/v1/build/:id/cancel', ({ params: { id } }, reply) => {
+  lane.post<IdRoute>('/v1/build/:id/cancel', unreadable('cancel'), ({ params: { id } }, reply) => {
     if (builds.cancel(id)) {
       const isAway = builds.whereIs(id)?.stream === undefined;
       log.info(

@@ -5,7 +5,7 @@ import type { Hold } from './pending.ts';
 /** What a poller is told. */
 export type BuildOutcome =
   | { kind: 'answered'; hostId: string; body: Response['body'] }
-  /** Its host came back and does not know it. */
+  /** Its host, asked after it had been away, does not know it. */
   | { kind: 'lost' }
   /** Its host stays away; its host has no result of it any more. */
   | { kind: 'host gone' | 'unknown' }

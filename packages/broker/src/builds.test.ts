@@ -291,7 +291,7 @@ describe('a host that goes', () => {
     const one = poll('b');
     builds.disconnected(first.host);
     pass(899_999);
-    builds.connected(second.host, named(['b', QUEUED]));
+    expect(builds.connected(second.host, named(['b', QUEUED]))).toBe(0);
     pass(899_999);
     expect(await one.told()).toBeUndefined();
     hear(second, 'b', ok('1'));
@@ -311,15 +311,44 @@ describe('a host that goes', () => {
   });
 
   it('and comes back without it has lost it', async () => {
-    const { builds, ids, stream, dispatch, poll } = setUp();
+    const { builds, ids, stream, dispatch, poll, hear } = setUp();
     const [first, second] = [stream(), stream()];
     dispatch('b', first);
     const one = poll('b');
     builds.disconnected(first.host);
     builds.connected(second.host, []);
+    expect([await one.told(), second.told()], 'not before it said so').toEqual([
+      undefined,
+      ['buildResult b'],
+    ]);
+    hear(second, 'b', error(404));
     expect(await one.told()).toBe('lost');
     one.close(true);
     expect([builds.poll('b'), ids.size, second.told()]).toEqual(['unknown', 0, []]);
+  });
+
+  it('and comes back without naming it may still answer it', async () => {
+    const { builds, stream, dispatch, poll, hear } = setUp();
+    const [first, second] = [stream(), stream()];
+    dispatch('b', first);
+    builds.connected(second.host, []);
+    hear(second, 'b', ok('1'));
+    expect(await poll('b').told()).toBe('1');
+  });
+
+  it('and comes back long after without naming it is no busier for it', async () => {
+    const { builds, stream, dispatch, poll, hear, pass } = setUp();
+    const [first, second] = [stream(), stream()];
+    dispatch('b', first);
+    builds.disconnected(first.host);
+    pass(930_000);
+    expect(builds.load('h')).toBe(1);
+    builds.connected(second.host, []);
+    expect(builds.load('h')).toBe(0);
+    const one = poll('b');
+    expect(second.told()).toEqual(['buildResult b']);
+    hear(second, 'b', error(404));
+    expect(await one.told()).toBe('unknown');
   });
 
   it('stays away: all are told after the grace, and the id may be used again once that was read', async () => {
@@ -376,6 +405,7 @@ describe('a host that goes', () => {
     const [first, second, third] = [stream(), stream(), stream()];
     for (const id of ['ran', 'ended', 'answered']) dispatch(id, first);
     builds.connected(second.host, []);
+    for (const id of ['ran', 'ended', 'answered']) hear(second, id, error(404));
     const one = poll('answered');
     expect(await one.told()).toBe('lost');
     hear(second, 'answered', ok('1'));
@@ -413,6 +443,42 @@ describe('a host that goes', () => {
     expect(builds.poll('b')).toBe('unknown');
     builds.connected(third.host, []);
     expect(third.told()).toEqual([]);
+  });
+});
+
+describe('an id that the other lane uses meanwhile', () => {
+  it('is not asked for, and an error for it is that lane’s', async () => {
+    const { builds, ids, stream, dispatch, poll, hear, pass } = setUp();
+    const host = stream();
+    dispatch('b', host);
+    hear(host, 'b', ok('1'));
+    pass(30_000);
+    ids.add('b');
+    host.told();
+    const one = poll('b');
+    expect(host.told()).toEqual([]);
+    expect(hear(host, 'b', error(404))).toBeUndefined();
+    one.giveUp();
+    ids.delete('b');
+    const two = poll('b');
+    expect(host.told()).toEqual(['buildResult b']);
+    hear(host, 'b', ok('1'));
+    expect(await two.told()).toBe('1');
+    expect(builds.counts().landed).toBe(1);
+  });
+
+  it('while it was asked for without room for it, neither', async () => {
+    const { builds, ids, stream, poll, hear } = setUp(1);
+    const host = stream();
+    builds.connected(host.host, named(['b', FINISHED]));
+    ids.add('other');
+    const one = poll('b');
+    expect(host.told(), 'all the same').toEqual(['buildResult b']);
+    ids.delete('other');
+    ids.add('b');
+    expect(hear(host, 'b', error(404))).toBeUndefined();
+    hear(host, 'b', ok('1'));
+    expect(await one.told()).toBe('1');
   });
 });
 

@@ -1,5 +1,6 @@
-import { type HostedBuild, HostedBuild_State, type Response, type ServerMsg } from '@coold/proto';
+import type { HostedBuild, Response, ServerMsg } from '@coold/proto';
 import { acknowledge, askResult, cancelBuild } from './build-commands.ts';
+import { createHelloReader } from './build-hello.ts';
 import { beginPoll, type Poll } from './build-poll.ts';
 import {
   type Answer,
@@ -10,7 +11,6 @@ import {
 } from './build-table.ts';
 import type { HostStream } from './hosts.ts';
 import type { Pending } from './pending.ts';
-import { requestIdPattern } from './router.ts';
 
 export type { BuildOutcome } from './build-table.ts';
 
@@ -64,8 +64,6 @@ export interface Builds {
   counts(): { waiting: number; landed: number; remembered: number };
 }
 
-/** Builds that a host may name as under way and that count against the cap, so that no host uses it up. */
-const maxAdopted = 256;
 const maxPollers = 1000;
 /** A host keeps an unread result for this long (CONTRACT §7), in ms; one that is away for longer has nothing to tell. */
 const hostMemoryMs = 24 * 3600_000;
@@ -96,7 +94,7 @@ export function createBuilds(options: BuildsOptions): Builds {
 
   function ask(build: Build): void {
     const { host, state, askedOn, requestId } = build;
-    if (state !== 'remembered' || host.stream === undefined || host.stream === askedOn) return;
+    if (state === 'landed' || host.stream === undefined || host.stream === askedOn) return;
     if (host.schemaMax < 2 || !table.holdAgain(build)) return;
     if (host.stream.send(askResult(requestId))) build.askedOn = host.stream;
   }
@@ -116,56 +114,7 @@ export function createBuilds(options: BuildsOptions): Builds {
     return isGone(build.host) ? { kind: 'host gone' } : undefined;
   }
 
-  /** What a host says at its Hello of a build that is known here; undefined: it does not have it. */
-  function reconcile(build: Build, state: HostedBuild_State | undefined): void {
-    build.givenUp = false;
-    if (build.state === 'landed' && build.answer?.outcome.kind === 'answered') return;
-    switch (state) {
-      case undefined:
-        if (build.state === 'waiting') table.land(build, { outcome: { kind: 'lost' }, bytes: 0 });
-        else if (build.state === 'remembered') table.forget(build);
-        return;
-      case HostedBuild_State.FINISHED:
-        table.remember(build, true);
-        break;
-      case HostedBuild_State.RUNNING:
-      case HostedBuild_State.QUEUED:
-      case HostedBuild_State.UNSPECIFIED:
-        if (build.state === 'landed') table.reopen(build);
-        build.finished = false;
-        sendCancel(build);
-    }
-    if (build.pollers.size > 0) ask(build);
-  }
-
-  /** A build that only its host knew of. @returns whether it counts against the cap */
-  function adopt(host: BuildHost, requestId: string, isFinished: boolean, mayCount: boolean): boolean {
-    const hold = isFinished || !mayCount ? undefined : pending.hold(requestId);
-    if (hold?.kind === 'held') table.add(requestId, host, hold.release);
-    else table.addRemembered(requestId, host, isFinished);
-    return hold?.kind === 'held';
-  }
-
-  /** What a host names at its Hello beside the builds of its own that are known here. @returns how many were refused */
-  function takeIn(
-    host: BuildHost,
-    stream: HostStream,
-    named: ReadonlyMap<string, HostedBuild_State>,
-  ): number {
-    let refused = 0;
-    let counted = 0;
-    for (const [requestId, state] of named) {
-      const known = table.get(requestId);
-      if (known?.host === host) continue;
-      const isFinished = state === HostedBuild_State.FINISHED;
-      if (host.read.has(requestId)) {
-        // Its answer is out. If it runs still, another build has its id, and perhaps the name of its image.
-        stream.sendOwed(isFinished ? acknowledge(requestId) : cancelBuild(requestId));
-      } else if (known !== undefined || !requestIdPattern.test(requestId)) refused += 1;
-      else if (adopt(host, requestId, isFinished, counted < maxAdopted)) counted += 1;
-    }
-    return refused;
-  }
+  const takeHello = createHelloReader({ table, hold: pending.hold, ask, sendCancel, isLive });
 
   function sweepAway(host: BuildHost): void {
     const isForgotten = awayMs(host) >= hostMemoryMs;
@@ -207,7 +156,9 @@ export function createBuilds(options: BuildsOptions): Builds {
       if (build.pollers.size >= maxPollers) return 'too many';
       return beginPoll(build, {
         told: toldAtOnce(build),
-        onWaiting: () => ask(build),
+        onWaiting: () => {
+          if (build.state === 'remembered') ask(build);
+        },
         onLeft: () => table.left(build),
         onRead: () => consume(build),
         onUnread: () => {
@@ -236,17 +187,7 @@ export function createBuilds(options: BuildsOptions): Builds {
 
     connected(stream, named) {
       if (named.length === 0 && table.host(stream.hostId) === undefined) return 0;
-      const host = table.hostOf(stream);
-      host.stream = stream;
-      host.schemaMax = stream.schemaMax;
-      if (stream.schemaMax < 2) {
-        for (const build of host.builds) if (isLive(build)) sendCancel(build);
-        return 0;
-      }
-      const states = new Map(named.map(({ requestId, state }) => [requestId, state]));
-      for (const build of [...host.builds]) reconcile(build, states.get(build.requestId));
-      for (const requestId of [...host.read]) if (!states.has(requestId)) host.read.delete(requestId);
-      return takeIn(host, stream, states);
+      return takeHello(stream, named);
     },
 
     disconnected(stream) {
@@ -267,13 +208,14 @@ export function createBuilds(options: BuildsOptions): Builds {
       if (build.host.hostId !== hostId) return body.case === 'build' ? 'of another host' : undefined;
       if (build.answer?.outcome.kind === 'answered') return 'duplicate';
       const answer: Answer = { outcome: { kind: 'answered', hostId, body }, bytes };
+      const isUnknown = build.askedOn !== undefined && body.case === 'error' && body.value.code === 404;
       if (build.state !== 'remembered' || body.case === 'build') {
-        table.land(build, answer);
+        table.land(build, isUnknown ? { outcome: { kind: 'lost' }, bytes: 0 } : answer);
         return 'delivered';
       }
       // Not the result: then it is an answer to our question for it, or the other lane's.
       if (build.askedOn === undefined || !table.holdAgain(build)) return undefined;
-      if (body.case === 'error' && body.value.code === 404) table.forget(build);
+      if (isUnknown) table.forget(build);
       else table.tell(build, answer.outcome);
       return 'delivered';
     },

@@ -124,7 +124,7 @@ export function createLane(deps: LaneDeps): Lane {
   });
 
   addStreamRoutes(lane, { openStream, streams, edge, answer, inputIdleMs });
-  addBuildRoutes(lane, { builds, hosts, streams, log, answer });
+  addBuildRoutes(lane, { builds, hosts, streams, log, answer, refusalOf });
 
   lane.setErrorHandler((error, request, reply) => {
     const refusal = refusalOf(error);

@@ -25,6 +25,7 @@ it('of a plan that runs nothing are those of a build without containers', () => 
         '--layers=false',
       ],
       ...[
+        '--cni-config-dir=/w/networks',
         '--pull=true',
         '--force-rm',
         '--retry=1',

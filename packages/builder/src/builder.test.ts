@@ -48,6 +48,13 @@ beforeAll(async () => {
     'dist/sub/page.html': 'page\n',
     'src/secret.txt': 'no\n',
   });
+  await largeRepository();
+  await repository('loud', {
+    Dockerfile: `FROM ${base}\n${busybox('/bin/busybox yes 0123456789 | /bin/busybox head -n 1500000')}`,
+  });
+  await repository('sleeping', {
+    Dockerfile: `FROM ${base}\n${busybox('echo asleep; /bin/busybox sleep 987654')}`,
+  });
   hanging = `127.0.0.1:${await startHanging(stack)}`;
 }, 120_000);
 
@@ -87,6 +94,24 @@ async function startHanging(owner: AsyncDisposableStack): Promise<number> {
   owner.defer(() => void child.kill('SIGKILL'));
   await new Promise(resolve => child.stdout.once('data', resolve));
   return port;
+}
+
+/** A step that runs a shell's script. */
+const busybox = (script: string) => `RUN ["/bin/busybox", "sh", "-c", ${JSON.stringify(script)}]\n`;
+
+/** Thousands of files, and one of 50 MB. */
+async function largeRepository(): Promise<void> {
+  const large = await createRepository(join(folder, 'git/large'));
+  const blob = (name: string, content: string) =>
+    `M 100644 inline dist/${name}\ndata ${content.length}\n${content}\n`;
+  const files = Array.from({ length: 5000 }, (_, i) => blob(`${i % 100}/${i}.txt`, `${i}`));
+  const head = 'commit refs/heads/main\ncommitter t <t@t> 0 +0000\ndata 1\nx\n';
+  const { code, stderr } = await runChild('git', ['fast-import', '--quiet'], {
+    cwd: large.path,
+    input: head + files.join('') + blob('zeros', '\0'.repeat(50_000_000)),
+    timeoutMs: 120_000,
+  });
+  if (code !== 0) throw new Error(stderr);
 }
 
 async function repository(
@@ -217,16 +242,6 @@ describe('a static site', () => {
   });
 
   it('may have thousands of files and a large one', async () => {
-    const large = await createRepository(join(folder, 'git/large'));
-    const blob = (name: string, content: string) =>
-      `M 100644 inline dist/${name}\ndata ${content.length}\n${content}\n`;
-    const files = Array.from({ length: 5000 }, (_, i) => blob(`${i % 100}/${i}.txt`, `${i}`));
-    const head = 'commit refs/heads/main\ncommitter t <t@t> 0 +0000\ndata 1\nx\n';
-    await runChild('git', ['fast-import', '--quiet'], {
-      cwd: large.path,
-      input: head + files.join('') + blob('zeros', '\0'.repeat(50_000_000)),
-      timeoutMs: 120_000,
-    });
     const ended = await build(
       request({ repo_url: `${daemon.url}/large`, target_image: 'localhost/large:1' }),
     );
@@ -250,8 +265,6 @@ describe('a base image', () => {
 });
 
 describe('a Dockerfile', () => {
-  const busybox = (script: string) => `RUN ["/bin/busybox", "sh", "-c", ${JSON.stringify(script)}]\n`;
-
   it('is built with its arguments up to its target, and what it ignores is not there', async () => {
     await repository('docker', {
       'docker/web.in': `FROM ${base} AS first\nARG GREETING\nARG OTHER=none\nCOPY . /src/\n${busybox(
@@ -303,9 +316,6 @@ describe('a Dockerfile', () => {
   });
 
   it('that says more than is kept is built all the same', async () => {
-    await repository('loud', {
-      Dockerfile: `FROM ${base}\n${busybox('/bin/busybox yes 0123456789 | /bin/busybox head -n 1500000')}`,
-    });
     const running = await start(dockerfileRequest('loud'));
     const ended = await running.ended;
     expect(ended).toMatchObject({ code: 0 });
@@ -402,10 +412,6 @@ async function processesOf(workDir: string): Promise<string[]> {
   return found;
 }
 
-const sleeping = () => ({
-  Dockerfile: `FROM ${base}\nRUN ["/bin/busybox", "sh", "-c", "echo asleep; /bin/busybox sleep 987654"]\n`,
-});
-
 describe('a cancel', () => {
   const stages: [string, () => object, string][] = [
     ['while git waits for its server', () => request({ repo_url: `git://${hanging}/site` }), 'fetching'],
@@ -423,7 +429,6 @@ describe('a cancel', () => {
   it.each(stages)(
     '%s ends it with all it started',
     async (_when, body, log) => {
-      await repository('sleeping', sleeping());
       const running = await start(body());
       await running.frame(logged(log));
       running.process.kill('SIGTERM');

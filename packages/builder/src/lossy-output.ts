@@ -46,13 +46,13 @@ function toReader(descriptor: number): LossyOutput {
     finish(timeoutMs) {
       if (gone || socket.writableLength === 0) return Promise.resolve();
       return new Promise(resolve => {
-        const timer = setTimeout(resolve, timeoutMs);
         const done = () => {
           clearTimeout(timer);
           resolve();
         };
+        const timer = setTimeout(done, timeoutMs);
         socket.once('close', done);
-        socket.once('drain', done);
+        socket.end(done);
       });
     },
   };

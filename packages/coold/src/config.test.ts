@@ -43,3 +43,58 @@ describe('the REST API', () => {
     expect(parse(env)).toMatchObject({ kind: 'exit', code: 2, text: expect.stringMatching(text) });
   });
 });
+
+describe('discovery', () => {
+  it('has the defaults of a host with one namespace', () => {
+    expect(parse({})).toMatchObject({
+      kind: 'run',
+      config: {
+        namespaces: [{ name: 'default', network: 'coolify-default-mesh', gateway: '0.0.0.0' }],
+        corrosionUrl: 'http://127.0.0.1:8080',
+        corrosionTokenFile: undefined,
+        reconcileInterval: 2000,
+      },
+    });
+  });
+
+  it.each([
+    ['COOLD_RECONCILE_INTERVAL', '50ms'],
+    ['COOLD_RECONCILE_INTERVAL', '2'],
+    ['COOLD_NAMESPACES', 'default'],
+    ['COOLD_CORROSION_URL', 'http://127.0.0.1:8080/v1'],
+    ['COOLD_CORROSION_URL', 'http://robot:secret@127.0.0.1:8080'],
+    ['COOLD_CORROSION_URL', 'ftp://127.0.0.1'],
+    ['COOLD_CORROSION_TOKEN_FILE', 'token'],
+  ])('ends at %s=%s with one line that names it', (name, value) => {
+    expect(parse({ [name]: value })).toMatchObject({
+      kind: 'exit',
+      code: 2,
+      text: expect.stringMatching(`^coold: ${name}="[^\n]*expected [^\n]*$`),
+    });
+  });
+});
+
+describe('DNS', () => {
+  it('is of coolify.internal, and asks 1.1.1.1 for the rest', () => {
+    expect(parse({})).toMatchObject({
+      config: { dnsZone: 'coolify.internal', dnsUpstream: { host: '1.1.1.1', port: 53 } },
+    });
+    expect(parse({ COOLD_DNS_ZONE: 'Mesh.Test.', COOLD_DNS_UPSTREAM: '127.0.0.53:53' })).toMatchObject({
+      config: { dnsZone: 'mesh.test', dnsUpstream: { host: '127.0.0.53', port: 53 } },
+    });
+  });
+
+  it.each([
+    [{ COOLD_DNS_ZONE: 'a b' }, 'COOLD_DNS_ZONE="a b": expected a domain name such as coolify.internal'],
+    [
+      { COOLD_DNS_UPSTREAM: '0.0.0.0:53' },
+      'COOLD_DNS_UPSTREAM="0.0.0.0:53": expected the address and port of a resolver such as 1.1.1.1:53',
+    ],
+    [
+      { COOLD_DNS_UPSTREAM: '10.210.0.1:53', COOLD_NAMESPACES: 'shop:shop-mesh:10.210.0.1' },
+      'COOLD_DNS_UPSTREAM="10.210.0.1:53": expected another resolver than coold\'s own for namespace shop',
+    ],
+  ])('is not of %j', (env, text) => {
+    expect(parse(env)).toMatchObject({ kind: 'exit', code: 2, text: `coold: ${text}` });
+  });
+});

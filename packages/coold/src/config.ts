@@ -3,14 +3,30 @@ import {
   boolean,
   type ConfigOf,
   defineCommand,
+  duration,
   integer,
   ipv4,
   list,
   logFilter,
   oneAddress,
+  type ValueType,
 } from '@coold/runtime';
 import { cpuQuota, memoryLimit, network, unitPath } from './builds/builder-values.ts';
+import { corrosionUrl } from './corrosion/corrosion-url.ts';
+import { namespaces } from './discovery/namespaces.ts';
+import { domainName } from './dns/names.ts';
+import { loopsTo, upstreamAddress } from './dns/upstream.ts';
+import { chainName } from './firewall/kernel-name.ts';
 import { brokerUrl } from './link/broker-url.ts';
+
+/** Shorter ones would keep Podman busy with nothing else, longer ones a stopped container's name alive. */
+const interval: ValueType<number> = {
+  expected: 'a duration from 100ms to 1m',
+  parse(text) {
+    const ms = duration.parse(text);
+    return ms !== undefined && ms >= 100 && ms <= 60_000 ? ms : undefined;
+  },
+};
 
 /** Every variable and flag of `coold` (CONTRACT §8). */
 export const cooldCommand = defineCommand({
@@ -44,6 +60,25 @@ export const cooldCommand = defineCommand({
     },
     tlsKey: { type: absolutePath, help: 'PEM key of that certificate, readable by its owner alone' },
     podmanSocket: { type: absolutePath, default: '/run/podman/podman.sock', help: "Podman's API socket" },
+    namespaces: {
+      type: namespaces,
+      default: 'default:coolify-default-mesh:0.0.0.0',
+      help: 'Namespaces of the mesh, <name>:<network>:<gateway-ip>,…; a container on several networks belongs to the first',
+    },
+    corrosionUrl: {
+      type: corrosionUrl,
+      default: 'http://127.0.0.1:8080',
+      help: "Corrosion's API on this host",
+    },
+    corrosionTokenFile: {
+      type: absolutePath,
+      help: "Corrosion's bearer token, readable by its owner alone; read again at every call; unset: none is sent",
+    },
+    reconcileInterval: {
+      type: interval,
+      default: '2s',
+      help: "How often this host's containers are compared with what Corrosion was told of them",
+    },
     allowedMountSources: {
       type: list(absolutePath),
       help: 'Paths of this host, comma-separated, that containers may mount from; unset: none',
@@ -72,13 +107,37 @@ export const cooldCommand = defineCommand({
       default: '100.64.0.0/16,10.210.0.0/16',
       help: 'Networks that a build cannot reach, comma-separated, beside this host itself and what is link-local',
     },
+    dnsZone: {
+      type: domainName,
+      default: 'coolify.internal',
+      help: 'The zone of the mesh: <container>.<namespace>.<zone>',
+    },
+    dnsUpstream: {
+      type: upstreamAddress,
+      default: '1.1.1.1:53',
+      help: 'The resolver that is asked for every name outside the zone',
+    },
+    rulesPath: {
+      type: absolutePath,
+      default: '/etc/coolify/allow.rules',
+      help: 'Snapshot of the allow rules for iptables-restore; journal and lock of the firewall lie beside it',
+    },
+    bridgeRulesPath: {
+      type: absolutePath,
+      default: '/etc/coolify/allow.nft',
+      help: 'Snapshot of the allow rules for nft',
+    },
+    chainName: { type: chainName, default: 'COOLIFY-ALLOW', help: 'iptables chain of the allow rules' },
     logLevel: { type: logFilter, default: 'info', help: 'Level or filter: info,coold.link=debug' },
   },
-  check({ apiBind, apiTokenFile, tlsCert, tlsKey }) {
+  check({ apiBind, apiTokenFile, tlsCert, tlsKey, dnsUpstream, namespaces }) {
     if (apiBind !== undefined && apiTokenFile === undefined)
       return 'COOLD_API_TOKEN_FILE is not set: expected the path of a token, because COOLD_API_BIND is set';
     if ((tlsCert === undefined) !== (tlsKey === undefined))
       return `COOLD_TLS_${tlsCert === undefined ? 'CERT' : 'KEY'} is not set: expected both COOLD_TLS_CERT and COOLD_TLS_KEY, or neither`;
+    const loop = loopsTo(dnsUpstream, namespaces);
+    if (loop !== undefined)
+      return `COOLD_DNS_UPSTREAM=${JSON.stringify(`${dnsUpstream.host}:${dnsUpstream.port}`)}: expected another resolver than coold's own for namespace ${loop.name}`;
     return undefined;
   },
 });

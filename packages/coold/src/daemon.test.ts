@@ -6,6 +6,10 @@ import { createNetns } from '@coold/testbed/netns';
 import { expect, test } from 'vitest';
 
 const address = '100.64.0.7';
+const firewallIn = (folder: string) => ({
+  COOLD_RULES_PATH: join(folder, 'allow.rules'),
+  COOLD_BRIDGE_RULES_PATH: join(folder, 'allow.nft'),
+});
 
 test('coold serves its API once the address comes to exist, keeps it over SIGHUP, and ends in good order', async () => {
   await using cleanup = new AsyncDisposableStack();
@@ -22,6 +26,7 @@ test('coold serves its API once the address comes to exist, keeps it over SIGHUP
         COOLD_PODMAN_SOCKET: join(folder.path, 'podman.sock'),
         COOLD_API_BIND: `${address}:8443`,
         COOLD_API_TOKEN_FILE: tokenFile,
+        ...firewallIn(folder.path),
       },
     }),
   );
@@ -63,6 +68,7 @@ test('coold ends at once when the token file cannot be used, and says which', as
       COOLD_PODMAN_SOCKET: join(folder.path, 'podman.sock'),
       COOLD_API_BIND: '127.0.0.1:0',
       COOLD_API_TOKEN_FILE: tokenFile,
+      ...firewallIn(folder.path),
     },
   });
   expect(await coold.exited).toEqual({ code: 1, signal: null });
@@ -78,7 +84,11 @@ test('without an API bind status and metrics are on a socket, as soon as there i
   const coold = cleanup.use(
     startProgram('coold', {
       inside: netns.pid,
-      env: { COOLD_HOST_MGMT_IP: address, COOLD_PODMAN_SOCKET: '/run/podman.sock' },
+      env: {
+        COOLD_HOST_MGMT_IP: address,
+        COOLD_PODMAN_SOCKET: '/run/podman.sock',
+        ...firewallIn('/run/firewall'),
+      },
     }),
   );
   expect(await coold.logged(line => line.msg === 'cannot listen yet; trying again')).toMatchObject({

@@ -2,17 +2,31 @@ import { create } from '@bufbuild/protobuf';
 import { HelloSchema, readVerbs, SCHEMA_MIN } from '@coold/proto';
 import type { Logger, Readiness, Task } from '@coold/runtime';
 import { type RecordCall, recordCalls } from './api/calls.ts';
+import { dnsHandlers } from './api/dns.ts';
+import type { FirewallVerbs } from './api/firewall.ts';
+import { addFirewallMetrics } from './api/firewall-metrics.ts';
+import { wireguardInterface } from './api/host.ts';
+import { readPeers } from './api/host-facts.ts';
 import { createMetrics, type Metrics } from './api/metrics.ts';
+import { namespaceLabel } from './api/networks.ts';
 import { openApiDocument } from './api/openapi.ts';
 import type { Hangups } from './api/reload.ts';
 import { restRoutes } from './api/rest-route.ts';
 import { keepApi, keepStatus } from './api/serve-api.ts';
+import { serviceHandlers } from './api/services.ts';
 import { createServeCommands } from './api/stream.ts';
 import { createStreams, type Streams } from './api/streams.ts';
 import { joinSurface, type Served } from './api/surface.ts';
 import { verbHandlers } from './api/verbs.ts';
 import { createHostBuilds } from './builds/host-builds.ts';
 import type { CooldConfig } from './config.ts';
+import { announceChanges } from './discovery/announce.ts';
+import { createDiscovery } from './discovery/discovery.ts';
+import { watchDiscovery } from './discovery/discovery-metrics.ts';
+import { createDns } from './dns/dns.ts';
+import { watchDns } from './dns/dns-metrics.ts';
+import { createAnnouncement } from './firewall/announcement.ts';
+import { createFirewall } from './firewall/firewall.ts';
 import { keepHooks } from './firewall/keep-hooks.ts';
 import { keepLink } from './link/link.ts';
 import { createPodman } from './podman/client.ts';
@@ -31,25 +45,74 @@ export interface CooldOptions {
 export function cooldTasks(options: CooldOptions): Record<string, Task> {
   const { config, version, hangups, log, readiness } = options;
   const podman = createPodman(config.podmanSocket);
-  const surface = joinSurface(
-    readVerbs(),
-    verbHandlers(podman, {
+  const discovery = createDiscovery({
+    hostMgmtIp: config.hostMgmtIp,
+    namespaces: config.namespaces,
+    namespaceLabel,
+    corrosion: { url: config.corrosionUrl, tokenFile: config.corrosionTokenFile },
+    intervalMs: config.reconcileInterval,
+    podman,
+    readPeers: signal => readPeers(wireguardInterface, signal),
+    log: log.child('discovery'),
+  });
+  const dns = createDns({
+    zone: config.dnsZone,
+    upstream: config.dnsUpstream,
+    namespaces: config.namespaces,
+    directory: discovery.directory,
+    log: log.child('dns'),
+  });
+  const hooked = createAnnouncement();
+  const firewall = createFirewall({
+    chain: config.chainName,
+    rulesPath: config.rulesPath,
+    bridgeRulesPath: config.bridgeRulesPath,
+    log: log.child('firewall'),
+    onHooked: hooked.announce,
+  });
+  let hookRepairs = 0;
+  const firewallVerbs: FirewallVerbs = {
+    ...firewall,
+    hookRepairs: () => hookRepairs,
+    knownAddresses: () => discovery.directory.addresses(),
+  };
+  const handlers = {
+    ...verbHandlers(podman, {
       version,
       allowedMountSources: config.allowedMountSources ?? [],
+      mesh: { namespaces: config.namespaces, zone: config.dnsZone },
+      firewall: firewallVerbs,
       log: log.child('api'),
     }),
-  );
+    ...dnsHandlers(dns),
+    ...serviceHandlers({ ...discovery, lifecycle: podman.lifecycle, hostMgmtIp: config.hostMgmtIp }),
+  };
+  const surface = joinSurface(readVerbs(), announceChanges(handlers, discovery.touch));
   const metrics = createMetrics(version);
+  metrics.extend(registry => addFirewallMetrics(registry, firewallVerbs));
+  metrics.extend(registry => watchDns(registry, dns.stats));
+  metrics.extend(registry => watchDiscovery(registry, discovery.stats));
   const record = recordCalls(log.child('api'), metrics);
   const streams = createStreams(log.child('api'));
   // Its default would end the process. Whoever has files to read again listens too.
   hangups.on('SIGHUP', () => log.info('SIGHUP: files that may have changed are read again'));
   const looked = Promise.withResolvers<void>();
+  const loaded = Promise.withResolvers<void>();
   const tasks: Record<string, Task> = {
-    readiness: announce(readiness, looked.promise),
-    hooks: keepHooks(log.child('firewall'), looked.resolve),
+    readiness: announce(readiness, Promise.all([looked.promise, loaded.promise])),
+    hooks: keepHooks({
+      changes: hooked,
+      log: log.child('firewall'),
+      onFirstLook: looked.resolve,
+      onRepair() {
+        hookRepairs += 1;
+      },
+    }),
+    firewall: firewall.keep(loaded.resolve),
     streams: streams.task,
     api: apiTask(options, { surface, metrics, record, streams }),
+    dns: dns.run,
+    ...discovery.tasks,
   };
   const { brokerUrl } = config;
   if (brokerUrl === undefined || config.grpcDisabled) {
@@ -122,7 +185,7 @@ function apiTask(
  * Ready as soon as the local tasks run and the default deny was seen to, since containers may start by themselves then;
  * whether the broker can be reached is `STATUS=`, never readiness.
  */
-function announce(readiness: Readiness, firewall: Promise<void>): Task {
+function announce(readiness: Readiness, firewall: Promise<unknown>): Task {
   return async signal => {
     await firewall;
     await readiness.ready('serving');

@@ -3,6 +3,7 @@ import { runCommand, runDaemon } from '@coold/runtime';
 import manifest from '../package.json' with { type: 'json' };
 import { cooldCommand } from './config.ts';
 import { scaffoldCommand } from './firewall/scaffold-command.ts';
+import { teardownCommand } from './firewall/teardown-command.ts';
 
 const { version } = manifest;
 const graceMs = 4500;
@@ -18,6 +19,17 @@ function main(argv: string[]): Promise<number> {
         const { runScaffold } = await import('./firewall/run-scaffold.ts');
         return runScaffold(config);
       });
+    case 'firewall': {
+      const [action, ...flags] = rest;
+      if (action !== 'teardown') {
+        process.stderr.write('coold firewall: expected "teardown"\n');
+        return Promise.resolve(2);
+      }
+      return runCommand(teardownCommand, { argv: flags, version }, async config => {
+        const { runTeardown } = await import('./firewall/run-teardown.ts');
+        return runTeardown(config);
+      });
+    }
     default:
       return runDaemon(
         cooldCommand,

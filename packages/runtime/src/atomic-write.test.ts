@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { writeFileAtomically } from './atomic-write.ts';
+import { stageFile, sweepStaged, writeFileAtomically } from './atomic-write.ts';
 import { runChild } from './child.ts';
 
 let folder: string;
@@ -118,3 +118,35 @@ it('leaves one content or the other, whole, when the process is killed at any mo
     expect(contents.some(content => content === found)).toBe(true);
   }
 }, 60_000);
+
+describe('a file that is staged', () => {
+  it('is seen once it is renamed, whole, in whatever parts it came', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(
+          fc.oneof(
+            fc.string({ unit: 'binary' }),
+            fc.nat(200_000).map(length => 'é'.repeat(length)),
+          ),
+        ),
+        async parts => {
+          const staged = await stageFile(path, { parts }, 0o600);
+          await staged.rename();
+          expect(await readFile(path, 'utf8')).toBe(parts.map(part => part.toWellFormed()).join(''));
+        },
+      ),
+      { numRuns: 20 },
+    );
+    expect(await readdir(folder)).toEqual(['file']);
+  });
+
+  it('leaves nothing when it is discarded, and what a killed process staged is swept', async () => {
+    await (await stageFile(path, 'new', 0o600)).discard();
+    expect(await readdir(folder)).toEqual([]);
+    await stageFile(path, 'new', 0o600);
+    await writeFile(join(folder, '.file.other.tmp'), 'not ours');
+    await sweepStaged(path);
+    expect(await readdir(folder)).toEqual(['.file.other.tmp']);
+    await sweepStaged(join(folder, 'no/such/folder/file'));
+  });
+});

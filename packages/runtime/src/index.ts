@@ -1,4 +1,10 @@
-export { writeFileAtomically } from './atomic-write.ts';
+export {
+  type StagedFile,
+  stageFile,
+  sweepStaged,
+  syncFolder,
+  writeFileAtomically,
+} from './atomic-write.ts';
 export { type Backoff, createBackoff } from './backoff.ts';
 export { ChildError, type ChildOptions, type ChildResult, runChild } from './child.ts';
 export {

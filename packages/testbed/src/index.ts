@@ -1,4 +1,5 @@
 export { type Cable, layCable } from './cable.ts';
+export { type Dnsmasq, startDnsmasq } from './dnsmasq.ts';
 export { type GitDaemon, type GitDaemonOptions, startGitDaemon } from './git-daemon.ts';
 export { type GitHttps, type GitHttpsOptions, startGitHttps } from './git-https.ts';
 export { createRepository, type GitRepository } from './git-repository.ts';

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runChild } from '@coold/runtime';
-import { type Program, type ProgramOptions, programs, startProgram } from './program.ts';
+import { type Program, type ProgramOptions, programs, startScript } from './program.ts';
 
 /** Keys, token and addresses with which a broker and a coold find each other in one folder. */
 export interface Pairing {
@@ -23,6 +23,8 @@ export interface PairingOptions {
   /** The broker's gRPC port on 127.0.0.1. */
   port: number;
   podmanSocket: string;
+  /** The programs' main modules; their sources when absent. */
+  scripts?: Record<'broker' | 'coold', string>;
 }
 
 /** Makes the keys and the token, with the broker's own commands. */
@@ -31,6 +33,7 @@ export async function createPairing({
   hostId,
   port,
   podmanSocket,
+  scripts = programs,
 }: PairingOptions): Promise<Pairing> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const file = (name: string) => join(folder, name);
@@ -42,13 +45,14 @@ export async function createPairing({
   const apiToken = randomBytes(32).toString('hex');
   await writeFile(file('api-token'), apiToken, { mode: 0o600 });
   const socketPath = file('broker.sock');
+  let started = 0;
   return {
     hostId,
     socketPath,
     apiToken,
     mint,
     startBroker: (options = {}) =>
-      startProgram('broker', {
+      startScript(scripts.broker, {
         ...options,
         env: {
           BROKER_GRPC_BIND: `127.0.0.1:${port}`,
@@ -57,20 +61,27 @@ export async function createPairing({
           ...options.env,
         },
       }),
-    startCoold: (options = {}) =>
-      startProgram('coold', {
+    startCoold(options = {}) {
+      started += 1;
+      return startScript(scripts.coold, {
         ...options,
         env: {
           COOLD_HOST_MGMT_IP: '127.0.0.1',
           COOLD_BROKER_URL: `grpc://127.0.0.1:${port}/v1/agent`,
           COOLD_HOST_JWT_PATH: file('host-jwt'),
           COOLD_PODMAN_SOCKET: podmanSocket,
+          // Nobody's port: a test that wants Corrosion names its own, and not one that may be installed here.
+          COOLD_CORROSION_URL: 'http://127.0.0.1:1',
           // With an API bind it stays away from /run/coolify, which may be that of a coold installed here.
           COOLD_API_BIND: '127.0.0.1:0',
           COOLD_API_TOKEN_FILE: file('api-token'),
+          // Each its own: two that share theirs would be two coolds of one host, and the second would not start.
+          COOLD_RULES_PATH: file(`firewall-${started}/allow.rules`),
+          COOLD_BRIDGE_RULES_PATH: file(`firewall-${started}/allow.nft`),
           ...options.env,
         },
-      }),
+      });
+    },
   };
 }
 

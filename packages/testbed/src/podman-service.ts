@@ -151,7 +151,7 @@ async function answering(
 async function removeEmptyCgroups(): Promise<void> {
   const found = ['-depth', '-type', 'd', '-path', `*${cgroupParent}/*`];
   await runChild('find', ['/sys/fs/cgroup', ...found, '-exec', 'rmdir', '--', '{}', ';'], {
-    timeoutMs: 20_000,
+    timeoutMs: 60_000,
   });
 }
 

@@ -25,7 +25,7 @@ import { type Handler, handler } from './handler.ts';
 import type { Joined } from './joined.ts';
 import type { MountSources } from './mount-sources.ts';
 import { checkName, invalid } from './names.ts';
-import { networkDns } from './network-dns.ts';
+import { type MeshNames, networkDns } from './network-dns.ts';
 import { VerbError } from './verb-error.ts';
 
 /** A day: longer is a mistake, and a wait that nobody sees the end of. */
@@ -36,6 +36,7 @@ export function containerHandlers(
   podman: Podman,
   joined: Joined,
   sources: MountSources,
+  mesh: MeshNames,
 ): Record<string, Handler> {
   const { containers } = podman;
 
@@ -66,7 +67,7 @@ export function containerHandlers(
       ContainersCreateResponseSchema,
       async (request, signal) => {
         const dnsOf = async (names: readonly string[]) =>
-          names.length === 0 ? undefined : networkDns(names, await podman.networks.list(signal));
+          names.length === 0 ? undefined : networkDns(names, await podman.networks.list(signal), mesh);
         const spec = await containerSpec(request, sources, dnsOf);
         try {
           return { id: await containers.create(spec, signal) };

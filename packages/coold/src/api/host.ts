@@ -12,7 +12,7 @@ import { type Handler, handler } from './handler.ts';
 import { readDisk, readMemory, readPeers } from './host-facts.ts';
 
 /** The interface of the mesh (CONTRACT §4). */
-const wireguardInterface = 'wg0';
+export const wireguardInterface = 'wg0';
 
 /** The host verbs. @param version coold's own */
 export function hostHandlers(podman: PodmanHost, version: string): Record<string, Handler> {

@@ -13,7 +13,10 @@ const hello: HandleRequest = (request, response) => {
 };
 
 async function serve(options: { handle?: HandleRequest; limits?: Partial<HttpLimits> } = {}) {
-  const limits = { headersTimeoutMs: 400, requestTimeoutMs: 800, maxConnections: 50, ...options.limits };
+  const limits = {
+    ...{ headersTimeoutMs: 400, requestTimeoutMs: 800, stalledReplyMs: 20_000, maxConnections: 50 },
+    ...options.limits,
+  };
   const server = createHttpServer({ handle: options.handle ?? hello, tls: undefined, limits, log });
   const address = await server.listen({ host: '127.0.0.1', port: 0 });
   const sockets: Socket[] = [];

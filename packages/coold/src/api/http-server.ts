@@ -1,9 +1,8 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { ListenOptions } from 'node:net';
-import type { Duplex } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Logger } from '@coold/runtime';
+import { createHttpEdge, type Logger } from '@coold/runtime';
 import type { HandleRequest } from './rest.ts';
 import type { TlsPair } from './tls-pair.ts';
 
@@ -22,6 +21,8 @@ export interface HttpLimits {
   headersTimeoutMs: number;
   /** A request's body, from the end of its head, in ms; of those that are not read as they come. */
   requestTimeoutMs: number;
+  /** A caller that takes nothing of its answer for this long, in ms, is not waited for. */
+  stalledReplyMs: number;
   /** One more is closed at once. */
   maxConnections: number;
 }
@@ -29,6 +30,7 @@ export interface HttpLimits {
 export const defaultLimits: HttpLimits = {
   headersTimeoutMs: 10_000,
   requestTimeoutMs: 30_000,
+  stalledReplyMs: 60_000,
   maxConnections: 1024,
 };
 
@@ -45,7 +47,7 @@ export function createHttpServer(options: {
   const { handle, tls, limits = defaultLimits, log } = options;
   const settings = {
     headersTimeout: limits.headersTimeoutMs,
-    // Ours instead (`timed`): Node's is for every request alike.
+    // The edge's instead: Node's is for every request alike.
     requestTimeout: 0,
     // How often heads are looked at; Node's own 30 s would be the real timeout.
     connectionsCheckingInterval: Math.min(1000, limits.headersTimeoutMs / 4),
@@ -54,14 +56,21 @@ export function createHttpServer(options: {
     keepAlive: true,
     keepAliveInitialDelay: 30_000,
   };
-  const listener = timed(handle, limits.requestTimeoutMs);
+  const edge = createHttpEdge({
+    errorBody: (_status, message) => JSON.stringify({ error: message }),
+    bodyTimeoutMs: limits.requestTimeoutMs,
+    stalledReplyMs: limits.stalledReplyMs,
+  });
+  const listener = (request: IncomingMessage, response: ServerResponse) =>
+    handle(request, response, () => edge.leaveBody(request));
   const secure =
     tls === undefined
       ? undefined
       : createTlsServer({ ...settings, ...tls, handshakeTimeout: tlsHandshakeTimeoutMs }, listener);
   const server = secure ?? createServer(settings, listener);
   server.maxConnections = limits.maxConnections;
-  server.on('clientError', refuseMalformed);
+  server.on('clientError', edge.answerMalformed);
+  edge.watch(server);
   // After it listens: a connection that could not be accepted, for want of a descriptor say, is not the end.
   server.on('error', error => log.debug({ err: error }, 'listener'));
 
@@ -91,40 +100,4 @@ export function createHttpServer(options: {
       await closed;
     },
   };
-}
-
-/** Hangs up on a caller whose body is not there in time, unless the handler lets it take its time. */
-function timed(handle: HandleRequest, timeoutMs: number) {
-  return (request: IncomingMessage, response: ServerResponse) => {
-    const timer = setTimeout(() => {
-      const error: NodeJS.ErrnoException = new Error('the body did not come in time');
-      error.code = 'ERR_HTTP_REQUEST_TIMEOUT';
-      if (!request.complete) refuseMalformed(error, request.socket);
-    }, timeoutMs);
-    const lift = () => clearTimeout(timer);
-    response.once('close', lift);
-    handle(request, response, lift);
-  };
-}
-
-const statusTexts: Record<number, string> = {
-  400: 'Bad Request',
-  408: 'Request Timeout',
-  431: 'Request Header Fields Too Large',
-};
-
-/** What is not HTTP, too slow or too large in its head never becomes a request; it is answered on the bare socket. */
-function refuseMalformed(error: NodeJS.ErrnoException, socket: Duplex): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) {
-    socket.destroy();
-    return;
-  }
-  const status =
-    error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : error.code === 'HPE_HEADER_OVERFLOW' ? 431 : 400;
-  const body = JSON.stringify({ error: statusTexts[status]?.toLowerCase() });
-  socket.end(
-    `HTTP/1.1 ${status} ${statusTexts[status]}\r\ncontent-type: application/json; charset=utf-8\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
-    // The other end may never hang up.
-    () => socket.destroy(),
-  );
 }

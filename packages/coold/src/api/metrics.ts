@@ -4,6 +4,8 @@ import type { Call } from './calls.ts';
 /** What Prometheus reads of this process. */
 export interface Metrics {
   count(call: Call): void;
+  /** Adds what a part of this process has to say of itself. */
+  extend(add: (registry: Registry) => void): void;
   render(): Promise<{ contentType: string; text: string }>;
 }
 
@@ -36,6 +38,7 @@ export function createMetrics(version: string): Metrics {
       requests.inc({ verb, transport, code: status });
       duration.observe({ verb, transport }, durationMs / 1000);
     },
+    extend: add => add(registry),
     render: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
   };
 }

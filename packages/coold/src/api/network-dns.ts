@@ -1,25 +1,30 @@
+import type { Namespace } from '../discovery/namespaces.ts';
 import type { PodmanNetwork } from '../podman/networks.ts';
 import type { NetworkDns } from './container-spec.ts';
 import { namespaceLabel } from './networks.ts';
 
-/** The zone of every namespace (CONTRACT §6). */
-const zone = 'coolify.internal';
+/** The namespaces of this host and the zone that their names are in. */
+export interface MeshNames {
+  namespaces: readonly Namespace[];
+  zone: string;
+}
 
 /**
- * The resolver of a container on these networks: the gateways of those that have a namespace, where coold answers, and the
- * zone to complete names with (CONTRACT §3). Undefined where none of them is managed.
+ * The resolver of a container on these networks: the gateways of their namespaces, where coold answers, and the zone to
+ * complete names with (CONTRACT §3). Undefined where no namespace of theirs has a gateway.
  */
 export function networkDns(
   names: readonly string[],
   networks: readonly PodmanNetwork[],
+  { namespaces, zone }: MeshNames,
 ): NetworkDns | undefined {
-  const managed = networks.filter(
-    ({ name, labels }) => names.includes(name) && (labels[namespaceLabel] ?? '') !== '',
-  );
-  const servers = managed
-    .flatMap(({ subnets }) => subnets.map(({ gateway }) => gateway))
+  const labels = new Map(networks.map(network => [network.name, network.labels[namespaceLabel]]));
+  const isOurs = ({ name, network }: Namespace) =>
+    names.some(candidate => candidate === network || labels.get(candidate) === name);
+  const servers = namespaces
+    .filter(isOurs)
+    .map(({ gateway }) => gateway)
     // 0.0.0.0: no DNS for this one (CONTRACT §6).
-    .filter(gateway => gateway !== '' && gateway !== '0.0.0.0' && !gateway.includes(':'));
-  if (servers.length === 0) return undefined;
-  return { servers, search: [zone] };
+    .filter(gateway => gateway !== '0.0.0.0');
+  return servers.length === 0 ? undefined : { servers, search: [zone] };
 }

@@ -24,7 +24,10 @@ beforeAll(async () => {
 });
 
 function read(method: HttpPlace['method'], request: Partial<RestRequest>) {
-  const shape = requestShape({ method, path: '/x/{id}', status: 200, pathFields: ['id'] }, message);
+  const shape = requestShape(
+    { method, path: '/x/{id}', status: 200, pathFields: ['id'], maxBodyBytes: 1024 },
+    message,
+  );
   const decoded = readRestRequest(shape, { params: { id: 'c1' }, query: '', body: undefined, ...request });
   return shape.codec.encode(decoded);
 }

@@ -24,8 +24,6 @@ export interface RestStreamOptions {
   streams: Streams;
   inputs: OpenInputs;
   log: Logger;
-  /** A reader that takes nothing for this long, in ms, is not waited for. */
-  stalledReaderMs: number;
 }
 
 /**
@@ -36,14 +34,14 @@ export interface RestStreamOptions {
  */
 export async function answerStream(call: RestStreamCall, options: RestStreamOptions): Promise<number> {
   const { verb, form, request, requestId, path, response } = call;
-  const { streams, inputs, log, stalledReaderMs } = options;
+  const { streams, inputs, log } = options;
   const gone = new AbortController();
   response.once('close', () => gone.abort());
   // A chunk at a time: who brings the input waits until it was taken.
   const input = createInput(form.takesInput ? maxStreamChunkBytes : 0);
   using _open = form.takesInput ? inputs.add(requestId, path, input) : undefined;
   let opened = false;
-  const writeLine = (line: object) => write(response, `${JSON.stringify(line)}\n`, stalledReaderMs);
+  const writeLine = (line: object) => write(response, `${JSON.stringify(line)}\n`);
   try {
     const { exitCode } = await streams.run(gone.signal, signal =>
       form.run(request, {
@@ -84,12 +82,10 @@ export async function answerStream(call: RestStreamCall, options: RestStreamOpti
 const callerLeft = 499;
 
 /** Resolves when there is room for more, or nobody is left to read it. */
-function write(response: ServerResponse, text: string, stalledMs: number): Promise<void> {
+function write(response: ServerResponse, text: string): Promise<void> {
   if (response.destroyed || response.write(text)) return Promise.resolve();
   return new Promise(resolve => {
-    const stalled = setTimeout(() => response.destroy(), stalledMs);
     const done = () => {
-      clearTimeout(stalled);
       response.off('drain', done).off('close', done);
       resolve();
     };

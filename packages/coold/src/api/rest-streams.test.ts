@@ -44,10 +44,9 @@ describe('streams over REST, of a real Podman', () => {
       record: call => calls.push(call),
       streams: createStreams(silent),
       log: silent,
-      stalledReaderMs: 1000,
     });
     // A body that is read as it comes is not bound by the time of the others.
-    const limits = { ...defaultLimits, requestTimeoutMs: 500 };
+    const limits = { ...defaultLimits, requestTimeoutMs: 500, stalledReplyMs: 1000 };
     const server = createHttpServer({ handle, tls: undefined, limits, log: silent });
     stack.defer(() => server.close(0));
     origin = `http://${await server.listen({ host: '127.0.0.1', port: 0 })}`;

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { answerEncoder, FieldError, readJsonText } from '@coold/proto';
+import { answerEncoder, defaultBodyBytes, FieldError, readJsonText } from '@coold/proto';
 import type { Logger } from '@coold/runtime';
 import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply } from 'fastify';
 import type { RecordCall } from './calls.ts';
@@ -22,8 +22,6 @@ export interface RestOptions {
   record: RecordCall;
   streams: Streams;
   log: Logger;
-  /** A caller that takes nothing of its answer for this long, in ms, is not waited for. */
-  stalledReaderMs?: number;
 }
 
 /** Answers one HTTP request. @param liftTimeout lets its body take as long as it likes */
@@ -33,15 +31,12 @@ export type HandleRequest = (
   liftTimeout: () => void,
 ) => void;
 
-/** Bodies above this are 413. */
-const maxBodyBytes = 1024 * 1024;
 /** A reference with its digest is longer than the router's usual 100; the request's head has a limit of its own. */
 const maxParamLength = 16 * 1024;
 /** nginx's status for a caller that left; it is only ever logged. */
 const callerLeft = 499;
 /** CONTRACT §2: the form of a request id. */
 const requestIdPattern = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/;
-const defaultStalledReaderMs = 60_000;
 const jsonType = 'application/json; charset=utf-8';
 
 /**
@@ -80,10 +75,10 @@ function refuseStranger(response: ServerResponse): void {
 }
 
 function createApp(options: RestOptions, timeouts: Timeouts): FastifyInstance {
-  const { routes, metrics, document, log, stalledReaderMs = defaultStalledReaderMs } = options;
-  const context = { ...options, stalledReaderMs, inputs: createOpenInputs() };
+  const { routes, metrics, document, log } = options;
+  const context = { ...options, inputs: createOpenInputs() };
   const app = Fastify({
-    bodyLimit: maxBodyBytes,
+    bodyLimit: defaultBodyBytes,
     exposeHeadRoutes: false,
     requestIdHeader: false,
     genReqId: ({ headers }) => {
@@ -111,9 +106,6 @@ function createApp(options: RestOptions, timeouts: Timeouts): FastifyInstance {
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id);
   });
-  app.addHook('onSend', async (_request, reply) => {
-    reply.raw.setTimeout(stalledReaderMs, () => reply.raw.destroy());
-  });
 
   app.get('/healthz', (_request, reply) => sendJson(reply, { ok: true }));
   app.get('/metrics', async (_request, reply) => {
@@ -135,7 +127,7 @@ function createApp(options: RestOptions, timeouts: Timeouts): FastifyInstance {
     return sendError(reply, new VerbError(405, `expected ${methods.join(' or ')}`));
   });
   app.setErrorHandler((error, request, reply) =>
-    sendError(reply, failureOf(error, request.routeOptions.url ?? '', log)),
+    sendError(reply, failureOf(error, request.routeOptions, log)),
   );
   return app;
 }
@@ -153,6 +145,8 @@ function addVerb(app: FastifyInstance, route: RestRoute, context: Context): void
   app.route<{ Params: Record<string, string> }>({
     method: place.method,
     url: place.path.replaceAll(parameterPattern, ':$1'),
+    // Above it is a 413.
+    bodyLimit: place.maxBodyBytes,
     onRequest: async (request, reply) => {
       const started = performance.now();
       reply.raw.once('close', () =>
@@ -219,12 +213,16 @@ function filled(template: string, params: Readonly<Record<string, string>>): str
 }
 
 /** Failures on the way to a handler are fastify's, and have a status; all else is a fault of ours. */
-function failureOf(error: unknown, url: string, log: Logger): VerbError {
+function failureOf(
+  error: unknown,
+  { url = '', bodyLimit }: { url?: string | undefined; bodyLimit: number },
+  log: Logger,
+): VerbError {
   if (error instanceof VerbError || error instanceof FieldError) return asVerbError(error, url, log);
   const { code, statusCode = 500 } = error as FastifyError;
   switch (code) {
     case 'FST_ERR_CTP_BODY_TOO_LARGE':
-      return new VerbError(413, `body: expected at most ${maxBodyBytes} bytes`);
+      return new VerbError(413, `body: expected at most ${bodyLimit} bytes`);
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
       return new VerbError(
         415,

@@ -9,10 +9,13 @@ import { createBackoff, createLogger, logFilter, runChild } from '@coold/runtime
 import { freePort, scratchFolder, unixHttp } from '@coold/testbed';
 import { Agent, request } from 'undici';
 import { describe, expect, it, vi } from 'vitest';
-
+import { idleDns } from '../dns/testing.ts';
+import { dnsHandlers } from './dns.ts';
 import { createMetrics } from './metrics.ts';
+import { noFirewall } from './no-firewall.ts';
 import { restRoutes } from './rest-route.ts';
 import { type ApiOptions, keepApi, keepStatus } from './serve-api.ts';
+import { serviceHandlers } from './services.ts';
 import { createStreams } from './streams.ts';
 import { joinSurface } from './surface.ts';
 import { verbHandlers } from './verbs.ts';
@@ -40,13 +43,20 @@ async function start(change: Partial<ApiOptions> = {}) {
   const stop = new AbortController();
   const hangups = new EventEmitter();
   const podman = { listContainers: () => Promise.resolve([]) };
+  const mesh = { namespaces: [], zone: 'coolify.internal' };
   const task = keepApi({
     bind: { host: '127.0.0.1', port: 0 },
     tokenFile,
     tls: undefined,
     hangups,
     routes: restRoutes(
-      joinSurface(readVerbs(), verbHandlers(podman as never, { version: '1', allowedMountSources: [], log })),
+      joinSurface(readVerbs(), {
+        ...verbHandlers(podman as never, {
+          ...{ version: '1', allowedMountSources: [], mesh, firewall: noFirewall, log },
+        }),
+        ...serviceHandlers({} as never),
+        ...dnsHandlers(idleDns()),
+      }),
     ),
     document: {},
     metrics: createMetrics('1'),

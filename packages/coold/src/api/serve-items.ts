@@ -80,9 +80,13 @@ export async function serveItems(
       recordCall(call);
     },
     log,
-    stalledReaderMs: 300,
   });
-  const server = createHttpServer({ handle, tls: undefined, limits: { ...defaultLimits, ...limits }, log });
+  const server = createHttpServer({
+    handle,
+    tls: undefined,
+    limits: { ...defaultLimits, stalledReplyMs: 300, ...limits },
+    log,
+  });
   const address = await server.listen({ host: '127.0.0.1', port: 0 });
   return {
     address,

@@ -1,17 +1,27 @@
 import { HelloSchema, ListContainersReqSchema, readVerbs } from '@coold/proto';
 import { describe, expect, it } from 'vitest';
+import { idleDns } from '../dns/testing.ts';
 import { createPodman } from '../podman/client.ts';
+import { dnsHandlers } from './dns.ts';
 import { handler } from './handler.ts';
+import { noFirewall } from './no-firewall.ts';
+import { serviceHandlers } from './services.ts';
 import { joinSurface } from './surface.ts';
 import { silent } from './testing.ts';
 import { verbHandlers } from './verbs.ts';
 
 const verbs = readVerbs();
-const handlers = verbHandlers(createPodman('/nowhere/podman.sock'), {
-  version: '1.0.0',
-  allowedMountSources: [],
-  log: silent,
-});
+const handlers = {
+  ...verbHandlers(createPodman('/nowhere/podman.sock'), {
+    version: '1.0.0',
+    allowedMountSources: [],
+    mesh: { namespaces: [], zone: 'coolify.internal' },
+    firewall: noFirewall,
+    log: silent,
+  }),
+  ...serviceHandlers({} as never),
+  ...dnsHandlers(idleDns()),
+};
 
 describe('the closed set', () => {
   it('joins every verb of the .proto with its handler', () => {

@@ -14,6 +14,11 @@ const env = {
   COOLD_SCAFFOLD_POOLS: '10.210.0.0/16',
 };
 
+const firewallIn = (folder: string) => ({
+  COOLD_RULES_PATH: join(folder, 'allow.rules'),
+  COOLD_BRIDGE_RULES_PATH: join(folder, 'allow.nft'),
+});
+
 /** Nobody waits this long for what passes; what is dropped is only known by waiting. */
 const passMs = 5000;
 const dropMs = 400;
@@ -271,7 +276,7 @@ test('coold lifts the hooks again when a network that comes up is put above them
   const api = { COOLD_API_BIND: '127.0.0.1:0', COOLD_API_TOKEN_FILE: token };
   await using running = startProgram('coold', {
     inside: lab.host.pid,
-    env: { COOLD_HOST_MGMT_IP: '100.64.0.1', ...api },
+    env: { COOLD_HOST_MGMT_IP: '100.64.0.1', ...api, ...firewallIn(folder.path) },
   });
   const lifted = (line: LogLine) => String(line.msg).endsWith('its hooks are on top again');
   await running.logged(lifted);
@@ -285,9 +290,10 @@ test('coold lifts the hooks again when a network that comes up is put above them
 
 test('coold says so when nothing leads to the default deny any more', async () => {
   await apply();
+  await using folder = await scratchFolder();
   await using running = startProgram('coold', {
     inside: lab.host.pid,
-    env: { COOLD_HOST_MGMT_IP: '100.64.0.1' },
+    env: { COOLD_HOST_MGMT_IP: '100.64.0.1', ...firewallIn(folder.path) },
   });
   await running.logged(line => line.msg === 'starting');
   await iptables('-F', 'FORWARD');

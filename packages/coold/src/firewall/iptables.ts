@@ -17,9 +17,23 @@ export async function restoreIptables(text: string): Promise<void> {
   await runTool('iptables-restore', ['--noflush', `--wait=${waitSeconds}`], text);
 }
 
-/** Runs one of the packet filter's tools. @throws Error naming it and what it said, ChildError when it did not run */
-export async function runTool(program: string, args: readonly string[], input = ''): Promise<string> {
-  const { code, stdout, stderr } = await runChild(program, args, { timeoutMs, maxOutputBytes, input });
+/**
+ * Runs one of the packet filter's tools.
+ *
+ * @param limitMs after this long it is killed
+ * @throws Error naming it and what it said, ChildError when it did not run or not in time
+ */
+export async function runTool(
+  program: string,
+  args: readonly string[],
+  input = '',
+  limitMs = timeoutMs,
+): Promise<string> {
+  const { code, stdout, stderr } = await runChild(program, args, {
+    timeoutMs: limitMs,
+    maxOutputBytes,
+    input,
+  });
   if (code === 0) return stdout;
   const said = stderr.trim().replaceAll(/\s+/g, ' ').slice(0, 500);
   throw new Error(`${program} ${args.join(' ')} failed (exit ${code}): ${said}`);

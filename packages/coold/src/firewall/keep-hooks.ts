@@ -1,7 +1,6 @@
-import { spawn } from 'node:child_process';
-import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createBackoff, type Logger, type Task } from '@coold/runtime';
+import type { Announcement } from './announcement.ts';
 import { hasHooks, liftHooks } from './hooks.ts';
 import { listIptables, restoreIptables } from './iptables.ts';
 import { intraChain } from './scaffold.ts';
@@ -13,18 +12,27 @@ const everyMs = 5000;
  * Keeps the scaffold's hooks above everything else in FORWARD (CONTRACT §4): netavark puts a chain there that accepts all
  * traffic of its networks. Looks whenever the kernel announces a change of these chains, and every few seconds besides.
  */
-export function keepHooks(log: Logger, onFirstLook: () => void = () => {}): Task {
+export function keepHooks(options: {
+  /** Tells when the kernel announced a change of the hooked chains. */
+  changes: Pick<Announcement, 'next'>;
+  log: Logger;
+  onFirstLook: () => void;
+  /** Called for each time that something had to be lifted. */
+  onRepair: () => void;
+}): Task {
+  const { changes, log, onFirstLook, onRepair } = options;
   return async stop => {
-    const announced = watchChains(log, stop);
     const backoff = createBackoff({ firstMs: 1000, maxMs: 60_000 });
     let state: HooksState | undefined;
     while (!stop.aborted) {
       // Taken before the look: what changes during it is looked at again.
-      const change = announced.next();
+      const change = changes.next();
       try {
         const now = await liftOnce();
-        if (now === 'lifted')
+        if (now === 'lifted') {
+          onRepair();
           log.warn('something stood above the default deny in FORWARD; its hooks are on top again');
+        }
         if (now === 'gone' && state !== 'gone')
           log.error(
             'FORWARD does not lead to the default deny any more: containers reach each other, until ' +
@@ -64,42 +72,4 @@ export async function liftOnce(): Promise<HooksState> {
   if (hasHooks(forward)) return 'in place';
   // Ours alone to put in is what stood there before: who took it out may have meant it.
   return (await listIptables('filter')).includes(`-N ${intraChain}`) ? 'gone' : 'none';
-}
-
-/** `next` resolves when one of the hooked chains has changed since it was called last. */
-function watchChains(log: Logger, stop: AbortSignal): { next(): Promise<void> } {
-  let changed = Promise.withResolvers<void>();
-  const announce = () => {
-    changed.resolve();
-    changed = Promise.withResolvers<void>();
-  };
-  void monitor(log, stop, line => {
-    if (/ (FORWARD|POSTROUTING) /.test(line)) announce();
-  });
-  return { next: () => changed.promise };
-}
-
-/** Runs `nft monitor` for as long as it takes, again whenever it ends; it dies with this process. */
-async function monitor(log: Logger, stop: AbortSignal, onLine: (line: string) => void): Promise<void> {
-  const backoff = createBackoff({ firstMs: 1000, maxMs: 60_000 });
-  while (!stop.aborted) {
-    const args = ['--pdeathsig', 'KILL', '--', 'nft', 'monitor', 'rules'];
-    const child = spawn('setpriv', args, { stdio: ['ignore', 'pipe', 'ignore'], signal: stop });
-    const lines = createInterface({ input: child.stdout });
-    lines.on('line', line => {
-      backoff.reset();
-      onLine(line);
-    });
-    const why = await new Promise<string>(resolve => {
-      child.once('error', error => resolve(error.message));
-      child.once('close', (code, signal) => resolve(signal ?? `exit ${code}`));
-    });
-    if (stop.aborted) return;
-    const waitMs = 1000 + backoff.next();
-    log.warn(
-      { why, again_in_ms: waitMs },
-      `nft monitor ended; the hooks are looked at every ${everyMs} ms meanwhile`,
-    );
-    await delay(waitMs, undefined, { signal: stop }).catch(() => {});
-  }
 }

@@ -3,6 +3,7 @@ import { connectPodman } from './connection.ts';
 import { type PodmanContainers, podmanContainers } from './containers.ts';
 import { type PodmanHost, podmanHost } from './host.ts';
 import { type PodmanImages, podmanImages } from './images.ts';
+import { type PodmanLifecycle, podmanLifecycle } from './lifecycle.ts';
 import { type PodmanNetworks, podmanNetworks } from './networks.ts';
 import { type PodmanVolumes, podmanVolumes } from './volumes.ts';
 
@@ -15,6 +16,7 @@ export interface Podman {
   volumes: PodmanVolumes;
   networks: PodmanNetworks;
   host: PodmanHost;
+  lifecycle: PodmanLifecycle;
 }
 
 /** @param options.timeoutMs of every call that names none itself */
@@ -31,5 +33,6 @@ export function createPodman(socketPath: string, options: { timeoutMs?: number }
     volumes: podmanVolumes(connection),
     networks: podmanNetworks(connection),
     host: podmanHost(connection),
+    lifecycle: podmanLifecycle(connection),
   };
 }

@@ -1,0 +1,58 @@
+// A server of the dns suite as a process of its own, in the network namespace that started it: coold's DNS, or a bare loop
+// that answers the same bytes. Says "answering" once it does.
+import { createSocket } from 'node:dgram';
+import { createDns } from '@coold/coold/dns';
+import { createLogger, logFilter } from '@coold/runtime';
+import { addressOf, namespace, zone } from './dns-names.ts';
+
+const [kind, gateway = '', upstream = ''] = process.argv.slice(2);
+switch (kind) {
+  case 'coold':
+    await serveCoold();
+    break;
+  case 'bare':
+    serveBare();
+    break;
+  default:
+    throw new Error(`no server ${kind}`);
+}
+
+async function serveCoold() {
+  const log = createLogger(
+    'coold',
+    logFilter.parse('info') ?? { level: 'off', components: new Map() },
+    false,
+  );
+  const lists = new Map<string, { address: string; hostMgmtIp: string; containerId: string }[]>();
+  const dns = createDns({
+    zone,
+    upstream: { host: upstream, port: 53 },
+    namespaces: [{ name: namespace, network: 'bench', gateway }],
+    directory: {
+      find(wanted, name) {
+        const address = wanted === namespace ? addressOf(name) : undefined;
+        if (address === undefined) return undefined;
+        const known = lists.get(name) ?? [{ address, hostMgmtIp: '100.64.0.1', containerId: name }];
+        lists.set(name, known);
+        return known;
+      },
+      isLoaded: () => true,
+      stats: () => ({ rows: 0, ageMs: 0, connected: true, resubscriptions: 0 }),
+    },
+    log,
+  });
+  await dns.run(new AbortController().signal);
+}
+
+/** Node's own datagram socket as its manual shows it, and the least that makes an answer: no name is looked at. */
+function serveBare() {
+  const socket = createSocket('udp4');
+  const record = Buffer.from([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 5, 0, 4, 10, 210, 0, 5]);
+  socket.on('message', (query, { address, port }) => {
+    const answer = Buffer.concat([query, record]);
+    answer.writeUInt16BE(0x8580, 2);
+    answer.writeUInt16BE(1, 6);
+    socket.send(answer, port, address);
+  });
+  socket.bind(53, gateway, () => process.stderr.write('{"msg":"answering DNS"}\n'));
+}

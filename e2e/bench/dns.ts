@@ -1,0 +1,158 @@
+import { spawn } from 'node:child_process';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { scratchFolder, startDnsmasq, startScript } from '@coold/testbed';
+import { createNetns, type Netns } from '@coold/testbed/netns';
+import { eventually } from '../harness/eventually.ts';
+import { addressOf, names, namespace, outsideAddress, outsideName, zone } from './dns-names.ts';
+import { measureDns } from './dnsperf.ts';
+import { type Measurement, median } from './load.ts';
+import type { Suite } from './suite.ts';
+
+const gateway = '10.77.0.1';
+const client = '10.77.0.2';
+const upstream = '10.77.0.9';
+/** Queries a second that every one of them can bear: latencies at saturation would only tell of dnsperf's queue. */
+const steadyRate = 5000;
+const forwardedRate = 1000;
+const load = { server: gateway, from: client, clients: 8, outstanding: 100 };
+
+/**
+ * Names of the zone and names outside it: coold's DNS, a bare dgram loop, dnsmasq and aardvark-dns, each alone in a network
+ * namespace with the same dnsmasq as its upstream, in turns, with the same load.
+ */
+export const dnsSuite: Suite = {
+  name: 'dns',
+  summary: `${names.length} names, as many queries a second as there can be; latencies at ${steadyRate} a second`,
+  async run(quick) {
+    const [rounds, durationMs] = quick ? [1, 500] : [5, 2000];
+    await using cleanup = new AsyncDisposableStack();
+    const { path: folder } = cleanup.use(await scratchFolder());
+    const inside = join(folder, 'inside');
+    await writeFile(inside, names.map(name => `${name}.${namespace}.${zone} A\n`).join(''));
+    const outside = join(folder, 'outside');
+    await writeFile(outside, `${outsideName} A\n`);
+
+    const subjects = {
+      coold: await subject(cleanup, netns => startNode(cleanup, netns, 'coold')),
+      bare: await subject(cleanup, netns => startNode(cleanup, netns, 'bare')),
+      dnsmasq: await subject(cleanup, async netns => {
+        const hosts = names.map(name => `--host-record=${name}.${namespace}.${zone},${addressOf(name)}`);
+        const forward = ['--cache-size=0', `--server=${upstream}`];
+        const listen = ['--port=53', `--listen-address=${gateway}`];
+        cleanup.use(await startDnsmasq([...listen, ...hosts, ...forward], netns.pid));
+      }),
+      aardvark: await subject(cleanup, netns => startAardvark(cleanup, netns, join(folder, 'aardvark'))),
+    };
+    for (let round = 0; round <= rounds; round += 1)
+      for (const { netns, seen } of Object.values(subjects)) {
+        const measured = await measureDns(netns, { ...load, queries: inside, durationMs }, steadyRate);
+        if (round > 0) seen.push(measured); // the first warms up
+      }
+
+    const forwarded: Record<'coold' | 'dnsmasq' | 'upstream', Measurement[]> = {
+      coold: [],
+      dnsmasq: [],
+      upstream: [],
+    };
+    for (let round = 0; round <= rounds; round += 1)
+      for (const who of ['coold', 'dnsmasq', 'upstream'] as const) {
+        const { netns } = who === 'upstream' ? subjects.coold : subjects[who];
+        const server = who === 'upstream' ? upstream : gateway;
+        const measured = await measureDns(
+          netns,
+          { ...load, server, queries: outside, durationMs },
+          forwardedRate,
+        );
+        if (round > 0) forwarded[who].push(measured);
+      }
+
+    const [coold, bare, dnsmasq, aardvark] = [
+      median(subjects.coold.seen),
+      median(subjects.bare.seen),
+      median(subjects.dnsmasq.seen),
+      median(subjects.aardvark.seen),
+    ];
+    const direct = median(forwarded.upstream);
+    const [cooldForwarded, dnsmasqForwarded] = [median(forwarded.coold), median(forwarded.dnsmasq)];
+    return {
+      rows: [
+        { subject: 'coold, in the zone', ...coold },
+        { subject: 'bare dgram loop', ...bare },
+        { subject: 'dnsmasq, in the zone', ...dnsmasq },
+        { subject: 'aardvark-dns, in the zone', ...aardvark },
+        { subject: 'coold, forwarded', ...cooldForwarded },
+        { subject: 'dnsmasq, forwarded', ...dnsmasqForwarded },
+        { subject: 'the upstream itself', ...direct },
+      ],
+      ratios: [
+        { what: 'req/s, coold over the bare loop', value: coold.rate / bare.rate, aim: 'at least 0.9' },
+        { what: 'req/s, coold over dnsmasq', value: coold.rate / dnsmasq.rate, aim: 'at least 0.75' },
+        { what: 'req/s, coold over aardvark-dns', value: coold.rate / aardvark.rate, aim: 'at least 1.1' },
+        { what: 'p99, coold over dnsmasq', value: coold.p99 / dnsmasq.p99, aim: 'at most 2' },
+        {
+          what: 'p50 that forwarding adds, coold over dnsmasq',
+          value: (cooldForwarded.p50 - direct.p50) / (dnsmasqForwarded.p50 - direct.p50),
+          aim: 'at most 1.5',
+        },
+      ],
+    };
+  },
+};
+
+interface Subject {
+  netns: Netns;
+  seen: Measurement[];
+}
+
+/** A network namespace with the addresses, the upstream and one server. */
+async function subject(
+  cleanup: AsyncDisposableStack,
+  start: (netns: Netns) => Promise<void>,
+): Promise<Subject> {
+  const netns = await createNetns();
+  cleanup.defer(() => netns.close());
+  for (const address of [gateway, client, upstream])
+    await netns.exec('ip', ['address', 'add', `${address}/32`, 'dev', 'lo']);
+  const record = `--host-record=${outsideName},${outsideAddress}`;
+  cleanup.use(await startDnsmasq(['--port=53', `--listen-address=${upstream}`, record], netns.pid));
+  await start(netns);
+  return { netns, seen: [] };
+}
+
+async function startNode(cleanup: AsyncDisposableStack, netns: Netns, kind: 'coold' | 'bare'): Promise<void> {
+  const path = fileURLToPath(new URL('dns-server.ts', import.meta.url));
+  const server = cleanup.use(startScript(path, { args: [kind, gateway, upstream], inside: netns.pid }));
+  await server.logged(({ msg }) => msg === 'answering DNS');
+}
+
+/** Podman's own resolver, with what netavark would write for it: it answers clients that are containers themselves. */
+async function startAardvark(cleanup: AsyncDisposableStack, netns: Netns, folder: string): Promise<void> {
+  await mkdir(folder);
+  const container = (index: number, address: string, name: string) =>
+    `${index.toString(16).padStart(64, '0')} ${address}  ${name}\n`;
+  const lines = names.map((name, index) => container(index, addressOf(name) ?? '', `${name}.${namespace}`));
+  await writeFile(
+    join(folder, 'bench'),
+    `${gateway}\n${lines.join('')}${container(names.length, client, 'client')}`,
+  );
+  const program = ['/usr/lib/podman/aardvark-dns', '-c', folder, '-p', '53', '-f', `.${zone}`, 'run'];
+  const within = ['--pdeathsig', 'KILL', '--', 'nsenter', '-t', String(netns.pid), '-n', '-m', '--'];
+  const child = spawn('setpriv', [...within, ...program], { stdio: 'ignore' });
+  const gone = new Promise<void>(resolve => child.once('close', () => resolve()));
+  cleanup.defer(async () => {
+    child.kill('SIGKILL');
+    await gone;
+  });
+  const question = ['-b', client, `@${gateway}`, '+short', '+time=1', '+tries=1'];
+  const name = `${names[0]}.${namespace}.${zone}`;
+  await eventually(
+    'aardvark-dns to answer',
+    async () => {
+      const { stdout } = await netns.exec('dig', [...question, name], { mayFail: true });
+      return stdout.trim() === addressOf(names[0] ?? '') || undefined;
+    },
+    { timeoutMs: 10_000 },
+  );
+}

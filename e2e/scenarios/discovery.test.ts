@@ -1,0 +1,112 @@
+// Containers of two hosts, as each of them knows of the other's: Podman's events by journald, gossip over wg0.
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { eventually } from '../harness/eventually.ts';
+import { createFleet, type Fleet, type FleetHost } from '../harness/fleet.ts';
+import { runContainer } from '../harness/images.ts';
+import { expectExec, type Provider } from '../harness/provider.ts';
+import { journalsOnFailure } from './journals.ts';
+import { chooseGround } from './provider.ts';
+
+/** Rented machines take minutes where the lab takes seconds. */
+const setUpMs = 15 * 60_000;
+
+let provider: Provider;
+let fleet: Fleet;
+let a: FleetHost;
+let b: FleetHost;
+
+beforeAll(async () => {
+  const ground = await chooseGround();
+  provider = ground.provider;
+  fleet = await createFleet(ground, ['a', 'b'], ['default', 'alpha']);
+  const [first, second] = fleet.hosts;
+  if (first === undefined || second === undefined) throw new Error('two hosts were asked for');
+  [a, b] = [first, second];
+}, setUpMs);
+afterAll(() => provider?.close(), setUpMs);
+beforeEach(() => journalsOnFailure(fleet));
+
+let requests = 0;
+async function call(host: FleetHost, type: string, fields: object): Promise<unknown> {
+  requests += 1;
+  const { body } = await fleet.dispatch(host.name, `discovery-${requests}`, { type, ...fields });
+  if (body.status !== 'ok') throw new Error(`${type} on ${host.name}: ${body.code} ${body.message}`);
+  return body.data;
+}
+
+const endpoints = (host: FleetHost, id: string) => call(host, 'services.endpoints', { id });
+
+/** Resolves once both hosts say so. */
+const everywhere = (what: string, id: string, wanted: unknown) =>
+  eventually(
+    what,
+    async () => {
+      // An agent that is coming up is a 503.
+      const [here, there] = await Promise.all([a, b].map(host => endpoints(host, id).catch(() => undefined)));
+      const isSo = [here, there].every(one => JSON.stringify(one) === JSON.stringify(wanted));
+      return isSo ? true : undefined;
+    },
+    { timeoutMs: 30_000 },
+  );
+
+const row = (container: { id: string; ip: string }, host: FleetHost, changes: object = {}) => ({
+  ...{ container_id: container.id, container_ip: container.ip, host_mgmt_ip: host.mgmtIp, port: 80 },
+  ...{ state: 'running', health: 'unknown', ...changes },
+});
+
+test('a container is known on both hosts from its start to its end, and its registration goes with it', async () => {
+  const web = await runContainer(a.host, { name: 'web', network: 'coolify-alpha-mesh' });
+  const service = { service_id: 'shop', name: 'shop', namespace: 'alpha', container_id: web.id, port: 80 };
+  await call(a, 'services.register', service);
+  await everywhere('it to run', 'shop', [row(web, a)]);
+  await expectExec(a.host, ['podman', 'pause', 'web']);
+  await everywhere('it to be paused', 'shop', [row(web, a, { state: 'paused' })]);
+  await expectExec(a.host, ['podman', 'unpause', 'web']);
+  await everywhere('it to run again', 'shop', [row(web, a)]);
+  await expectExec(a.host, ['podman', 'stop', 'web']);
+  await everywhere('it to be stopped', 'shop', [row(web, a, { container_ip: '', state: 'exited' })]);
+  await expectExec(a.host, ['podman', 'rm', '--force', 'web']);
+  await everywhere('it to be gone', 'shop', []);
+});
+
+test('a container of this host cannot be registered by the other', async () => {
+  const web = await runContainer(b.host, { name: 'web', network: 'coolify-default-mesh' });
+  const service = { service_id: 'shop', name: 'shop', namespace: 'default', container_id: web.id };
+  await expect(call(a, 'services.register', service)).rejects.toThrow('404');
+  await expectExec(b.host, ['podman', 'rm', '--force', 'web']);
+});
+
+test('containers are replaced while a host has no Corrosion: afterwards both hosts agree', async () => {
+  const register = (container: { id: string }, name: string) =>
+    call(a, 'services.register', {
+      ...{ service_id: name, name, namespace: 'default', container_id: container.id, port: 80 },
+    });
+  const old = await runContainer(a.host, { name: 'v1', network: 'coolify-default-mesh' });
+  await register(old, 'site');
+  await everywhere('the first to run', 'site', [row(old, a)]);
+  await expectExec(a.host, ['systemctl', 'stop', 'corrosion.service']);
+  await expectExec(a.host, ['podman', 'rm', '--force', 'v1']);
+  const next = await runContainer(a.host, { name: 'v2', network: 'coolify-default-mesh' });
+  await expect(register(next, 'site')).rejects.toThrow('503');
+  await expectExec(a.host, ['systemctl', 'start', 'corrosion.service']);
+  await everywhere('the first to be forgotten', 'site', []);
+  await register(next, 'site');
+  await everywhere('the second to be known', 'site', [row(next, a)]);
+});
+
+test('what happened while coold was down is made up for when it is back', async () => {
+  const kept = await runContainer(b.host, { name: 'kept', network: 'coolify-default-mesh' });
+  const gone = await runContainer(b.host, { name: 'gone', network: 'coolify-default-mesh' });
+  for (const [name, { id }] of Object.entries({ kept, gone }))
+    await call(b, 'services.register', {
+      ...{ service_id: name, name, namespace: 'default', container_id: id, port: 80 },
+    });
+  await everywhere('both to run', 'gone', [row(gone, b)]);
+  await expectExec(b.host, ['systemctl', 'stop', 'coold.service']);
+  await expectExec(b.host, ['podman', 'rm', '--force', 'gone']);
+  await expectExec(b.host, ['podman', 'rename', 'kept', 'renamed']);
+  await expectExec(b.host, ['systemctl', 'start', 'coold.service']);
+  await fleet.allConnected(30_000);
+  await everywhere('the one to be gone', 'gone', []);
+  await everywhere('the other to be there', 'kept', [row(kept, b)]);
+});

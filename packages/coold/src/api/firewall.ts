@@ -1,0 +1,143 @@
+import {
+  type FirewallAllowRequest,
+  FirewallAllowRequestSchema,
+  FirewallAllowResponseSchema,
+  FirewallBulkRequestSchema,
+  FirewallBulkResponseSchema,
+  FirewallListRequestSchema,
+  FirewallListResponseSchema,
+  FirewallReconcileRequestSchema,
+  FirewallReconcileResponseSchema,
+  FirewallRevokeRequestSchema,
+  FirewallRevokeResponseSchema,
+  FirewallShowRequestSchema,
+  FirewallShowResponseSchema,
+  FirewallStatusRequestSchema,
+  FirewallStatusResponseSchema,
+} from '@coold/proto';
+import { FirewallError } from '../firewall/firewall-error.ts';
+import { type Kernel, KernelError } from '../firewall/kernel.ts';
+import { orphanIds } from '../firewall/orphans.ts';
+import { isNamespace, isRuleId, type Rule, readRule } from '../firewall/rule.ts';
+import type { Edit, Store } from '../firewall/store.ts';
+import { type Handler, handler } from './handler.ts';
+import { invalid } from './names.ts';
+import { VerbError } from './verb-error.ts';
+
+/** What the firewall verbs need. */
+export interface FirewallVerbs {
+  store: Store;
+  kernel: Pick<Kernel, 'counters'>;
+  /** How often the default deny's hooks had to be lifted since coold began. */
+  hookRepairs(): number;
+  /** Every address of a container of the mesh; undefined: not known, so nothing is judged by it. */
+  knownAddresses(): ReadonlySet<string> | undefined;
+}
+
+/** A list of ids in an answer is cut after this many; its count is not. */
+const listedIds = 100;
+
+/** The firewall verbs (CONTRACT §3, §4). */
+export function firewallHandlers({
+  store,
+  kernel,
+  hookRepairs,
+  knownAddresses,
+}: FirewallVerbs): Record<string, Handler> {
+  return {
+    'firewall.allow': handler(FirewallAllowRequestSchema, FirewallAllowResponseSchema, async request => {
+      const rule = readRule(request);
+      await told(store.edit([{ kind: 'allow', rule }]));
+      return { rule: describe(rule) };
+    }),
+    'firewall.revoke': handler(FirewallRevokeRequestSchema, FirewallRevokeResponseSchema, async ({ id }) => {
+      await told(store.edit([{ kind: 'revoke', id: checkId(id, 'id') }]));
+      return {};
+    }),
+    'firewall.list': handler(FirewallListRequestSchema, FirewallListResponseSchema, async ({ namespace }) => {
+      if (namespace !== '' && !isNamespace(namespace)) throw invalid('namespace', 'expected a DNS label');
+      const rules = await told(async () => store.rules());
+      return {
+        rules: rules.filter(rule => namespace === '' || rule.namespace === namespace).map(describe),
+      };
+    }),
+    'firewall.show': handler(FirewallShowRequestSchema, FirewallShowResponseSchema, async ({ id }) => {
+      checkId(id, 'id');
+      const rule = await told(async () => store.rules() && store.rule(id));
+      if (rule === undefined) throw new VerbError(404, `no rule ${id}`);
+      const counted = await told(kernel.counters(id));
+      return {
+        ...describe(rule),
+        ...(counted === undefined ? {} : { packets: BigInt(counted.packets), bytes: BigInt(counted.bytes) }),
+      };
+    }),
+    'firewall.bulk': handler(FirewallBulkRequestSchema, FirewallBulkResponseSchema, async ({ add, remove }) =>
+      told(store.edit(readBulk(add, remove), { alone: true })),
+    ),
+    'firewall.reconcile': handler(
+      FirewallReconcileRequestSchema,
+      FirewallReconcileResponseSchema,
+      async () => {
+        await told(store.reconcile());
+        return {};
+      },
+    ),
+    'firewall.status': handler(FirewallStatusRequestSchema, FirewallStatusResponseSchema, async () => {
+      await store.refresh();
+      const { mode, backend, watched, rules, drift, foreign, ...state } = store.state();
+      const known = knownAddresses();
+      const { snapshotProblem, unfinished, lastError } = state;
+      return {
+        ...{ mode, permissive: mode === 'permissive', backend, watched, rules, foreign },
+        drift: {
+          inKernelOnly: setOf(drift.kernelOnly),
+          inModelOnly: setOf(drift.modelOnly),
+          planesDiffer: setOf(drift.planesDiffer),
+          snapshotDiffers: setOf(drift.snapshotDiffers),
+        },
+        ...(snapshotProblem === undefined ? {} : { snapshotError: snapshotProblem }),
+        ...(unfinished === undefined ? {} : { unfinished }),
+        ...(lastError === undefined
+          ? {}
+          : { lastError: { message: lastError.message, at: lastError.at.toISOString() } }),
+        hookRepairs: hookRepairs(),
+        ...(known === undefined || mode === 'unknown'
+          ? {}
+          : { orphans: setOf(orphanIds(store.rules(), known)) }),
+      };
+    }),
+  };
+}
+
+function readBulk(add: readonly FirewallAllowRequest[], remove: readonly string[]): Edit[] {
+  const revoked = remove.map((id, index): Edit => ({ kind: 'revoke', id: checkId(id, `remove[${index}]`) }));
+  const gone = new Set(remove);
+  const allowed = add.map((request, index): Edit => {
+    const rule = readRule(request, `add[${index}]`);
+    if (gone.has(rule.id)) throw invalid(`add[${index}]`, `is removed by the same request (${rule.id})`);
+    return { kind: 'allow', rule };
+  });
+  return [...revoked, ...allowed];
+}
+
+function describe({ id, namespace, src, dst, proto, port }: Rule) {
+  return { id, namespace, src, dst, ...(proto === '' ? {} : { proto }), ...(port === 0 ? {} : { port }) };
+}
+
+function checkId(id: string, field: string): string {
+  if (!isRuleId(id)) throw invalid(field, 'expected 12 hex digits');
+  return id;
+}
+
+const setOf = (ids: readonly string[]) => ({ count: ids.length, ids: ids.slice(0, listedIds) });
+
+/** What the firewall refuses is meant for its callers. */
+async function told<T>(work: Promise<T> | (() => Promise<T>)): Promise<T> {
+  try {
+    return await (typeof work === 'function' ? work() : work);
+  } catch (error) {
+    if (error instanceof FirewallError) throw new VerbError(error.code, error.message, { cause: error });
+    if (error instanceof KernelError) throw new VerbError(503, error.message, { cause: error });
+    throw error;
+  }
+}

@@ -1,0 +1,17 @@
+import { createLogger } from '@coold/runtime';
+import { createFirewall } from '../firewall/firewall.ts';
+import type { FirewallVerbs } from './firewall.ts';
+
+const off = createLogger('coold', { level: 'off', components: new Map() }, false);
+
+/** For tests of other verbs: a firewall that is never started, and so touches nothing. */
+export const noFirewall: FirewallVerbs = {
+  ...createFirewall({
+    chain: 'COOLIFY-ALLOW',
+    rulesPath: '/nonexistent/allow.rules',
+    bridgeRulesPath: '/nonexistent/allow.nft',
+    log: off,
+  }),
+  hookRepairs: () => 0,
+  knownAddresses: () => undefined,
+};

@@ -1,0 +1,250 @@
+import { scratchFolder } from '@coold/testbed';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { type Corrosion, createCorrosion, type Statement } from './client.ts';
+import { keepSubscription } from './keep-subscription.ts';
+import {
+  type Fault,
+  type FaultyProxy,
+  type StandIn,
+  startFaultyProxy,
+  startStandIn,
+  testLog,
+} from './testing.ts';
+
+const forever = new AbortController().signal;
+const put = (id: string, name: string): Statement => [
+  'INSERT INTO service_endpoints (container_id, container_name) VALUES (?, ?) ' +
+    'ON CONFLICT (container_id) DO UPDATE SET container_name = excluded.container_name',
+  [id, name],
+];
+const remove = (id: string): Statement => ['DELETE FROM service_endpoints WHERE container_id = ?', [id]];
+
+/** Keeps what it is told, as the directory does: a load takes the place of all before it when it is whole. */
+function createMirror() {
+  let rows = new Map<unknown, unknown>();
+  let aside = new Map<unknown, unknown>();
+  const mirror = {
+    names: () => [...rows.values()].sort(),
+    begun: 0,
+    resubscriptions: 0,
+    isConnected: false,
+    /** The fewest rows that were ever seen at once after the first load. */
+    fewest: Number.POSITIVE_INFINITY,
+    reader: {
+      begin() {
+        mirror.begun += 1;
+        aside = new Map();
+      },
+      row([id, name]: unknown[]) {
+        aside.set(id, name);
+      },
+      finish() {
+        rows = aside;
+        mirror.fewest = Math.min(mirror.fewest, rows.size);
+      },
+      change(kind: string, [id, name]: unknown[]) {
+        if (kind === 'delete') rows.delete(id);
+        else rows.set(id, name);
+      },
+      connected(isConnected: boolean) {
+        mirror.isConnected = isConnected;
+      },
+      resubscribing() {
+        mirror.resubscriptions += 1;
+      },
+    },
+  };
+  return mirror;
+}
+
+let cleanup: AsyncDisposableStack;
+let standIn: StandIn;
+let proxy: FaultyProxy;
+let direct: Corrosion;
+let mirror: ReturnType<typeof createMirror>;
+
+function follow(now?: () => number) {
+  const corrosion = createCorrosion({ url: proxy.url, tokenFile: undefined, timeoutMs: 2000 });
+  const kept = keepSubscription(corrosion, {
+    name: 'test',
+    statement: ['SELECT container_id, container_name FROM service_endpoints', []],
+    columns: ['container_id', 'container_name'],
+    reader: mirror.reader,
+    log: testLog(),
+    backoff: { firstMs: 5, maxMs: 50 },
+    ...(now === undefined ? {} : { now }),
+  });
+  const stop = new AbortController();
+  const running = kept.run(stop.signal);
+  cleanup.defer(async () => {
+    stop.abort();
+    await running;
+  });
+  return kept;
+}
+
+const told = (...names: string[]) =>
+  vi.waitFor(() => expect(mirror.names()).toEqual(names), { timeout: 20_000 });
+const subscriptions = () => proxy.seen.filter(line => line.includes('/v1/subscriptions'));
+
+beforeEach(async () => {
+  cleanup = new AsyncDisposableStack();
+  const { path } = cleanup.use(await scratchFolder());
+  standIn = cleanup.use(await startStandIn(path));
+  proxy = cleanup.use(await startFaultyProxy(standIn.url));
+  direct = createCorrosion({ url: standIn.url, tokenFile: undefined });
+  mirror = createMirror();
+  await direct.execute([put('1', 'a'), put('2', 'b')], forever);
+});
+afterEach(() => cleanup.disposeAsync());
+
+describe('a subscription', () => {
+  it('tells rows, then changes', async () => {
+    follow();
+    await told('a', 'b');
+    expect(mirror.isConnected).toBe(true);
+    await direct.execute([put('3', 'c'), remove('1'), put('2', 'd')], forever);
+    await told('c', 'd');
+  });
+
+  it('that is cut is taken up again where it was left: nothing is loaded anew, nothing is missed', async () => {
+    follow();
+    await told('a', 'b');
+    await direct.execute([put('3', 'c')], forever);
+    await told('a', 'b', 'c');
+    proxy.cut();
+    await direct.execute([remove('1')], forever);
+    await told('b', 'c');
+    expect(mirror).toMatchObject({ begun: 1, resubscriptions: 1, isConnected: true });
+    expect(subscriptions().at(-1)).toMatch(/^GET \/v1\/subscriptions\/[^/]+\?from=1$/);
+  });
+
+  it('of an agent that was started anew is loaded anew, and never empty meanwhile', async () => {
+    follow();
+    await told('a', 'b');
+    await standIn.stop();
+    await vi.waitFor(() => expect(mirror.isConnected).toBe(false), { timeout: 20_000 });
+    expect(mirror.names()).toEqual(['a', 'b']);
+    await standIn.start();
+    await direct.execute([put('3', 'c')], forever);
+    await told('a', 'b', 'c');
+    expect(mirror.fewest).toBe(2);
+  });
+
+  it('that was left for long is loaded anew, since the agent may have forgotten its changes', async () => {
+    let at = 0;
+    follow(() => at);
+    await told('a', 'b');
+    proxy.fault = (_asked, _pass, answer) => void answer.destroy();
+    proxy.cut();
+    await vi.waitFor(() => expect(mirror.resubscriptions).toBeGreaterThan(0), { timeout: 20_000 });
+    at += 60_000;
+    proxy.fault = undefined;
+    await vi.waitFor(() => expect(mirror.begun).toBe(2), { timeout: 20_000 });
+    await direct.execute([put('3', 'c')], forever);
+    await told('a', 'b', 'c');
+  });
+
+  it('is loaded anew on request', async () => {
+    const kept = follow();
+    await told('a', 'b');
+    kept.restart('a test asks for it');
+    await vi.waitFor(() => expect(mirror).toMatchObject({ begun: 2, isConnected: true }), {
+      timeout: 20_000,
+    });
+    await told('a', 'b');
+  });
+});
+
+/** Applies a fault to the next subscription alone. */
+function once(fault: Fault): void {
+  proxy.fault = (asked, pass, answer) => {
+    if (!(asked.url ?? '').startsWith('/v1/subscriptions')) return pass();
+    proxy.fault = undefined;
+    return fault(asked, pass, answer);
+  };
+}
+const changed = (line: string, edit: (id: number) => number) =>
+  line.replace(
+    /(\{"change":\[.*,)(\d+)\]\}$/,
+    (_, rest: string, id: string) => `${rest}${edit(Number(id))}]}`,
+  );
+
+describe('an agent that answers wrongly is mended by loading anew', () => {
+  const faults: [string, Fault][] = [
+    ['a change id is left out', (_asked, pass) => pass(line => changed(line, id => id + 1))],
+    ['a change comes twice', (_asked, pass) => pass(line => changed(line, id => id - 1))],
+    [
+      'an error ends it',
+      (_asked, pass) => pass(line => (line.includes('"change"') ? '{"error":"gone"}' : line)),
+    ],
+    ['a line is no JSON', (_asked, pass) => pass(line => (line.includes('"change"') ? '<html>' : line))],
+    [
+      'a change is of no known kind',
+      (_asked, pass) => pass(line => line.replace('"change":["insert"', '"change":["upsert"')),
+    ],
+    ['the columns are others', (_asked, pass) => pass(line => line.replace('"container_name"', '"name"'))],
+    [
+      'rows come after their end',
+      (_asked, pass) => pass(line => (line.includes('"eoq"') ? `${line}\n{"row":[9,["9","z"]]}` : line)),
+    ],
+    [
+      'it answers 500',
+      (_asked, _pass, answer) => {
+        answer.writeHead(500);
+        answer.end('{"error":"locked"}');
+      },
+    ],
+    [
+      'it breaks off within a row',
+      (_asked, _pass, answer) => {
+        answer.write('{"columns":["container_id","container_name"]}\n{"row":[1,["1","a"');
+        setImmediate(() => answer.destroy());
+      },
+    ],
+    [
+      'it ends within a row, as if that were whole',
+      (_asked, _pass, answer) => {
+        answer.end('{"columns":["container_id","container_name"]}\n{"row":[1,["1","a"');
+      },
+    ],
+    [
+      'it stops before the end of the rows',
+      (_asked, _pass, answer) => {
+        answer.write('{"columns":["container_id","container_name"]}\n');
+      },
+    ],
+  ];
+  it.each(faults)('when %s', async (_, fault) => {
+    once(fault);
+    follow();
+    await vi.waitFor(() => expect(proxy.seen).not.toEqual([]), { timeout: 20_000 });
+    // Of the faults some show in the rows and some in the first change.
+    const [ids, steady] = [
+      ['3', '4', '5'].values(),
+      setInterval(() => {
+        const id = ids.next().value;
+        if (id !== undefined) void direct.execute([put(id, `n${id}`)], forever);
+      }, 100),
+    ];
+    cleanup.defer(() => clearInterval(steady));
+    await told('a', 'b', 'n3', 'n4', 'n5');
+    await vi.waitFor(() => expect(mirror.isConnected).toBe(true), { timeout: 20_000 });
+    expect(mirror.resubscriptions).toBeGreaterThan(0);
+    expect(mirror.begun).toBeGreaterThan(1);
+  });
+
+  it('also when the gap is between where it was left and the first change after it', async () => {
+    follow();
+    await told('a', 'b');
+    await direct.execute([put('3', 'c')], forever);
+    await told('a', 'b', 'c');
+    // As an agent that has forgotten the changes of the time between, and says nothing of it.
+    once((_asked, pass) => pass(line => changed(line, id => id + 5)));
+    proxy.cut();
+    await direct.execute([put('4', 'd'), remove('1')], forever);
+    await told('b', 'c', 'd');
+    expect(mirror.begun).toBe(2);
+    expect(subscriptions().filter(line => line.startsWith('GET'))).toHaveLength(1);
+  });
+});

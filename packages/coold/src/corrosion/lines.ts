@@ -1,0 +1,23 @@
+import { StringDecoder } from 'node:string_decoder';
+import { CorrosionError } from './failure.ts';
+
+/** A row of ours is a few hundred bytes; what is longer than this, in characters, is none. */
+const maxLineLength = 1 << 20;
+
+/**
+ * Splits a stream of bytes into its lines, one by one as they come: a mesh's rows are never in memory as one text.
+ *
+ * @throws CorrosionError `malformed` for a line without end, `unreachable` when the stream ends within a line
+ */
+export async function* linesOf(body: AsyncIterable<Buffer>): AsyncGenerator<string> {
+  const decoder = new StringDecoder('utf8');
+  let rest = '';
+  for await (const chunk of body) {
+    const lines = (rest + decoder.write(chunk)).split('\n');
+    rest = lines.pop() ?? '';
+    if (rest.length > maxLineLength)
+      throw new CorrosionError('malformed', `answered a line of more than ${maxLineLength} characters`);
+    for (const line of lines) if (line !== '') yield line;
+  }
+  if (rest !== '') throw new CorrosionError('unreachable', 'broke off within a line');
+}

@@ -1,0 +1,258 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { createDirectory } from './directory.ts';
+import type { Endpoint } from './endpoint.ts';
+
+const row = (containerId: string, changes: Partial<Endpoint> = {}): Endpoint => ({
+  containerId,
+  name: containerId,
+  namespace: 'default',
+  hostMgmtIp: '100.64.0.1',
+  address: `10.210.0.${containerId.length}`,
+  state: 'running',
+  health: 'unknown',
+  ...changes,
+});
+const registered = (containerId: string, name: string, serviceId = 's', namespace = 'default') => ({
+  serviceId,
+  containerId,
+  name,
+  namespace,
+});
+const ids = (found: readonly { containerId: string }[] | undefined) =>
+  found?.map(({ containerId }) => containerId).sort();
+
+describe('a name', () => {
+  it.each<[Partial<Endpoint>, boolean]>([
+    [{}, true],
+    [{ health: 'healthy' }, true],
+    [{ health: 'unhealthy' }, false],
+    [{ health: 'starting' }, false],
+    [{ state: 'exited' }, false],
+    [{ state: 'paused' }, false],
+    [{ address: '' }, false],
+    [{ namespace: 'other' }, false],
+    [{ name: 'WEB' }, true],
+    [{ name: 'web.1' }, false],
+  ])('of a container that is %j is found: %s', (changes, isFound) => {
+    const { directory, endpoints } = createDirectory();
+    endpoints.put(row('web', changes));
+    const found = directory.find('default', 'web') ?? directory.find('default', 'web.1');
+    expect(ids(found)).toEqual(isFound ? ['web'] : undefined);
+  });
+
+  it('with an underscore is one; one longer than a label, or that ends in a hyphen, is none', () => {
+    const { directory, endpoints } = createDirectory();
+    for (const name of ['web_1', 'x'.repeat(63), 'y'.repeat(64), 'web-']) endpoints.put(row(name));
+    expect(directory.find('default', 'web_1')).toBeDefined();
+    expect(directory.find('default', 'x'.repeat(63))).toBeDefined();
+    expect(directory.find('default', 'y'.repeat(64))).toBeUndefined();
+    expect(directory.find('default', 'web-')).toBeUndefined();
+  });
+
+  it('of several containers has all their addresses, and another list only when they differ', () => {
+    const { directory, endpoints } = createDirectory();
+    endpoints.put(row('a', { name: 'web' }));
+    endpoints.put(row('bb', { name: 'web', hostMgmtIp: '100.64.0.2' }));
+    endpoints.begin();
+    endpoints.load(row('a', { name: 'web' }));
+    endpoints.load(row('bb', { name: 'web', hostMgmtIp: '100.64.0.2' }));
+    endpoints.finish();
+    const before = directory.find('default', 'web');
+    const kept = [...(before ?? [])];
+    endpoints.put(row('a', { name: 'web' }));
+    endpoints.put(row('other'));
+    expect(directory.find('default', 'web')).toBe(before);
+    endpoints.put(row('a', { name: 'web', health: 'unhealthy' }));
+    endpoints.put(row('ccc', { name: 'web' }));
+    expect(ids(directory.find('default', 'web'))).toEqual(['bb', 'ccc']);
+    expect(before).toEqual(kept);
+  });
+});
+
+describe('a service', () => {
+  it('answers with its containers, together with a container of its name', () => {
+    const { directory, endpoints, registrations } = createDirectory();
+    endpoints.put(row('v1'));
+    endpoints.put(row('shop'));
+    registrations.put(registered('v1', 'Shop'));
+    expect(ids(directory.find('default', 'shop'))).toEqual(['shop', 'v1']);
+    registrations.put(registered('shop', 'shop'));
+    registrations.put(registered('v1', 'shop', 'another'));
+    expect(ids(directory.find('default', 'shop'))).toEqual(['shop', 'v1']);
+    registrations.remove(registered('v1', 'shop'));
+    expect(ids(directory.find('default', 'shop'))).toEqual(['shop', 'v1']);
+    registrations.remove(registered('v1', 'shop', 'another'));
+    expect(ids(directory.find('default', 'shop'))).toEqual(['shop']);
+  });
+
+  it('follows its containers, and does not exist while none of them answers', () => {
+    const { directory, endpoints, registrations } = createDirectory();
+    registrations.put(registered('v1', 'shop'));
+    expect(directory.find('default', 'shop')).toBeUndefined();
+    endpoints.put(row('v1'));
+    const before = directory.find('default', 'shop');
+    expect(ids(before)).toEqual(['v1']);
+    endpoints.put(row('other'));
+    expect(directory.find('default', 'shop')).toBe(before);
+    endpoints.put(row('v1', { state: 'exited' }));
+    expect(directory.find('default', 'shop')).toBeUndefined();
+  });
+
+  it('that was renamed is found by its new name alone', () => {
+    const { directory, endpoints, registrations } = createDirectory();
+    endpoints.put(row('v1'));
+    registrations.put(registered('v1', 'shop'));
+    registrations.put(registered('v1', 'store'));
+    expect(directory.find('default', 'shop')).toBeUndefined();
+    expect(ids(directory.find('default', 'store'))).toEqual(['v1']);
+  });
+});
+
+describe('a load', () => {
+  it('takes the place of what was before when it is whole, and not sooner', () => {
+    const { directory, endpoints, row: rowOf } = createDirectory();
+    expect(directory.isLoaded()).toBe(false);
+    expect(directory.addresses()).toBeUndefined();
+    const load = (...rows: Endpoint[]) => {
+      endpoints.begin();
+      for (const one of rows) endpoints.load(one);
+    };
+    load(row('a'), row('bb', { state: 'exited' }));
+    endpoints.finish();
+    expect(directory.isLoaded()).toBe(true);
+    load(row('ccc'));
+    expect(ids(directory.find('default', 'a'))).toEqual(['a']);
+    load(row('dddd')); // broken off and begun again
+    endpoints.put(row('a', { address: '10.210.0.9' }));
+    expect(directory.find('default', 'a')).toMatchObject([{ address: '10.210.0.9' }]);
+    endpoints.finish();
+    expect(directory.find('default', 'a')).toBeUndefined();
+    expect(rowOf('a')).toBeUndefined();
+    expect(ids(directory.find('default', 'dddd'))).toEqual(['dddd']);
+    expect([...(directory.addresses() ?? [])]).toEqual(['10.210.0.4']);
+  });
+});
+
+describe('the statistics', () => {
+  it('say how old the content may be: nothing while both subscriptions are told of changes', () => {
+    let at = 1000;
+    const { directory, endpoints, registrations } = createDirectory(() => at);
+    at += 500;
+    expect(directory.stats()).toMatchObject({ connected: false, ageMs: 500, rows: 0 });
+    endpoints.connected(true);
+    registrations.connected(true);
+    at += 500;
+    expect(directory.stats()).toMatchObject({ connected: true, ageMs: 0 });
+    endpoints.connected(false);
+    at += 700;
+    endpoints.connected(false);
+    registrations.connected(false);
+    at += 300;
+    expect(directory.stats()).toMatchObject({ connected: false, ageMs: 1000 });
+  });
+
+  it('count rows of hosts that have no peer, which are answered all the same', () => {
+    const { directory, endpoints, setPeers } = createDirectory();
+    endpoints.put(row('a'));
+    endpoints.put(row('bb', { hostMgmtIp: '100.64.0.2' }));
+    endpoints.put(row('ccc', { hostMgmtIp: '100.64.0.3' }));
+    expect(directory.stats().rowsWithoutPeer).toBe(0);
+    setPeers(host => host !== '100.64.0.3');
+    expect(directory.stats().rowsWithoutPeer).toBe(1);
+    expect(directory.find('default', 'ccc')).toBeDefined();
+  });
+});
+
+describe('whatever happens', () => {
+  const few = (prefix: string, max: number) => fc.integer({ min: 0, max }).map(n => `${prefix}${n}`);
+  const endpoint = fc.record({
+    containerId: few('c', 5),
+    name: fc.constantFrom('web', 'Web', 'api', 'a.b'),
+    namespace: fc.constantFrom('default', 'shop'),
+    hostMgmtIp: few('100.64.0.', 3),
+    address: fc.constantFrom('', '10.0.0.1', '10.0.0.2'),
+    state: fc.constantFrom('running', 'exited'),
+    health: fc.constantFrom('unknown', 'healthy', 'unhealthy'),
+  });
+  const registration = fc.record({
+    serviceId: few('s', 2),
+    containerId: few('c', 5),
+    name: fc.constantFrom('web', 'db'),
+    namespace: fc.constantFrom('default', 'shop'),
+  });
+  const step = fc.oneof(
+    fc.record({ kind: fc.constant('put' as const), row: endpoint }),
+    fc.record({ kind: fc.constant('remove' as const), id: few('c', 5) }),
+    fc.record({ kind: fc.constant('load' as const), rows: fc.array(endpoint, { maxLength: 6 }) }),
+    fc.record({ kind: fc.constant('register' as const), row: registration }),
+    fc.record({ kind: fc.constant('unregister' as const), row: registration }),
+  );
+
+  it('answers as a search through all rows would, and lists once given never change', () => {
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 40 }), steps => {
+        const { directory, endpoints, registrations, hosts } = createDirectory();
+        let rows = new Map<string, Endpoint>();
+        const services = new Map<string, { containerId: string; name: string; namespace: string }>();
+        const given: [list: readonly unknown[], copy: unknown[]][] = [];
+        for (const one of steps) {
+          const before = directory.version;
+          switch (one.kind) {
+            case 'put':
+              endpoints.put(one.row);
+              rows.set(one.row.containerId, one.row);
+              break;
+            case 'remove':
+              endpoints.remove(one.id);
+              rows.delete(one.id);
+              break;
+            case 'load':
+              endpoints.begin();
+              for (const loaded of one.rows) endpoints.load(loaded);
+              endpoints.finish();
+              rows = new Map(one.rows.map(loaded => [loaded.containerId, loaded]));
+              break;
+            case 'register':
+              registrations.put(one.row);
+              services.set(`${one.row.serviceId} ${one.row.containerId}`, one.row);
+              break;
+            case 'unregister':
+              registrations.remove(one.row);
+              services.delete(`${one.row.serviceId} ${one.row.containerId}`);
+              break;
+          }
+          const answers = [...rows.values()].filter(
+            ({ state, health, address }) => state === 'running' && health !== 'unhealthy' && address !== '',
+          );
+          for (const namespace of ['default', 'shop']) {
+            for (const name of ['web', 'api', 'db', 'a.b']) {
+              const wanted = answers.filter(
+                found =>
+                  (found.namespace === namespace && found.name.toLowerCase() === name && name !== 'a.b') ||
+                  [...services.values()].some(
+                    service =>
+                      service.containerId === found.containerId &&
+                      service.name === name &&
+                      service.namespace === namespace,
+                  ),
+              );
+              const found = directory.find(namespace, name);
+              expect(ids(found)).toEqual(wanted.length === 0 ? undefined : ids(wanted));
+              if (found !== undefined) given.push([found, [...found]]);
+            }
+          }
+          expect(directory.addresses() ?? new Set()).toEqual(
+            directory.isLoaded()
+              ? new Set([...rows.values()].map(({ address }) => address).filter(address => address !== ''))
+              : new Set(),
+          );
+          expect([...hosts().values()].reduce((sum, count) => sum + count, 0)).toBe(rows.size);
+          expect(directory.version).toBeGreaterThanOrEqual(before);
+        }
+        for (const [list, copy] of given) expect(list).toEqual(copy);
+      }),
+      { numRuns: 500 },
+    );
+  });
+});

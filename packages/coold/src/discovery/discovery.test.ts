@@ -1,0 +1,237 @@
+// Discovery on a real Podman and the stand-in for Corrosion. Needs root.
+import { chmod, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { scratchFolder } from '@coold/testbed';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { namespaceLabel } from '../api/networks.ts';
+import { createCorrosion } from '../corrosion/client.ts';
+import { type StandIn, startStandIn } from '../corrosion/testing.ts';
+import { upsertEndpoint } from './endpoint-table.ts';
+import {
+  forever,
+  hostMgmtIp,
+  type MeshHost,
+  type RunningDiscovery,
+  rowsOf,
+  runDiscovery,
+  startMeshHost,
+} from './testing.ts';
+
+const machine = new AsyncDisposableStack();
+let host: MeshHost;
+let folder: string;
+beforeAll(async () => {
+  folder = machine.use(await scratchFolder()).path;
+  host = machine.use(await startMeshHost(folder));
+}, 60_000);
+afterAll(() => machine.disposeAsync());
+
+let cleanup: AsyncDisposableStack;
+let standIn: StandIn;
+let round = 0;
+beforeEach(async () => {
+  cleanup = new AsyncDisposableStack();
+  round += 1;
+  standIn = cleanup.use(await startStandIn(join(folder, `corrosion-${round}`)));
+});
+afterEach(async () => {
+  await cleanup.disposeAsync();
+  for (const { id } of await host.podman.listContainers(forever))
+    await host.podman.containers.remove(id, true, forever);
+});
+
+const start = (options: Parameters<typeof runDiscovery>[2] = {}): RunningDiscovery => {
+  const discovery = cleanup.use(runDiscovery(host.podman, standIn.url, options));
+  cleanup.defer(() => expect(discovery.failures).toEqual([]));
+  return discovery;
+};
+const soon = <T>(check: () => T | Promise<T>) => vi.waitFor(check, { timeout: 30_000, interval: 20 });
+const found = (discovery: RunningDiscovery, name: string, namespace = 'default') =>
+  discovery.directory.find(namespace, name)?.map(({ containerId }) => containerId);
+
+describe('a container', () => {
+  it('is found from its start to its end, whatever becomes of it', async () => {
+    const discovery = start();
+    const id = await host.run('web');
+    await soon(() => expect(found(discovery, 'web')).toEqual([id]));
+    const [answer] = discovery.directory.find('default', 'web') ?? [];
+    expect(answer).toMatchObject({ address: expect.stringMatching(/^10\.231\.1\./), hostMgmtIp });
+    expect(discovery.directory.addresses()).toEqual(new Set([answer?.address]));
+
+    await host.act('POST', `/containers/${id}/rename?name=api`);
+    await soon(() => expect([found(discovery, 'web'), found(discovery, 'api')]).toEqual([undefined, [id]]));
+
+    await host.act('POST', `/containers/${id}/pause`);
+    await soon(() => expect(found(discovery, 'api')).toBeUndefined());
+    await host.act('POST', `/containers/${id}/unpause`);
+    await soon(() => expect(found(discovery, 'api')).toEqual([id]));
+
+    await host.act('POST', `/containers/${id}/kill`);
+    await soon(() => expect(found(discovery, 'api')).toBeUndefined());
+    const stopped = { state: 'exited', address: '', name: 'api' };
+    await soon(async () => expect((await rowsOf(standIn.url)).get(id)).toMatchObject(stopped));
+
+    await host.act('POST', `/containers/${id}/start`);
+    await soon(() => expect(found(discovery, 'api')).toEqual([id]));
+    await host.act('DELETE', `/containers/${id}?force=true`);
+    await soon(() => expect(found(discovery, 'api')).toBeUndefined());
+    await soon(async () => expect(await rowsOf(standIn.url)).toEqual(new Map()));
+  });
+
+  it('that is unhealthy is not found, and is again once it is healthy', async () => {
+    const discovery = start();
+    const check = {
+      Test: ['CMD', '/bin/busybox', 'test', '-e', '/well'],
+      Interval: 0,
+      Timeout: 5e9,
+      Retries: 1,
+    };
+    const id = await host.run('web', ['mesh'], { healthconfig: check });
+    const examine = () => host.podman.containers.healthcheck(id, forever);
+    await examine();
+    await soon(async () =>
+      expect((await rowsOf(standIn.url)).get(id)).toMatchObject({ health: 'unhealthy' }),
+    );
+    expect(found(discovery, 'web')).toBeUndefined();
+    await host.podman.containers.exec(
+      id,
+      { cmd: ['/bin/busybox', 'touch', '/well'], tty: false, env: [], workdir: '', user: '' },
+      () => {},
+      { timeoutMs: 20_000 },
+      forever,
+    );
+    await examine();
+    await soon(() => expect(found(discovery, 'web')).toEqual([id]));
+  });
+
+  it('is found in the namespace of its network, the first of several, and in none without', async () => {
+    const discovery = start();
+    const alpha = await host.run('a', ['alpha-mesh']);
+    const both = await host.run('b', ['alpha-mesh', 'mesh']);
+    await host.run('c', ['podman']);
+    await soon(() => {
+      expect(found(discovery, 'a', 'alpha')).toEqual([alpha]);
+      expect(found(discovery, 'b')).toEqual([both]);
+    });
+    expect(found(discovery, 'b', 'alpha')).toBeUndefined();
+    await host.act('POST', '/networks/mesh/disconnect', { container: both });
+    await soon(() =>
+      expect([found(discovery, 'b'), found(discovery, 'b', 'alpha')]).toEqual([undefined, [both]]),
+    );
+    await host.act('POST', '/networks/alpha-mesh/disconnect', { container: both });
+    await soon(async () => expect([...(await rowsOf(standIn.url)).keys()]).toEqual([alpha]));
+  });
+
+  it('on a network that was created with a namespace is found there', async () => {
+    const discovery = start();
+    const spec = { name: 'app', driver: 'bridge', options: {}, labels: { [namespaceLabel]: 'shop' } };
+    await host.podman.networks.create(spec, forever);
+    const id = await host.run('db', ['app']);
+    await soon(() => expect(found(discovery, 'db', 'shop')).toEqual([id]));
+    await host.act('DELETE', `/containers/${id}?force=true`);
+    await host.podman.networks.remove('app', forever);
+    await soon(async () => expect(await rowsOf(standIn.url)).toEqual(new Map()));
+  });
+
+  it('whose name is no DNS label has a row and no name', async () => {
+    const discovery = start();
+    const id = await host.run('web.1');
+    await soon(async () => expect((await rowsOf(standIn.url)).get(id)).toMatchObject({ name: 'web.1' }));
+    await soon(() => expect(discovery.directory.stats().rows).toBe(1));
+    expect(found(discovery, 'web.1')).toBeUndefined();
+  });
+});
+
+describe('at the start', () => {
+  it('rows of containers that have gone are removed, and those of other hosts are left', async () => {
+    const kept = await host.run('kept');
+    const direct = createCorrosion({ url: standIn.url, tokenFile: undefined });
+    const row = (containerId: string, of: string) => ({
+      ...{ containerId, name: containerId, namespace: 'default', hostMgmtIp: of },
+      ...{ address: '10.231.7.7', state: 'running', health: 'unknown' },
+    });
+    const registration = (id: string, of: string): [string, string[]] => [
+      "INSERT INTO service_registrations (service_id, container_id, name, namespace, host_mgmt_ip) VALUES ('s', ?, 'shop', 'default', ?)",
+      [id, of],
+    ];
+    await direct.execute(
+      [
+        ...[row('gone', hostMgmtIp), row('theirs', '100.64.0.2')].map(one => upsertEndpoint(one, 1)),
+        registration('gone', hostMgmtIp),
+        registration('theirs', '100.64.0.2'),
+        registration(kept, hostMgmtIp),
+      ],
+      forever,
+    );
+    const before = Date.now();
+    const discovery = start();
+    await soon(async () =>
+      expect([...(await rowsOf(standIn.url)).keys()].sort()).toEqual([kept, 'theirs'].sort()),
+    );
+    await soon(() => expect(found(discovery, 'shop')?.sort()).toEqual([kept, 'theirs'].sort()));
+    expect(found(discovery, 'theirs')).toEqual(['theirs']);
+    await soon(async () => {
+      const ids: unknown[] = [];
+      await direct.query(
+        ['SELECT container_id FROM service_registrations', []],
+        ([id]) => void ids.push(id),
+        forever,
+      );
+      expect(ids.sort()).toEqual([kept, 'theirs'].sort());
+    });
+    const written: unknown[] = [];
+    await direct.query(
+      ['SELECT updated_at FROM service_endpoints WHERE container_id = ?', [kept]],
+      ([at]) => void written.push(at),
+      forever,
+    );
+    expect(Number(written[0])).toBeGreaterThanOrEqual(before);
+  });
+});
+
+describe('the token of Corrosion', () => {
+  it('that others can read ends discovery at the start, and so coold', async () => {
+    const tokenFile = join(folder, 'token');
+    await writeFile(tokenFile, 'secret');
+    await chmod(tokenFile, 0o644);
+    await using discovery = runDiscovery(host.podman, standIn.url, {
+      corrosion: { url: standIn.url, tokenFile },
+    });
+    await soon(() =>
+      expect(discovery.failures).toEqual([
+        expect.objectContaining({ message: expect.stringContaining(`${tokenFile} has mode 644`) }),
+      ]),
+    );
+  });
+});
+
+describe('registrations', () => {
+  it('last as long as their container', async () => {
+    const discovery = start();
+    const id = await host.run('v1');
+    const register = (serviceId: string, containerId: string) =>
+      discovery.registrations.register(
+        { serviceId, containerId, name: 'shop', namespace: 'default', hostMgmtIp, port: 80 },
+        forever,
+      );
+    await register('s', id);
+    await register('s', id);
+    await register('t', id);
+    await soon(() => expect(found(discovery, 'shop')).toEqual([id]));
+    expect(await discovery.registrations.endpoints('s', forever)).toEqual([
+      {
+        ...{ containerId: id, containerIp: expect.stringMatching(/^10\.231\.1\./), hostMgmtIp, port: 80 },
+        ...{ state: 'running', health: 'unknown' },
+      },
+    ]);
+    await discovery.registrations.unregister('s', [id], forever);
+    expect(await discovery.registrations.endpoints('s', forever)).toEqual([]);
+    expect(found(discovery, 'shop')).toEqual([id]);
+    await host.act('DELETE', `/containers/${id}?force=true`);
+    await soon(async () => expect(await discovery.registrations.endpoints('t', forever)).toEqual([]));
+    // One that lands after its container has gone is removed as well.
+    await register('u', id);
+    discovery.touch(id);
+    await soon(async () => expect(await discovery.registrations.endpoints('u', forever)).toEqual([]));
+  });
+});

@@ -1,0 +1,102 @@
+import { type Logger, readSecretFile, type Task } from '@coold/runtime';
+import type { WireguardPeer } from '../api/host-facts.ts';
+import { createCorrosion } from '../corrosion/client.ts';
+import type { PodmanLifecycle } from '../podman/lifecycle.ts';
+import type { PodmanNetworks } from '../podman/networks.ts';
+import { createAudit } from './audit.ts';
+import { createDirectory, type Directory, type DirectoryStats } from './directory.ts';
+import { createEndpointWriter } from './endpoint-writer.ts';
+import { followMesh } from './follow-mesh.ts';
+import { createHostContainers } from './host-containers.ts';
+import type { Namespace } from './namespaces.ts';
+import { createRegistrations, type Registrations } from './registrations.ts';
+import { createSync, type SyncStats } from './sync.ts';
+import { watchPeers } from './watch-peers.ts';
+
+export interface DiscoveryOptions {
+  hostMgmtIp: string;
+  namespaces: readonly Namespace[];
+  /** The label of a network that names its namespace. */
+  namespaceLabel: string;
+  corrosion: { url: string; tokenFile: string | undefined; timeoutMs?: number };
+  intervalMs: number;
+  podman: { lifecycle: PodmanLifecycle; networks: Pick<PodmanNetworks, 'list'> };
+  readPeers(signal: AbortSignal): Promise<WireguardPeer[]>;
+  log: Logger;
+  /** Unix time in ms, for `updated_at` alone: nothing is decided by it. */
+  clock?: () => number;
+}
+
+/** Both directions of discovery: this host's containers into Corrosion, the mesh's into memory. */
+export interface Discovery {
+  directory: Directory;
+  registrations: Registrations;
+  /** A container of this host may have changed. */
+  touch(containerId: string): void;
+  tasks: Record<string, Task>;
+  stats(): DiscoveryStats;
+}
+
+export interface DiscoveryStats {
+  directory: DirectoryStats;
+  sync: SyncStats;
+}
+
+export function createDiscovery(options: DiscoveryOptions): Discovery {
+  const { hostMgmtIp, namespaces, namespaceLabel, intervalMs, podman, log, clock = Date.now } = options;
+  const { tokenFile } = options.corrosion;
+  const corrosion = createCorrosion(options.corrosion);
+  const filled = createDirectory();
+  const registrations = createRegistrations(corrosion, hostMgmtIp, clock);
+  const mesh = followMesh(corrosion, filled, {
+    log: log.child('directory'),
+    onReload: () => sync.doubt(),
+  });
+  const syncLog = log.child('sync');
+  const audit = createAudit({
+    hostMgmtIp,
+    row: filled.row,
+    count: () => filled.hosts().get(hostMgmtIp) ?? 0,
+    isConnected: () => filled.directory.stats().connected,
+    onDoubt(why) {
+      syncLog.warn(
+        { why },
+        "this host's rows are not what was written: they are read back, and all rows anew",
+      );
+      sync.doubt();
+      mesh.restart(why);
+    },
+  });
+  const sync = createSync({
+    events: podman.lifecycle.events,
+    containers: createHostContainers({
+      ...{ lifecycle: podman.lifecycle, networks: podman.networks, log: syncLog },
+      ...{ namespaces, namespaceLabel, hostMgmtIp },
+    }),
+    writer: createEndpointWriter(corrosion, hostMgmtIp, clock),
+    registrations,
+    intervalMs,
+    onReconciled: audit,
+    log: syncLog,
+  });
+  return {
+    directory: filled.directory,
+    registrations,
+    touch: sync.touch,
+    stats: () => ({ directory: filled.directory.stats(), sync: sync.stats() }),
+    tasks: {
+      sync: async signal => {
+        // A secret that others can read is refused at start (CONTRACT §3).
+        if (tokenFile !== undefined) await readSecretFile(tokenFile);
+        await sync.keep(signal);
+      },
+      'podman-events': sync.watch,
+      directory: mesh.endpoints,
+      registrations: mesh.registrations,
+      peers: watchPeers({
+        ...{ hostMgmtIp, readPeers: options.readPeers, log },
+        onPeers: filled.setPeers,
+      }),
+    },
+  };
+}

@@ -1,0 +1,34 @@
+import type { NamedAddress } from './directory.ts';
+
+/** A row of `service_endpoints` (CONTRACT §5). Never changed: a changed row is a new one. */
+export interface Endpoint extends NamedAddress {
+  readonly name: string;
+  readonly namespace: string;
+  readonly state: string;
+  readonly health: string;
+}
+
+/** CONTRACT §5: `web_1` is fine; a name with a dot, or one longer than a label may be, has no DNS name. */
+const labelPattern = /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/i;
+
+/** Whether a container's name can stand in a DNS name. */
+export function isDnsLabel(name: string): boolean {
+  return labelPattern.test(name);
+}
+
+/** CONTRACT §6: only such a row gives an address. */
+export function isAnswerable({ address, state, health }: Endpoint): boolean {
+  return state === 'running' && (health === 'healthy' || health === 'unknown') && address !== '';
+}
+
+/** Whether two rows of one container say the same. */
+export function isSameEndpoint(a: Endpoint, b: Endpoint): boolean {
+  return (
+    a.address === b.address &&
+    a.state === b.state &&
+    a.health === b.health &&
+    a.name === b.name &&
+    a.namespace === b.namespace &&
+    a.hostMgmtIp === b.hostMgmtIp
+  );
+}

@@ -1,0 +1,39 @@
+import { isIPv4 } from 'node:net';
+import { list, type ValueType } from '@coold/runtime';
+
+/** A namespace of the mesh and the bridge of this host that its containers are on. */
+export interface Namespace {
+  name: string;
+  /** Podman's name of the network. */
+  network: string;
+  /** Where its DNS is; 0.0.0.0: nowhere (CONTRACT §6). */
+  gateway: string;
+}
+
+/** A DNS label, lower-case: it stands in names and in firewall comments (CONTRACT §4, §6). */
+const namePattern = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
+const networkPattern = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/;
+
+const one: ValueType<Namespace> = {
+  expected: '<name>:<network>:<gateway-ip>, for example default:coolify-default-mesh:10.210.0.1',
+  parse(text) {
+    const [name = '', network = '', gateway = '', ...rest] = text.split(':');
+    const isGood =
+      rest.length === 0 && namePattern.test(name) && networkPattern.test(network) && isIPv4(gateway);
+    return isGood ? { name, network, gateway } : undefined;
+  },
+};
+
+/** `<name>:<network>:<gateway-ip>,…`: no name, network or gateway twice, except the gateway 0.0.0.0. */
+export const namespaces: ValueType<Namespace[]> = {
+  expected: `${list(one).expected}, no two with the same name, network or gateway`,
+  parse(text) {
+    const all = list(one).parse(text);
+    if (all === undefined || all.length === 0) return undefined;
+    const gateways = all.map(({ gateway }) => gateway).filter(gateway => gateway !== '0.0.0.0');
+    const isEachOnce = [all.map(({ name }) => name), all.map(({ network }) => network), gateways].every(
+      values => new Set(values).size === values.length,
+    );
+    return isEachOnce ? all : undefined;
+  },
+};

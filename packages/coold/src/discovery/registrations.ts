@@ -1,0 +1,156 @@
+import type { Corrosion, Statement } from '../corrosion/client.ts';
+import { CorrosionError } from '../corrosion/failure.ts';
+import type { Registration } from './registration-index.ts';
+
+/** A container that answers for a service (CONTRACT §3). */
+export interface ServiceRegistration extends Registration {
+  hostMgmtIp: string;
+  /** 0 where none was given. */
+  port: number;
+}
+
+/** A registered container with what the mesh knows of it. */
+export interface ServiceEndpoint {
+  containerId: string;
+  /** Empty while it has none. */
+  containerIp: string;
+  hostMgmtIp: string;
+  port: number;
+  /** Empty where the mesh knows nothing of the container. */
+  state: string;
+  health: string;
+}
+
+/** Registrations of services; this host writes and removes only those of its own containers (CONTRACT §5). */
+export interface Registrations {
+  /** Also when it is registered already. @throws CorrosionError */
+  register(registration: ServiceRegistration, signal: AbortSignal): Promise<void>;
+  /** Also when it is not registered. @param containerIds names of the same container @throws CorrosionError */
+  unregister(serviceId: string, containerIds: readonly string[], signal: AbortSignal): Promise<void>;
+  /** Of the whole mesh, by container. @throws CorrosionError */
+  endpoints(serviceId: string, signal: AbortSignal): Promise<ServiceEndpoint[]>;
+  /** The containers that this host registered, read back where that is in doubt. @throws CorrosionError */
+  containers(signal: AbortSignal): Promise<ReadonlySet<string>>;
+  /** Removes everything registered for containers that are gone. @throws CorrosionError */
+  forget(containerIds: readonly string[], signal: AbortSignal): Promise<void>;
+  /** What is registered may not be what was registered here. */
+  doubt(): void;
+}
+
+export const registrationColumns = ['service_id', 'container_id', 'name', 'namespace'] as const;
+
+/** Every registration of the mesh. */
+export const everyRegistration: Statement = [
+  `SELECT ${registrationColumns.join(', ')} FROM service_registrations`,
+  [],
+];
+
+/** Reads a row of `registrationColumns`. @throws CorrosionError `malformed` */
+export function readRegistration(values: readonly unknown[]): Registration {
+  const [serviceId, containerId, name, namespace] = values;
+  return {
+    serviceId: asText(serviceId, 'service_id'),
+    containerId: asText(containerId, 'container_id'),
+    name: asText(name, 'name'),
+    namespace: asText(namespace, 'namespace'),
+  };
+}
+
+/** @param now Unix time in ms */
+export function createRegistrations(
+  corrosion: Corrosion,
+  hostMgmtIp: string,
+  now: () => number,
+): Registrations {
+  /** Own containers that have registrations; undefined: not known. */
+  let own: Set<string> | undefined;
+  /** Registered since the last time they were asked for, so that none is lost to a read that began before. */
+  const recent = new Set<string>();
+
+  const remove = (condition: string, params: readonly string[]): Statement => [
+    `DELETE FROM service_registrations WHERE host_mgmt_ip = ? AND ${condition}`,
+    [hostMgmtIp, ...params],
+  ];
+
+  return {
+    async register({ serviceId, containerId, name, namespace, port }, signal) {
+      const columns = [...registrationColumns, 'host_mgmt_ip', 'port', 'updated_at'];
+      const set = columns.slice(2).map(column => `${column} = excluded.${column}`);
+      const statement: Statement = [
+        `INSERT INTO service_registrations (${columns.join(', ')}) VALUES (${columns.map(() => '?').join(', ')}) ` +
+          `ON CONFLICT (service_id, container_id) DO UPDATE SET ${set.join(', ')}`,
+        [serviceId, containerId, name, namespace, hostMgmtIp, port, Math.floor(now())],
+      ];
+      try {
+        await corrosion.execute([statement], signal);
+      } finally {
+        // Also when the answer was lost: it may be there. And only now: its container may have gone meanwhile.
+        recent.add(containerId);
+      }
+    },
+    async unregister(serviceId, containerIds, signal) {
+      const statements = containerIds.map(id =>
+        remove('service_id = ? AND container_id = ?', [serviceId, id]),
+      );
+      await corrosion.execute(statements, signal);
+    },
+    async endpoints(serviceId, signal) {
+      const found: ServiceEndpoint[] = [];
+      const sql =
+        "SELECT r.container_id, COALESCE(e.container_ip, ''), r.host_mgmt_ip, r.port, COALESCE(e.state, ''), " +
+        "COALESCE(e.health, 'unknown') FROM service_registrations r LEFT JOIN service_endpoints e " +
+        'ON e.container_id = r.container_id WHERE r.service_id = ? ORDER BY r.container_id';
+      await corrosion.query(
+        [sql, [serviceId]],
+        values => void found.push(readServiceEndpoint(values)),
+        signal,
+      );
+      return found;
+    },
+    async containers(signal) {
+      const since = [...recent];
+      own ??= await readOwn(corrosion, hostMgmtIp, signal);
+      for (const id of since) {
+        own.add(id);
+        recent.delete(id);
+      }
+      return own;
+    },
+    async forget(containerIds, signal) {
+      if (containerIds.length === 0) return;
+      await corrosion.execute(
+        containerIds.map(id => remove('container_id = ?', [id])),
+        signal,
+      );
+      for (const id of containerIds) own?.delete(id);
+    },
+    doubt() {
+      own = undefined;
+    },
+  };
+}
+
+async function readOwn(corrosion: Corrosion, hostMgmtIp: string, signal: AbortSignal): Promise<Set<string>> {
+  const own = new Set<string>();
+  const sql = 'SELECT DISTINCT container_id FROM service_registrations WHERE host_mgmt_ip = ?';
+  await corrosion.query([sql, [hostMgmtIp]], ([id]) => void own.add(asText(id, 'container_id')), signal);
+  return own;
+}
+
+function readServiceEndpoint([id, ip, host, port, state, health]: readonly unknown[]): ServiceEndpoint {
+  if (typeof port !== 'number') throw new CorrosionError('malformed', 'has a row whose port is no number');
+  return {
+    containerId: asText(id, 'container_id'),
+    containerIp: asText(ip, 'container_ip'),
+    hostMgmtIp: asText(host, 'host_mgmt_ip'),
+    port,
+    state: asText(state, 'state'),
+    health: asText(health, 'health'),
+  };
+}
+
+function asText(value: unknown, column: string): string {
+  if (typeof value !== 'string')
+    throw new CorrosionError('malformed', `has a row whose ${column} is no text`);
+  return value;
+}

@@ -1,0 +1,26 @@
+/** A container as DNS answers with it. */
+export interface DnsEndpoint {
+  /** IPv4. */
+  readonly address: string;
+  readonly hostMgmtIp: string;
+  readonly containerId: string;
+}
+
+/** What DNS needs of the directory of the mesh; whoever has these can be asked. */
+export interface DnsDirectory {
+  /**
+   * The endpoints of a name; undefined where it does not exist. The same list is never changed: what differs is another.
+   *
+   * @param name lower-case, as the namespace
+   */
+  find(namespace: string, name: string): readonly DnsEndpoint[] | undefined;
+  /** Whether the mesh was read once. */
+  isLoaded(): boolean;
+  stats(): {
+    rows: number;
+    /** For how long the rows may have been out of date, in ms. */
+    ageMs: number;
+    connected: boolean;
+    resubscriptions: number;
+  };
+}

@@ -1,0 +1,106 @@
+import { randomInt } from 'node:crypto';
+import type { Address, Logger, Task } from '@coold/runtime';
+import type { Namespace } from '../discovery/namespaces.ts';
+import { createAnswerPacket } from './answer.ts';
+import { type QueryCounts, total } from './counts.ts';
+import type { DnsDirectory } from './directory.ts';
+import { createForwarder } from './forwarder.ts';
+import { type KeepListenerOptions, keepListener, type ListenerState } from './keep-listener.ts';
+import { type Lookup, lookUp } from './lookup.ts';
+import { createServeQuery } from './serve-query.ts';
+import { createZone } from './zone.ts';
+
+export interface DnsOptions {
+  /** The zone's name. */
+  zone: string;
+  upstream: Address;
+  namespaces: readonly Namespace[];
+  directory: DnsDirectory;
+  log: Logger;
+  /** DNS's own, unless a test must not need it. */
+  port?: number;
+  listeners?: Pick<KeepListenerOptions, 'selfQueryEveryMs' | 'selfQueryTimeoutMs' | 'onChange'>;
+}
+
+/** What dns.stats tells; counts since the start. */
+export interface DnsStats {
+  queries: number;
+  byRcode: ReadonlyMap<string, number>;
+  /** By the namespace whose gateway was asked. */
+  byNamespace: ReadonlyMap<string, number>;
+  /** The same, by both. */
+  counts: readonly { namespace: string; rcode: string; queries: number }[];
+  forwarded: number;
+  /** Of those forwarded or refused to be: timeouts, no way there, too many waiting. */
+  forwardErrors: number;
+  directory: ReturnType<DnsDirectory['stats']>;
+  listeners: readonly Readonly<ListenerState>[];
+}
+
+export interface Dns {
+  /** Ends in good order on its signal. */
+  run: Task;
+  lookUp(name: string): Promise<Lookup>;
+  stats(): DnsStats;
+}
+
+/** No DNS for a namespace with this gateway (CONTRACT §6). */
+const noGateway = '0.0.0.0';
+
+/** The cluster's DNS on this host: a listener for each namespace's gateway, over the directory and one upstream. */
+export function createDns(options: DnsOptions): Dns {
+  const { namespaces, directory, log, port = 53 } = options;
+  const zone = createZone({ name: options.zone, namespaces: namespaces.map(({ name }) => name), directory });
+  const answerPacket = createAnswerPacket(zone, randomInt(2 ** 32));
+  const forwarder = createForwarder({ upstream: options.upstream });
+  const counted = new Map<string, QueryCounts>();
+  const listeners = namespaces
+    .filter(({ gateway }) => gateway !== noGateway)
+    .map(({ name, gateway }) => {
+      const counts: QueryCounts = new Map();
+      counted.set(name, counts);
+      return keepListener({
+        namespace: name,
+        address: { host: gateway, port },
+        zone: zone.wire,
+        answerPacket,
+        serve: createServeQuery(answerPacket, forwarder, counts),
+        log,
+        ...options.listeners,
+      });
+    });
+
+  return {
+    async run(stop) {
+      if (listeners.length === 0) {
+        log.info('no namespace has a gateway: no DNS');
+        await new Promise<void>(resolve => {
+          if (stop.aborted) resolve();
+          else stop.addEventListener('abort', () => resolve(), { once: true });
+        });
+      }
+      try {
+        await Promise.all(listeners.map(({ run }) => run(stop)));
+      } finally {
+        forwarder.close();
+      }
+    },
+    lookUp: name => lookUp(name, zone, forwarder),
+    stats() {
+      const counts = [...counted].flatMap(([namespace, codes]) =>
+        [...codes].map(([rcode, queries]) => ({ namespace, rcode, queries })),
+      );
+      const { forwarded, errors } = forwarder.stats();
+      return {
+        queries: counts.reduce((sum, { queries }) => sum + queries, 0),
+        byRcode: total(counts, 'rcode'),
+        byNamespace: total(counts, 'namespace'),
+        counts,
+        forwarded,
+        forwardErrors: errors,
+        directory: directory.stats(),
+        listeners: listeners.map(({ state }) => state),
+      };
+    },
+  };
+}

@@ -1,0 +1,31 @@
+import { byte, headerBytes, rcodes, skipName, uint16 } from './wire.ts';
+
+/** A copy of a message under another id. */
+export function withId(message: Buffer, id: number): Buffer {
+  const copy = Buffer.from(message);
+  copy.writeUInt16BE(id, 0);
+  return copy;
+}
+
+/** Whether a message answers a query: its id, that it is an answer, and the question, whatever the case of its letters. */
+export function answers(message: Buffer, query: Buffer): boolean {
+  if (message.length < headerBytes || uint16(message, 0) !== uint16(query, 0)) return false;
+  if ((byte(message, 2) & 0xf8) !== (0x80 | (byte(query, 2) & 0x78))) return false;
+  const rcode = byte(message, 3) & 0x0f;
+  // Some refuse with the header alone.
+  if (uint16(message, 4) === 0)
+    return message.length === headerBytes && rcode !== rcodes.NOERROR && rcode !== rcodes.NXDOMAIN;
+  const end = skipName(query, headerBytes) + 4;
+  return (
+    uint16(message, 4) === 1 &&
+    message.length >= end &&
+    message.toString('latin1', headerBytes, end - 4).toLowerCase() ===
+      query.toString('latin1', headerBytes, end - 4).toLowerCase() &&
+    message.subarray(end - 4, end).equals(query.subarray(end - 4, end))
+  );
+}
+
+/** Whether a message says that it is not all there is. */
+export function isTruncated(message: Buffer): boolean {
+  return (byte(message, 2) & 0x02) !== 0;
+}

@@ -1,0 +1,111 @@
+import { readdir, readFile, readlink } from 'node:fs/promises';
+import { join } from 'node:path';
+
+/** A program that has an address and port that we want. */
+export interface PortHolder {
+  protocol: 'udp' | 'tcp';
+  /** As the kernel writes it, "0.0.0.0" or "::" for all of them. */
+  address: string;
+  /** Unknown where the process is in another PID namespace, or gone. */
+  process: { pid: number; name: string } | undefined;
+}
+
+/** What usually is in the way on port 53, and what its owner can do. */
+const advice: Record<string, string> = {
+  'aardvark-dns': "Podman's own resolver; recreate the network with --disable-dns",
+  'systemd-resolve': 'systemd-resolved; see DNSStubListener= and DNSStubListenerExtra= in resolved.conf',
+  dnsmasq: 'give it bind-interfaces or except-interface, or end it',
+  named: 'give it listen-on without this address',
+  unbound: 'give it interface: without this address',
+  coold: 'another coold runs on this host',
+};
+
+/** For a line of the log: who is in the way, and what can be done. */
+export function describeHolder({ protocol, address, process }: PortHolder): string {
+  const who =
+    process === undefined ? 'a process that cannot be seen' : `${process.name} (pid ${process.pid})`;
+  const hint = process === undefined ? undefined : advice[process.name];
+  return `${who} on ${protocol} ${address}${hint === undefined ? '' : `: ${hint}`}`;
+}
+
+/** The other programs on a port of this address or of all addresses. Never rejects: it only helps to explain. */
+export async function findPortHolders(address: string, port: number, proc = '/proc'): Promise<PortHolder[]> {
+  const tables = ['udp', 'udp6', 'tcp', 'tcp6'] as const;
+  const sockets = await Promise.all(
+    tables.map(async table => {
+      const text = await readFile(join(proc, 'net', table), 'utf8').catch(() => '');
+      const protocol = table.startsWith('udp') ? ('udp' as const) : ('tcp' as const);
+      return parseSockets(text)
+        .filter(socket => socket.port === port && (protocol === 'udp' || socket.isListening))
+        .filter(socket => [address, `::ffff:${address}`, '0.0.0.0', '::'].includes(socket.address))
+        .map(socket => ({ protocol, ...socket }));
+    }),
+  );
+  const found = sockets.flat();
+  const owners = found.length === 0 ? new Map<string, number>() : await socketOwners(proc);
+  const holders = await Promise.all(
+    found.map(async ({ protocol, address: at, inode }): Promise<PortHolder> => {
+      const pid = owners.get(inode);
+      const name = pid === undefined ? undefined : await processName(proc, pid);
+      return {
+        protocol,
+        address: at,
+        process: pid === undefined || name === undefined ? undefined : { pid, name },
+      };
+    }),
+  );
+  return holders.filter(holder => holder.process?.pid !== process.pid);
+}
+
+interface SocketLine {
+  address: string;
+  port: number;
+  inode: string;
+  isListening: boolean;
+}
+
+/** Lines of /proc/net/udp and its like: `sl local_address rem_address st … inode`. */
+function parseSockets(text: string): SocketLine[] {
+  return text.split('\n').flatMap(line => {
+    const fields = line.trim().split(/\s+/);
+    const [local = '', state, inode] = [fields[1], fields[3], fields[9]];
+    const match = /^([0-9A-F]{8}|[0-9A-F]{32}):([0-9A-F]{4})$/.exec(local);
+    if (match === null || inode === undefined) return [];
+    const [, address = '', port = ''] = match;
+    return [
+      { address: addressText(address), port: Number.parseInt(port, 16), inode, isListening: state === '0A' },
+    ];
+  });
+}
+
+/** Words of 32 bits in the machine's byte order, which is little-endian wherever coold runs. */
+function addressText(hex: string): string {
+  const bytes = (hex.match(/.{8}/g) ?? []).flatMap(word =>
+    (word.match(/../g) ?? []).map(pair => Number.parseInt(pair, 16)).reverse(),
+  );
+  if (bytes.length === 4) return bytes.join('.');
+  if (bytes.every(value => value === 0)) return '::';
+  const mapped = bytes.slice(0, 12).join() === '0,0,0,0,0,0,0,0,0,0,255,255';
+  return mapped ? `::ffff:${bytes.slice(12).join('.')}` : hex;
+}
+
+/** Pid by the inode of a socket. */
+async function socketOwners(proc: string): Promise<Map<string, number>> {
+  const owners = new Map<string, number>();
+  const pids = (await readdir(proc).catch(() => [])).filter(name => /^\d+$/.test(name));
+  for (const pid of pids) {
+    const folder = join(proc, pid, 'fd');
+    const fds = await readdir(folder).catch(() => []);
+    const links = await Promise.all(fds.map(fd => readlink(join(folder, fd)).catch(() => '')));
+    for (const link of links) {
+      const inode = /^socket:\[(\d+)\]$/.exec(link)?.[1];
+      if (inode !== undefined) owners.set(inode, Number(pid));
+    }
+  }
+  return owners;
+}
+
+async function processName(proc: string, pid: number): Promise<string | undefined> {
+  const name = await readFile(join(proc, String(pid), 'comm'), 'utf8').catch(() => undefined);
+  return name?.trim();
+}

@@ -1,0 +1,97 @@
+import { createServer, type Socket } from 'node:net';
+import type { Address } from '@coold/runtime';
+import type { ServeQuery } from './serve-query.ts';
+import { createMessageReader, framed } from './tcp-frames.ts';
+import type { Listener } from './udp-listener.ts';
+
+export interface TcpLimits {
+  /** Connections at once; a new one takes the place of the one that has been quiet for longest. */
+  connections: number;
+  /** For how long a connection may go without a whole query or an answer, in ms. */
+  idleMs: number;
+  /** Queries of one connection that wait for the upstream; beyond, it is not read. */
+  pending: number;
+  /** Answers that a client has not taken yet, in bytes; beyond, it is cut off. */
+  unsentBytes: number;
+}
+
+export const defaultTcpLimits: TcpLimits = {
+  connections: 256,
+  idleMs: 10_000,
+  pending: 64,
+  unsentBytes: 256 * 1024,
+};
+
+/** Answers over TCP on one address, each query as soon as its answer is there (RFC 7766). @throws Error with a code */
+export async function listenTcp(
+  { host, port }: Address,
+  serve: ServeQuery,
+  limits: TcpLimits = defaultTcpLimits,
+): Promise<Listener> {
+  /** In the order of their last activity. */
+  const connections = new Set<Socket>();
+  const server = createServer({ noDelay: true }, socket => {
+    const [quietest] = connections;
+    if (connections.size >= limits.connections) quietest?.destroy();
+    connections.add(socket);
+    socket.once('close', () => connections.delete(socket));
+    serveConnection(socket, serve, limits, () => {
+      if (connections.delete(socket)) connections.add(socket);
+    });
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ host, port, exclusive: true }, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+  const failed = new AbortController();
+  server.on('error', error => failed.abort(error));
+  const address = server.address();
+  return {
+    port: typeof address === 'object' && address !== null ? address.port : port,
+    failed: failed.signal,
+    close() {
+      server.close();
+      for (const socket of connections) socket.destroy();
+    },
+  };
+}
+
+function serveConnection(socket: Socket, serve: ServeQuery, limits: TcpLimits, onActivity: () => void): void {
+  const peer = { address: socket.remoteAddress ?? '', port: socket.remotePort ?? 0 };
+  let pending = 0;
+  // Of our own, since the socket's counts single bytes as activity.
+  const idle = setTimeout(() => socket.destroy(), limits.idleMs);
+  const active = () => {
+    idle.refresh();
+    onActivity();
+  };
+  const send = (reply: Buffer) => {
+    if (socket.destroyed) return;
+    socket.write(framed(reply));
+    if (socket.writableLength > limits.unsentBytes) socket.destroy();
+    active();
+  };
+  const later = async (reply: Promise<Buffer>) => {
+    pending += 1;
+    if (pending >= limits.pending) socket.pause();
+    send(await reply);
+    pending -= 1;
+    if (pending < limits.pending) socket.resume();
+  };
+  const read = createMessageReader(message => {
+    if (socket.destroyed) return;
+    active();
+    const reply = serve(message, 'tcp', peer);
+    if (reply instanceof Promise) void later(reply);
+    else if (reply !== undefined) send(reply);
+    // What deserves no answer is no client of DNS either.
+    else socket.destroy();
+  });
+  socket.on('data', read);
+  // A client that is gone is no failure of ours.
+  socket.on('error', () => {});
+  socket.once('close', () => clearTimeout(idle));
+}

@@ -1,0 +1,46 @@
+import { randomInt } from 'node:crypto';
+import { createLogger, type Logger } from '@coold/runtime';
+import type { DnsDirectory, DnsEndpoint } from './directory.ts';
+import { createDns, type Dns } from './dns.ts';
+import { wireName } from './names.ts';
+
+export const silent: Logger = createLogger('coold', { level: 'off', components: new Map() }, false);
+
+/** A directory with these addresses by `<name>.<namespace>`; for tests. */
+export function directoryOf(addresses: Record<string, readonly string[]>, isLoaded = true): DnsDirectory {
+  const endpoints = new Map<string, readonly DnsEndpoint[]>(
+    Object.entries(addresses).map(([name, list]) => [
+      name,
+      list.map((address, index) => ({ address, hostMgmtIp: '100.64.0.1', containerId: `${name}-${index}` })),
+    ]),
+  );
+  return {
+    find: (namespace, name) => endpoints.get(`${name}.${namespace}`),
+    isLoaded: () => isLoaded,
+    stats: () => ({ rows: endpoints.size, ageMs: 1, connected: true, resubscriptions: 2 }),
+  };
+}
+
+/** DNS that listens nowhere, of a mesh without containers; for tests of what stands around it. */
+export function idleDns(): Dns {
+  return createDns({
+    zone: 'coolify.internal',
+    upstream: { host: '127.0.0.1', port: 9 },
+    namespaces: [],
+    directory: directoryOf({}),
+    log: silent,
+  });
+}
+
+/** A query for a name as a stub resolver sends it; for tests. @param udpBytes EDNS(0) with this size */
+export function askFor(name: string, type: number, udpBytes?: number): Buffer {
+  const header = Buffer.alloc(12);
+  header.writeUInt16BE(randomInt(0x10000), 0);
+  header.writeUInt16BE(0x0100, 2);
+  header.writeUInt16BE(1, 4);
+  header.writeUInt16BE(udpBytes === undefined ? 0 : 1, 10);
+  const question = Buffer.from([type >> 8, type & 255, 0, 1]);
+  const opt =
+    udpBytes === undefined ? [] : [Buffer.from([0, 0, 41, udpBytes >> 8, udpBytes & 255, 0, 0, 0, 0, 0, 0])];
+  return Buffer.concat([header, Buffer.from(wireName(name), 'latin1'), question, ...opt]);
+}

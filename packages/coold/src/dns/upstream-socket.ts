@@ -1,0 +1,109 @@
+import { randomInt } from 'node:crypto';
+import { createSocket, type Socket } from 'node:dgram';
+import { isIPv6 } from 'node:net';
+import type { Address } from '@coold/runtime';
+import { answers, withId } from './exchange.ts';
+
+/** One UDP socket to the upstream, on a port that the kernel drew. */
+export interface UpstreamSocket {
+  /** Queries that wait for their answer. */
+  readonly waiting: number;
+  /** Asks, and asks once more when half the time has passed. @returns undefined: no answer came, or none can */
+  ask(query: Buffer, timeoutMs: number): Promise<Buffer | undefined>;
+  /** Whether a message from this address is one that this socket sent. */
+  sentFrom(address: string, port: number): boolean;
+  /** Takes no more queries, and is gone once the last has its answer. */
+  retire(): void;
+}
+
+interface Waiting {
+  query: Buffer;
+  done(answer: Buffer | undefined): void;
+}
+
+/**
+ * Opens a socket that is connected: the kernel drops what comes from any other address than the upstream's, and says when
+ * nothing listens there.
+ *
+ * @throws Error when there is no way to the upstream
+ */
+export async function openUpstreamSocket(upstream: Address): Promise<UpstreamSocket> {
+  const socket = await connected(upstream);
+  const local = socket.address();
+  const byId = new Map<number, Waiting>();
+  let isRetired = false;
+  let isClosed = false;
+
+  const close = () => {
+    if (!isRetired || isClosed || byId.size > 0) return;
+    isClosed = true;
+    socket.close();
+  };
+  socket.on('message', message => {
+    if (message.length < 2) return;
+    const waiting = byId.get(message.readUInt16BE(0));
+    if (waiting !== undefined && answers(message, waiting.query)) waiting.done(message);
+  });
+  // Nothing listens, or the network is gone: what waits here would wait in vain.
+  socket.on('error', () => {
+    for (const { done } of [...byId.values()]) done(undefined);
+  });
+  return {
+    get waiting() {
+      return byId.size;
+    },
+    sentFrom: (address, port) => port === local.port && address === plain(local.address),
+    ask(query, timeoutMs) {
+      if (isClosed) return Promise.resolve(undefined);
+      return new Promise(resolve => {
+        const id = freeId(byId);
+        const sent = withId(query, id);
+        const send = () => socket.send(sent, error => error && finish(undefined));
+        let timer = setTimeout(() => {
+          send();
+          timer = setTimeout(() => finish(undefined), timeoutMs / 2);
+        }, timeoutMs / 2);
+        const finish = (answer: Buffer | undefined) => {
+          if (!byId.delete(id)) return;
+          clearTimeout(timer);
+          resolve(answer);
+          close();
+        };
+        byId.set(id, { query: sent, done: finish });
+        send();
+      });
+    },
+    retire() {
+      isRetired = true;
+      close();
+    },
+  };
+}
+
+/** An IPv4 address also where the socket is one of IPv6. */
+function plain(address: string): string {
+  return address.startsWith('::ffff:') ? address.slice('::ffff:'.length) : address;
+}
+
+function connected({ host, port }: Address): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = createSocket(isIPv6(host) ? 'udp6' : 'udp4');
+    const fail = (error: Error) => {
+      socket.close();
+      reject(error);
+    };
+    socket.once('error', fail);
+    socket.connect(port, host, () => {
+      socket.off('error', fail);
+      resolve(socket);
+    });
+  });
+}
+
+function freeId(taken: ReadonlyMap<number, unknown>): number {
+  // Far fewer wait than there are ids.
+  for (;;) {
+    const id = randomInt(0x10000);
+    if (!taken.has(id)) return id;
+  }
+}

@@ -1,0 +1,141 @@
+import { iptablesArgs, iptablesLine, readIptablesLine } from './iptables-rule.ts';
+import { createMirror, type Mirror } from './mirror.ts';
+import { listRules, type RunTool } from './nft-plane.ts';
+import type { NftRule } from './nft-rule.ts';
+import type { ListedFlow, Rule, Standing } from './rule.ts';
+
+/** The two programs that go by the name of iptables. */
+export type Backend = 'nf_tables' | 'legacy';
+
+/** Another writer is waited for this long, in s: less than the time after which a tool is killed. */
+const wait = '--wait=3';
+
+/** Which iptables this host has. @throws Error when there is none */
+export async function readBackend(run: RunTool): Promise<Backend> {
+  const version = await run('iptables', ['--version']);
+  if (!version.startsWith('iptables v')) throw new Error('iptables --version said nothing of a version');
+  // Before 1.8 there was only the one, which did not say so.
+  return version.includes('(nf_tables)') ? 'nf_tables' : 'legacy';
+}
+
+/** What stands in the allow chain, in order. @throws Error */
+export async function listAllow(
+  run: RunTool,
+  chain: string,
+): Promise<{ exists: boolean; lines: { line: string; standing: Standing }[] }> {
+  const lines = (await run('iptables', [wait, '-t', 'filter', '-S'])).split('\n');
+  // Every listing begins with the policies; one without is that of a program which does not do its work.
+  if (!lines.some(line => line.startsWith('-P '))) throw new Error('iptables -S listed nothing');
+  return {
+    exists: lines.includes(`-N ${chain}`),
+    lines: lines.flatMap(line => {
+      const listed = readIptablesLine(chain, line);
+      return listed === undefined ? [] : [{ line, standing: listed.standing }];
+    }),
+  };
+}
+
+/** The routed plane as it stands. @throws Error, also when it changed faster than it could be listed */
+export async function listRouted(run: RunTool, chain: string, backend: Backend): Promise<Mirror> {
+  for (let left = 3; ; left -= 1) {
+    const { exists, lines } = await listAllow(run, chain);
+    const mirror = createMirror(exists);
+    switch (backend) {
+      case 'legacy':
+        for (const { line, standing } of lines) mirror.put(line, standing);
+        return mirror;
+      case 'nf_tables': {
+        if (lines.length === 0) return mirror;
+        // iptables knows the comments, nft the handles; both list in the order of the chain.
+        const rules = await listRules(run, placeOf(chain));
+        if (sameOrder(lines, rules)) {
+          for (const [index, { standing }] of lines.entries())
+            mirror.put(rules[index]?.handle ?? -1, standing);
+          return mirror;
+        }
+        if (left <= 1) throw new Error(`iptables and nft list chain ${chain} differently`);
+      }
+    }
+  }
+}
+
+/** Where iptables-nft keeps the chain. */
+export function placeOf(chain: string): string {
+  return `ip filter ${chain}`;
+}
+
+function sameOrder(lines: readonly { standing: Standing }[], rules: readonly NftRule[]): boolean {
+  return (
+    lines.length === rules.length &&
+    lines.every(({ standing }, index) => {
+      const flow = rules[index]?.flow;
+      return standing.kind === 'foreign' || (flow !== undefined && flowKey(flow) === flowKey(standing.rule));
+    })
+  );
+}
+
+/** A flow without its namespace, which nft does not show of a rule of iptables. */
+export function flowKey({ src, dst, proto, port }: Omit<ListedFlow, 'comment'>): string {
+  return `${src} ${dst} ${proto} ${port}`;
+}
+
+export interface RoutedChange {
+  chain: string;
+  exists: boolean;
+  add: readonly Rule[];
+  /** Lines as iptables lists them. */
+  remove: readonly string[];
+}
+
+/** Adds and removes in one commit. One rule alone goes by `iptables -A`, which need not read the table first. */
+export async function changeRouted(
+  run: RunTool,
+  { chain, exists, add, remove }: RoutedChange,
+): Promise<void> {
+  const [only] = add;
+  if (exists && only !== undefined && add.length === 1 && remove.length === 0) {
+    await run('iptables', [wait, '-t', 'filter', '-A', chain, ...iptablesArgs(only)]);
+    return;
+  }
+  await run('iptables-restore', ['--noflush', wait], routedText({ chain, exists, add, remove }));
+}
+
+/** Whether iptables would take rules of each form, without any of it happening. @throws Error with what it said */
+export async function checkRouted(
+  run: RunTool,
+  chain: string,
+  exists: boolean,
+  add: readonly Rule[],
+): Promise<void> {
+  const text = routedText({ chain, exists, add, remove: [] });
+  await run('iptables-restore', ['--test', '--noflush', wait], text);
+}
+
+function routedText({ chain, exists, add, remove }: RoutedChange): string {
+  return [
+    '*filter',
+    ...(exists ? [] : [`-N ${chain}`]),
+    ...remove.map(line => line.replace(/^-A/, '-D')),
+    ...add.map(rule => iptablesLine('-A', chain, rule)),
+    'COMMIT',
+    '',
+  ].join('\n');
+}
+
+/** What a rule of ours has counted; undefined when it does not stand there. @throws Error */
+export async function readCounters(
+  run: RunTool,
+  chain: string,
+  id: string,
+): Promise<{ packets: number; bytes: number } | undefined> {
+  const listing = await run('iptables', [wait, '-t', 'filter', '-v', '-S', chain]);
+  let sum: { packets: number; bytes: number } | undefined;
+  for (const line of listing.split('\n')) {
+    if (!line.includes(`cid:${id}`)) continue;
+    const listed = readIptablesLine(chain, line);
+    if (listed?.standing.kind !== 'rule' || listed.standing.rule.id !== id) continue;
+    const { packets = 0, bytes = 0 } = listed.counters ?? {};
+    sum = { packets: packets + (sum?.packets ?? 0), bytes: bytes + (sum?.bytes ?? 0) };
+  }
+  return sum;
+}

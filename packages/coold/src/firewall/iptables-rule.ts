@@ -1,0 +1,114 @@
+import { commentOf, type ListedFlow, type Rule, recognise, type Standing } from './rule.ts';
+
+/** A rule's arguments after its chain, in the order of CONTRACT §4. */
+export function iptablesArgs(rule: Rule): string[] {
+  const { src, dst, proto, port } = rule;
+  return [
+    ...['-s', src, '-d', dst],
+    ...(proto === '' ? [] : ['-p', proto]),
+    ...(port === 0 ? [] : ['--dport', String(port)]),
+    ...['-m', 'comment', '--comment', commentOf(rule), '-j', 'ACCEPT'],
+  ];
+}
+
+/** The rule as a line for `iptables-restore`; nothing in it needs quoting. */
+export function iptablesLine(action: '-A' | '-D', chain: string, rule: Rule): string {
+  return `${action} ${chain} ${iptablesArgs(rule).join(' ')}`;
+}
+
+export interface ListedStanding {
+  standing: Standing;
+  /** What it has counted, where the listing says. */
+  counters: { packets: number; bytes: number } | undefined;
+}
+
+/**
+ * Reads a line of `iptables -S`, `iptables -v -S` or a snapshot; undefined when it is not a rule of that chain. What is not
+ * exactly a rule of ours is foreign, with its text as it came.
+ */
+export function readIptablesLine(chain: string, line: string): ListedStanding | undefined {
+  const prefix = `-A ${chain} `;
+  if (!line.startsWith(prefix)) return undefined;
+  const options = readOptions(splitQuoted(line.slice(prefix.length)));
+  const rule = options === undefined ? undefined : recognise(options);
+  return {
+    standing: rule === undefined ? { kind: 'foreign', text: line } : { kind: 'rule', rule },
+    counters: options?.counters,
+  };
+}
+
+type Options = ListedFlow & { counters: ListedStanding['counters'] };
+
+/** The options of a rule, when they are those of ours and each is there once. */
+function readOptions(words: readonly string[] | undefined): Options | undefined {
+  if (words === undefined) return undefined;
+  const found: Options = { src: '', dst: '', proto: '', port: 0, comment: '', counters: undefined };
+  const seen = new Set<string>();
+  let target = '';
+  for (let index = 0; index < words.length; index += 2) {
+    const [option = '', value] = words.slice(index, index + 2);
+    if (value === undefined) return undefined;
+    const key = option === '-m' ? `-m ${value}` : option;
+    if (seen.has(key)) return undefined;
+    seen.add(key);
+    switch (key) {
+      case '-s':
+        found.src = oneHost(value);
+        break;
+      case '-d':
+        found.dst = oneHost(value);
+        break;
+      case '-p':
+        found.proto = value;
+        break;
+      case '--dport':
+        found.port = decimal(value);
+        break;
+      case '--comment':
+        found.comment = value;
+        break;
+      case '-j':
+        target = value;
+        break;
+      case '-c': {
+        const bytes = words[index + 2];
+        if (bytes === undefined) return undefined;
+        found.counters = { packets: decimal(value), bytes: decimal(bytes) };
+        index += 1;
+        break;
+      }
+      case '-m comment':
+      case '-m tcp':
+      case '-m udp':
+        break;
+      default:
+        return undefined;
+    }
+  }
+  return target === 'ACCEPT' ? found : undefined;
+}
+
+function oneHost(address: string): string {
+  return address.endsWith('/32') ? address.slice(0, -3) : address;
+}
+
+/** NaN for what is no plain number, which no check lets pass. */
+function decimal(text: string): number {
+  return /^(0|[1-9]\d{0,15})$/.test(text) ? Number(text) : Number.NaN;
+}
+
+/** Splits as iptables-save quotes: words in double quotes, with a backslash before what would end them. */
+export function splitQuoted(text: string): string[] | undefined {
+  const words: string[] = [];
+  const pattern = /\s*(?:"((?:[^"\\]|\\.)*)"|([^\s"]+))(?=\s|$)/sy;
+  let end = 0;
+  while (end < text.trimEnd().length) {
+    pattern.lastIndex = end;
+    const match = pattern.exec(text);
+    if (match === null) return undefined;
+    const [whole, quoted, plain = ''] = match;
+    words.push(quoted === undefined ? plain : quoted.replaceAll(/\\(.)/gs, '$1'));
+    end += whole.length;
+  }
+  return words;
+}

@@ -1,0 +1,364 @@
+import { ChildError, type Logger } from '@coold/runtime';
+import type { Change } from './change.ts';
+import { runTool } from './iptables.ts';
+import {
+  type Backend,
+  changeRouted,
+  checkRouted,
+  flowKey,
+  listAllow,
+  listRouted,
+  placeOf,
+  readBackend,
+  readCounters,
+} from './iptables-plane.ts';
+import { createMirror, type Mirror, type Place } from './mirror.ts';
+import { bridgeAdditions, deletions, listBridge, type RunTool } from './nft-plane.ts';
+import { bridgeChain, bridgePlace, bridgeTable, standingOf } from './nft-rule.ts';
+import { type NftEvent, watchNft } from './nft-watch.ts';
+import type { Rule } from './rule.ts';
+
+/** The packet filter did not do what it was told, or could not be asked. */
+export class KernelError extends Error {
+  /** The program that could not be run, or was killed when its time was up; asking it again costs that time again. */
+  readonly unavailable: string | undefined;
+  constructor(message: string, options: { cause?: unknown; unavailable?: string } = {}) {
+    super(message, { cause: options.cause });
+    this.name = 'KernelError';
+    this.unavailable = options.unavailable;
+  }
+}
+
+/** Both planes of this host's packet filter: what stands in their allow chains, and the one way to change it. */
+export interface Kernel {
+  readonly backend: Backend | undefined;
+  readonly iptables: Mirror;
+  /** Undefined: a permissive host, which has no bridged plane (CONTRACT §4). */
+  readonly nft: Mirror | undefined;
+  /** Whether both mirrors are what the kernel holds, as far as can be known without looking. */
+  isFresh(): boolean;
+  /** Whether changes are announced; without, only a listing tells. */
+  isWatched(): boolean;
+  /** Lists both planes. @throws KernelError */
+  look(): Promise<void>;
+  /** Lists what nobody announces: the routed plane of iptables-legacy. @throws KernelError */
+  glance(): Promise<void>;
+  /** Asks both planes whether they would take such rules; changes nothing. @throws KernelError */
+  check(rules: readonly Rule[]): Promise<void>;
+  /**
+   * Does what is not done yet of some changes, the routed plane first, and sees to it that it is done: a tool that says it
+   * did is not believed. On failure some of it may have happened; `look`, and take it back.
+   *
+   * @throws KernelError
+   */
+  apply(changes: readonly Change[]): Promise<void>;
+  /**
+   * The same in the routed plane alone and by iptables alone, however slow: for taking back what went there when nft cannot
+   * be run. @throws KernelError
+   */
+  applyRouted(changes: readonly Change[]): Promise<void>;
+  /** What a rule has counted in the routed plane; its line in the other has no counter (CONTRACT §4). */
+  counters(id: string): Promise<{ packets: number; bytes: number } | undefined>;
+  /** Follows what is announced until `stop`. `onState` is called whenever that begins, ends or fails. */
+  follow(stop: AbortSignal, onState: () => void): Promise<void>;
+}
+
+export interface KernelOptions {
+  chain: string;
+  log: Logger;
+  /** A tool is killed after this long, in ms, plus a little for each rule it is given. */
+  toolTimeoutMs?: number;
+  /** What was done is announced within this long, in ms, or looked for. */
+  announcedMs?: number;
+  /** Called when the chains that the default deny is hooked into have changed. */
+  onHooked?: () => void;
+}
+
+const perRuleMs = 3;
+
+const isHandle = (place: Place) => typeof place === 'number';
+
+export function createKernel(options: KernelOptions): Kernel {
+  const { chain, log, toolTimeoutMs = 5000, announcedMs = 1000, onHooked = () => {} } = options;
+  let backend: Backend | undefined;
+  let iptables = createMirror(false);
+  let nft: Mirror | undefined;
+  let looked = false;
+  let watched = false;
+  let unseen = false;
+  /** Events of the time in which a listing is made; they may be in it or not. */
+  let during: NftEvent[] | undefined;
+  /** Rules that we are adding to the routed plane now, by flow: what is announced of them lacks the comment. */
+  const expected = new Map<string, Rule[]>();
+  let onChange = () => {};
+
+  const tool =
+    (rules = 0): RunTool =>
+    async (program, args, input) => {
+      try {
+        return await runTool(program, args, input, toolTimeoutMs + rules * perRuleMs);
+      } catch (error) {
+        const { message } = error as Error;
+        if (!(error instanceof ChildError)) throw new KernelError(message, { cause: error });
+        throw new KernelError(error.reason === 'spawn' ? `${message}: is it installed?` : message, {
+          cause: error,
+          unavailable: program,
+        });
+      }
+    };
+
+  function take(event: NftEvent): void {
+    switch (event.kind) {
+      case 'elsewhere':
+        onHooked();
+        return;
+      case 'gap':
+      case 'structure':
+        unseen = true;
+        return;
+      case 'rule deleted': {
+        const { rule } = event;
+        mirrorOf(rule)?.drop(rule.handle);
+        return;
+      }
+      case 'rule added': {
+        const { rule } = event;
+        const mirror = mirrorOf(rule);
+        if (mirror === undefined || mirror.holds(rule.handle)) return;
+        if (mirror === nft) {
+          mirror.put(rule.handle, standingOf(rule));
+          return;
+        }
+        const ours = rule.flow === undefined ? undefined : takeExpected(flowKey(rule.flow));
+        if (ours === undefined) unseen = true;
+        else mirror.put(rule.handle, { kind: 'rule', rule: ours });
+      }
+    }
+  }
+
+  function takeExpected(key: string): Rule | undefined {
+    const [first, ...others] = expected.get(key) ?? [];
+    if (others.length === 0) expected.delete(key);
+    else expected.set(key, others);
+    return first;
+  }
+
+  function mirrorOf({ family, table, chain: name }: { family: string; table: string; chain: string }) {
+    if (family === 'bridge' && table === bridgeTable && name === bridgeChain) {
+      if (nft === undefined) unseen = true;
+      return nft;
+    }
+    return backend === 'nf_tables' && family === 'ip' && table === 'filter' && name === chain
+      ? iptables
+      : undefined;
+  }
+
+  async function look(planes: 'both' | 'routed' = 'both'): Promise<void> {
+    if (planes === 'both') {
+      unseen = false;
+      expected.clear();
+    }
+    during = [];
+    try {
+      const run = tool(iptables.rules.size + (nft?.rules.size ?? 0));
+      const found = await readBackend(run);
+      const [routed, bridged] = await Promise.all([
+        listRouted(run, chain, found),
+        planes === 'both' ? listBridge(run) : nft,
+      ]);
+      [backend, iptables, nft, looked] = [found, routed, bridged, true];
+    } catch (error) {
+      looked = false;
+      throw error instanceof KernelError
+        ? error
+        : new KernelError((error as Error).message, { cause: error });
+    } finally {
+      const missed = during;
+      during = undefined;
+      for (const event of missed) take(event);
+    }
+  }
+
+  const isFresh = () => looked && !unseen && watched;
+
+  /** What is left to do of some changes. */
+  function outstanding(changes: readonly Change[]) {
+    const work = {
+      iptablesAdd: [] as Rule[],
+      nftAdd: [] as Rule[],
+      iptables: [] as Place[],
+      nft: [] as Place[],
+    };
+    for (const { kind, rule, ...touches } of changes) {
+      const routed = touches.iptables ? iptables : undefined;
+      const bridged = touches.nft ? nft : undefined;
+      if (kind === 'add') {
+        if (routed?.has(rule.id) === false) work.iptablesAdd.push(rule);
+        if (bridged?.has(rule.id) === false) work.nftAdd.push(rule);
+      } else {
+        work.iptables.push(...(routed?.rules.get(rule.id)?.places ?? []));
+        work.nft.push(...(bridged?.rules.get(rule.id)?.places ?? []));
+      }
+    }
+    return work;
+  }
+
+  /** Whether something comes to be announced in time. */
+  function announced(isSo: () => boolean, waitMs: number): Promise<boolean> {
+    if (isSo()) return Promise.resolve(true);
+    if (!watched) return Promise.resolve(false);
+    return new Promise(resolve => {
+      const end = (result: boolean) => {
+        clearTimeout(timer);
+        onChange = () => {};
+        resolve(result);
+      };
+      const timer = setTimeout(() => end(false), waitMs);
+      onChange = () => {
+        if (isSo()) end(true);
+      };
+    });
+  }
+
+  const isPlaced = (mirror: Mirror | undefined, id: string) =>
+    (mirror?.rules.get(id)?.places.length ?? 0) > 0;
+
+  /** Waits for the handles of rules that are to go and were added so shortly before that they are not told yet. */
+  async function untilPlaced(changes: readonly Change[]): Promise<void> {
+    const going = changes.filter(({ kind }) => kind === 'remove');
+    const placed = () =>
+      going.every(({ rule: { id }, ...touches }) =>
+        [touches.iptables ? iptables : undefined, touches.nft ? nft : undefined].every(
+          mirror => mirror?.has(id) !== true || isPlaced(mirror, id),
+        ),
+      );
+    if (!(await announced(placed, announcedMs + changes.length))) await look();
+  }
+
+  async function apply(changes: readonly Change[]): Promise<void> {
+    await untilPlaced(changes);
+    const work = outstanding(changes);
+    const run = tool(changes.length);
+    const handles = { iptables: work.iptables.filter(isHandle), nft: work.nft.filter(isHandle) };
+    /** One for each transaction: what is announced of it first. It is all in the kernel then, or none of it. */
+    const proofs: (() => boolean)[] = [];
+    const routed = {
+      ...{ chain, exists: iptables.exists, add: work.iptablesAdd },
+      remove: work.iptables.filter(place => typeof place === 'string'),
+    };
+    if (routed.add.length + routed.remove.length > 0) {
+      for (const rule of routed.add) {
+        const key = flowKey(rule);
+        expected.set(key, [...(expected.get(key) ?? []), rule]);
+      }
+      const [first] = routed.add;
+      if (backend === 'nf_tables' && first !== undefined) proofs.push(() => isPlaced(iptables, first.id));
+      await changeRouted(run, routed);
+      iptables.exists = true;
+    }
+    // Deleting is one transaction over both planes where iptables keeps its rules in nf_tables.
+    const script = [
+      ...deletions(placeOf(chain), handles.iptables),
+      ...deletions(bridgePlace, handles.nft),
+      ...bridgeAdditions(work.nftAdd, nft?.exists ?? true),
+    ];
+    if (script.length > 0) {
+      const [goes] = handles.iptables;
+      const [alsoGoes] = handles.nft;
+      const [first] = work.nftAdd;
+      if (goes !== undefined) proofs.push(() => !iptables.holds(goes));
+      else if (alsoGoes !== undefined) proofs.push(() => nft?.holds(alsoGoes) === false);
+      else if (first !== undefined) proofs.push(() => isPlaced(nft, first.id));
+      await run('nft', ['-f', '-'], `${script.join('\n')}\n`);
+      if (nft !== undefined && work.nftAdd.length > 0) nft.exists = true;
+    }
+    if (await announced(() => proofs.every(isSo => isSo()), announcedMs + changes.length)) {
+      if (backend === 'nf_tables') for (const rule of work.iptablesAdd) iptables.expect(rule);
+      for (const rule of work.nftAdd) nft?.expect(rule);
+      for (const handle of handles.iptables) iptables.drop(handle);
+      for (const handle of handles.nft) nft?.drop(handle);
+      if (backend !== 'legacy' || routed.add.length + routed.remove.length === 0) return;
+      await look('routed');
+    } else await look();
+    const left = outstanding(changes);
+    const undone = (['iptablesAdd', 'iptables', 'nftAdd', 'nft'] as const).find(
+      part => left[part].length > 0,
+    );
+    if (undone !== undefined)
+      throw new KernelError(
+        `${undone.startsWith('nft') ? 'nft' : 'iptables'} said it was done, and it was not`,
+      );
+  }
+
+  return {
+    get backend() {
+      return backend;
+    },
+    get iptables() {
+      return iptables;
+    },
+    get nft() {
+      return nft;
+    },
+    isFresh,
+    isWatched: () => watched,
+    look: () => look(),
+    async glance() {
+      if (backend === 'legacy') await look('routed');
+    },
+    apply,
+    async applyRouted(changes) {
+      const run = tool(changes.length);
+      looked = false;
+      const { exists, lines } = await listAllow(run, chain).catch((error: unknown) => {
+        throw error instanceof KernelError
+          ? error
+          : new KernelError((error as Error).message, { cause: error });
+      });
+      const standing = new Map(
+        lines.flatMap(({ line, standing }) =>
+          standing.kind === 'rule' ? [[standing.rule.id, line] as const] : [],
+        ),
+      );
+      const routed = changes.filter(change => change.iptables);
+      const add = routed.filter(({ kind, rule }) => kind === 'add' && !standing.has(rule.id));
+      const remove = routed.flatMap(({ kind, rule }) =>
+        kind === 'remove' ? (standing.get(rule.id) ?? []) : [],
+      );
+      if (add.length + remove.length === 0) return;
+      await changeRouted(run, { chain, exists, add: add.map(({ rule }) => rule), remove });
+    },
+    async check(rules) {
+      // Rules differ in their addresses only; one of each form stands for all.
+      const forms = [...new Map(rules.map(rule => [`${rule.proto} ${rule.port > 0}`, rule])).values()];
+      const run = tool();
+      await Promise.all([
+        checkRouted(run, chain, iptables.exists, forms),
+        nft === undefined
+          ? undefined
+          : run('nft', ['-c', '-f', '-'], `${bridgeAdditions(forms, nft.exists).join('\n')}\n`),
+      ]);
+    },
+    counters: id => readCounters(tool(iptables.rules.size), chain, id),
+    follow: (stop, onState) =>
+      watchNft(
+        {
+          names: [chain, bridgeTable],
+          elsewhere: ['FORWARD', 'POSTROUTING'],
+          log,
+          onEvent(event) {
+            if (during === undefined) take(event);
+            else during.push(event);
+            onChange();
+          },
+          onState(up) {
+            watched = up;
+            // What happened in between was announced to nobody.
+            unseen = true;
+            onState();
+          },
+        },
+        stop,
+      ),
+  };
+}

@@ -1,0 +1,201 @@
+// SIGKILL within changes of the firewall: real processes, real iptables and nft. Needs root.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { scratchFolder } from '@coold/testbed';
+import { createPacketFilter, type PacketFilter } from '@coold/testbed/packet-filter';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { readIptablesLine } from './iptables-rule.ts';
+import type { Rule } from './rule.ts';
+import { ruleNumber } from './rule-examples.ts';
+import { readIptablesSnapshot, readNftSnapshot } from './snapshot.ts';
+import type { Edit } from './store.ts';
+
+const chain = 'COOLIFY-ALLOW';
+const child = fileURLToPath(new URL('./mutating-child.ts', import.meta.url));
+const machinePath = process.env['PATH'];
+/** Of these, 200 in all. */
+const rounds = { nft: 140, legacy: 60 };
+
+/** The same numbers every time (mulberry32). */
+function seeded(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+describe.each(['nft', 'legacy'] as const)('with iptables-%s', backend => {
+  let cleanup: AsyncDisposableStack;
+  let filter: PacketFilter;
+  let etc: string;
+  beforeEach(async () => {
+    cleanup = new AsyncDisposableStack();
+    const { path } = cleanup.use(await scratchFolder());
+    filter = cleanup.use(await createPacketFilter(path, backend));
+    await filter.scaffold();
+    etc = join(path, 'etc');
+    await mkdir(etc);
+    process.env['PATH'] = filter.path;
+  });
+  afterEach(async () => {
+    process.env['PATH'] = machinePath;
+    await cleanup.disposeAsync();
+  });
+
+  interface Told {
+    /** Edits that were acknowledged, and refused, by their index. */
+    done: Set<number>;
+    failed: Set<number>;
+    killed: boolean;
+  }
+
+  type Kill = { step: number } | { afterMs: number };
+
+  /**
+   * Starts a child, which settles what the one before left; looks at what stands then; and lets it make changes until it
+   * is killed.
+   *
+   * @param expected what may stand once it has started
+   * @param kill the step before which it dies (0: never), or a time in ms after which it is killed from outside
+   */
+  async function round(expected: Iterable<ReadonlySet<string>>, edits: Edit[][], kill: Kill) {
+    const step = 'step' in kill ? kill.step : 0;
+    const args = [etc, chain, String(step), JSON.stringify(edits)];
+    const running = spawn('setpriv', ['--pdeathsig', 'KILL', '--', process.execPath, child, ...args], {
+      stdio: ['pipe', 'pipe', 'ignore'],
+    });
+    const told: Told = { done: new Set(), failed: new Set(), killed: false };
+    const closed = once(running, 'close');
+    const lines = createInterface({ input: running.stdout });
+    const [first] = (await once(lines, 'line')) as [string];
+    const now = await expectSettled(first, expected);
+    lines.on('line', line => {
+      const [verdict, index] = line.split(' ');
+      (verdict === 'done' ? told.done : told.failed).add(Number(index));
+    });
+    running.stdin.write('go\n');
+    if ('afterMs' in kill) void delay(kill.afterMs).then(() => running.kill('SIGKILL'));
+    const [, signal] = (await closed) as [number | null, NodeJS.Signals | null];
+    told.killed = signal === 'SIGKILL';
+    return { now, told, possible: outcomes(now, edits, told) };
+  }
+
+  /** Both planes and both files are the same, are one of what they may be, and nothing is left to do. */
+  async function expectSettled(line: string, expected: Iterable<ReadonlySet<string>>) {
+    const { ids, ...state } = JSON.parse(line) as { ids: string[] };
+    const now = ids.sort();
+    expect([...expected].map(possible => [...possible].sort())).toContainEqual(now);
+    expect(state).toEqual({
+      drift: { kernelOnly: [], modelOnly: [], planesDiffer: [], snapshotDiffers: [] },
+    });
+    const listed = (await filter.iptables('-S'))
+      .split('\n')
+      .flatMap(one => readIptablesLine(chain, one) ?? []);
+    const inIptables = listed.flatMap(({ standing }) => (standing.kind === 'rule' ? [standing.rule.id] : []));
+    expect(inIptables.sort()).toEqual(now);
+    const text = await filter.nft('list', 'chain', 'bridge', 'coolify_bridge', 'coolify_allow');
+    expect([...text.matchAll(/cid:([0-9a-f]{12})/g)].map(([, id = '']) => id).sort()).toEqual(now);
+    const names = await readdir(etc);
+    expect(names.filter(name => !['allow.rules', 'allow.nft'].includes(name))).toEqual([]);
+    if (names.length === 0) expect(now).toEqual([]);
+    else {
+      const idsOf = (rules: Rule[]) => rules.map(({ id }) => id).sort();
+      expect(idsOf(readIptablesSnapshot(await readFile(join(etc, 'allow.rules'), 'utf8'), chain))).toEqual(
+        now,
+      );
+      expect(idsOf(readNftSnapshot(await readFile(join(etc, 'allow.nft'), 'utf8')))).toEqual(now);
+    }
+    return new Set(now);
+  }
+
+  /** What may stand after a kill: what was acknowledged did happen, what was refused did not, and the next is whole or not. */
+  function outcomes(before: ReadonlySet<string>, edits: Edit[][], told: Told): ReadonlySet<string>[] {
+    let ids = before;
+    for (const [index, together] of edits.entries()) {
+      if (told.failed.has(index)) continue;
+      const next = new Set(ids);
+      for (const edit of together)
+        if (edit.kind === 'allow') next.add(edit.rule.id);
+        else next.delete(edit.id);
+      if (!told.done.has(index)) return [ids, next];
+      ids = next;
+    }
+    return [ids];
+  }
+
+  const anEdit = (random: () => number): Edit => {
+    const rule = ruleNumber(Math.floor(random() * 12));
+    return random() < 0.6 ? { kind: 'allow', rule } : { kind: 'revoke', id: rule.id };
+  };
+
+  const revokeAll: Edit[][] = [
+    Array.from({ length: 12 }, (_, n) => ({ kind: 'revoke', id: ruleNumber(n).id })),
+  ];
+
+  it('at every step of a change: all of it stands afterwards, or none', async () => {
+    let possible: ReadonlySet<string>[] = [new Set()];
+    const add: Edit[][] = [[0, 1, 2].map(n => ({ kind: 'allow', rule: ruleNumber(n) }))];
+    const swap: Edit[][] = [
+      [
+        { kind: 'revoke', id: ruleNumber(0).id },
+        { kind: 'allow', rule: ruleNumber(3) },
+      ],
+    ];
+    let killed = 0;
+    for (let step = 1, ended = false; !ended; step += 1) {
+      ended = true;
+      for (const edits of [add, swap, revokeAll]) {
+        const { told, ...next } = await round(possible, edits, { step });
+        ({ possible } = next);
+        if (told.killed) {
+          ended = false;
+          killed += 1;
+        }
+      }
+    }
+    // The journal, both stagings, the kernel, the files, the end of the journal: each was the last thing that happened.
+    expect(killed).toBeGreaterThan(15);
+    await round(possible, [], { step: 0 });
+  }, 300_000);
+
+  it(`at any moment of many changes, ${rounds[backend]} times`, async () => {
+    const random = seeded(backend === 'nft' ? 1 : 2);
+    let possible: ReadonlySet<string>[] = [new Set()];
+    let killed = 0;
+    for (let n = 0; n < rounds[backend]; n += 1) {
+      const edits = Array.from({ length: 8 }, () =>
+        Array.from({ length: 1 + Math.floor(random() * 3) }, () => anEdit(random)),
+      );
+      const kill = random() < 0.5 ? { afterMs: random() * 200 } : { step: 1 + Math.floor(random() * 60) };
+      const { told, ...next } = await round(possible, edits, kill);
+      ({ possible } = next);
+      if (told.killed) killed += 1;
+    }
+    expect(killed).toBeGreaterThan(rounds[backend] / 4);
+    await round(possible, [], { step: 0 });
+  }, 900_000);
+
+  it.each(['nft', 'iptables'] as const)(
+    'while %s refuses: no refused rule stands afterwards',
+    async program => {
+      let possible: ReadonlySet<string>[] = [new Set()];
+      const edits: Edit[][] = [[{ kind: 'allow', rule: ruleNumber(2) }]];
+      for (let step = 1, ended = false; !ended; step += 1) {
+        await filter.break(program, 'refuses');
+        const { told, ...next } = await round(possible, edits, { step });
+        await filter.repair(program);
+        ended = !told.killed;
+        ({ possible } = await round(next.possible, revokeAll, { step: 0 }));
+      }
+    },
+    300_000,
+  );
+});

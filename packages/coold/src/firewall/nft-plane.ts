@@ -1,0 +1,71 @@
+import { createMirror, type Mirror } from './mirror.ts';
+import {
+  bridgeChain,
+  bridgePlace,
+  bridgeTable,
+  isObject,
+  type NftRule,
+  nftLine,
+  readNftRule,
+  standingOf,
+} from './nft-rule.ts';
+import type { Rule } from './rule.ts';
+
+/** Runs one of the packet filter's tools to its output. @throws Error */
+export type RunTool = (program: string, args: readonly string[], input?: string) => Promise<string>;
+
+/** The bridged plane as it stands; undefined on a permissive host, which has no such table (CONTRACT §4). */
+export async function listBridge(run: RunTool): Promise<Mirror | undefined> {
+  const [tables, chains] = await Promise.all([
+    listObjects(run, 'table', ['tables', 'bridge']),
+    listObjects(run, 'chain', ['chains', 'bridge']),
+  ]);
+  if (!tables.some(({ name }) => name === bridgeTable)) return undefined;
+  if (!chains.some(({ table, name }) => table === bridgeTable && name === bridgeChain))
+    return createMirror(false);
+  const mirror = createMirror(true);
+  for (const rule of await listRules(run, bridgePlace)) mirror.put(rule.handle, standingOf(rule));
+  return mirror;
+}
+
+/** The rules of a chain in order. @param place family, table and chain */
+export async function listRules(run: RunTool, place: string): Promise<NftRule[]> {
+  const rules = await listObjects(run, 'rule', ['chain', ...place.split(' ')]);
+  return rules.map(value => {
+    const rule = readNftRule(value);
+    if (rule === undefined) throw new Error(`nft lists a rule that cannot be read: ${JSON.stringify(value)}`);
+    return rule;
+  });
+}
+
+/** The objects of one kind that `nft -j list` prints. @throws Error when it prints none of its JSON */
+export async function listObjects(
+  run: RunTool,
+  kind: 'table' | 'chain' | 'set' | 'rule',
+  what: readonly string[],
+): Promise<Record<string, unknown>[]> {
+  const text = await run('nft', ['-j', 'list', ...what]);
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw new Error(`nft -j list ${what.join(' ')} said what is not JSON`);
+  }
+  const objects = isObject(value) ? value['nftables'] : undefined;
+  if (!Array.isArray(objects)) throw new Error(`nft -j list ${what.join(' ')} listed nothing`);
+  return objects.flatMap((object: unknown) => {
+    const found = isObject(object) ? object[kind] : undefined;
+    return isObject(found) ? [found] : [];
+  });
+}
+
+/** Lines for `nft -f`: the chain where it is missing, and rules by their text. */
+export function bridgeAdditions(rules: readonly Rule[], exists: boolean): string[] {
+  if (rules.length === 0) return [];
+  return [...(exists ? [] : [`add chain ${bridgePlace}`]), ...rules.map(nftLine)];
+}
+
+/** Lines for `nft -f` that delete by handle: the one way that does not search thousands of rules. */
+export function deletions(place: string, handles: readonly number[]): string[] {
+  return handles.map(handle => `delete rule ${place} handle ${handle}`);
+}

@@ -1,0 +1,129 @@
+import { spawn } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import { createInterface } from 'node:readline';
+import { setTimeout as delay } from 'node:timers/promises';
+import { type Backoff, createBackoff, type Logger } from '@coold/runtime';
+import { isObject, type NftRule, readNftRule } from './nft-rule.ts';
+
+/** What the kernel announced of the packet filter. */
+export type NftEvent =
+  | { kind: 'rule added' | 'rule deleted'; rule: NftRule }
+  /** One of the chains that only somebody else cares for changed. */
+  | { kind: 'elsewhere' }
+  /** A chain or table came or went. */
+  | { kind: 'structure' }
+  /** Something was announced that could not be read, or was lost: only a listing helps. */
+  | { kind: 'gap' };
+
+export interface NftWatchOptions {
+  /** Only lines that name one of these are looked into. */
+  names: readonly string[];
+  /** Of these it is only told that something changed. */
+  elsewhere: readonly string[];
+  onEvent(event: NftEvent): void;
+  /** From now on everything is announced (true), or nothing any more (false). */
+  onState(up: boolean): void;
+  log: Logger;
+  /** How long a monitor may take to be listening, in ms. */
+  listeningMs?: number;
+  backoff?: Backoff;
+}
+
+/** Runs `nft -j monitor` until `stop`, again whenever it ends; it dies with this process. */
+export async function watchNft(options: NftWatchOptions, stop: AbortSignal): Promise<void> {
+  const { log, onState } = options;
+  const backoff = options.backoff ?? createBackoff({ firstMs: 500, maxMs: 30_000 });
+  while (!stop.aborted) {
+    const why = await monitorOnce(options, stop, () => {
+      backoff.reset();
+      onState(true);
+    });
+    onState(false);
+    if (stop.aborted) return;
+    const waitMs = 100 + backoff.next();
+    log.warn(
+      { why, again_in_ms: waitMs },
+      'nft monitor ended; each change of the firewall is checked by a listing meanwhile',
+    );
+    await delay(waitMs, undefined, { signal: stop }).catch(() => {});
+  }
+}
+
+async function monitorOnce(
+  { names, elsewhere, onEvent, listeningMs = 2000 }: NftWatchOptions,
+  stop: AbortSignal,
+  onListening: () => void,
+): Promise<string> {
+  const args = ['--pdeathsig', 'KILL', '--', 'nft', '-j', 'monitor'];
+  const child = spawn('setpriv', args, {
+    stdio: ['ignore', 'pipe', 'ignore'],
+    signal: stop,
+    killSignal: 'SIGKILL',
+  });
+  const ended = new Promise<string>(resolve => {
+    child.once('error', error => resolve(error.message));
+    child.once('close', (code, signal) => resolve(signal ?? `exit ${code}`));
+  });
+  if (child.pid === undefined) return await ended;
+  createInterface({ input: child.stdout }).on('line', line => {
+    const event = readNftEvent(line, names, elsewhere);
+    if (event !== undefined) onEvent(event);
+  });
+  const over = new AbortController();
+  void ended.then(() => over.abort());
+  if (await untilListening(child.pid, listeningMs, over.signal)) onListening();
+  else child.kill('SIGKILL');
+  return await ended;
+}
+
+/**
+ * A monitor does not say when it begins to listen, and what happened before is never announced; the kernel's list of
+ * netlink sockets does.
+ */
+async function untilListening(pid: number, timeoutMs: number, over: AbortSignal): Promise<boolean> {
+  const end = performance.now() + timeoutMs;
+  // protocol 12: netfilter; a group mask that is not empty: it listens.
+  const listening = new RegExp(`^\\S+ +12 +${pid} +(?!0+ )[0-9a-f]+ `, 'm');
+  while (!over.aborted && performance.now() < end) {
+    const sockets = await readFile(`/proc/${pid}/net/netlink`, 'utf8').catch(() => '');
+    if (listening.test(sockets)) return true;
+    await delay(5, undefined, { signal: over }).catch(() => {});
+  }
+  return false;
+}
+
+/** Reads a line of `nft -j monitor`; undefined when it tells of nothing that is named. */
+export function readNftEvent(
+  line: string,
+  names: readonly string[],
+  elsewhere: readonly string[] = [],
+): NftEvent | undefined {
+  const isNamed = (name: string) => line.includes(`"${name}"`);
+  if (line.startsWith('{') && !names.some(isNamed))
+    return elsewhere.some(isNamed) ? { kind: 'elsewhere' } : undefined;
+  if (line.trim() === '') return undefined;
+  let value: unknown;
+  try {
+    value = JSON.parse(line);
+  } catch {
+    return { kind: 'gap' };
+  }
+  if (!isObject(value)) return { kind: 'gap' };
+  const [verb = ''] = Object.keys(value);
+  const what = value[verb];
+  if (!isObject(what)) return { kind: 'gap' };
+  if ('table' in what || 'chain' in what) return { kind: 'structure' };
+  if (!('rule' in what)) return undefined;
+  const rule = readNftRule(what['rule']);
+  if (rule === undefined) return { kind: 'gap' };
+  switch (verb) {
+    case 'add':
+    case 'insert':
+    case 'create':
+      return { kind: 'rule added', rule };
+    case 'delete':
+      return { kind: 'rule deleted', rule };
+    default:
+      return { kind: 'gap' };
+  }
+}

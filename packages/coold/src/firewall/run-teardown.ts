@@ -1,0 +1,50 @@
+import { access } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { takeLock } from './firewall.ts';
+import { listIptables, restoreIptables, runTool } from './iptables.ts';
+import { listBridge, listObjects } from './nft-plane.ts';
+import { bridgeTable } from './nft-rule.ts';
+import { teardownIptables, teardownNft } from './teardown.ts';
+import type { TeardownConfig } from './teardown-command.ts';
+
+/** `coold firewall teardown`. @throws Error when coold still runs, or a program of the packet filter fails */
+export async function runTeardown({ chainName, rulesPath }: TeardownConfig): Promise<number> {
+  const folder = dirname(rulesPath);
+  const hasFolder = await access(folder).then(
+    () => true,
+    () => false,
+  );
+  const lock = hasFolder ? await takeLock(join(folder, 'allow.lock'), 0) : undefined;
+  const say = (line: string) => process.stderr.write(`coold firewall teardown: ${line}\n`);
+  try {
+    const iptables = teardownIptables(chainName, {
+      filter: await listIptables('filter'),
+      postrouting: await listIptables('nat', 'POSTROUTING'),
+    });
+    if (iptables !== '') await restoreIptables(iptables);
+    say(iptables === '' ? 'iptables had nothing of ours' : 'iptables has nothing of ours any more');
+    const nft = await renderNftTeardown();
+    if (nft !== '') await runTool('nft', ['-f', '-'], nft);
+    say(nft === '' ? 'nft had nothing of ours' : 'nft has nothing of ours any more');
+    return 0;
+  } finally {
+    await lock?.release();
+  }
+}
+
+async function renderNftTeardown(): Promise<string> {
+  const mirror = await listBridge(runTool);
+  if (mirror === undefined) return '';
+  const inTable = async (kind: 'chain' | 'set') =>
+    (await listObjects(runTool, kind, [`${kind}s`, 'bridge'])).flatMap(({ table, name }) =>
+      table === bridgeTable && typeof name === 'string' ? [name] : [],
+    );
+  return teardownNft({
+    chains: await inTable('chain'),
+    sets: await inTable('set'),
+    ours: [...mirror.rules.values()].flatMap(({ places }) =>
+      places.filter(place => typeof place === 'number'),
+    ),
+    foreign: mirror.foreign.size,
+  });
+}

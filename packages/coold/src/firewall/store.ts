@@ -1,0 +1,450 @@
+import type { Logger } from '@coold/runtime';
+import { type Change, inverse } from './change.ts';
+import { type Drift, findDrift } from './drift.ts';
+import { FirewallError } from './firewall-error.ts';
+import type { Journal, Leftover } from './journal.ts';
+import { type Kernel, KernelError } from './kernel.ts';
+import { compareRules, type Rule } from './rule.ts';
+import { createSerialQueue, type Job } from './serial-queue.ts';
+import { changeSnapshot, renderSnapshot, type Snapshot } from './snapshot.ts';
+import type { SnapshotFiles } from './snapshot-files.ts';
+
+/** One wish: that a rule stands, or that none of an id does. */
+export type Edit = { kind: 'allow'; rule: Rule } | { kind: 'revoke'; id: string };
+
+export interface Counted {
+  added: number;
+  removed: number;
+  total: number;
+}
+
+export interface StoreState {
+  mode: 'enforcing' | 'permissive' | 'unknown';
+  backend: string;
+  /** Whether changes by others are announced as they happen. */
+  watched: boolean;
+  rules: { model: number; iptables: number; nft: number; snapshot: number };
+  drift: Drift;
+  foreign: { plane: 'iptables' | 'nft'; text: string }[];
+  /** What is wrong with the files, if anything. */
+  snapshotProblem: string | undefined;
+  /** A change that failed and could not be taken back yet. */
+  unfinished: string | undefined;
+  lastError: { message: string; at: Date } | undefined;
+}
+
+/** The allow rules of this host: in both planes and both files, or in none (DESIGN flow 3). */
+export interface Store {
+  /** All of them or none. @throws FirewallError */
+  edit(edits: readonly Edit[], options?: { alone?: boolean }): Promise<Counted>;
+  /** Brings both planes to what the files say. @throws FirewallError */
+  reconcile(): Promise<void>;
+  /** Resolves once the kernel was looked at where what is known may be old. Never rejects. */
+  refresh(): Promise<void>;
+  /** @throws FirewallError 503 while the kernel could not be read yet */
+  rules(): readonly Rule[];
+  rule(id: string): Rule | undefined;
+  state(): StoreState;
+  /** Reads kernel, files and journal, and settles what an earlier process left; then serves until `stop`. */
+  run(stop: AbortSignal, onLoaded: () => void): Promise<void>;
+}
+
+export interface StoreOptions {
+  chain: string;
+  kernel: Kernel;
+  files: SnapshotFiles;
+  journal: Journal;
+  log: Logger;
+  now?: () => Date;
+  /** Between two tries to read the kernel or to settle what failed, in ms. */
+  retryMs?: number;
+}
+
+type StoreJob = Job &
+  ({ kind: 'edit'; edits: readonly Edit[] } | { kind: 'reconcile' | 'refresh' }) & {
+    done(counted: Counted): void;
+  };
+
+export function createStore(options: StoreOptions): Store {
+  const { chain, kernel, files, journal, log, now = () => new Date(), retryMs = 2000 } = options;
+  const queue = createSerialQueue<StoreJob>();
+  /** What coold answers for; what stood in the kernel when it began, and what was asked of it since. */
+  const model = new Map<string, Rule>();
+  let sorted: readonly Rule[] | undefined;
+  /** What the files say; undefined while there are none that can be read. */
+  let filed: Snapshot | undefined;
+  let filedIds: ReadonlySet<string> = new Set();
+  let snapshotProblem: string | undefined;
+  let loaded = false;
+  let unfinished: Leftover | undefined;
+  let lastError: StoreState['lastError'];
+  let warnedPermissive = false;
+
+  function enqueue(
+    what: { kind: 'edit'; edits: readonly Edit[] } | { kind: 'reconcile' | 'refresh' },
+    group: string | undefined,
+  ): Promise<Counted> {
+    return new Promise((done, fail) => {
+      queue.push({ ...what, group, size: what.kind === 'edit' ? what.edits.length : 0, done, fail });
+    });
+  }
+
+  function adopt(snapshot: Snapshot | undefined, problem: string | undefined): void {
+    filed = snapshot;
+    filedIds = new Set(snapshot?.map(({ rule }) => rule.id));
+    snapshotProblem = problem;
+  }
+
+  const snapshotOf = (rules: Iterable<Rule>) =>
+    changeSnapshot([], chain, { add: [...rules], remove: new Set() });
+
+  async function readFiles(): Promise<void> {
+    const { rules, problem } = await files.read();
+    if (problem !== undefined)
+      log.warn({ problem }, 'the snapshots of the firewall are not as they should be');
+    adopt(rules === undefined ? undefined : snapshotOf(rules), problem);
+  }
+
+  /** Where the rule of an id is known at all. */
+  function find(id: string): Rule | undefined {
+    return (
+      model.get(id) ??
+      kernel.iptables.rules.get(id)?.rule ??
+      kernel.nft?.rules.get(id)?.rule ??
+      (filedIds.has(id) ? filed?.find(({ rule }) => rule.id === id)?.rule : undefined)
+    );
+  }
+
+  /** What has to be done so that some rules stand and others do not. */
+  function plan(wanted: ReadonlyMap<string, Rule | undefined>): Change[] {
+    const inFiles = (id: string) => (filed === undefined ? model.has(id) : filedIds.has(id));
+    return [...wanted].flatMap(([id, want]) => {
+      const rule = want ?? find(id);
+      if (rule === undefined) return [];
+      const stands = want !== undefined;
+      const change: Change = {
+        kind: stands ? 'add' : 'remove',
+        rule,
+        iptables: kernel.iptables.has(id) !== stands,
+        nft: kernel.nft !== undefined && kernel.nft.has(id) !== stands,
+        file: inFiles(id) !== stands,
+      };
+      return change.iptables || change.nft || change.file ? [change] : [];
+    });
+  }
+
+  function nextSnapshot(changes: readonly Change[]): Snapshot {
+    const inFile = changes.filter(({ file }) => file);
+    return changeSnapshot(filed ?? snapshotOf(model.values()), chain, {
+      add: inFile.filter(({ kind }) => kind === 'add').map(({ rule }) => rule),
+      remove: new Set(inFile.filter(({ kind }) => kind === 'remove').map(({ rule }) => rule.id)),
+    });
+  }
+
+  /**
+   * Does some changes in both planes and both files, or in none: first everything that can fail without the kernel (room
+   * on the disk above all), then the journal says what is coming, then the kernel, then the files are seen.
+   */
+  async function commit(changes: readonly Change[], rewrite: boolean): Promise<void> {
+    const writes = rewrite || changes.some(({ file }) => file);
+    if (changes.length === 0 && !writes) return;
+    const next = writes ? nextSnapshot(changes) : undefined;
+    const staging = next === undefined ? undefined : files.stage(renderSnapshot(next, chain));
+    const [staged, begun] = await Promise.allSettled([staging, journal.begin(changes)]);
+    if (staged.status === 'rejected' || begun.status === 'rejected') {
+      if (staged.status === 'fulfilled') await staged.value?.discard();
+      await journal.forget();
+      throw new FirewallError(
+        503,
+        `nothing has changed: ${messageOf(staged.status === 'rejected' ? staged.reason : begun.status === 'rejected' ? begun.reason : '')}`,
+      );
+    }
+    try {
+      await kernel.apply(changes);
+      await staged.value?.commit();
+    } catch (error) {
+      await staged.value?.discard().catch(() => {});
+      await takeBack(changes, error);
+    }
+    if (next !== undefined) adopt(next, undefined);
+    await journal.finish();
+  }
+
+  /** @throws FirewallError always: its callers' change did not happen */
+  async function takeBack(changes: readonly Change[], cause: unknown): Promise<never> {
+    const why = messageOf(cause);
+    unfinished = { direction: 'undo', changes: [...changes] };
+    try {
+      await journal.giveUp();
+      await takeBackNow(changes.map(inverse), cause instanceof KernelError ? cause.unavailable : undefined);
+    } catch (error) {
+      log.error(
+        { err: error, rules: changes.length },
+        'a failed change of the firewall could not be taken back; trying again soon, before the next one, and at start',
+      );
+      throw new FirewallError(503, `${why}; it could not be taken back yet: ${messageOf(error)}`, cause);
+    }
+    throw new FirewallError(503, `nothing has changed: ${why}`, cause);
+  }
+
+  /** @param hung a program that is not asked again while callers wait */
+  async function takeBackNow(changes: readonly Change[], hung: string | undefined): Promise<void> {
+    try {
+      if (hung === undefined) return await settle();
+    } catch (error) {
+      log.warn(
+        { err: error },
+        'a failed change could not be taken back together; taking it back from iptables',
+      );
+      return await kernel.applyRouted(changes);
+    }
+    // What went to the other plane is taken back; both are looked at as soon as that is possible.
+    if (hung === 'nft') await kernel.applyRouted(changes);
+    log.warn({ program: hung, rules: changes.length }, 'it is unknown what that program did; looking soon');
+  }
+
+  /** Takes back what failed before and could not be taken back then. @throws Error when it still cannot */
+  async function settle(): Promise<void> {
+    if (unfinished === undefined) return;
+    const changes = unfinished.changes.map(inverse);
+    await kernel.look();
+    await kernel.apply(changes);
+    if (changes.some(({ file }) => file)) await writeFiles(nextSnapshot(changes));
+    await journal.forget();
+    unfinished = undefined;
+    log.info({ rules: changes.length }, 'a failed change of the firewall was taken back');
+  }
+
+  async function writeFiles(snapshot: Snapshot): Promise<void> {
+    const staged = await files.stage(renderSnapshot(snapshot, chain));
+    try {
+      await staged.commit();
+    } catch (error) {
+      await staged.discard().catch(() => {});
+      throw error;
+    }
+    adopt(snapshot, undefined);
+  }
+
+  /** Completes what an earlier process was killed in, or takes it back where that is not possible. */
+  async function recover(): Promise<void> {
+    let left: Leftover | undefined;
+    try {
+      left = await journal.read();
+    } catch (error) {
+      const aside = await journal.putAside();
+      note(`the journal cannot be read, and is kept as ${aside}: ${messageOf(error)}`);
+      log.error(
+        { err: error, aside },
+        'the journal of the firewall cannot be read; it is put aside, not followed',
+      );
+      return;
+    }
+    if (left === undefined) return;
+    const { direction, changes } = left;
+    log.warn({ rules: changes.length, direction }, 'an earlier coold ended within a change of the firewall');
+    if (direction === 'complete')
+      try {
+        await kernel.apply(changes);
+        if (changes.some(({ file }) => file)) await writeFiles(nextSnapshot(changes));
+        await journal.forget();
+        log.info({ rules: changes.length }, 'that change is complete now');
+        return;
+      } catch (error) {
+        log.warn({ err: error }, 'it cannot be completed; taking it back');
+        await journal.giveUp();
+      }
+    unfinished = { direction: 'undo', changes };
+    await settle();
+  }
+
+  /** Reads everything there is. @throws Error when kernel or disk cannot be read */
+  async function load(): Promise<void> {
+    await kernel.look();
+    await readFiles();
+    // What its callers were never told is settled before anybody is told what stands.
+    const standing = () => {
+      model.clear();
+      for (const plane of [kernel.nft, kernel.iptables])
+        for (const [id, { rule }] of plane?.rules ?? []) model.set(id, rule);
+      sorted = undefined;
+    };
+    standing();
+    try {
+      await recover();
+    } finally {
+      standing();
+    }
+    loaded = true;
+    const { rules, drift } = store.state();
+    const counts = Object.entries(drift).map(([name, ids]) => [name, (ids as string[]).length] as const);
+    log.info(
+      { ...rules, permissive: kernel.nft === undefined, backend: kernel.backend },
+      'the firewall is read',
+    );
+    if (counts.some(([, count]) => count > 0))
+      log.warn(
+        Object.fromEntries(counts),
+        'kernel and snapshots differ; nothing is opened or closed for that: firewall.reconcile decides',
+      );
+  }
+
+  /** Before anything is changed: what is known is true, and nothing is left half done. */
+  async function prepare(): Promise<void> {
+    if (!loaded) await load();
+    if (unfinished !== undefined) await settle();
+    if (!kernel.isFresh()) await kernel.look();
+    if (await files.changedOutside()) {
+      log.warn('somebody else changed the snapshots of the firewall; they are read again');
+      await readFiles();
+    }
+    if (kernel.nft === undefined && !warnedPermissive) {
+      warnedPermissive = true;
+      log.warn(
+        'this host has no firewall scaffold: rules go to iptables and the snapshots only, and nothing is denied',
+      );
+    }
+  }
+
+  async function runEdits(jobs: readonly (StoreJob & { kind: 'edit' })[]): Promise<void> {
+    const wanted = new Map<string, Rule | undefined>();
+    for (const { edits } of jobs)
+      for (const edit of edits)
+        if (edit.kind === 'allow') wanted.set(edit.rule.id, edit.rule);
+        else wanted.set(edit.id, undefined);
+    const changes = plan(wanted);
+    const adds = changes.filter(({ kind, iptables, nft }) => kind === 'add' && (iptables || nft));
+    if (adds.length > 1) await kernel.check(adds.map(({ rule }) => rule));
+    await commit(changes, false);
+    for (const job of jobs) job.done(count(job.edits));
+  }
+
+  /** Brings the model to what was committed, and counts what that was. */
+  function count(edits: readonly Edit[]): Counted {
+    const before = new Map<string, boolean>();
+    for (const edit of edits) {
+      const id = edit.kind === 'allow' ? edit.rule.id : edit.id;
+      if (!before.has(id)) before.set(id, model.has(id));
+      if (edit.kind === 'revoke') model.delete(id);
+      else if (!model.has(id)) model.set(id, edit.rule);
+    }
+    sorted = undefined;
+    const changed = [...before].filter(([id, was]) => was !== model.has(id));
+    const added = changed.filter(([, was]) => !was).length;
+    return { added, removed: changed.length - added, total: model.size };
+  }
+
+  async function runReconcile(): Promise<void> {
+    await kernel.look();
+    await readFiles();
+    if (filed === undefined && snapshotProblem !== undefined)
+      throw new FirewallError(409, `the snapshots cannot be read: ${snapshotProblem}`);
+    const target = filed?.map(({ rule }) => rule) ?? [...model.values()];
+    const wanted = new Map<string, Rule | undefined>();
+    for (const plane of [model, kernel.iptables.rules, kernel.nft?.rules])
+      for (const id of plane?.keys() ?? []) wanted.set(id, undefined);
+    for (const rule of target) wanted.set(rule.id, rule);
+    const changes = plan(wanted);
+    await kernel.check(changes.filter(({ kind }) => kind === 'add').map(({ rule }) => rule));
+    await commit(changes, snapshotProblem !== undefined || filed === undefined);
+    model.clear();
+    for (const rule of target) model.set(rule.id, rule);
+    sorted = undefined;
+    log.info({ changed: changes.length, rules: model.size }, 'both planes are what the snapshots say');
+  }
+
+  function note(message: string): void {
+    lastError = { message, at: now() };
+  }
+
+  async function work(jobs: readonly StoreJob[]): Promise<void> {
+    const [first] = jobs;
+    if (first === undefined) return;
+    try {
+      if (first.kind === 'refresh' && loaded && unfinished === undefined) {
+        if (!kernel.isFresh()) await kernel.look();
+        else await kernel.glance();
+      } else await prepare();
+      if (first.kind === 'edit') await runEdits(jobs.filter(job => job.kind === 'edit'));
+      else if (first.kind === 'reconcile') await runReconcile();
+      for (const job of jobs) job.done({ added: 0, removed: 0, total: model.size });
+    } catch (error) {
+      const failure = asFirewallError(error);
+      note(failure.message);
+      if (first.kind !== 'refresh')
+        log.error({ err: error, calls: jobs.length }, 'the firewall was not changed; its callers are told');
+      for (const job of jobs) job.fail(failure);
+    }
+  }
+
+  const store: Store = {
+    edit: (edits, { alone = false } = {}) => enqueue({ kind: 'edit', edits }, alone ? undefined : 'edits'),
+    async reconcile() {
+      await enqueue({ kind: 'reconcile' }, undefined);
+    },
+    async refresh() {
+      await enqueue({ kind: 'refresh' }, 'refresh').catch(() => {});
+    },
+    rules() {
+      if (!loaded)
+        throw new FirewallError(
+          503,
+          `the firewall could not be read yet: ${lastError?.message ?? 'it is being read'}`,
+        );
+      sorted ??= [...model.values()].sort(compareRules);
+      return sorted;
+    },
+    rule: id => model.get(id),
+    state: () => ({
+      mode: !loaded ? 'unknown' : kernel.nft === undefined ? 'permissive' : 'enforcing',
+      backend: kernel.backend ?? 'unknown',
+      watched: kernel.isWatched(),
+      rules: {
+        model: model.size,
+        iptables: kernel.iptables.rules.size,
+        nft: kernel.nft?.rules.size ?? 0,
+        snapshot: filedIds.size,
+      },
+      drift: findDrift(model, kernel.iptables.rules, kernel.nft?.rules, filedIds),
+      foreign: [
+        ...[...kernel.iptables.foreign.values()].map(text => ({ plane: 'iptables' as const, text })),
+        ...[...(kernel.nft?.foreign.values() ?? [])].map(text => ({ plane: 'nft' as const, text })),
+      ],
+      snapshotProblem,
+      unfinished:
+        unfinished === undefined
+          ? undefined
+          : `a failed change of ${unfinished.changes.length} rules is still to be taken back`,
+      lastError,
+    }),
+    async run(stop, onLoaded) {
+      const firstLook = load().catch((error: unknown) => {
+        note(messageOf(error));
+        log.error({ err: error, again_in_ms: retryMs }, 'the firewall cannot be read; trying again');
+      });
+      await firstLook;
+      onLoaded();
+      let tick = 0;
+      const again = setInterval(() => {
+        tick += 1;
+        const behind = !loaded || unfinished !== undefined || (kernel.isWatched() && !kernel.isFresh());
+        // Where nothing is announced, only looking tells; that is work for the host, so it is done less often.
+        if (behind || tick % 10 === 0) void store.refresh();
+      }, retryMs);
+      await queue.run(work, stop);
+      clearInterval(again);
+    },
+  };
+  return store;
+}
+
+function asFirewallError(error: unknown): FirewallError {
+  if (error instanceof FirewallError) return error;
+  if (error instanceof KernelError)
+    return new FirewallError(503, `nothing has changed: ${error.message}`, error);
+  return new FirewallError(503, `nothing has changed: ${messageOf(error)}`, error);
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,102 @@
+// What coold put into the packet filter, taken out of a real one. Needs root.
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { acquireFileLock } from '@coold/runtime';
+import { scratchFolder } from '@coold/testbed';
+import { createNetns, type Netns } from '@coold/testbed/netns';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { iptablesArgs } from './iptables-rule.ts';
+import { nftLine } from './nft-rule.ts';
+import { ruleNumber } from './rule-examples.ts';
+
+const coold = fileURLToPath(new URL('../main.ts', import.meta.url));
+let cleanup: AsyncDisposableStack;
+let netns: Netns;
+let folder: string;
+beforeEach(async () => {
+  cleanup = new AsyncDisposableStack();
+  folder = cleanup.use(await scratchFolder()).path;
+  netns = await createNetns();
+  cleanup.defer(() => netns.close());
+});
+afterEach(() => cleanup.disposeAsync());
+
+const iptables = async (...args: string[]) => (await netns.exec('iptables', args)).stdout;
+const nft = async (...args: string[]) => (await netns.exec('nft', args)).stdout;
+const run = (args: string[], mayFail = false) =>
+  netns.exec(process.execPath, [coold, ...args], {
+    mayFail,
+    env: {
+      PATH: process.env['PATH'] ?? '',
+      COOLD_SCAFFOLD_SUBNETS: '10.210.0.0/24',
+      COOLD_SCAFFOLD_POOLS: '10.210.0.0/16',
+      COOLD_RULES_PATH: join(folder, 'allow.rules'),
+    },
+  });
+const teardown = (mayFail = false) => run(['firewall', 'teardown'], mayFail);
+
+/** Everything in the packet filter, without what differs from one listing to the next. */
+async function everything(): Promise<string> {
+  const tables = ['filter', 'nat'].map(table => iptables('-t', table, '-S'));
+  return [...(await Promise.all(tables)), await nft('list', 'tables', 'bridge')].join('');
+}
+
+/** Rules of an operator beside ours. */
+async function operator(): Promise<void> {
+  await iptables('-A', 'FORWARD', '-s', '192.0.2.1/32', '-j', 'DROP');
+  await iptables('-t', 'nat', '-A', 'POSTROUTING', '-s', '192.168.5.0/24', '-o', 'wg0', '-j', 'RETURN');
+  await nft('add', 'table', 'bridge', 'theirs');
+}
+
+async function allowBoth(): Promise<void> {
+  await iptables('-A', 'COOLIFY-ALLOW', ...iptablesArgs(ruleNumber(1)));
+  await nft(...nftLine(ruleNumber(1)).split(' '));
+}
+
+test('everything of ours goes and everything else stays, also when it is done again', async () => {
+  await operator();
+  const before = await everything();
+  await run(['scaffold', '--apply']);
+  await allowBoth();
+  expect(await everything()).not.toBe(before);
+  expect((await teardown()).code).toBe(0);
+  expect(await everything()).toBe(before);
+  expect((await teardown()).stderr).toContain('had nothing of ours');
+  expect(await everything()).toBe(before);
+});
+
+test('rules that somebody else put into our chains stay, and so do those chains', async () => {
+  await run(['scaffold', '--apply']);
+  await allowBoth();
+  await iptables('-A', 'COOLIFY-ALLOW', '-s', '10.9.9.9/32', '-j', 'ACCEPT');
+  await nft(...'add rule bridge coolify_bridge coolify_allow ip saddr 10.9.9.9 accept'.split(' '));
+  await teardown();
+  expect(await iptables('-S', 'COOLIFY-ALLOW')).toBe(
+    '-N COOLIFY-ALLOW\n-A COOLIFY-ALLOW -s 10.9.9.9/32 -j ACCEPT\n',
+  );
+  expect(await iptables('-S')).not.toContain('COOLIFY-INTRA');
+  const left = await nft('list', 'table', 'bridge', 'coolify_bridge');
+  expect(left).toContain('10.9.9.9');
+  expect(left).not.toMatch(/cid:|hook/);
+});
+
+test('a chain that somebody else leads to stays, empty', async () => {
+  await run(['scaffold', '--apply']);
+  await allowBoth();
+  await iptables('-A', 'INPUT', '-j', 'COOLIFY-ALLOW');
+  await teardown();
+  expect(await iptables('-S', 'COOLIFY-ALLOW')).toBe('-N COOLIFY-ALLOW\n');
+});
+
+test('it refuses while coold runs, and says what it expects', async () => {
+  await writeFile(join(folder, 'allow.rules'), '');
+  const lock = await acquireFileLock(join(folder, 'allow.lock'));
+  const refused = await teardown(true);
+  expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining('another coold') });
+  await lock?.release();
+  expect(await run(['firewall'], true)).toMatchObject({
+    code: 2,
+    stderr: 'coold firewall: expected "teardown"\n',
+  });
+});

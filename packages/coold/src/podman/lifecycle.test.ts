@@ -1,0 +1,129 @@
+import { join } from 'node:path';
+import { type PodmanService, scratchFolder, startPodman } from '@coold/testbed';
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { VerbError } from '../api/verb-error.ts';
+import { createPodman, type Podman } from './client.ts';
+import { readEvent, readFacts, readListed } from './lifecycle.ts';
+
+const forever = new AbortController().signal;
+
+describe("Podman's answers", () => {
+  const inspected = {
+    Id: 'abc',
+    Name: '/web',
+    State: { Status: 'Running', Health: { Status: 'Healthy' } },
+    NetworkSettings: { Networks: { n: { IPAddress: '10.0.0.2' }, m: {} } },
+  };
+
+  it('are read in our terms', () => {
+    expect(readFacts(inspected)).toEqual({
+      id: 'abc',
+      name: 'web',
+      state: 'running',
+      health: 'healthy',
+      networks: new Map([
+        ['n', '10.0.0.2'],
+        ['m', ''],
+      ]),
+    });
+  });
+
+  it.each([[{}], [{ Health: { Status: '' } }], [{ Health: null }], [{ Healthcheck: { Status: '' } }]])(
+    'without a healthcheck have the health "unknown": %j',
+    state => {
+      expect(readFacts({ ...inspected, State: { Status: 'exited', ...state } })).toMatchObject({
+        health: 'unknown',
+      });
+    },
+  );
+
+  it.each([
+    [{ Type: 'container', Action: 'start', Actor: { ID: 'abc' } }, 'abc'],
+    [{ Type: 'network', Action: 'connect', Actor: { ID: 'abc' } }, 'abc'],
+    [{ Type: 'container', Action: 'exec_died', Actor: { ID: 'abc' } }, undefined],
+    [{ Type: 'image', Action: 'pull', Actor: { ID: 'abc' } }, undefined],
+    [{ Type: 'network', Action: 'create' }, undefined],
+  ])('of an event name the container that it is about: %j', (event, id) => {
+    expect(readEvent(event)).toBe(id);
+  });
+
+  it('of a list have a fingerprint that does not depend on the order of networks', () => {
+    const listed = (Networks: string[], State = 'running') => readListed([{ Id: 'a', Networks, State }])[0];
+    expect(listed(['a', 'b'])).toEqual(listed(['b', 'a']));
+    expect(listed(['a'])).not.toEqual(listed(['b']));
+    expect(listed(['a'])).not.toEqual(listed(['a'], 'exited'));
+  });
+
+  it('of any shape are read or refused with a 502', () => {
+    fc.assert(
+      fc.property(fc.anything(), answer => {
+        for (const read of [readFacts, readListed, readEvent]) {
+          try {
+            read(answer);
+          } catch (error) {
+            expect(error).toBeInstanceOf(VerbError);
+            expect(error).toMatchObject({ code: 502 });
+          }
+        }
+      }),
+    );
+  });
+});
+
+describe('a real Podman', () => {
+  const stack = new AsyncDisposableStack();
+  let service: PodmanService;
+  let podman: Podman;
+  beforeAll(async () => {
+    const folder = stack.use(await scratchFolder());
+    service = stack.use(await startPodman(join(folder.path, 'podman')));
+    podman = createPodman(service.socketPath);
+  });
+  afterAll(() => stack.disposeAsync());
+
+  it('tells of every change of a container, and what it is like then', async () => {
+    const stop = new AbortController();
+    stack.defer(() => stop.abort());
+    const told: string[] = [];
+    const events = podman.lifecycle.events(id => void told.push(id), stop.signal);
+    void events.catch(() => {});
+    const id = await service.runTiny('web');
+    await vi.waitFor(() => expect(told).toContain(id), { timeout: 20_000 });
+    const [before] = await podman.lifecycle.list(forever);
+    expect(await podman.lifecycle.facts(id, forever)).toEqual({
+      ...{ id, name: 'web', state: 'running', health: 'unknown' },
+      networks: new Map([['podman', expect.stringMatching(/^10\.88\./)]]),
+    });
+    await podman.networks.create(
+      {
+        name: 'n',
+        driver: 'bridge',
+        options: {},
+        labels: {},
+        subnet: { subnet: '10.231.9.0/24', gateway: undefined },
+      },
+      forever,
+    );
+    const act = (method: 'POST' | 'DELETE', path: string, json?: unknown) => () =>
+      service.request({ method, path: `/v4.0.0/libpod${path}`, ...(json === undefined ? {} : { json }) });
+    const changes: [string, () => Promise<unknown>][] = [
+      ['rename', act('POST', `/containers/${id}/rename?name=api`)],
+      ['pause', act('POST', `/containers/${id}/pause`)],
+      ['unpause', act('POST', `/containers/${id}/unpause`)],
+      ['connect', act('POST', '/networks/n/connect', { container: id })],
+      ['disconnect', act('POST', '/networks/n/disconnect', { container: id })],
+      ['kill', act('POST', `/containers/${id}/kill`)],
+      ['start', act('POST', `/containers/${id}/start`)],
+      ['stop', act('POST', `/containers/${id}/stop?timeout=0`)],
+      ['remove', act('DELETE', `/containers/${id}?force=true`)],
+    ];
+    for (const [name, change] of changes) {
+      const seen = told.length;
+      await change();
+      await vi.waitFor(() => expect(told.slice(seen), name).toContain(id), { timeout: 20_000 });
+    }
+    expect(before?.fingerprint).toContain('web');
+    await expect(podman.lifecycle.facts(id, forever)).rejects.toMatchObject({ code: 404 });
+  });
+});

@@ -1,0 +1,105 @@
+import { chmod, mkdir, readdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createNetns, type Netns } from './netns.ts';
+
+export type FilterProgram = 'iptables' | 'iptables-restore' | 'nft';
+
+/** What a program of the packet filter may do instead of its work. */
+export type FilterFault =
+  | 'missing'
+  /** It neither ends nor does anything. */
+  | 'hangs'
+  /** It does nothing and says that it did. */
+  | 'lies'
+  /** It says no; listings and monitors still work. */
+  | 'refuses';
+
+/**
+ * A packet filter of one's own, in a network namespace, for programs that run outside of it: a folder to begin their PATH
+ * with, whose iptables and nft act in there.
+ */
+export interface PacketFilter extends AsyncDisposable {
+  netns: Netns;
+  /** PATH that finds them, and everything else of this machine but its own packet filter. */
+  path: string;
+  iptables(...args: string[]): Promise<string>;
+  nft(...args: string[]): Promise<string>;
+  break(program: FilterProgram, fault: FilterFault): Promise<void>;
+  repair(program: FilterProgram): Promise<void>;
+  /** The chains of the default deny, as far as allow rules need them. */
+  scaffold(): Promise<void>;
+}
+
+/** Needs root. @param folder of the test's own */
+export async function createPacketFilter(
+  folder: string,
+  backend: 'nft' | 'legacy' = 'nft',
+): Promise<PacketFilter> {
+  const netns = await createNetns();
+  // iptables-legacy takes its lock in /run.
+  await netns.exec('mount', ['-t', 'tmpfs', 'run', '/run']);
+  const bin = join(folder, 'bin');
+  await mkdir(bin, { recursive: true });
+  const real = {
+    iptables: `/usr/sbin/iptables-${backend}`,
+    'iptables-restore': `/usr/sbin/iptables-${backend}-restore`,
+    nft: '/usr/sbin/nft',
+  };
+  const enter = `exec nsenter -t ${netns.pid} -n -m --`;
+  async function place(program: FilterProgram, script: string): Promise<void> {
+    // Replaced, never written to: a shell that is reading it goes on with what it had.
+    const temporary = join(bin, `.${program}`);
+    await writeFile(temporary, `#!/bin/sh\n${script}\n`);
+    await chmod(temporary, 0o755);
+    await rename(temporary, join(bin, program));
+  }
+  const repair = (program: FilterProgram) => place(program, `${enter} ${real[program]} "$@"`);
+  const run = async (program: FilterProgram, args: readonly string[]) =>
+    (await netns.exec(real[program], args)).stdout;
+  await Promise.all((['iptables', 'iptables-restore', 'nft'] as const).map(repair));
+  return {
+    netns,
+    path: `${bin}:${await withoutFilter(join(folder, 'tools'))}`,
+    iptables: (...args) => run('iptables', args),
+    nft: (...args) => run('nft', args),
+    repair,
+    async break(program, fault) {
+      switch (fault) {
+        case 'missing':
+          return await rm(join(bin, program), { force: true });
+        case 'hangs':
+          return await place(program, 'exec sleep 600');
+        case 'lies':
+          return await place(
+            program,
+            'case " $* " in *" -A "*|*" -f "*|*"--noflush"*) exit 0;; esac\n' +
+              `${enter} ${real[program]} "$@"`,
+          );
+        case 'refuses':
+          return await place(
+            program,
+            `case " $* " in *" -A "*|*" -f "*|*"--noflush"*) echo "no, says ${program}" >&2; exit 1;; esac\n${enter} ${real[program]} "$@"`,
+          );
+      }
+    },
+    async scaffold() {
+      await run('iptables', ['-N', 'COOLIFY-ALLOW']);
+      await run('nft', ['add', 'table', 'bridge', 'coolify_bridge']);
+      await run('nft', ['add', 'chain', 'bridge', 'coolify_bridge', 'coolify_allow']);
+    },
+    [Symbol.asyncDispose]: () => netns.close(),
+  };
+}
+
+/** A folder with every program of the PATH but those that would act on this machine's own packet filter. */
+async function withoutFilter(folder: string): Promise<string> {
+  await mkdir(folder);
+  const taken = new Set<string>();
+  for (const directory of (process.env['PATH'] ?? '').split(':')) {
+    const names = await readdir(directory).catch(() => []);
+    const wanted = names.filter(name => !taken.has(name) && !/^(ip6?tables|xtables|nft|eb|arp)/.test(name));
+    for (const name of wanted) taken.add(name);
+    await Promise.all(wanted.map(name => symlink(join(directory, name), join(folder, name))));
+  }
+  return folder;
+}

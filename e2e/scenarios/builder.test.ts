@@ -385,3 +385,37 @@ test(
   },
   scenarioMs,
 );
+
+test(
+  'a build that an orderly reboot ends is a 500, once',
+  async () => {
+    await git.hold();
+    await lane.dispatch('rebooted', site('rebooted'), 'b');
+    await untilStarted('rebooted', b);
+    await b.host.reboot();
+    await fleet.allConnected(90_000);
+    expect((await lane.result('rebooted')).body).toMatchObject({
+      status: 'error',
+      code: 500,
+      stage: 'builder',
+    });
+    await untilGone('rebooted', b);
+    expect(await lane.result('rebooted')).toMatchObject({ status: 404 });
+  },
+  scenarioMs,
+);
+
+test(
+  'a full disk is a 507, and builds go on when there is room',
+  async () => {
+    const full =
+      'mount -t tmpfs -o size=64k,mode=700 full "$1" && (cat /dev/zero >"$1/filling" 2>/dev/null; true)';
+    await expectExec(b.host, ['sh', '-c', full, 'sh', root]);
+    await lane.dispatch('full', site('full'), 'b');
+    expect((await lane.result('full')).body).toMatchObject({ status: 'error', code: 507 });
+    await expectExec(b.host, ['umount', root]);
+    await lane.dispatch('room', site('room'), 'b');
+    await expectBuilt('room', b);
+  },
+  scenarioMs,
+);

@@ -213,6 +213,18 @@ describe('after coold was killed', () => {
     expect(t.simulated.started).toEqual(['a', 'b']);
   });
 
+  it('a hundred of them are all known again before the broker hears of this host', async () => {
+    await using t = await setUp({ capacity: 100 });
+    const ids = Array.from({ length: 100 }, (_, n) => `b${n}`);
+    await Promise.all(ids.map(t.take));
+    for (const id of ids) await t.marked(id);
+    await t.restart();
+    expect(t.hosted().toSorted()).toEqual(ids.map(id => `${id} RUNNING`).toSorted());
+    await Promise.all(ids.map(id => t.simulated.end(id, ok)));
+    await vi.waitFor(() => expect(t.heard.toSorted()).toEqual(ids.map(id => `${id}: ok`).toSorted()), 60_000);
+    expect(t.simulated.started).toHaveLength(100);
+  }, 120_000);
+
   it('one that waited is started, in its turn', async () => {
     await using t = await setUp({ capacity: 1 });
     for (const id of ['a', 'z', 'b']) {

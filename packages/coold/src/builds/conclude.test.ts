@@ -66,6 +66,12 @@ describe('the outcome of a build', () => {
       err: { code: 500, message: expect.stringMatching(/137; .*MemoryMax=2G$/) },
     });
     expect(conclude({ ...facts, recorded: first })).toEqual(first);
+    const other = { ...facts, recorded: failed(422, 'while running runtime: exit status 1', 'buildah') };
+    expect(conclude(other)).toEqual(other.recorded);
+    const lastWords = '{"log":"container exited on killed"}';
+    expect(conclude({ ...other, lastWords })).toMatchObject({
+      err: { code: 422, message: expect.stringContaining('MemoryMax=2G') },
+    });
   });
 
   it('stays what it is when it is recorded and concluded again, after its unit is gone', () => {

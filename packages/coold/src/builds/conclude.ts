@@ -9,8 +9,13 @@ export interface Facts {
   cancelled: boolean;
   /** undefined: its unit is not loaded. */
   ending: UnitEnding | undefined;
+  /** The end of its progress. */
+  lastWords?: string;
   limits: { memoryMax: string; timeoutSecs: number };
 }
+
+/** As crun, buildah and shells say it. */
+const killed = /\bexited on killed\b|\bsignal: killed\b|\bexit status 137\b|it said nothing$/i;
 
 /** As the mission words it. */
 const noOutcome = 'builder exited without result file';
@@ -19,13 +24,14 @@ const noOutcome = 'builder exited without result file';
  * The one outcome of a build (CONTRACT §7). What a builder records when it is told to stop does not say who told it: that
  * is known from the marker and from systemd, whose word wins over its 499.
  */
-export function conclude({ recorded, cancelled, ending, limits }: Facts): BuildOutcome {
+export function conclude({ recorded, cancelled, ending, lastWords = '', limits }: Facts): BuildOutcome {
   if (recorded?.kind === 'ok') return recorded;
   if (ending?.result === 'oom-kill') return outOfMemory(limits.memoryMax);
   // A cancel and the end of its time may meet: who asked for the cancel gets it.
   if (ending?.result === 'timeout' && !cancelled)
     return failed(504, `the build took longer than ${limits.timeoutSecs} s`, 'timeout');
-  if (recorded !== undefined && recorded.err.code !== 499) return withHint(recorded.err, limits.memoryMax);
+  if (recorded !== undefined && recorded.err.code !== 499)
+    return withHint(recorded.err, lastWords, limits.memoryMax);
   if (cancelled) return failed(499, 'cancelled', 'cancel');
   if (recorded !== undefined) return failed(500, 'the build was stopped from outside', 'builder');
   return failed(500, noOutcome, 'builder');
@@ -39,8 +45,8 @@ function outOfMemory(memoryMax: string): BuildOutcome {
  * A tool that was killed said nothing of why. Where the kernel's control groups are of the first kind, systemd does not
  * hear of a lack of memory, and this is all that is seen of it.
  */
-function withHint({ code, message, stage }: BuildError, memoryMax: string): BuildOutcome {
-  const looksKilled = stage === 'buildah' && /\bkilled\b|exit status 137\b|it said nothing$/i.test(message);
-  const hint = `; for want of memory it would end like this: MemoryMax=${memoryMax}`;
+function withHint({ code, message, stage }: BuildError, lastWords: string, memoryMax: string): BuildOutcome {
+  const looksKilled = stage === 'buildah' && killed.test(`${lastWords}\n${message}`);
+  const hint = `; a step was killed, as it is for want of memory: MemoryMax=${memoryMax}`;
   return failed(code, looksKilled && !message.endsWith(hint) ? message + hint : message, stage);
 }

@@ -185,7 +185,8 @@ export function createDriver({ folders, systemd, config, log, times = {} }: Driv
       return failed(500, `the work folder cannot be read: ${found.message}`, 'builder');
     }
     const { outcome: recorded, cancelled = false } = found ?? {};
-    const plain = conclude({ recorded, cancelled, ending, limits });
+    const lastWords = recorded?.kind === 'err' ? await folders.lastWords(requestId).catch(() => '') : '';
+    const plain = conclude({ recorded, cancelled, ending, lastWords, limits });
     const outcome = recorded === undefined && !cancelled && unstarted !== undefined ? unstarted : plain;
     log.info(
       {

@@ -40,7 +40,10 @@ describe('a work folder', () => {
   it('tells of its marks, its progress and its outcome', async () => {
     await using t = await setUp();
     await t.folders.create('b', {}, 1);
+    expect(await t.folders.lastWords('b')).toBe('');
+    await t.folders.say('b', { log: 'x'.repeat(9000) });
     await t.folders.say('b', { type: 'progress' });
+    expect(await t.folders.lastWords('b')).toMatch(/^x+"}\n{"type":"progress"}\n$/);
     await t.folders.markStarted('b');
     await t.folders.markStarted('b');
     await t.folders.markCancelled('b');

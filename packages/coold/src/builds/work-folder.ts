@@ -26,6 +26,8 @@ export interface WorkFolders {
   record(requestId: string, outcome: BuildOutcome): Promise<void>;
   /** Appends a line to events.ndjson; only while no builder runs, and best effort. */
   say(requestId: string, frame: object): Promise<void>;
+  /** The end of events.ndjson, as it is, or nothing. */
+  lastWords(requestId: string): Promise<string>;
   remove(requestId: string): Promise<void>;
 }
 
@@ -55,6 +57,7 @@ export const eventsFileName = files.events;
 const halfMade = '.new-';
 const halfRemoved = '.gone-';
 const removalMs = 120_000;
+const lastBytes = 4096;
 const maxFileBytes = 1 << 20;
 
 export function createWorkFolders(root: string): WorkFolders {
@@ -134,6 +137,22 @@ export function createWorkFolders(root: string): WorkFolders {
       await appendFile(path, `${JSON.stringify(frame)}\n`, { mode: 0o600 }).catch(() => {
         // A full disk: progress is worth less than the build.
       });
+    },
+    async lastWords(requestId) {
+      const file = await open(join(pathOf(requestId), files.events), 'r').catch(() => undefined);
+      if (file === undefined) return '';
+      try {
+        const { size } = await file.stat();
+        const { buffer, bytesRead } = await file.read(
+          Buffer.alloc(lastBytes),
+          0,
+          lastBytes,
+          Math.max(0, size - lastBytes),
+        );
+        return buffer.subarray(0, bytesRead).toString('utf8');
+      } finally {
+        await file.close();
+      }
     },
     async remove(requestId) {
       const gone = aside(halfRemoved);

@@ -257,6 +257,12 @@ describe('what cannot be used ends the program with a line that says so', () => 
       1,
       /BROKER_JWT_PUBLIC_KEY_PATH=\/nowhere/,
     ],
+    [
+      'a deny list that is none',
+      { BROKER_REVOKED_FILE: import.meta.filename },
+      1,
+      /BROKER_REVOKED_FILE=.*: line 1: /,
+    ],
   ])('broker: %s', async (_, env, code, line) => {
     const free = { BROKER_GRPC_BIND: '127.0.0.1:0' };
     await using broker = stack.pairing.startBroker({ env: { ...free, ...env } });

@@ -2,9 +2,10 @@ import { fileURLToPath } from 'node:url';
 import { runChild } from '@coold/runtime';
 import { describe, expect, it } from 'vitest';
 import { median, summarise } from './load.ts';
+import type { SuiteResult } from './suite.ts';
 
 const main = fileURLToPath(new URL('./main.ts', import.meta.url));
-const bench = (...args: string[]) => runChild(process.execPath, [main, ...args], { timeoutMs: 150_000 });
+const bench = (...args: string[]) => runChild(process.execPath, [main, ...args], { timeoutMs: 200_000 });
 
 describe('the benchmarks', () => {
   it('measure the lane and its peer and say how they compare', async () => {
@@ -74,6 +75,21 @@ describe('the benchmarks', () => {
     ]);
     expect(ratios.at(-1)).toMatchObject({ value: expect.any(Number), aim: 'at most 1' });
   }, 170_000);
+
+  it('measure a fleet, a restart among it and a flood', async () => {
+    const { code, stdout, stderr } = await bench('streams', '--quick', '--json');
+    expect(code, stderr).toBe(0);
+    const { streams } = (JSON.parse(stdout) as { results: Record<string, SuiteResult> }).results;
+    expect(streams?.ratios).toMatchObject([
+      { what: expect.stringContaining('p99'), value: expect.any(Number) },
+    ]);
+    const figure = (what: string) => streams?.figures?.find(found => found.what.includes(what))?.value;
+    expect(figure('40 hosts, after a dispatch to each: resident')).toBeGreaterThan(20);
+    expect(figure('100 % of 40 hosts back')).toBeGreaterThan(0);
+    expect(figure('dispatch without an answer')).toBe(0);
+    expect(figure('hosts refused')).toBe(0);
+    expect(figure('refusal of one more')).toBeGreaterThan(0);
+  }, 240_000);
 
   it('that nobody has written are named with those there are', async () => {
     expect(await bench('nothing')).toMatchObject({

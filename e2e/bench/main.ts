@@ -5,14 +5,14 @@ import { discoverySuite } from './discovery.ts';
 import { dispatchSuite } from './dispatch.ts';
 import { dnsSuite } from './dns.ts';
 import { firewallSuite } from './firewall.ts';
+import { streamsSuite } from './streams.ts';
 import type { Suite, SuiteResult } from './suite.ts';
 import { verbsSuite } from './verbs.ts';
 
 const suites = new Map<string, Suite>(
-  [dispatchSuite, verbsSuite, firewallSuite, discoverySuite, dnsSuite, buildSuite].map(suite => [
-    suite.name,
-    suite,
-  ]),
+  [dispatchSuite, streamsSuite, verbsSuite, firewallSuite, discoverySuite, dnsSuite, buildSuite].map(
+    suite => [suite.name, suite],
+  ),
 );
 
 const args = process.argv.slice(2);
@@ -55,7 +55,9 @@ function table(): string {
     for (const { what, value, aim } of ratios)
       lines.push(`ratio: ${what}: ${value.toFixed(2)} (aim: ${aim})`);
     for (const { what, value, unit, aim } of figures)
-      lines.push(`${what}: ${value.toFixed(value < 10 ? 2 : 0)} ${unit} (aim: ${aim})`);
+      lines.push(
+        `${what}: ${value.toFixed(value < 10 ? 2 : 0)} ${unit}${aim === '' ? '' : ` (aim: ${aim})`}`,
+      );
   }
   return `${lines.join('\n')}\n`;
 }

@@ -7,6 +7,7 @@ export * from '../gen/coolify/agent/v1/host_pb.js';
 export * from '../gen/coolify/agent/v1/images_pb.js';
 export * from '../gen/coolify/agent/v1/networks_pb.js';
 export * from '../gen/coolify/agent/v1/services_pb.js';
+export * from '../gen/coolify/agent/v1/shutdown_pb.js';
 export * from '../gen/coolify/agent/v1/streaming_pb.js';
 export * from '../gen/coolify/agent/v1/volumes_pb.js';
 export { answerEncoder } from './answer.ts';

@@ -57,6 +57,7 @@ async function setUp(options: { helloTimeoutMs?: number; keepalive?: Keepalive }
     tls: undefined,
     handler,
     keepalive,
+    log: silentLog(lines),
   });
   const dispatch = createDispatch({ hosts, pending, routes: compileRoutes(readVerbs()) });
   const ask = async (hostId: string, requestId: string) => {

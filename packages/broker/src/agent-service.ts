@@ -1,32 +1,22 @@
-import { agentStream, type Hello, type Response, type ServerMsg } from '@coold/proto';
+import type { Hello, Response, ServerMsg } from '@coold/proto';
 import type { Logger } from '@coold/runtime';
-import {
-  type handleBidiStreamingCall,
-  Metadata,
-  type ServerDuplexStream,
-  type ServiceDefinition,
-  status,
-} from '@grpc/grpc-js';
+import type { AgentCall, CallEvents, CallHandler } from './agent-call.ts';
 import { AuthError, type Identity, type Verifier } from './auth.ts';
 import type { Builds } from './builds.ts';
-import { type Incoming, readFrame, writeFrame } from './frames.ts';
-import type { HostStream, Hosts } from './hosts.ts';
+import { readFrame, writeFrame } from './frames.ts';
+import { type GrpcStatus, grpcStatus, type StatusReason } from './grpc-status.ts';
+import type { EndReason, HostStream, Hosts } from './hosts.ts';
 import type { Pending } from './pending.ts';
 import { refuseHello } from './router.ts';
 import type { Streams } from './streams.ts';
-
-/** Agent as this end reads and writes it: frames with their size, commands already bytes. */
-export const agentService = {
-  stream: { ...agentStream, requestDeserialize: readFrame, responseSerialize: (bytes: Buffer) => bytes },
-} satisfies ServiceDefinition;
-
-type Call = ServerDuplexStream<Incoming, Buffer>;
 
 /** Commands written for a host and not yet taken by its connection; beyond it a host does not read. */
 const maxUnreadBytes = 16 * 1024 * 1024;
 /** What one command costs here beside its bytes: its place in queues, its closures. */
 const commandBytes = 4096;
 const maxCapabilities = 32;
+/** Messages held while a token is verified: a host has no reason to send more than its Hello before it is in. */
+const maxEarlyMessages = 16;
 
 export interface StreamDeps {
   verify: Verifier;
@@ -40,33 +30,35 @@ export interface StreamDeps {
 }
 
 /** One call of Agent.Stream, from its token to its end. */
-export function handleStream(deps: StreamDeps): handleBidiStreamingCall<Incoming, Buffer> {
+export function handleStream(deps: StreamDeps): CallHandler {
   return call => {
-    void serve(call, deps).catch((error: unknown) => {
-      deps.log.error({ err: error, peer: call.getPeer() }, 'stream failed; it is dropped');
-      end(call, status.INTERNAL, 'internal error');
+    const session = serve(call, deps);
+    void session.authenticated.catch((error: unknown) => {
+      deps.log.error({ err: error, peer: call.peer }, 'stream failed; it is dropped');
+      call.end(grpcStatus.INTERNAL, 'internal error');
     });
+    return session;
   };
 }
 
-async function serve(call: Call, deps: StreamDeps): Promise<void> {
-  const log = deps.log;
-  const peer = call.getPeer();
-  const helloTimer = setTimeout(() => {
-    log.warn({ peer }, 'no Hello in time; stream dropped');
-    end(call, status.DEADLINE_EXCEEDED, 'no Hello in time');
+function serve(call: AgentCall, deps: StreamDeps): CallEvents & { authenticated: Promise<void> } {
+  const { log } = deps;
+  let helloTimer: NodeJS.Timeout | undefined = setTimeout(() => {
+    log.warn({ peer: call.peer }, 'no Hello in time; stream dropped');
+    call.end(grpcStatus.DEADLINE_EXCEEDED, 'no Hello in time');
   }, deps.helloTimeoutMs);
-  call.once('cancelled', () => clearTimeout(helloTimer));
-
-  const identity = await authenticate(call, deps);
-  if (identity === undefined) {
+  const stopWaiting = () => {
     clearTimeout(helloTimer);
-    return;
-  }
-
+    helloTimer = undefined; // not kept for the months that a stream may live
+  };
+  let identity: Identity | undefined;
+  /** What came before its token was verified: the Hello, as a rule. */
+  let early: Buffer[] = [];
+  let finishedEarly = false;
   let stream: HostStream | undefined;
+
   const leave = (why: string) => {
-    clearTimeout(helloTimer);
+    stopWaiting();
     if (stream === undefined) return;
     const left = stream;
     stream = undefined;
@@ -75,80 +67,109 @@ async function serve(call: Call, deps: StreamDeps): Promise<void> {
     deps.builds.disconnected(left);
     if (deps.hosts.remove(left)) log.info({ host_id: left.hostId, why }, 'host disconnected');
   };
-  call.once('cancelled', () => leave('connection closed'));
-  call.once('end', () => {
-    leave('host ended the stream');
-    call.end();
-  });
   const ignored = createTally(log);
-  call.on('data', ({ message, bytes }: Incoming) => {
+  const hear = (known: Identity, bytes: Buffer) => {
+    const { hostId } = known;
+    const { message, bytes: size } = readFrame(bytes);
     if (message === undefined) {
-      log.warn({ host_id: identity.hostId, peer, bytes }, 'bytes that are no message; stream dropped');
-      end(call, status.INVALID_ARGUMENT, 'not a ClientMsg');
+      log.warn(
+        { host_id: hostId, peer: call.peer, bytes: size },
+        'bytes that are no message; stream dropped',
+      );
+      leave('bytes that are no message');
+      call.end(grpcStatus.INVALID_ARGUMENT, 'not a ClientMsg');
       return;
     }
     const { payload } = message;
     switch (payload.case) {
       case 'hello':
         if (stream !== undefined) {
-          ignored({ host_id: identity.hostId }, 'second Hello on one stream; ignored');
+          ignored({ host_id: hostId }, 'second Hello on one stream; ignored');
           return;
         }
-        clearTimeout(helloTimer);
-        stream = welcome(call, payload.value, identity, deps);
+        stopWaiting();
+        stream = welcome(call, payload.value, known, deps, leave);
         return;
       case 'response':
-        if (stream !== undefined) take(stream, payload.value, bytes, deps, ignored);
+        if (stream !== undefined) take(stream, payload.value, size, deps, ignored);
         else {
-          log.warn({ host_id: identity.hostId, peer }, 'Response before Hello; stream dropped');
-          end(call, status.FAILED_PRECONDITION, 'expected Hello first');
+          log.warn({ host_id: hostId, peer: call.peer }, 'Response before Hello; stream dropped');
+          call.end(grpcStatus.FAILED_PRECONDITION, 'expected Hello first');
         }
         return;
       case undefined:
-        ignored({ host_id: identity.hostId }, 'payload of a kind this broker does not know; ignored');
+        ignored({ host_id: hostId }, 'payload of a kind this broker does not know; ignored');
     }
-  });
+  };
+  const finished = () => {
+    leave('host ended the stream');
+    call.end(grpcStatus.OK, '');
+  };
+
+  return {
+    authenticated: authenticate(call, deps).then(known => {
+      if (known === undefined) return stopWaiting();
+      identity = known;
+      for (const bytes of early) if (!call.over) hear(known, bytes);
+      early = [];
+      if (finishedEarly && !call.over) finished();
+    }),
+    message(bytes) {
+      if (identity !== undefined) hear(identity, bytes);
+      else if (early.length < maxEarlyMessages) early.push(Buffer.from(bytes));
+      else call.end(grpcStatus.FAILED_PRECONDITION, 'expected Hello, and an answer to it, first');
+    },
+    finished() {
+      if (identity === undefined) finishedEarly = true;
+      else finished();
+    },
+    closed: () => leave('connection closed'),
+  };
 }
 
-async function authenticate(call: Call, { verify, log }: StreamDeps): Promise<Identity | undefined> {
+async function authenticate(call: AgentCall, { verify, log }: StreamDeps): Promise<Identity | undefined> {
   try {
-    const values = call.metadata.get('authorization');
-    return await verify(values.length === 1 ? values[0]?.toString() : undefined);
+    return await verify(call.takeAuthorization());
   } catch (error) {
     if (!(error instanceof AuthError)) throw error;
-    log.warn({ peer: call.getPeer(), reason: error.message }, 'stream refused');
-    end(call, error.kind === 'denied' ? status.PERMISSION_DENIED : status.UNAUTHENTICATED, error.message);
+    log.warn({ peer: call.peer, reason: error.message }, 'stream refused');
+    const code = error.kind === 'denied' ? grpcStatus.PERMISSION_DENIED : grpcStatus.UNAUTHENTICATED;
+    call.end(code, error.message);
     return undefined;
   }
 }
 
 /** Takes a host in by its Hello, or drops the stream and returns undefined. */
 function welcome(
-  call: Call,
+  call: AgentCall,
   hello: Hello,
   identity: Identity,
   { hosts, pending, streams, builds, log }: StreamDeps,
+  leave: (why: string) => void,
 ): HostStream | undefined {
   const { hostId, caps } = identity;
-  const refuse = (code: status, details: string) => {
-    log.warn({ host_id: hostId, peer: call.getPeer(), reason: details }, 'Hello refused; stream dropped');
-    end(call, code, details);
+  const refuse = (code: GrpcStatus, details: string) => {
+    log.warn({ host_id: hostId, peer: call.peer, reason: details }, 'Hello refused; stream dropped');
+    call.end(code, details);
     return undefined;
   };
   if (hello.capabilities.length > maxCapabilities)
-    return refuse(status.INVALID_ARGUMENT, 'too many capabilities');
+    return refuse(grpcStatus.INVALID_ARGUMENT, 'too many capabilities');
   if (hello.cooldVersion.length > 64 || hello.hostMgmtIp.length > 64)
-    return refuse(status.INVALID_ARGUMENT, 'coold_version and host_mgmt_ip: expected at most 64 characters');
+    return refuse(
+      grpcStatus.INVALID_ARGUMENT,
+      'coold_version and host_mgmt_ip: expected at most 64 characters',
+    );
   const notGranted = hello.capabilities.find(name => !caps.includes(name));
   if (notGranted !== undefined)
     return refuse(
-      status.PERMISSION_DENIED,
+      grpcStatus.PERMISSION_DENIED,
       `capability ${JSON.stringify(notGranted.slice(0, 64))} is not granted by the token`,
     );
   const schemas = refuseHello(hello);
-  if (schemas !== undefined) return refuse(status.FAILED_PRECONDITION, schemas);
+  if (schemas !== undefined) return refuse(grpcStatus.FAILED_PRECONDITION, schemas);
 
-  const stream = createHostStream(call, hello, hostId);
+  const stream = createHostStream(call, hello, identity, leave);
   const replaced = hosts.add(stream);
   if (replaced !== undefined) {
     log.warn({ host_id: hostId }, 'a second stream of this host replaces the first');
@@ -157,11 +178,11 @@ function welcome(
     replaced.close('replaced');
   }
   // Headers tell the host that it is in: until then its dial has not succeeded.
-  call.sendMetadata(new Metadata());
+  call.accept();
   log.info(
     {
       host_id: hostId,
-      peer: call.getPeer(),
+      peer: call.peer,
       coold_version: hello.cooldVersion,
       schema_max: stream.schemaMax,
       ...(hello.builds.length === 0 ? {} : { builds: hello.builds.length }),
@@ -174,10 +195,15 @@ function welcome(
   return stream;
 }
 
-function createHostStream(call: Call, hello: Hello, hostId: string): HostStream {
+function createHostStream(
+  call: AgentCall,
+  hello: Hello,
+  { hostId, tokenId, expiresAt }: Identity,
+  leave: (why: string) => void,
+): HostStream {
   let unreadBytes = 0;
   const write = (message: ServerMsg) => {
-    if (call.writableEnded || call.cancelled) return false;
+    if (call.over) return false;
     const bytes = writeFrame(message);
     const cost = bytes.length + commandBytes;
     unreadBytes += cost;
@@ -188,7 +214,9 @@ function createHostStream(call: Call, hello: Hello, hostId: string): HostStream 
   };
   return {
     hostId,
-    capabilities: hello.capabilities,
+    tokenId,
+    tokenExpiresAt: expiresAt,
+    capabilities: knownCapabilities(hello.capabilities),
     builderCapacity: hello.builderCapacity,
     cooldVersion: hello.cooldVersion,
     schemaMax: hello.schemaMax || 1,
@@ -196,18 +224,36 @@ function createHostStream(call: Call, hello: Hello, hostId: string): HostStream 
     send: message => unreadBytes <= maxUnreadBytes && write(message),
     sendOwed: message => void write(message),
     close(why) {
-      if (why === 'replaced') end(call, status.ABORTED, 'replaced by a newer stream of this host');
-      else end(call, status.UNAVAILABLE, 'broker is stopping');
+      const { code, details } = endings[why];
+      // Now, not when the host has read it: one that reads nothing would keep its place until its connection is cut.
+      leave(details);
+      call.end(code, details);
     },
   };
+}
+
+/** What a host is told when we end its stream. */
+const endings: Record<EndReason, StatusReason> = {
+  replaced: { code: grpcStatus.ABORTED, details: 'replaced by a newer stream of this host' },
+  stopping: { code: grpcStatus.UNAVAILABLE, details: 'broker is stopping' },
+  expired: { code: grpcStatus.UNAUTHENTICATED, details: 'token has expired' },
+  revoked: { code: grpcStatus.UNAUTHENTICATED, details: 'token is revoked' },
+};
+
+/** The list that most hosts send, once for all of them. */
+const plainHost: readonly string[] = ['coold'];
+
+function knownCapabilities(named: readonly string[]): readonly string[] {
+  return named.length === 1 && named[0] === 'coold' ? plainHost : named;
 }
 
 /** Logs what a stream says that is ignored: the 1st time, the 10th, the 100th, so that no host can fill the log. */
 type Tally = (fields: Record<string, unknown>, message: string) => void;
 
 function createTally(log: Logger): Tally {
-  const times = new Map<string, number>();
+  let times: Map<string, number> | undefined; // most hosts never need it
   return (fields, message) => {
+    times ??= new Map();
     const count = (times.get(message) ?? 0) + 1;
     times.set(message, count);
     if (Number.isInteger(Math.log10(count))) log.warn({ ...fields, times: count }, message);
@@ -246,9 +292,4 @@ function take(
     case 'of another host':
       ignored({ ...fields, receipt }, 'answer that nothing here waits for; ignored');
   }
-}
-
-/** Ends a call with a status; its 'cancelled' event follows once that is on the wire. */
-function end(call: Call, code: status, details: string): void {
-  if (!call.writableEnded && !call.cancelled) call.emit('error', { code, details });
 }

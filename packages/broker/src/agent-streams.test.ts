@@ -28,14 +28,16 @@ async function setUp() {
     ...{ pending, landedTtlMs: 30_000, landedMaxBytes: 1 << 20, hostGraceMs: 900_000 },
     now: () => performance.now(),
   });
+  const log = createLogger('broker', logFilter.parse('off') ?? expect.fail(), false);
   const listener = await listenGrpc({
     bind: { host: '127.0.0.1', port: 0 },
     tls: undefined,
     handler: handleStream({
       ...{ verify: createVerifier(keys.publicKey), hosts, pending, streams, builds, helloTimeoutMs: 10_000 },
-      log: createLogger('broker', logFilter.parse('off') ?? expect.fail(), false),
+      log,
     }),
     keepalive: { everyMs: 30_000, timeoutMs: 10_000 },
+    log,
   });
   const openStream = createOpenStream({ hosts, streams, routes: compileRoutes(readVerbs()) });
   return {

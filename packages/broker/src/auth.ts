@@ -1,11 +1,16 @@
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import { errors, jwtVerify } from 'jose';
 import { hostId } from './host-id.ts';
+import { rememberVerified } from './remember-verified.ts';
 
 /** Who a stream belongs to, as its token says. */
 export interface Identity {
   hostId: string;
   caps: readonly string[];
+  /** Claim `jti`: what this one token is called. */
+  tokenId: string | undefined;
+  /** Claim `exp`, in ms since 1970; it is believed `leewayMs` longer. */
+  expiresAt: number;
 }
 
 /** Why a token was refused: not believed, or believed and not entitled. */
@@ -21,8 +26,17 @@ export class AuthError extends Error {
 /** @throws AuthError */
 export type Verifier = (authorization: string | undefined) => Promise<Identity>;
 
+export interface VerifierOptions {
+  /** Asked each time, also for a token that was verified before. */
+  isRevoked?: (identity: Identity) => boolean;
+  now?: () => number;
+}
+
 const maxTokenLength = 16 * 1024;
-const leewaySeconds = 60;
+/** For clocks that differ (CONTRACT §1). */
+export const leewayMs = 60_000;
+/** Tokens whose signature is known to be good; a fleet that reconnects brings the same ones. */
+const maxRemembered = 20_000;
 
 /**
  * A verifier for the tokens of CONTRACT §1, by a PEM public key. Which algorithms are believed follows from the key, and
@@ -30,37 +44,60 @@ const leewaySeconds = 60;
  *
  * @throws Error when the key is none that fits
  */
-export function createVerifier(pem: string): Verifier {
+export function createVerifier(pem: string, options: VerifierOptions = {}): Verifier {
+  const { isRevoked = () => false, now = Date.now } = options;
   if (pem.includes('PRIVATE KEY')) throw new Error('holds a private key: expected the public key alone');
   const key = createPublicKey(pem);
   const algorithms = algorithmsFor(key);
+  const verify = rememberVerified(token => readToken(token, key, algorithms), maxRemembered);
   return async authorization => {
     const token = /^Bearer ([^\s]+)$/i.exec(authorization ?? '')?.[1];
     if (token === undefined) throw new AuthError('unauthenticated', 'expected authorization: Bearer <JWT>');
     if (token.length > maxTokenLength) throw new AuthError('unauthenticated', 'token is too long');
-    const claims = await verify(token, key, algorithms);
-    const { sub, caps } = claims;
-    if (typeof sub !== 'string' || hostId.parse(sub) === undefined)
-      throw new AuthError('unauthenticated', 'token claim sub is not a host id');
-    if (!Array.isArray(caps) || !caps.every(cap => typeof cap === 'string'))
-      throw new AuthError('denied', 'token claim caps is not a list of names');
-    if (!caps.includes('coold')) throw new AuthError('denied', 'token claim caps does not grant "coold"');
-    return { hostId: sub, caps };
+    const { identity, notBefore } = await verify(token);
+    // Whatever is remembered of its signature, these are of this moment.
+    if (identity.expiresAt + leewayMs <= now())
+      throw new AuthError('unauthenticated', 'token refused: it has expired');
+    if (notBefore - leewayMs > now()) throw new AuthError('unauthenticated', 'token refused: not yet valid');
+    if (isRevoked(identity)) throw new AuthError('unauthenticated', 'token refused: it is revoked');
+    return identity;
   };
 }
 
-async function verify(token: string, key: KeyObject, algorithms: string[]) {
+/** What a token says, when it was signed by who may. */
+interface SignedClaims {
+  identity: Identity;
+  /** Claim `nbf`, in ms since 1970. */
+  notBefore: number;
+}
+
+/** @throws AuthError whatever else is wrong; times are not looked at, or a token that was good would be remembered so */
+async function readToken(token: string, key: KeyObject, algorithms: string[]): Promise<SignedClaims> {
+  const { sub, caps, jti, exp, nbf } = await verifySignature(token, key, algorithms);
+  if (typeof sub !== 'string' || hostId.parse(sub) === undefined)
+    throw new AuthError('unauthenticated', 'token claim sub is not a host id');
+  if (exp === undefined || !Number.isFinite(exp))
+    throw new AuthError('unauthenticated', 'token claim exp is missing');
+  if (!Array.isArray(caps) || !caps.every(cap => typeof cap === 'string'))
+    throw new AuthError('denied', 'token claim caps is not a list of names');
+  if (!caps.includes('coold')) throw new AuthError('denied', 'token claim caps does not grant "coold"');
+  const tokenId = typeof jti === 'string' ? jti : undefined;
+  return { identity: { hostId: sub, caps, tokenId, expiresAt: exp * 1000 }, notBefore: (nbf ?? 0) * 1000 };
+}
+
+async function verifySignature(token: string, key: KeyObject, algorithms: string[]) {
   try {
     const { payload } = await jwtVerify(token, key, {
       algorithms,
       audience: 'coold',
-      clockTolerance: leewaySeconds,
+      // Its times are compared above, at each use.
+      clockTolerance: Number.MAX_SAFE_INTEGER,
       requiredClaims: ['sub', 'exp'],
     });
     return payload;
   } catch (error) {
     if (error instanceof errors.JOSEError)
-      throw new AuthError('unauthenticated', `token refused: ${error.message}`);
+      throw new AuthError('unauthenticated', `token refused: ${error.message.slice(0, 200)}`);
     throw error;
   }
 }

@@ -52,12 +52,14 @@ async function setUp(options: { max?: number; stalledReplyMs?: number } = {}) {
     ...{ pending, landedTtlMs: 30_000, landedMaxBytes: 1 << 20, hostGraceMs: 900_000 },
     now: () => time,
   });
+  const poll = vi.spyOn(builds, 'poll');
   const verify = createVerifier(keys.publicKey);
   const listener = await listenGrpc({
     bind: { host: '127.0.0.1', port: 0 },
     tls: undefined,
     handler: handleStream({ verify, hosts, pending, streams, builds, log, helloTimeoutMs: 10_000 }),
     keepalive: { everyMs: 30_000, timeoutMs: 10_000 },
+    log,
   });
   stack.defer(() => listener.close());
   const routes = compileRoutes(readVerbs());
@@ -80,7 +82,7 @@ async function setUp(options: { max?: number; stalledReplyMs?: number } = {}) {
     return { status, body: text === '' ? undefined : (JSON.parse(text) as Record<string, unknown>) };
   };
   return {
-    ...{ hosts, builds, socketPath, http, get, post, pending, streams },
+    ...{ hosts, builds, poll, socketPath, http, get, post, pending, streams },
     dispatch: (requestId: string, more: object = {}, body: object = {}) =>
       post('/v1/build/dispatch', {
         request_id: requestId,
@@ -118,6 +120,7 @@ describe('a build', () => {
     const polls = [lane.result('b-1'), lane.result('b-1', 999_999_999)];
     await soon(() => expect(host.builds.has('b-1')).toBe(true));
     expect(host.commands[0]).toMatchObject({ requestId: 'b-1', command: { value: { gitRef: 'main' } } });
+    await soon(() => expect(lane.poll).toHaveBeenCalledTimes(2));
     host.finish('b-1', builtOk(digest, 61_000n));
     const read = {
       ...{ request_id: 'b-1', status: 'ok', digest },

@@ -22,6 +22,10 @@ export const brokerCommand = defineCommand({
       default: '/etc/coolify/jwt.pub',
       help: 'PEM public key (EC P-256, P-384 or RSA) that verifies host tokens',
     },
+    revokedFile: {
+      type: absolutePath,
+      help: 'File of revoked tokens, one "jti TOKEN-ID" or "sub HOST-ID" a line, # for comments; read again when it changes and on SIGHUP; unset: none',
+    },
     unixSocketPath: {
       type: absolutePath,
       default: '/run/coolify/broker.sock',

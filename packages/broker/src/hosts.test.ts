@@ -3,6 +3,8 @@ import { createHosts, type HostStream } from './hosts.ts';
 
 const stream = (hostId: string): HostStream => ({
   hostId,
+  tokenId: undefined,
+  tokenExpiresAt: Number.POSITIVE_INFINITY,
   capabilities: ['coold'],
   builderCapacity: 0,
   cooldVersion: '1',

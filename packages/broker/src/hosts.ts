@@ -3,6 +3,10 @@ import type { ServerMsg } from '@coold/proto';
 /** One host's live stream, as the rest of the broker sees it. */
 export interface HostStream {
   readonly hostId: string;
+  /** Claim `jti` of the token that it came with. */
+  readonly tokenId: string | undefined;
+  /** Claim `exp` of that token, in ms since 1970. */
+  readonly tokenExpiresAt: number;
   readonly capabilities: readonly string[];
   readonly builderCapacity: number;
   readonly cooldVersion: string;
@@ -17,13 +21,17 @@ export interface HostStream {
    */
   sendOwed(message: ServerMsg): void;
   /** Ends the stream from our side; the host is told why. */
-  close(why: 'replaced' | 'stopping'): void;
+  close(why: EndReason): void;
 }
+
+/** Why we end a host's stream. */
+export type EndReason = 'replaced' | 'stopping' | 'expired' | 'revoked';
 
 /** The hosts that are connected now, one stream each. */
 export interface Hosts {
   get(hostId: string): HostStream | undefined;
   list(): HostStream[];
+  [Symbol.iterator](): Iterator<HostStream>;
   /** Puts a stream in its host's place; returns the one it replaced, which is no longer found. */
   add(stream: HostStream): HostStream | undefined;
   /** Takes this very stream out; false when another has replaced it meanwhile. */
@@ -35,6 +43,7 @@ export function createHosts(): Hosts {
   return {
     get: hostId => streams.get(hostId),
     list: () => [...streams.values()],
+    [Symbol.iterator]: () => streams.values(),
     add(stream) {
       const replaced = streams.get(stream.hostId);
       streams.set(stream.hostId, stream);

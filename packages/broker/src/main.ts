@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { setFlagsFromString } from 'node:v8';
 import { runCommand, runDaemon } from '@coold/runtime';
 import manifest from '../package.json' with { type: 'json' };
 import { brokerCommand } from './config.ts';
@@ -22,6 +23,7 @@ function main(argv: string[]): Promise<number> {
         return 0;
       });
     default:
+      keepYoungHeapSmall();
       return runDaemon(
         brokerCommand,
         { argv, version },
@@ -36,6 +38,15 @@ function main(argv: string[]): Promise<number> {
         },
       );
   }
+}
+
+/**
+ * What a dispatch allocates is garbage within milliseconds. V8 would let it fill three times 16 MB before it looks, and
+ * carry into the old heap what lives just then; at the first megabyte it is cheap too. Measured with 3,000 hosts after a
+ * dispatch to each: 222 MB resident, with a limit of 8 MB 239.
+ */
+function keepYoungHeapSmall(): void {
+  setFlagsFromString('--semi-space-growth-factor=1');
 }
 
 // Explicitly, so that nothing that still holds a handle keeps a finished program alive.

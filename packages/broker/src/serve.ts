@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { createSecureContext } from 'node:tls';
 import { readVerbs } from '@coold/proto';
 import {
+  type Hangups,
   type Logger,
   type PlacedSocket,
   placeSocket,
@@ -12,16 +13,19 @@ import {
   type Task,
 } from '@coold/runtime';
 import { handleStream } from './agent-service.ts';
-import { createVerifier } from './auth.ts';
+import { createVerifier, type VerifierOptions } from './auth.ts';
 import { createBuilds } from './builds.ts';
 import type { BrokerConfig } from './config.ts';
 import { createDispatch } from './dispatch.ts';
+import { endInvalidStreams } from './end-invalid.ts';
 import { type GrpcListener, listenGrpc } from './grpc.ts';
 import { createHosts } from './hosts.ts';
 import { createLane } from './lane.ts';
 import { createOpenStream } from './open-stream.ts';
 import { createPending } from './pending.ts';
+import { keepRevocation } from './revocation.ts';
 import { compileRoutes } from './router.ts';
+import { hintShutdown } from './shutdown-hint.ts';
 import { createStreams } from './streams.ts';
 
 /** How long parked dispatches may still be answered once the broker stops, in ms. */
@@ -38,6 +42,8 @@ const landedMaxBytes = 64 * 1024 * 1024;
 const buildTickMs = 1000;
 /** How often the socket is looked for: without its name nobody finds it. */
 const socketCheckMs = 5000;
+/** How often live streams are looked through for tokens that have expired, in ms. */
+const expiryCheckMs = 1000;
 
 /**
  * The broker's one task: both listeners up, ready, and on the signal an orderly way down: no new work, streamed
@@ -45,11 +51,25 @@ const socketCheckMs = 5000;
  *
  * @throws Error when a key, certificate, address or socket cannot be used
  */
-export function serveBroker(config: BrokerConfig, log: Logger, readiness: Readiness): Task {
+export function serveBroker(
+  config: BrokerConfig,
+  log: Logger,
+  readiness: Readiness,
+  hangups: Hangups = process,
+): Task {
   return async signal => {
-    const verify = await loadVerifier(config.jwtPublicKeyPath);
+    // Its default would end the process.
+    hangups.on('SIGHUP', () => log.info('SIGHUP: files that may have changed are read again'));
+    const done = new AbortController();
     const tls = await loadTls(config);
     const hosts = createHosts();
+    const { isRevoked } = await keepRevocation({
+      path: config.revokedFile,
+      onChange: () => checkTokens(),
+      ...{ hangups, log, signal: done.signal },
+    });
+    const checkTokens = () => endInvalidStreams({ hosts, isRevoked, log });
+    const verify = await loadVerifier(config.jwtPublicKeyPath, { isRevoked });
     const timeoutMs = config.dispatchTimeoutSecs * 1000;
     const pending = createPending({
       max: config.pendingMax,
@@ -79,6 +99,7 @@ export function serveBroker(config: BrokerConfig, log: Logger, readiness: Readin
       hosts,
       log: log.child('lane'),
     });
+    const expiry = setInterval(checkTokens, expiryCheckMs);
     let grpc: GrpcListener | undefined;
     let socket: PlacedSocket | undefined;
     try {
@@ -87,6 +108,7 @@ export function serveBroker(config: BrokerConfig, log: Logger, readiness: Readin
         tls,
         handler,
         keepalive: { everyMs: 30_000, timeoutMs: 10_000 },
+        log: log.child('grpc'),
       });
       log.info({ address: grpc.address, tls: tls !== undefined }, 'listening for coolds');
       socket = await placeSocket({
@@ -105,10 +127,15 @@ export function serveBroker(config: BrokerConfig, log: Logger, readiness: Readin
       await socket.remove();
       streams.stop();
       builds.stop();
-      await pending.drain(drainMs);
+      const drained = pending.drain(drainMs);
+      // After the last command: who has answered it may go.
+      hintShutdown(hosts);
+      await drained;
       await lane.stop(repliesMs);
       for (const stream of hosts.list()) stream.close('stopping');
     } finally {
+      done.abort();
+      clearInterval(expiry);
       clearInterval(buildTicks);
       await socket?.remove();
       await lane.stop(0);
@@ -128,9 +155,9 @@ async function untilStopped(signal: AbortSignal, socket: PlacedSocket): Promise<
   }
 }
 
-async function loadVerifier(path: string) {
+async function loadVerifier(path: string, options: VerifierOptions) {
   try {
-    return createVerifier(await readFile(path, 'utf8'));
+    return createVerifier(await readFile(path, 'utf8'), options);
   } catch (error) {
     throw new Error(`BROKER_JWT_PUBLIC_KEY_PATH=${path}: ${(error as Error).message}`, { cause: error });
   }

@@ -22,6 +22,7 @@ function host(hostId = 'h') {
   const sent: ServerMsg[] = [];
   const stream: HostStream & { sent: ServerMsg[] } = {
     ...{ hostId, capabilities: [], builderCapacity: 0, cooldVersion: '', schemaMax: 2 },
+    ...{ tokenId: undefined, tokenExpiresAt: Number.POSITIVE_INFINITY },
     ...{ connectedAt: new Date(0), close: () => {}, sent },
     send: message => sent.push(message) > 0,
     sendOwed: message => void sent.push(message),

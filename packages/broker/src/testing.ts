@@ -79,6 +79,8 @@ export async function startLane(
   };
   const host: HostStream = {
     hostId: 'h',
+    tokenId: undefined,
+    tokenExpiresAt: Number.POSITIVE_INFINITY,
     capabilities: ['coold'],
     builderCapacity: 0,
     cooldVersion: '1.2.3',

@@ -1,4 +1,4 @@
-import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { createPrivateKey, generateKeyPairSync, type KeyObject, randomUUID } from 'node:crypto';
 import { access, rm } from 'node:fs/promises';
 import {
   absolutePath,
@@ -67,7 +67,9 @@ export interface TokenClaims {
   ttlMs: number;
 }
 
-/** Signs a host token (CONTRACT §1) with the algorithm that fits the key. @throws Error when none does */
+/**
+ * Signs a host token (CONTRACT §1) with the algorithm that fits the key. Each has a name of its own, by which it can be
+ * revoked. @throws Error when none does */
 export function mintToken(
   privatePem: string,
   { hostId, caps, ttlMs }: TokenClaims,
@@ -77,6 +79,7 @@ export function mintToken(
   const issued = Math.floor(now / 1000);
   return new SignJWT({ caps: [...caps] })
     .setProtectedHeader({ alg: algorithmOf(key), typ: 'JWT' })
+    .setJti(randomUUID())
     .setSubject(hostId)
     .setAudience('coold')
     .setIssuedAt(issued)

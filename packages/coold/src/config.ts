@@ -28,6 +28,9 @@ const interval: ValueType<number> = {
   },
 };
 
+/** A stream each minute is load for nothing; a timer of Node's is good for 24.8 days. */
+const [minReconnectMs, maxReconnectMs] = [60_000, 24 * 86_400_000];
+
 /** Every variable and flag of `coold` (CONTRACT §8). */
 export const cooldCommand = defineCommand({
   name: 'coold',
@@ -44,6 +47,10 @@ export const cooldCommand = defineCommand({
       type: absolutePath,
       default: '/etc/coolify/host-jwt',
       help: "This host's token for the broker, readable by its owner alone; read again at every dial",
+    },
+    brokerReconnectEvery: {
+      type: duration,
+      help: 'Ends the stream in good order and dials again, at a random moment of the second half of this time, for example 12h; unset: never',
     },
     grpcDisabled: { type: boolean, default: 'false', help: 'No stream to the broker, whatever its URL' },
     apiBind: {
@@ -130,7 +137,12 @@ export const cooldCommand = defineCommand({
     chainName: { type: chainName, default: 'COOLIFY-ALLOW', help: 'iptables chain of the allow rules' },
     logLevel: { type: logFilter, default: 'info', help: 'Level or filter: info,coold.link=debug' },
   },
-  check({ apiBind, apiTokenFile, tlsCert, tlsKey, dnsUpstream, namespaces }) {
+  check({ apiBind, apiTokenFile, tlsCert, tlsKey, dnsUpstream, namespaces, brokerReconnectEvery }) {
+    if (
+      brokerReconnectEvery !== undefined &&
+      (brokerReconnectEvery < minReconnectMs || brokerReconnectEvery > maxReconnectMs)
+    )
+      return 'COOLD_BROKER_RECONNECT_EVERY is out of bounds: expected from 1m to 24d';
     if (apiBind !== undefined && apiTokenFile === undefined)
       return 'COOLD_API_TOKEN_FILE is not set: expected the path of a token, because COOLD_API_BIND is set';
     if ((tlsCert === undefined) !== (tlsKey === undefined))

@@ -1,6 +1,6 @@
 import { create } from '@bufbuild/protobuf';
 import { HelloSchema, readVerbs, SCHEMA_MIN } from '@coold/proto';
-import type { Logger, Readiness, Task } from '@coold/runtime';
+import type { Hangups, Logger, Readiness, Task } from '@coold/runtime';
 import { type RecordCall, recordCalls } from './api/calls.ts';
 import { dnsHandlers } from './api/dns.ts';
 import type { FirewallVerbs } from './api/firewall.ts';
@@ -10,7 +10,6 @@ import { readPeers } from './api/host-facts.ts';
 import { createMetrics, type Metrics } from './api/metrics.ts';
 import { namespaceLabel } from './api/networks.ts';
 import { openApiDocument } from './api/openapi.ts';
-import type { Hangups } from './api/reload.ts';
 import { restRoutes } from './api/rest-route.ts';
 import { keepApi, keepStatus } from './api/serve-api.ts';
 import { serviceHandlers } from './api/services.ts';
@@ -126,6 +125,7 @@ export function cooldTasks(options: CooldOptions): Record<string, Task> {
     url: brokerUrl,
     tokenPath: config.hostJwtPath,
     caPath: config.brokerCa,
+    reconnectEveryMs: config.brokerReconnectEvery,
     hello: async token => {
       const isBuilder = (await building?.mayBuild(token)) ?? false;
       return create(HelloSchema, {

@@ -24,6 +24,7 @@ export { type LogFilter, logFilter } from './log-filter.ts';
 export { createLogger, type Logger } from './logger.ts';
 export { type Daemon, type Invocation, runCommand, runDaemon } from './program.ts';
 export { createReadiness, type Readiness } from './readiness.ts';
+export { type Hangups, type ReloadOptions, reloadOnChange } from './reload.ts';
 export { readSecretFile, SecretError } from './secret.ts';
 export {
   type PlacedSocket,

@@ -248,13 +248,14 @@ describe('streams of a real Podman', () => {
       expect(stream.last()).toMatchObject(end(0));
     });
 
-    it('that ends without its stdin ends all the same, with all of its output', async () => {
+    it('that ends without its stdin ends all the same', async () => {
       const stream = exec(shell('/bin/busybox head -c 10; echo done; exit 4'));
       await stream.opened();
       for (let sent = 0; sent < 4; sent += 1) await stream.stdin(Buffer.alloc(65_536, 'x'));
       await stream.ended;
-      // Podman may put a word of its own on stderr.
-      expect(stream.bytes(StreamFrame_Source.STDOUT).toString()).toBe(`${'x'.repeat(10)}done\n`);
+      // Podman, whose write of the rest then fails, puts a word of its own on stderr and may leave the last output out.
+      const written = `${'x'.repeat(10)}done\n`;
+      expect(written.startsWith(stream.bytes(StreamFrame_Source.STDOUT).toString())).toBe(true);
       expect(stream.last()).toMatchObject(end(4));
     });
 

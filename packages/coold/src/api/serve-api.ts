@@ -3,15 +3,16 @@ import {
   type Address,
   type Backoff,
   createBackoff,
+  type Hangups,
   type Logger,
   type PlacedSocket,
   placeSocket,
+  reloadOnChange,
   SocketError,
   type Task,
 } from '@coold/runtime';
 import { createBearer, readApiToken } from './bearer.ts';
 import { createHttpServer, type HttpLimits } from './http-server.ts';
-import { type Hangups, reloadOnChange } from './reload.ts';
 import { createRest, type RestOptions } from './rest.ts';
 import { readTlsPair } from './tls-pair.ts';
 

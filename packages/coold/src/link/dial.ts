@@ -70,6 +70,7 @@ export function dial({ url, token, ca, hello, keepalive }: DialOptions, events: 
   );
   let accepted = false;
   let over = false;
+  let finished = false;
   const pendingWrites = new Set<() => void>();
   const ended = new Promise<{ accepted: boolean; status: StatusObject }>(resolve => {
     call.once('metadata', () => {
@@ -94,7 +95,7 @@ export function dial({ url, token, ca, hello, keepalive }: DialOptions, events: 
     ended,
     send: frame =>
       new Promise(resolve => {
-        if (over) return resolve();
+        if (over || finished) return resolve();
         const release = () => {
           pendingWrites.delete(release);
           resolve();
@@ -102,7 +103,10 @@ export function dial({ url, token, ca, hello, keepalive }: DialOptions, events: 
         pendingWrites.add(release);
         call.write(frame, release);
       }),
-    finish: () => call.end(),
+    finish() {
+      finished = true;
+      call.end();
+    },
     cancel: () => call.cancel(),
   };
 }

@@ -284,3 +284,75 @@ describe('the link', () => {
     server.close();
   });
 });
+
+describe('a broker that stops', () => {
+  const hint = Buffer.from(
+    toBinary(
+      ServerMsgSchema,
+      create(ServerMsgSchema, { command: { case: 'shutdownHint', value: { windowMs: 20 } } }),
+    ),
+  );
+
+  it('is left once what it asked for is answered, and dialled again within its window', async () => {
+    const seen: string[] = [];
+    let streams = 0;
+    using broker = await startBroker(call => {
+      streams += 1;
+      call.on('data', ({ payload }: ClientMsg) => {
+        seen.push(`${payload.case}`);
+        if (payload.case !== 'hello' || streams > 1) return;
+        call.sendMetadata(call.metadata);
+        call.write(command('slow'));
+        call.write(hint);
+      });
+      call.once('end', () => {
+        seen.push('end');
+        call.end();
+      });
+    });
+    const answered = Promise.withResolvers<void>();
+    const asked = Promise.withResolvers<void>();
+    await using link = await startLink(broker.port, {
+      serve:
+        link =>
+        async ({ requestId }) => {
+          asked.resolve();
+          await answered.promise;
+          await link.send(answer(requestId));
+        },
+    });
+    await asked.promise;
+    answered.resolve();
+    await vi.waitFor(() => expect(seen).toEqual(['hello', 'response', 'end', 'hello']), 10_000);
+    expect(link.waits, 'no failure, so no backoff').toEqual(['reset']);
+  });
+
+  it('is left within the grace though a command hangs', async () => {
+    let streams = 0;
+    using broker = await startBroker(call => {
+      streams += 1;
+      call.once('data', () => {
+        call.sendMetadata(call.metadata);
+        if (streams > 1) return;
+        call.write(command('hangs'));
+        call.write(hint);
+      });
+    });
+    await using _link = await startLink(broker.port, { serve: () => () => new Promise(() => {}) });
+    await vi.waitFor(() => expect(streams).toBe(2), 20_000);
+  }, 30_000);
+});
+
+it('the link ends its stream in good order and dials again as often as it is told', async () => {
+  let ended = 0;
+  using broker = await startBroker(call => {
+    call.once('data', () => call.sendMetadata(call.metadata));
+    call.once('end', () => {
+      ended += 1;
+      call.end();
+    });
+  });
+  await using link = await startLink(broker.port, { reconnectEveryMs: 50 });
+  await vi.waitFor(() => expect(ended).toBeGreaterThan(1), 20_000);
+  expect(link.waits).not.toContain('next');
+}, 30_000);

@@ -27,12 +27,20 @@ export interface LinkOptions {
   onState: (line: string) => void;
   keepalive?: Keepalive;
   backoff?: Backoff;
+  /** Leaves in good order and dials again at a random moment of the second half of so many ms; undefined: never. */
+  reconnectEveryMs?: number | undefined;
 }
 
 /** CONTRACT §1. */
 const defaultKeepalive: Keepalive = { everyMs: 30_000, timeoutMs: 10_000 };
 /** What commands get to finish in once coold stops, in ms. */
 const finishMs = 2000;
+/** What they get when it is the broker that stops: its own patience is not longer, in ms. */
+const leaveMs = 3000;
+/** Longest window to come back in that a broker is believed, in ms. */
+const maxWindowMs = 300_000;
+/** In which a host comes back that has left by itself, in ms. */
+const reconnectWindowMs = 1000;
 
 /**
  * Keeps the outbound stream up: dial, Hello, commands, and after any end a redial with backoff. An unreachable broker is
@@ -48,8 +56,18 @@ export function keepLink(options: LinkOptions): Task {
     let material = await readMaterial(options);
     while (!stop.aborted) {
       onState(`broker ${url.authority}: connecting`);
-      const { accepted, code, reason } = await runSession({ ...options, ...material, keepalive }, stop);
+      const end = await runSession({ ...options, ...material, keepalive }, stop);
       if (stop.aborted) return;
+      const { accepted, code, reason, comeBackWithinMs } = end;
+      if (comeBackWithinMs !== undefined) {
+        backoff.reset();
+        const waitMs = Math.floor(Math.random() * comeBackWithinMs);
+        log.info({ broker: url.authority, redial_in_ms: waitMs }, 'left the broker; dialling again');
+        onState(`broker ${url.authority}: between two streams`);
+        await delay(waitMs, undefined, { signal: stop }).catch(() => {});
+        material = await rereadMaterial(options, material);
+        continue;
+      }
       // A host that is replaced again and again has a twin: backing off keeps the two from spinning.
       if (accepted && code !== grpcStatus.ABORTED) backoff.reset();
       const waitMs = backoff.next();
@@ -101,6 +119,8 @@ interface SessionEnd {
   accepted: boolean;
   code: number;
   reason: string;
+  /** We left, and are back at a random moment of so many ms. */
+  comeBackWithinMs: number | undefined;
 }
 
 /** One stream from dial to end; commands run side by side, and what they answer goes out as they finish. */
@@ -112,14 +132,32 @@ async function runSession(
   const hello = await options.hello(token);
   const gone = new AbortController();
   const atWork = new Set<Promise<void>>();
+  let comeBackWithinMs: number | undefined;
+  let reconnect: NodeJS.Timeout | undefined;
+  const leave = (windowMs: number) => {
+    if (comeBackWithinMs !== undefined || stop.aborted) return;
+    comeBackWithinMs = windowMs;
+    finish(leaveMs);
+  };
   const session = dial(
     { ...options, hello },
     {
       accepted() {
         log.info({ broker: url.authority }, 'connected to the broker');
         onState(`broker ${url.authority}: connected`);
+        const { reconnectEveryMs } = options;
+        if (reconnectEveryMs === undefined) return;
+        // Hosts that came together shall not leave together.
+        const inMs = reconnectEveryMs * (0.5 + Math.random() / 2);
+        reconnect = setTimeout(leave, inMs, reconnectWindowMs);
       },
       command(message) {
+        if (message.command.case === 'shutdownHint') {
+          const { windowMs } = message.command.value;
+          log.info({ broker: url.authority, window_ms: windowMs }, 'the broker stops; leaving it');
+          leave(Math.min(windowMs, maxWindowMs));
+          return;
+        }
         const work = take(message).finally(() => atWork.delete(work));
         atWork.add(work);
       },
@@ -127,15 +165,23 @@ async function runSession(
   );
   const take = options.serve({ send: session.send, gone: gone.signal });
 
-  const onStop = () => {
-    const late = setTimeout(() => session.cancel(), finishMs);
+  /** Answers what is under way, for so many ms at the most, and then says goodbye. */
+  const finish = (graceMs: number) => {
+    const late = setTimeout(() => session.cancel(), graceMs);
     void Promise.all(atWork).then(() => session.finish());
     void session.ended.then(() => clearTimeout(late));
   };
+  const onStop = () => finish(finishMs);
   stop.addEventListener('abort', onStop, { once: true });
   if (stop.aborted) onStop();
   const { accepted, status } = await session.ended;
   stop.removeEventListener('abort', onStop);
+  clearTimeout(reconnect);
   gone.abort();
-  return { accepted, code: status.code, reason: `${grpcStatus[status.code]}: ${status.details}` };
+  return {
+    accepted,
+    code: status.code,
+    reason: `${grpcStatus[status.code]}: ${status.details}`,
+    comeBackWithinMs,
+  };
 }

@@ -1,17 +1,18 @@
 import { EventEmitter } from 'node:events';
-import { rename, symlink, writeFile } from 'node:fs/promises';
+import { mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { createLogger, logFilter } from '@coold/runtime';
-import { scratchFolder } from '@coold/testbed';
 import { expect, it, vi } from 'vitest';
+import { logFilter } from './log-filter.ts';
+import { createLogger } from './logger.ts';
 import { reloadOnChange } from './reload.ts';
 
 const off = createLogger('coold', logFilter.parse('off') ?? expect.fail(), false);
 
 async function watch(load: () => Promise<void>) {
-  const folder = await scratchFolder();
-  const path = join(folder.path, 'file');
+  const folder = await mkdtemp(join(tmpdir(), 'reload-'));
+  const path = join(folder, 'file');
   await writeFile(path, 'one');
   const stop = new AbortController();
   const hangups = new EventEmitter();
@@ -34,7 +35,7 @@ async function watch(load: () => Promise<void>) {
     info,
     async [Symbol.asyncDispose]() {
       stop.abort();
-      await folder[Symbol.asyncDispose]();
+      await rm(folder, { recursive: true });
     },
   };
 }

@@ -1,5 +1,5 @@
 import { unwatchFile, watchFile } from 'node:fs';
-import type { Logger } from '@coold/runtime';
+import type { Logger } from './logger.ts';
 
 /** Where SIGHUP comes from: the process, or what stands in for it. */
 export interface Hangups {

@@ -1,0 +1,118 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import {
+  connectStubHost,
+  createPairing,
+  freePort,
+  scratchFolder,
+  type UnixHttp,
+  unixHttp,
+} from '@coold/testbed';
+import { Agent, request } from 'undici';
+import { closedLoop } from './load.ts';
+import type { SuiteResult } from './suite.ts';
+
+type Figure = NonNullable<SuiteResult['figures']>[number];
+
+/** Dispatches sent and not yet at the host, while the places are taken. */
+const maxUnread = 200;
+
+/** A host that never answers and callers that ask all the same: what one caller more is told, and how health fares. */
+export async function measureFlood(quick: boolean): Promise<Figure[]> {
+  const cap = quick ? 100 : 10_000;
+  await using cleanup = new AsyncDisposableStack();
+  const { path: folder } = cleanup.use(await scratchFolder());
+  const port = await freePort();
+  const pairing = await createPairing({ folder, hostId: 'mute', port, podmanSocket: '/nowhere' });
+  const env = { BROKER_PENDING_MAX: String(cap), BROKER_DISPATCH_TIMEOUT_SECS: '120' };
+  const broker = cleanup.use(pairing.startBroker({ env }));
+  await broker.logged(line => line.msg === 'listening for Laravel');
+  const token = await readFile(join(folder, 'host-jwt'), 'utf8');
+  let received = 0;
+  const host = connectStubHost({
+    address: `127.0.0.1:${port}`,
+    token,
+    onCommand() {
+      received += 1;
+    },
+  });
+  cleanup.defer(() => host.cut());
+  await host.accepted;
+
+  const many = cleanup.adopt(
+    new Agent({
+      connect: { socketPath: pairing.socketPath, timeout: 60_000 },
+      connections: cap,
+      headersTimeout: 0,
+    }),
+    agent => agent.destroy(),
+  );
+  const park = (id: string) =>
+    request('http://localhost/v1/coold/dispatch', {
+      dispatcher: many,
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: dispatchBody(id),
+    });
+  // They end when the broker does, and nobody waits for them. No faster than the host takes them: what it leaves unread
+  // would be refused for that.
+  for (let n = 0; n < cap; n += 1) {
+    void park(`parked-${n}`).catch(() => {});
+    while (n - received >= maxUnread) await delay(1);
+  }
+  while (received < cap) await delay(10);
+
+  await using http = unixHttp(pairing.socketPath);
+  const refusal = await slowest(http, quick ? 5 : 100, async n => {
+    const answer = await http.request({
+      method: 'POST',
+      path: '/v1/coold/dispatch',
+      body: dispatchBody(`over-${n}`),
+      headers: { 'content-type': 'application/json' },
+    });
+    if (answer.status !== 503) throw new Error(`expected 503, was ${answer.status}: ${answer.text}`);
+  });
+
+  await using flooding = unixHttp(pairing.socketPath);
+  let over = 0;
+  const flood = closedLoop(
+    async () => {
+      over += 1;
+      const body = dispatchBody(`flood-${over}`);
+      const headers = { 'content-type': 'application/json' };
+      await flooding.request({ method: 'POST', path: '/v1/coold/dispatch', body, headers });
+    },
+    { concurrency: 64, durationMs: quick ? 200 : 5000 },
+  );
+  const health = await closedLoop(async () => void (await http.request({ path: '/v1/health' })), {
+    concurrency: 1,
+    durationMs: quick ? 200 : 5000,
+  });
+  await flood;
+  return [
+    {
+      what: `refusal of one more than ${cap} parked dispatches, p99`,
+      value: refusal,
+      unit: 'ms',
+      aim: 'under 5',
+    },
+    { what: 'health while 64 callers flood the socket, p99', value: health.p99, unit: 'ms', aim: 'under 50' },
+  ];
+}
+
+function dispatchBody(id: string): string {
+  return JSON.stringify({ host_id: 'mute', request_id: id, command: { type: 'list_containers' } });
+}
+
+/** The 99th percentile of so many turns one after the other, in ms; the connection is warm by then. */
+async function slowest(http: UnixHttp, turns: number, turn: (n: number) => Promise<void>): Promise<number> {
+  await http.request({ path: '/v1/health' });
+  const latencies: number[] = [];
+  for (let n = 0; n < turns; n += 1) {
+    const begun = performance.now();
+    await turn(n);
+    latencies.push(performance.now() - begun);
+  }
+  return latencies.toSorted((a, b) => a - b)[Math.floor(turns * 0.99)] ?? Number.NaN;
+}

@@ -1,0 +1,183 @@
+import type { Http2Session } from 'node:http2';
+import type { Socket } from 'node:net';
+import type { Logger } from '@coold/runtime';
+import type { CallPlace } from './agent-call.ts';
+import type { Keepalive } from './grpc.ts';
+
+export interface ConnectionsOptions {
+  keepalive: Keepalive;
+  /** A connection that has carried no host's stream for so many ms is cut. */
+  idleMs: number;
+  /** Connections without a host's stream; of more than these the oldest are cut. */
+  maxIdle: number;
+  log: Logger;
+}
+
+/**
+ * The TCP connections of the gRPC listener. One sweep a second does for all of them what a timer each would do: it PINGs,
+ * gives up who does not answer, and cuts those that carry no host.
+ */
+export interface Connections {
+  /** A connection was accepted; nothing is known of it yet. */
+  opened(socket: Socket): void;
+  /** It speaks HTTP/2 now. */
+  spoke(session: Http2Session): CallPlace;
+  placeOf(session: Http2Session): CallPlace | undefined;
+  /** Cuts them all and sweeps no more. */
+  close(): void;
+  counts(): { open: number; idle: number };
+}
+
+interface Connection extends CallPlace {
+  socket: Socket;
+  session: Http2Session | undefined;
+  /** Hosts' streams on it. */
+  streams: number;
+  idleSince: number;
+  pingAt: number;
+  /** When the PING went out that has no answer yet. */
+  pingedAt: number | undefined;
+  /** PING and SETTINGS frames since the last sweep. */
+  controlFrames: number;
+}
+
+/**
+ * PING and SETTINGS frames of one connection in one second. A coold sends two a minute. Each must be answered, and what
+ * nghttp2 bounds is only how many answers wait unread.
+ */
+const maxControlFrames = 200;
+/** How often it is said at the most that connections are cut for lack of a host, in ms. */
+const sayAgainMs = 60_000;
+
+export function createConnections(options: ConnectionsOptions): Connections {
+  const { keepalive, idleMs, maxIdle, log } = options;
+  const sweepMs = Math.min(1000, keepalive.everyMs / 4, keepalive.timeoutMs / 4, idleMs / 4);
+  // A sweep comes up to `sweepMs` late, twice: so an end that is silent is found within both times together.
+  const pingEveryMs = keepalive.everyMs - 2 * sweepMs;
+  const all = new Map<string, Connection>();
+  const bySession = new Map<Http2Session, Connection>();
+  /** Those without a host's stream, longest first. */
+  const idle = new Set<Connection>();
+  const cuts = { count: 0, saidAt: Number.NEGATIVE_INFINITY };
+
+  function cut(connection: Connection): void {
+    idle.delete(connection);
+    connection.session?.destroy();
+    connection.socket.destroy();
+  }
+
+  function becomeIdle(connection: Connection): void {
+    connection.idleSince = performance.now();
+    idle.add(connection);
+    const [oldest] = idle;
+    if (idle.size <= maxIdle || oldest === undefined) return;
+    cuts.count += 1;
+    cut(oldest);
+    say('too many connections without a host’s stream: the oldest are cut');
+  }
+
+  function say(message: string): void {
+    const now = performance.now();
+    if (cuts.count === 0 || now - cuts.saidAt < sayAgainMs) return;
+    log.warn({ cut: cuts.count, without_stream: idle.size, open: all.size }, message);
+    cuts.count = 0;
+    cuts.saidAt = now;
+  }
+
+  function ping(connection: Connection, session: Http2Session, now: number): void {
+    connection.pingedAt = now;
+    connection.pingAt = now + pingEveryMs;
+    try {
+      session.ping(error => {
+        if (error === null) connection.pingedAt = undefined;
+      });
+    } catch {
+      cut(connection); // it is on its way out
+    }
+  }
+
+  function sweep(): void {
+    const now = performance.now();
+    for (const connection of idle) {
+      if (now - connection.idleSince < idleMs) break;
+      cuts.count += 1;
+      cut(connection);
+    }
+    say('connections without a host’s stream were cut');
+    for (const connection of bySession.values()) {
+      const { session, pingedAt } = connection;
+      connection.controlFrames = 0;
+      if (session === undefined || session.destroyed) continue;
+      if (pingedAt !== undefined) {
+        if (now - pingedAt >= keepalive.timeoutMs) cut(connection);
+      } else if (now >= connection.pingAt && !session.connecting) ping(connection, session, now);
+    }
+  }
+
+  // One function for all sessions: a closure each would be memory for each.
+  function onControlFrame(this: Http2Session): void {
+    const connection = bySession.get(this);
+    if (connection === undefined) return;
+    connection.controlFrames += 1;
+    if (connection.controlFrames !== maxControlFrames) return;
+    log.warn({ peer: keyOf(connection.socket) }, 'a flood of HTTP/2 control frames; connection cut');
+    cut(connection);
+  }
+
+  const timer = setInterval(sweep, sweepMs);
+  return {
+    opened(socket) {
+      const connection: Connection = {
+        socket,
+        session: undefined,
+        streams: 0,
+        idleSince: 0,
+        // At a random moment at first: hosts that came together shall not be PINGed together for ever.
+        pingAt: performance.now() + Math.random() * pingEveryMs,
+        pingedAt: undefined,
+        controlFrames: 0,
+        admitted() {
+          this.streams += 1;
+          idle.delete(this);
+        },
+        left() {
+          this.streams -= 1;
+          if (this.streams === 0 && !this.socket.destroyed) becomeIdle(this);
+        },
+      };
+      const key = keyOf(socket);
+      all.set(key, connection);
+      socket.once('close', () => {
+        if (all.get(key) === connection) all.delete(key);
+        idle.delete(connection);
+        if (connection.session !== undefined) bySession.delete(connection.session);
+      });
+      becomeIdle(connection);
+    },
+    spoke(session) {
+      const { socket } = session;
+      const connection = socket === undefined ? undefined : all.get(keyOf(socket));
+      if (connection === undefined) throw new Error('a session on a connection that nobody opened');
+      connection.session = session;
+      bySession.set(session, connection);
+      session.on('ping', onControlFrame);
+      session.on('remoteSettings', onControlFrame);
+      return connection;
+    },
+    placeOf: session => bySession.get(session),
+    close() {
+      clearInterval(timer);
+      for (const connection of [...all.values()]) cut(connection);
+    },
+    counts: () => ({ open: all.size, idle: idle.size }),
+  };
+}
+
+/** What tells a connection from all others, plain or under TLS. */
+function keyOf({
+  remoteAddress,
+  remotePort,
+  localAddress,
+}: Pick<Socket, 'remoteAddress' | 'remotePort' | 'localAddress'>): string {
+  return `${remoteAddress}|${remotePort}|${localAddress}`;
+}

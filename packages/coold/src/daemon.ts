@@ -17,6 +17,7 @@ import { createServeCommands } from './api/stream.ts';
 import { createStreams, type Streams } from './api/streams.ts';
 import { joinSurface, type Served } from './api/surface.ts';
 import { verbHandlers } from './api/verbs.ts';
+import { watchBuilds } from './builds/build-metrics.ts';
 import { createHostBuilds } from './builds/host-builds.ts';
 import type { CooldConfig } from './config.ts';
 import { announceChanges } from './discovery/announce.ts';
@@ -120,7 +121,10 @@ export function cooldTasks(options: CooldOptions): Record<string, Task> {
     return tasks;
   }
   const building = config.builderEnabled ? createHostBuilds(config, log.child('builds')) : undefined;
-  if (building !== undefined) tasks['builds'] = building.task;
+  if (building !== undefined) {
+    tasks['builds'] = building.task;
+    metrics.extend(registry => watchBuilds(registry, building.builds.hosted));
+  }
   const link = keepLink({
     url: brokerUrl,
     tokenPath: config.hostJwtPath,

@@ -410,10 +410,17 @@ test(
   async () => {
     const full =
       'mount -t tmpfs -o size=64k,mode=700 full "$1" && (cat /dev/zero >"$1/filling" 2>/dev/null; true)';
+    // coold sees mounts as they were when it started.
+    const restarted = async () => {
+      await systemctl(b, 'restart', 'coold.service');
+      await fleet.allConnected(60_000);
+    };
     await expectExec(b.host, ['sh', '-c', full, 'sh', root]);
+    await restarted();
     await lane.dispatch('full', site('full'), 'b');
     expect((await lane.result('full')).body).toMatchObject({ status: 'error', code: 507 });
     await expectExec(b.host, ['umount', root]);
+    await restarted();
     await lane.dispatch('room', site('room'), 'b');
     await expectBuilt('room', b);
   },

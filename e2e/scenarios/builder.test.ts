@@ -409,7 +409,7 @@ test(
   'a full disk is a 507, and builds go on when there is room',
   async () => {
     const full =
-      'mount -t tmpfs -o size=64k,mode=700 full "$1" && (cat /dev/zero >"$1/filling" 2>/dev/null; true)';
+      'mkdir -p "$1" && mount -t tmpfs -o size=64k,mode=700 full "$1" && (cat /dev/zero >"$1/filling" 2>/dev/null; true)';
     // coold sees mounts as they were when it started.
     const restarted = async () => {
       await systemctl(b, 'restart', 'coold.service');

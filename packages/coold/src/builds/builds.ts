@@ -14,6 +14,7 @@ import { adopt, isExpired } from './adoption.ts';
 import { readBuildOrder } from './build-order.ts';
 import { type BuildOutcome, failed, toResponse } from './build-outcome.ts';
 import type { Driver } from './driver.ts';
+import { folderRefusal } from './folder-refusal.ts';
 import { followEvents } from './follow-events.ts';
 import { createPlaces } from './places.ts';
 import type { BuildUnit } from './unit.ts';
@@ -235,7 +236,7 @@ export function createBuilds(options: BuildsOptions): Builds {
       } catch (error) {
         builds.delete(requestId);
         build.end();
-        throw refusal(error);
+        throw folderRefusal(error);
       }
       log.info({ request_id: requestId, stack, repo_url: redact(message.repoUrl) }, 'build taken');
       if (build.cancelled) return; // who cancelled it sees to it
@@ -347,21 +348,6 @@ function phaseOf(build: Build): Build['phase'] {
 
 function answerOf({ outcome }: Build): Body | undefined {
   return outcome === undefined ? undefined : { case: 'build', value: toResponse(outcome) };
-}
-
-/** What keeps a work folder from being made, as the caller is told. */
-function refusal(error: unknown): VerbError {
-  const { code, message } = error as NodeJS.ErrnoException;
-  switch (code) {
-    case 'EEXIST':
-    case 'ENOTEMPTY':
-      return new VerbError(409, 'this host has a work folder of that request_id');
-    case 'ENOSPC':
-    case 'EDQUOT':
-      return new VerbError(507, `no room for a work folder: ${message}`, { cause: error });
-    default:
-      return new VerbError(500, `the work folder cannot be made: ${message}`, { cause: error });
-  }
 }
 
 /** A repository's address may carry a password. */

@@ -1,12 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { removeScratch } from '@coold/builder-core';
-import { createBackoff, type Logger } from '@coold/runtime';
+import type { Logger } from '@coold/runtime';
 import { type BuildOutcome, failed } from './build-outcome.ts';
 import { conclude } from './conclude.ts';
-import { watchFolder } from './folder-watch.ts';
 import { type Systemd, SystemdError } from './systemd.ts';
 import type { BuilderConfig, BuildUnit } from './unit.ts';
 import type { UnitState } from './unit-state.ts';
+import { watchUnits } from './unit-watch.ts';
 import type { FoundFolder, WorkFolders } from './work-folder.ts';
 
 /**
@@ -55,79 +55,19 @@ interface Ran {
 
 const defaultTimes: DriverTimes = { start: 10_000, slack: 60_000, grace: 10_000 };
 const tidyMs = 120_000;
-/** Times that systemd is asked in vain before a recorded outcome is taken without its word. */
-const maxSilent = 3;
 
 export function createDriver({ folders, systemd, config, log, times = {} }: DriverOptions): Driver {
   const { start: startMs, slack: slackMs, grace: graceMs } = { ...defaultTimes, ...times };
   const limits = { memoryMax: config.memoryMax, timeoutSecs: config.timeoutSecs };
 
-  /** What systemd says; undefined: it does not. */
-  async function ask(requestId: string): Promise<UnitState | undefined> {
-    try {
-      return await systemd.state(requestId);
-    } catch (error) {
-      if (!(error instanceof SystemdError)) throw error;
-      log.warn(
-        { request_id: requestId, reason: error.message },
-        'systemd does not say how a build is; asking again',
-      );
-      return undefined;
-    }
-  }
-
-  async function untilOver(requestId: string, stop: AbortSignal): Promise<UnitState> {
-    using outcome = watchFolder(folders.pathOf(requestId), ['result.json', 'error.json']);
-    const backoff = createBackoff({ firstMs: 200, maxMs: 5000 });
-    const deadline = performance.now() + config.timeoutSecs * 1000 + slackMs;
-    let silent = 0;
-    for (let killed = false; ; ) {
-      const state = await ask(requestId);
-      stop.throwIfAborted();
-      if (state !== undefined && state.kind !== 'active') return state;
-      silent = state === undefined ? silent + 1 : 0;
-      // What the builder has recorded is true whatever systemd has to add.
-      if (silent >= maxSilent && (await hasOutcome(requestId))) return { kind: 'absent' };
-      if (performance.now() >= deadline + (killed ? slackMs : 0)) {
-        if (killed || state === undefined)
-          return { kind: 'over', ending: { result: 'timeout', how: '', status: 0 } };
-        killed = true;
-        log.error({ request_id: requestId }, 'a build outlives its RuntimeMaxSec; killing it');
-        await systemd.kill(requestId, 'SIGKILL').catch(() => false);
-      }
-      // A builder that has recorded its outcome is gone a moment later.
-      await outcome.next(backoff.next() + 20, stop);
-    }
-  }
-
-  /** Resolves once the unit lives, with what `ran` says where that comes first. */
-  async function untilStarted<T>(
-    requestId: string,
-    ran: Promise<T>,
-    stop: AbortSignal,
-  ): Promise<T | 'started' | 'late'> {
-    using life = watchFolder(folders.pathOf(requestId), [
-      'events.ndjson',
-      'scratch',
-      'result.json',
-      'error.json',
-    ]);
-    const deadline = performance.now() + startMs;
-    while (performance.now() < deadline) {
-      // Whatever the builder writes first shows that it lives; a unit without one ends, which `ran` shows.
-      const sign = life.next(startMs, stop).then(() => 'sign' as const);
-      const first = await Promise.race([ran, sign]);
-      stop.throwIfAborted();
-      if (first !== 'sign') return first;
-      if ((await ask(requestId))?.kind === 'active') return 'started';
-    }
-    return 'late';
-  }
-
-  async function hasOutcome(requestId: string): Promise<boolean> {
-    const found = await folders.read(requestId).catch(() => undefined);
-    return found?.outcome !== undefined;
-  }
+  const { ask, untilStarted, untilOver } = watchUnits({
+    folders,
+    systemd,
+    timeoutSecs: config.timeoutSecs,
+    startMs,
+    slackMs,
+    log,
+  });
 
   async function markStarted(requestId: string): Promise<void> {
     await folders.markStarted(requestId).catch((error: unknown) => {

@@ -10,7 +10,7 @@ export default defineConfig({
       'e2e/**/*.test.ts',
     ],
     // Real processes, kernels and Podmans: generous where a machine is slow, and never a hang.
-    testTimeout: 30_000,
+    testTimeout: 60_000,
     hookTimeout: 60_000,
     pool: 'forks',
     maxWorkers: 2,

@@ -68,12 +68,13 @@ describe('the benchmarks', () => {
   it('measure a build and the bare tools it is made of', async () => {
     const { code, stdout, stderr } = await bench('build', '--quick', '--json');
     expect(code, stderr).toBe(0);
-    const { rows, ratios } = JSON.parse(stdout).results.build;
+    const { rows, ratios, figures } = JSON.parse(stdout).results.build;
     expect(rows).toMatchObject([
       { requests: 1 },
       { requests: 1, subject: expect.stringContaining('buildah bud') },
     ]);
     expect(ratios.at(-1)).toMatchObject({ value: expect.any(Number), aim: 'at most 1' });
+    expect(figures[0]).toMatchObject({ what: expect.stringContaining('known again'), value: 100 });
   }, 170_000);
 
   it('measure a fleet, a restart among it and a flood', async () => {

@@ -13,6 +13,7 @@ import {
 } from '@coold/testbed';
 import { bundleProgram } from '../../packaging/bundle.ts';
 import { programs } from '../../packaging/programs.ts';
+import { measureRestart } from './build-restart.ts';
 import { summarise } from './load.ts';
 import type { Suite } from './suite.ts';
 
@@ -98,6 +99,7 @@ export const buildSuite: Suite = {
           aim: 'at most 1',
         },
       ],
+      figures: await measureRestart(),
     };
   },
 };

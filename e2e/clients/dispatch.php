@@ -27,6 +27,6 @@ if ($body === false) {
 }
 echo json_encode([
     'status' => curl_getinfo($curl, CURLINFO_RESPONSE_CODE),
-    // As Laravel's ->json() reads it: an answer that is not JSON throws.
-    'body' => json_decode($body, flags: JSON_THROW_ON_ERROR),
+    // As Laravel's ->json() reads it: an answer that is not JSON throws. A 204 has none.
+    'body' => $body === '' ? null : json_decode($body, flags: JSON_THROW_ON_ERROR),
 ], JSON_THROW_ON_ERROR | JSON_UNESCAPED_SLASHES), "\n";

@@ -44,6 +44,11 @@ export interface Ground {
   join: (hosts: readonly Host[], namespaces: readonly string[]) => Promise<MeshHost[]>;
 }
 
+export interface FleetOptions {
+  /** Hosts that build, by name, each with what its coold.env gets beside COOLD_BUILDER_ENABLED. */
+  builders?: Record<string, Record<string, string>>;
+}
+
 /**
  * Brings hosts up and makes a fleet of them.
  *
@@ -53,6 +58,7 @@ export async function createFleet(
   { provider, join }: Ground,
   names: readonly string[],
   namespaces: readonly string[],
+  options: FleetOptions = {},
 ): Promise<Fleet> {
   const archive = await builtPackage();
   const up = await provider.up(names);
@@ -60,7 +66,7 @@ export async function createFleet(
     const hosts = await join(up, namespaces);
     const [central] = hosts;
     if (central === undefined) throw new HarnessError('a fleet of no hosts');
-    await setUp(hosts, central, archive);
+    await setUp(hosts, central, archive, options);
     const fleet = createControls(hosts, central);
     await fleet.allConnected(30_000);
     return fleet;
@@ -70,12 +76,17 @@ export async function createFleet(
   }
 }
 
-async function setUp(hosts: readonly FleetHost[], central: FleetHost, archive: string): Promise<void> {
+async function setUp(
+  hosts: readonly FleetHost[],
+  central: FleetHost,
+  archive: string,
+  { builders = {} }: FleetOptions,
+): Promise<void> {
   const keys = generateKeys();
   await Promise.all(
     hosts.map(async member => {
       await Promise.all([install(member, archive, member === central), loadBusyboxImage(member.host)]);
-      await configure(member, central, keys);
+      await configure(member, central, keys, builders[member.name]);
       await member.host.put({ file: corrosionUnit }, '/etc/systemd/system/corrosion.service', 0o644);
     }),
   );
@@ -164,6 +175,7 @@ async function configure(
   member: FleetHost,
   central: FleetHost,
   keys: ReturnType<typeof generateKeys>,
+  builder: Record<string, string> | undefined,
 ): Promise<void> {
   const { host, name, mgmtIp, namespaces } = member;
   const file = (content: string, path: string, mode: number) =>
@@ -172,7 +184,11 @@ async function configure(
     Object.entries(values)
       .map(([key, value]) => `${key}=${value}\n`)
       .join('');
-  const token = await mintToken(keys.privateKey, { hostId: name, caps: ['coold'], ttlMs: 86_400_000 });
+  const token = await mintToken(keys.privateKey, {
+    hostId: name,
+    caps: builder === undefined ? ['coold'] : ['coold', 'builder'],
+    ttlMs: 86_400_000,
+  });
   await file(token, 'host-jwt', 0o600);
   const brokerUrl = `grpc://${central.mgmtIp}:${grpcPort}/v1/agent`;
   const mesh = Object.entries(namespaces).map(
@@ -182,6 +198,7 @@ async function configure(
     lines({
       ...{ COOLD_HOST_MGMT_IP: mgmtIp, COOLD_BROKER_URL: brokerUrl, COOLD_NAMESPACES: mesh.join(',') },
       ...{ COOLD_API_BIND: `${mgmtIp}:${apiPort}`, COOLD_API_TOKEN_FILE: '/etc/coolify/api-token' },
+      ...(builder === undefined ? {} : { COOLD_BUILDER_ENABLED: '1', ...builder }),
     }),
     'coold.env',
     0o600,
@@ -202,7 +219,8 @@ async function start({ host }: FleetHost, units: readonly string[]): Promise<voi
   await expectExec(host, ['systemctl', 'start', ...units], { timeoutMs: 60_000 });
 }
 
-async function askLane({ host }: FleetHost, ...request: string[]): Promise<unknown> {
+/** One HTTP call on the central host's broker.sock, by PHP; what it answered, as JSON. */
+export async function askLane({ host }: FleetHost, ...request: string[]): Promise<unknown> {
   const client = ['php', '/root/dispatch.php', '/run/coolify/broker.sock'] as const;
   return JSON.parse(await expectExec(host, [...client, ...request], { timeoutMs: 40_000 }));
 }

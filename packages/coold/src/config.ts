@@ -4,12 +4,14 @@ import {
   type ConfigOf,
   defineCommand,
   duration,
+  integer,
   ipv4,
   list,
   logFilter,
   oneAddress,
   type ValueType,
 } from '@coold/runtime';
+import { cpuQuota, memoryLimit, network, unitPath } from './builds/builder-values.ts';
 import { corrosionUrl } from './corrosion/corrosion-url.ts';
 import { namespaces } from './discovery/namespaces.ts';
 import { domainName } from './dns/names.ts';
@@ -87,6 +89,30 @@ export const cooldCommand = defineCommand({
     allowedMountSources: {
       type: list(absolutePath),
       help: 'Paths of this host, comma-separated, that containers may mount from; unset: none',
+    },
+    builderEnabled: {
+      type: boolean,
+      default: 'false',
+      help: 'Builds images for the broker; its token has to grant "builder"',
+    },
+    builderWorkDir: {
+      type: unitPath,
+      default: '/var/lib/coolify-builder/work',
+      help: 'Holds a folder for each build until its result was read, or for 24 h',
+    },
+    builderCapacity: { type: integer(1, 64), default: '2', help: 'Builds at once; more wait in a queue' },
+    builderBin: { type: unitPath, default: '/usr/local/bin/builder', help: 'The program that builds' },
+    builderTimeoutSecs: {
+      type: integer(1, 86_400),
+      default: '1800',
+      help: "Seconds that a build may take: its unit's RuntimeMaxSec",
+    },
+    builderMemoryMax: { type: memoryLimit, default: '2G', help: "Memory of one build: its unit's MemoryMax" },
+    builderCpuQuota: { type: cpuQuota, default: '200%', help: "CPU time of one build: its unit's CPUQuota" },
+    builderDenyNets: {
+      type: list(network),
+      default: '100.64.0.0/16,10.210.0.0/16',
+      help: 'Networks that a build cannot reach, comma-separated, beside this host itself and what is link-local',
     },
     dnsZone: {
       type: domainName,

@@ -17,6 +17,8 @@ import { createServeCommands } from './api/stream.ts';
 import { createStreams, type Streams } from './api/streams.ts';
 import { joinSurface, type Served } from './api/surface.ts';
 import { verbHandlers } from './api/verbs.ts';
+import { watchBuilds } from './builds/build-metrics.ts';
+import { createHostBuilds } from './builds/host-builds.ts';
 import type { CooldConfig } from './config.ts';
 import { announceChanges } from './discovery/announce.ts';
 import { createDiscovery } from './discovery/discovery.ts';
@@ -118,24 +120,38 @@ export function cooldTasks(options: CooldOptions): Record<string, Task> {
     log.info(`${why}: no stream to a broker`);
     return tasks;
   }
-  tasks['link'] = keepLink({
+  const building = config.builderEnabled ? createHostBuilds(config, log.child('builds')) : undefined;
+  if (building !== undefined) {
+    tasks['builds'] = building.task;
+    metrics.extend(registry => watchBuilds(registry, building.builds.hosted));
+  }
+  const link = keepLink({
     url: brokerUrl,
     tokenPath: config.hostJwtPath,
     caPath: config.brokerCa,
     reconnectEveryMs: config.brokerReconnectEvery,
-    hello: create(HelloSchema, {
-      hostMgmtIp: config.hostMgmtIp,
-      cooldVersion: version,
-      schemaMin: SCHEMA_MIN,
-      // Only what it serves: a broker answers 501 for the rest at once, where we could not.
-      schemaMax: Math.max(...[...surface.values()].map(({ verb }) => verb.schema)),
-      capabilities: ['coold'],
-      builderCapacity: 0,
-    }),
-    serve: createServeCommands({ surface, streams, record, log: log.child('api') }),
+    hello: async token => {
+      const isBuilder = (await building?.mayBuild(token)) ?? false;
+      return create(HelloSchema, {
+        hostMgmtIp: config.hostMgmtIp,
+        cooldVersion: version,
+        schemaMin: SCHEMA_MIN,
+        // Only what it serves: a broker answers 501 for the rest at once, where we could not.
+        schemaMax: Math.max(...[...surface.values()].map(({ verb }) => verb.schema)),
+        capabilities: isBuilder ? ['coold', 'builder'] : ['coold'],
+        builderCapacity: isBuilder ? config.builderCapacity : 0,
+        builds: building?.builds.hosted() ?? [],
+      });
+    },
+    serve: createServeCommands({ surface, streams, builds: building?.builds, record, log: log.child('api') }),
     log: log.child('link'),
     onState: line => void readiness.status(line),
   });
+  // A Hello before the builds are known would tell the broker that they are lost.
+  tasks['link'] = async stop => {
+    await building?.tried;
+    return link(stop);
+  };
   return tasks;
 }
 

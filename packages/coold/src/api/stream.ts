@@ -8,6 +8,8 @@ import {
   type ServerMsg,
 } from '@coold/proto';
 import { createTally, type Logger } from '@coold/runtime';
+import type { Builds } from '../builds/builds.ts';
+import { serveBuilds } from '../builds/serve-builds.ts';
 import type { RecordCall } from './calls.ts';
 import { createSessions } from './stream-sessions.ts';
 import type { Streams } from './streams.ts';
@@ -29,6 +31,8 @@ export type ServeCommands = (link: StreamLink) => TakeCommand;
 export interface CommandOptions {
   surface: ReadonlyMap<string, Served>;
   streams: Streams;
+  /** Of a host that builds. */
+  builds?: Builds | undefined;
   record: RecordCall;
   log: Logger;
   /** Commands at work at once, streamed ones apart: input and credit of streams come behind them on the same wire. */
@@ -38,11 +42,12 @@ export interface CommandOptions {
 const defaultMaxCommands = 1024;
 
 export function createServeCommands(options: CommandOptions): ServeCommands {
-  const { surface, streams, record, log, maxCommands = defaultMaxCommands } = options;
+  const { surface, streams, builds, record, log, maxCommands = defaultMaxCommands } = options;
   return link => {
     const ignored = createTally(log);
     const send = (response: Response) => link.send(frame(response));
     const sessions = createSessions({ send, gone: link.gone, streams, record, log, ignored });
+    const build = builds === undefined ? undefined : serveBuilds(builds, { send, gone: link.gone, log });
     let atWork = 0;
 
     const refuse = (requestId: string, code: number, message: string, field = '') =>
@@ -69,6 +74,25 @@ export function createServeCommands(options: CommandOptions): ServeCommands {
           return sessions.credit(requestId, command.value.bytes);
         case 'streamCancel':
           return sessions.cancel(requestId);
+        case 'build':
+        case 'cancelBuild':
+        case 'buildAck':
+        case 'buildResult':
+          if (build !== undefined) return build(requestId, command);
+          return refuse(requestId, 501, 'this host does not build: COOLD_BUILDER_ENABLED is not set');
+        case 'buildEvents': {
+          if (builds === undefined) return refuse(requestId, 404, 'no such build here');
+          if (sessions.has(requestId)) return refuse(requestId, 409, 'request_id is that of an open stream');
+          if (stream === undefined) return refuse(requestId, 400, 'stream: expected its options', 'stream');
+          const { credit } = stream;
+          return sessions.serve({
+            requestId,
+            verb: 'build_events',
+            form: builds.events,
+            request: command.value,
+            credit,
+          });
+        }
         default:
       }
       const served = surface.get(command.case);

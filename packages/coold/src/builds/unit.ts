@@ -1,3 +1,5 @@
+import { isRequestId } from './request-id.ts';
+
 /** What a build's unit is made of; every value was validated where it came from. */
 export interface BuildUnit {
   requestId: string;
@@ -22,7 +24,6 @@ export interface BuilderConfig {
 
 const unitPrefix = 'coolify-build-';
 const unitSuffix = '.service';
-const requestIdPattern = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/;
 
 /** CONTRACT §7. 127.0.0.1 and not 127.0.0.0/8: the resolver of 127.0.0.53 stays within reach. */
 const alwaysDenied = ['127.0.0.1', '169.254.0.0/16', '::1/128', 'fc00::/7', 'fe80::/10'];
@@ -32,7 +33,7 @@ const storagePaths = ['/var/lib/containers', '-/run/containers', '-/run/netavark
 
 /** @throws Error for what is no request_id: it would name a folder or unit that is none of ours */
 export function buildUnitName(requestId: string): string {
-  if (!requestIdPattern.test(requestId)) throw new Error(`${JSON.stringify(requestId)} is no request_id`);
+  if (!isRequestId(requestId)) throw new Error(`${JSON.stringify(requestId)} is no request_id`);
   return `${unitPrefix}${requestId}${unitSuffix}`;
 }
 
@@ -40,7 +41,7 @@ export function buildUnitName(requestId: string): string {
 export function requestIdOfUnit(unit: string): string | undefined {
   if (!unit.startsWith(unitPrefix) || !unit.endsWith(unitSuffix)) return undefined;
   const requestId = unit.slice(unitPrefix.length, -unitSuffix.length);
-  return requestIdPattern.test(requestId) ? requestId : undefined;
+  return isRequestId(requestId) ? requestId : undefined;
 }
 
 /** The unit's properties, each `Name=value`, in the order of CONTRACT §7. */
@@ -93,8 +94,12 @@ export function buildUnitCommand(unit: BuildUnit): { program: string; args: stri
 }
 
 /** In a property a space ends a path, % and $ stand for something else, quotes and backslashes are read. */
+export function isPlainPath(path: string): boolean {
+  return /^(?:\/[A-Za-z0-9_.,:@+-]+)+$/.test(path);
+}
+
 function plainPath(path: string): string {
-  if (!/^(?:\/[A-Za-z0-9_.,:@+-]+)+$/.test(path))
+  if (!isPlainPath(path))
     throw new Error(
       `${JSON.stringify(path)}: expected an absolute path of letters, digits and "_.,:@+-", which systemd takes as it is`,
     );

@@ -66,7 +66,7 @@ async function startLink(port: number, overrides: Partial<LinkOptions> = {}) {
     url: { host: '127.0.0.1', authority: `127.0.0.1:${port}`, tls: false },
     tokenPath,
     caPath: undefined,
-    hello,
+    hello: async () => hello,
     serve:
       link =>
       ({ requestId }) =>

@@ -19,7 +19,8 @@ export interface LinkOptions {
   url: BrokerUrl;
   tokenPath: string;
   caPath: string | undefined;
-  hello: Hello;
+  /** What is said first, at every dial anew; of the token only what it claims is known. */
+  hello: (token: string) => Promise<Hello>;
   serve: ServeCommands;
   log: Logger;
   /** Told in one line whenever the stream's state changes. */
@@ -127,7 +128,8 @@ async function runSession(
   options: LinkOptions & Material & { keepalive: Keepalive },
   stop: AbortSignal,
 ): Promise<SessionEnd> {
-  const { url, log, onState } = options;
+  const { url, token, log, onState } = options;
+  const hello = await options.hello(token);
   const gone = new AbortController();
   const atWork = new Set<Promise<void>>();
   let comeBackWithinMs: number | undefined;
@@ -137,27 +139,30 @@ async function runSession(
     comeBackWithinMs = windowMs;
     finish(leaveMs);
   };
-  const session = dial(options, {
-    accepted() {
-      log.info({ broker: url.authority }, 'connected to the broker');
-      onState(`broker ${url.authority}: connected`);
-      const { reconnectEveryMs } = options;
-      if (reconnectEveryMs === undefined) return;
-      // Hosts that came together shall not leave together.
-      const inMs = reconnectEveryMs * (0.5 + Math.random() / 2);
-      reconnect = setTimeout(leave, inMs, reconnectWindowMs);
+  const session = dial(
+    { ...options, hello },
+    {
+      accepted() {
+        log.info({ broker: url.authority }, 'connected to the broker');
+        onState(`broker ${url.authority}: connected`);
+        const { reconnectEveryMs } = options;
+        if (reconnectEveryMs === undefined) return;
+        // Hosts that came together shall not leave together.
+        const inMs = reconnectEveryMs * (0.5 + Math.random() / 2);
+        reconnect = setTimeout(leave, inMs, reconnectWindowMs);
+      },
+      command(message) {
+        if (message.command.case === 'shutdownHint') {
+          const { windowMs } = message.command.value;
+          log.info({ broker: url.authority, window_ms: windowMs }, 'the broker stops; leaving it');
+          leave(Math.min(windowMs, maxWindowMs));
+          return;
+        }
+        const work = take(message).finally(() => atWork.delete(work));
+        atWork.add(work);
+      },
     },
-    command(message) {
-      if (message.command.case === 'shutdownHint') {
-        const { windowMs } = message.command.value;
-        log.info({ broker: url.authority, window_ms: windowMs }, 'the broker stops; leaving it');
-        leave(Math.min(windowMs, maxWindowMs));
-        return;
-      }
-      const work = take(message).finally(() => atWork.delete(work));
-      atWork.add(work);
-    },
-  });
+  );
   const take = options.serve({ send: session.send, gone: gone.signal });
 
   /** Answers what is under way, for so many ms at the most, and then says goodbye. */

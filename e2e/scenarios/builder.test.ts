@@ -1,0 +1,428 @@
+// Images from git on hosts with a systemd of their own, as Laravel asks for them.
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { type BuildLane, createBuildLane, type GitServer, startGitServer } from '../harness/build-lane.ts';
+import { eventually } from '../harness/eventually.ts';
+import { createFleet, type Fleet, type FleetHost } from '../harness/fleet.ts';
+import { busyboxImage } from '../harness/images.ts';
+import { expectExec, type Host, type Provider } from '../harness/provider.ts';
+import { pushBusybox, startRegistry } from '../harness/registry.ts';
+import { journalsOnFailure } from './journals.ts';
+import { chooseGround } from './provider.ts';
+
+/** Rented machines take minutes where the lab takes seconds. */
+const setUpMs = 15 * 60_000;
+const scenarioMs = 5 * 60_000;
+const root = '/var/lib/coolify-builder/work';
+
+let provider: Provider;
+let fleet: Fleet;
+let lane: BuildLane;
+let git: GitServer;
+/** Central, and no builder. */
+let a: FleetHost;
+/** A builder with two places. */
+let b: FleetHost;
+/** A builder with one place and little of everything. */
+let c: FleetHost;
+let baseImage: string;
+
+beforeAll(async () => {
+  const ground = await chooseGround();
+  provider = ground.provider;
+  const c = {
+    COOLD_BUILDER_CAPACITY: '1',
+    COOLD_BUILDER_TIMEOUT_SECS: '20',
+    COOLD_BUILDER_MEMORY_MAX: '400M',
+  };
+  fleet = await createFleet(ground, ['a', 'b', 'c'], ['default'], { builders: { b: {}, c } });
+  lane = createBuildLane(fleet);
+  setHosts(fleet.hosts);
+  git = await startGitServer(a.host);
+  await git.repository('site', { 'dist/index.html': '<h1>hello</h1>\n', 'secret.txt': 'not in the image' });
+  await git.repository('slow', { Dockerfile: `FROM ${busyboxImage}\nRUN sleep 6\nRUN touch /done\n` });
+  // Beside the mesh, which builds do not reach.
+  const registry = await startRegistry({ ...a, mgmtIp: a.host.address }, fleet.hosts);
+  baseImage = `${registry}/base/web:1`;
+  await pushBusybox(a, baseImage);
+}, setUpMs);
+afterAll(() => provider?.close(), setUpMs);
+beforeEach(() => journalsOnFailure(fleet));
+afterEach(() => git.letGo());
+
+function setHosts(hosts: readonly FleetHost[]): void {
+  const [first, second, third] = hosts;
+  if (first === undefined || second === undefined || third === undefined)
+    throw new Error('three hosts were asked for');
+  [a, b, c] = [first, second, third];
+}
+
+const site = (requestId: string) => ({
+  type: 'static_build',
+  ...{ repo_url: `${git.url}/site`, git_ref: 'main', target_image: target(requestId), base_image: baseImage },
+});
+const slow = (requestId: string) => ({
+  type: 'dockerfile_build',
+  ...{ repo_url: `${git.url}/slow`, git_ref: 'main', target_image: target(requestId) },
+});
+const target = (requestId: string) => `localhost/built/${requestId.toLowerCase()}:1`;
+const unit = (requestId: string) => `coolify-build-${requestId}.service`;
+const taken = (requestId: string) => ({ status: 202, body: { request_id: requestId } });
+const failure = (requestId: string, code: number, message: unknown, stage: string) => ({
+  status: 200,
+  body: { request_id: requestId, status: 'error', code, message, stage },
+});
+const exited = (requestId: string) =>
+  failure(requestId, 500, 'builder exited without result file', 'builder');
+
+/** Waits for a condition on a host, as a shell says it. */
+async function until(what: string, host: Host, script: string, ...args: string[]): Promise<void> {
+  const holds = async () =>
+    (await host.exec(['sh', '-c', script, 'sh', ...args])).code === 0 ? true : undefined;
+  await eventually(what, holds, { timeoutMs: 60_000, everyMs: 200 });
+}
+const untilStarted = (id: string, { host }: FleetHost) =>
+  until(
+    `${id} to run`,
+    host,
+    `systemctl is-active --quiet "$1" && test ! -e "$2"`,
+    unit(id),
+    `${root}/${id}/queued`,
+  );
+const untilSaid = (id: string, { host }: FleetHost, words: string) =>
+  until(`${id} to say ${words}`, host, 'grep -q -e "$1" "$2"', words, `${root}/${id}/events.ndjson`);
+/** Its result was read: nothing of it is left. */
+const untilGone = (id: string, { host }: FleetHost) =>
+  until(
+    `nothing to be left of ${id}`,
+    host,
+    'test ! -e "$1" && test "$(systemctl show --property LoadState --value "$2")" = not-found',
+    `${root}/${id}`,
+    unit(id),
+  );
+const systemctl = ({ host }: FleetHost, ...args: string[]) => expectExec(host, ['systemctl', ...args]);
+const killed = (host: FleetHost, service: string) =>
+  systemctl(host, 'kill', '--signal=SIGKILL', '--kill-who=main', service);
+
+/** Its image runs and serves the page. */
+async function expectServed(id: string, { host }: FleetHost): Promise<void> {
+  const serve = ['httpd', '-f', '-p', '80', '-h', '/usr/share/nginx/html'];
+  await expectExec(host, ['podman', 'run', '--detach', '--rm', '--init', '--name', id, target(id), ...serve]);
+  const page = ['podman', 'exec', id, 'wget', '-qO-', 'http://127.0.0.1/index.html'] as const;
+  await until(`the page of ${id}`, host, 'podman exec "$1" wget -qO- http://127.0.0.1/index.html', id);
+  expect(await expectExec(host, page)).toBe('<h1>hello</h1>\n');
+  expect((await host.exec(['podman', 'exec', id, 'ls', '/usr/share/nginx/html'])).stdout).not.toContain(
+    'secret',
+  );
+  await expectExec(host, ['podman', 'rm', '--force', '--time', '0', id]);
+}
+
+async function expectBuilt(id: string, on: FleetHost): Promise<void> {
+  const answer = await lane.result(id);
+  const shown = await on.host.exec(['podman', 'image', 'inspect', '--format', '{{.Digest}}', target(id)]);
+  const digest = shown.stdout.trim();
+  expect(answer).toEqual({
+    status: 200,
+    body: {
+      ...{ request_id: id, status: 'ok', digest, registry_ref: `${target(id)}@${digest}` },
+      duration_ms: expect.any(Number),
+    },
+  });
+  await untilGone(id, on);
+}
+
+test(
+  'builder_lifecycle',
+  async () => {
+    // No host given: the broker picks the one with the most free places.
+    expect(await lane.dispatch('first', site('first'))).toEqual(taken('first'));
+    await expectBuilt('first', b);
+    await expectServed('first', b);
+
+    await git.hold();
+    expect(await lane.dispatch('second', site('second'), 'b')).toEqual(taken('second'));
+    await untilStarted('second', b);
+    const listed = await expectExec(b.host, [
+      ...(['find', `${root}/second`, '-maxdepth', '1', '-printf', '%m %U %P\\n'] as const),
+    ]);
+    const modes = Object.fromEntries(
+      listed
+        .trim()
+        .split('\n')
+        .map(line => [line.split(' ')[2], line.slice(0, 5)]),
+    );
+    expect(modes).toMatchObject({ '': '700 0', 'request.json': '600 0', 'events.ndjson': '600 0' });
+    const shown = `\n${await systemctl(b, 'show', unit('second'))}`;
+    for (const property of [
+      ...['RuntimeMaxUSec=30min', 'MemoryMax=2147483648', 'CPUQuotaPerSecUSec=2s', 'PrivateTmp=yes'],
+      ...['ProtectSystem=strict', 'ProtectHome=yes', 'NoNewPrivileges=yes', 'LockPersonality=yes'],
+      ...['RestrictRealtime=yes', 'SystemCallArchitectures=native', 'CollectMode=inactive'],
+      `ReadWritePaths=${root}/second /var/lib/containers -/run/containers -/run/netavark -/run/lock`,
+    ])
+      expect(shown).toContain(`\n${property}\n`);
+    expect(await lane.dispatch('second', site('second'), 'b')).toMatchObject({ status: 409 });
+
+    // coold is restarted, and the build does not notice.
+    const pid = await systemctl(b, 'show', '--property', 'MainPID', '--value', unit('second'));
+    await systemctl(b, 'restart', 'coold.service');
+    await fleet.allConnected(30_000);
+    expect(await systemctl(b, 'show', '--property', 'MainPID', '--value', unit('second'))).toBe(pid);
+    const events = lane.events('second');
+    await git.letGo();
+    await expectBuilt('second', b);
+    const frames = await events;
+    expect(frames.map(({ stage }) => stage)).toContain('buildah');
+    expect(frames.at(-1)).toMatchObject({ type: 'result', ok: { stack_used: 'static' } });
+    await expectServed('second', b);
+  },
+  scenarioMs,
+);
+
+test(
+  'who cannot build is not asked to, and what cannot be built is refused by name',
+  async () => {
+    const noBuilder = { status: 503, body: { message: 'host has no builder capability', stage: 'dispatch' } };
+    expect(await lane.dispatch('x', site('x'), 'a')).toMatchObject(noBuilder);
+    expect(await lane.dispatch('x', site('x'), 'nobody')).toMatchObject(noBuilder);
+    const bad = { ...site('bad'), repo_url: 'ext::sh -c true' };
+    await lane.dispatch('bad', bad, 'b');
+    expect(await lane.result('bad')).toMatchObject({
+      body: { status: 'error', code: 400, stage: 'dispatch', field: 'repo_url' },
+    });
+    expect((await b.host.exec(['ls', '-A', root])).stdout).toBe('');
+    await lane.dispatch('nothere', { ...site('nothere'), git_ref: 'nothere' }, 'b');
+    expect(await lane.result('nothere')).toMatchObject({ body: { code: 422, stage: 'git' } });
+    await untilGone('nothere', b);
+  },
+  scenarioMs,
+);
+
+describe('a cancel', () => {
+  test(
+    'ends a build in its git server, which hangs',
+    async () => {
+      await git.hold();
+      await lane.dispatch('cut', site('cut'), 'b');
+      await untilStarted('cut', b);
+      expect(await lane.cancel('cut')).toBe(204);
+      // Again, or by now too late.
+      expect([204, 404]).toContain(await lane.cancel('cut'));
+      expect(await lane.result('cut')).toEqual(failure('cut', 499, 'cancelled', 'cancel'));
+      await untilGone('cut', b);
+      expect(await lane.cancel('cut')).toBe(404);
+    },
+    scenarioMs,
+  );
+
+  test(
+    'ends one in buildah, one that waits for a place, and comes too late after the end',
+    async () => {
+      await lane.dispatch('run', slow('run'), 'c');
+      await lane.dispatch('wait', slow('wait'), 'c');
+      await untilSaid('wait', c, 'place 1 of 1 in the queue');
+      expect(await lane.cancel('wait')).toBe(204);
+      expect(await lane.result('wait')).toEqual(failure('wait', 499, 'cancelled', 'cancel'));
+      await untilGone('wait', c);
+      await untilSaid('run', c, 'STEP 2/3');
+      expect(await lane.cancel('run')).toBe(204);
+      expect(await lane.result('run')).toEqual(failure('run', 499, 'cancelled', 'cancel'));
+      await untilGone('run', c);
+      await lane.dispatch('over', site('over'), 'b');
+      await until('the result', b.host, 'test -e "$1"', `${root}/over/result.json`);
+      await lane.cancel('over');
+      await expectBuilt('over', b);
+    },
+    scenarioMs,
+  );
+});
+
+describe('a limit', () => {
+  test(
+    'of time that a build exceeds is a 504',
+    async () => {
+      await git.hold();
+      await lane.dispatch('late', site('late'), 'c');
+      expect(await lane.result('late')).toEqual(
+        failure('late', 504, expect.stringContaining('20 s'), 'timeout'),
+      );
+      await untilGone('late', c);
+    },
+    scenarioMs,
+  );
+
+  test(
+    'of memory that a build exceeds is named',
+    async () => {
+      await git.repository('greedy', {
+        Dockerfile: `FROM ${busyboxImage}\nRUN dd if=/dev/zero of=/dev/null bs=900M count=1\n`,
+      });
+      await lane.dispatch('greedy', { ...slow('greedy'), repo_url: `${git.url}/greedy` }, 'c');
+      const answer = await lane.result('greedy');
+      expect(answer.body).toMatchObject({
+        status: 'error',
+        message: expect.stringContaining('MemoryMax=400M'),
+      });
+      await untilGone('greedy', c);
+    },
+    scenarioMs,
+  );
+});
+
+test(
+  'a build cannot write to its host, and reaches neither the loopback nor the mesh',
+  async () => {
+    await git.repository('mount', {
+      Dockerfile: `FROM ${busyboxImage}\nRUN touch /etc/from-a-build && grep -c . /proc/self/mountinfo\n`,
+    });
+    await lane.dispatch('inside', { ...slow('inside'), repo_url: `${git.url}/mount` }, 'b');
+    await expectBuilt('inside', b);
+    await expect(b.host.get('/etc/from-a-build')).rejects.toThrow();
+    for (const [name, address] of [
+      ['loopback', '127.0.0.1'],
+      ['mesh', a.mgmtIp],
+    ] as const) {
+      await git.repository(name, { Dockerfile: `FROM ${busyboxImage}\nADD http://${address}:6443/x /x\n` });
+      await lane.dispatch(name, { ...slow(name), repo_url: `${git.url}/${name}` }, 'b');
+      expect((await lane.result(name)).body).toMatchObject({
+        ...{ status: 'error', stage: 'buildah', message: expect.stringMatching(/not permitted|timeout/) },
+      });
+    }
+  },
+  scenarioMs,
+);
+
+describe('SIGKILL', () => {
+  test.each(['queue', 'git', 'buildah'])(
+    'of coold while a build is in %s changes nothing for it',
+    async stage => {
+      const id = `coold-${stage}`;
+      await git.hold();
+      if (stage === 'queue') {
+        // Two builds fill the places.
+        await lane.dispatch('full-1', site('full-1'), 'b');
+        await lane.dispatch('full-2', site('full-2'), 'b');
+        await untilStarted('full-2', b);
+      }
+      if (stage === 'buildah') await git.letGo();
+      await lane.dispatch(id, stage === 'buildah' ? slow(id) : site(id), 'b');
+      if (stage === 'queue') await untilSaid(id, b, 'place 1 of 1');
+      else await untilStarted(id, b);
+      if (stage === 'buildah') await untilSaid(id, b, 'STEP 2/3');
+      await killed(b, 'coold.service');
+      await git.letGo();
+      await fleet.allConnected(30_000);
+      await expectBuilt(id, b);
+      if (stage !== 'queue') return;
+      await expectBuilt('full-1', b);
+      await expectBuilt('full-2', b);
+    },
+    scenarioMs,
+  );
+
+  test(
+    'of a builder is a 500, once',
+    async () => {
+      await git.hold();
+      await lane.dispatch('shot', site('shot'), 'b');
+      await untilStarted('shot', b);
+      await systemctl(b, 'kill', '--signal=SIGKILL', unit('shot'));
+      expect(await lane.result('shot')).toEqual(exited('shot'));
+      await untilGone('shot', b);
+      expect(await lane.result('shot')).toMatchObject({ status: 404 });
+    },
+    scenarioMs,
+  );
+
+  test(
+    'of the broker loses no build',
+    async () => {
+      await git.hold();
+      for (const id of ['kept-1', 'kept-2', 'kept-3']) await lane.dispatch(id, site(id), 'b');
+      await untilStarted('kept-1', b);
+      await killed(a, 'broker.service');
+      await git.letGo();
+      await fleet.allConnected(90_000);
+      for (const id of ['kept-1', 'kept-2', 'kept-3']) await expectBuilt(id, b);
+    },
+    scenarioMs,
+  );
+
+  test(
+    'of coold, builder and broker at once is a 500, once',
+    async () => {
+      await git.hold();
+      await lane.dispatch('all', site('all'), 'b');
+      await untilStarted('all', b);
+      await Promise.all([
+        killed(b, 'coold.service'),
+        systemctl(b, 'kill', '--signal=SIGKILL', unit('all')),
+        killed(a, 'broker.service'),
+      ]);
+      await fleet.allConnected(90_000);
+      expect(await lane.result('all')).toEqual(exited('all'));
+      await untilGone('all', b);
+      expect(await lane.result('all')).toMatchObject({ status: 404 });
+    },
+    scenarioMs,
+  );
+});
+
+test(
+  'a host that loses its power mid-build says so once, while the other builds on',
+  async () => {
+    await git.hold();
+    await lane.dispatch('lost', site('lost'), 'b');
+    await lane.dispatch('lives', site('lives'), 'c');
+    await untilStarted('lost', b);
+    await untilStarted('lives', c);
+    await b.host.crash();
+    await git.letGo();
+    await expectBuilt('lives', c);
+    await b.host.boot();
+    await fleet.allConnected(90_000);
+    expect(await lane.result('lost')).toEqual(exited('lost'));
+    await untilGone('lost', b);
+    expect(await lane.result('lost')).toMatchObject({ status: 404 });
+  },
+  scenarioMs,
+);
+
+test(
+  'a build that an orderly reboot ends is a 500, once',
+  async () => {
+    await git.hold();
+    await lane.dispatch('rebooted', site('rebooted'), 'b');
+    await untilStarted('rebooted', b);
+    await b.host.reboot();
+    await fleet.allConnected(90_000);
+    expect((await lane.result('rebooted')).body).toMatchObject({
+      status: 'error',
+      code: 500,
+      stage: 'builder',
+    });
+    await untilGone('rebooted', b);
+    expect(await lane.result('rebooted')).toMatchObject({ status: 404 });
+  },
+  scenarioMs,
+);
+
+test(
+  'a full disk is a 507, and builds go on when there is room',
+  async () => {
+    const full =
+      'mkdir -p "$1" && mount -t tmpfs -o size=64k,mode=700 full "$1" && (cat /dev/zero >"$1/filling" 2>/dev/null; true)';
+    // coold sees mounts as they were when it started.
+    const restarted = async () => {
+      await systemctl(b, 'restart', 'coold.service');
+      await fleet.allConnected(60_000);
+    };
+    await expectExec(b.host, ['sh', '-c', full, 'sh', root]);
+    await restarted();
+    await lane.dispatch('full', site('full'), 'b');
+    expect((await lane.result('full')).body).toMatchObject({ status: 'error', code: 507 });
+    await expectExec(b.host, ['umount', root]);
+    await restarted();
+    await lane.dispatch('room', site('room'), 'b');
+    await expectBuilt('room', b);
+  },
+  scenarioMs,
+);

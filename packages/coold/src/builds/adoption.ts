@@ -1,0 +1,32 @@
+import type { UnitState } from './unit-state.ts';
+import type { FoundFolder } from './work-folder.ts';
+
+/** What becomes of a work folder that coold finds when it starts (CONTRACT §7). */
+export type Adoption =
+  /** Its unit lives, or systemd does not say: its end is waited for. */
+  | 'supervise'
+  /** It waited for a place when coold ended, and does again. */
+  | 'queue'
+  /** It is over, by its files and by what systemd says of its unit. */
+  | 'conclude'
+  /** Nothing of a build, or a result that nobody read in time. */
+  | 'remove';
+
+/** A result that was never acknowledged is kept for this long, in ms (CONTRACT §7). */
+export const keptMs = 24 * 3600_000;
+
+/** @param state undefined: systemd did not answer; no build is given up for that */
+export function adopt(folder: FoundFolder, state: UnitState | undefined, now: number): Adoption {
+  if (state === undefined || state.kind === 'active') return 'supervise';
+  if (isExpired(folder, now)) return 'remove';
+  if (state.kind === 'over' || folder.outcome !== undefined) return 'conclude';
+  if (folder.request === undefined) return 'remove';
+  return folder.queuedAt !== undefined && !folder.cancelled ? 'queue' : 'conclude';
+}
+
+export function isExpired(
+  { outcome, changedAt }: Pick<FoundFolder, 'outcome' | 'changedAt'>,
+  now: number,
+): boolean {
+  return outcome !== undefined && now - changedAt >= keptMs;
+}

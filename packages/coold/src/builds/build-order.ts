@@ -1,0 +1,57 @@
+import { RequestError, readBuildRequest } from '@coold/builder-core';
+import { type BuildRequest, BuildStack } from '@coold/proto';
+import { VerbError } from '../api/verb-error.ts';
+
+/** A build as request.json has it (CONTRACT §7), checked as the builder checks it. */
+export interface BuildOrder {
+  /** Which sandbox it gets. */
+  stack: 'static' | 'dockerfile';
+  request: Record<string, unknown>;
+}
+
+/**
+ * Reads a build that the broker sent. Refused here, it costs neither a folder nor a unit.
+ *
+ * @throws VerbError 400 naming the field, 501 for a stack that no builder has
+ */
+export function readBuildOrder(message: BuildRequest): BuildOrder {
+  const stack = stackNames[message.stack];
+  if (stack === undefined) throw new VerbError(400, 'stack: expected a known stack', { field: 'stack' });
+  if (stack === 'buildpacks' || stack === 'railpack')
+    throw new VerbError(501, `the builder has no stack ${stack} yet`, { field: 'stack' });
+  const request = {
+    repo_url: message.repoUrl,
+    git_ref: message.gitRef,
+    stack,
+    target_image: message.targetImage,
+    ...(message.cacheKey === '' ? {} : { cache_key: message.cacheKey }),
+    ...configOf(message),
+  };
+  try {
+    readBuildRequest(request);
+  } catch (error) {
+    if (!(error instanceof RequestError)) throw error;
+    throw new VerbError(400, error.message, { field: error.field, cause: error });
+  }
+  return { stack, request };
+}
+
+const stackNames: Record<BuildStack, 'static' | 'dockerfile' | 'buildpacks' | 'railpack' | undefined> = {
+  [BuildStack.UNSPECIFIED]: undefined,
+  [BuildStack.DOCKERFILE]: 'dockerfile',
+  [BuildStack.BUILDPACKS]: 'buildpacks',
+  [BuildStack.RAILPACK]: 'railpack',
+  [BuildStack.STATIC]: 'static',
+};
+
+/** Both, where both are given: that is for the builder's own reader to refuse. */
+function configOf({ staticCfg, dockerfileCfg }: BuildRequest): Record<string, unknown> {
+  const config: Record<string, unknown> = {};
+  if (staticCfg !== undefined)
+    config['static_cfg'] = { output_dir: staticCfg.outputDir, base_image: staticCfg.baseImage };
+  if (dockerfileCfg !== undefined) {
+    const { dockerfile, buildArgs, target } = dockerfileCfg;
+    config['dockerfile_cfg'] = { dockerfile, build_args: buildArgs, target };
+  }
+  return config;
+}

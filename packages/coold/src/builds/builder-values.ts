@@ -1,0 +1,33 @@
+import { isIP } from 'node:net';
+import type { ValueType } from '@coold/runtime';
+import { isPlainPath } from './unit.ts';
+
+/** A path that can stand in a property of a unit as it is. */
+export const unitPath: ValueType<string> = {
+  expected: 'an absolute path of letters, digits and "_.,:@+-"',
+  parse: value => (isPlainPath(value) ? value : undefined),
+};
+
+/** As systemd takes it for MemoryMax. */
+export const memoryLimit: ValueType<string> = {
+  expected: 'an amount of memory such as 2G, 512M or 50%',
+  parse: value => (/^(?:[1-9]\d{0,15}[KMGT]?|[1-9]\d?%|100%|infinity)$/.test(value) ? value : undefined),
+};
+
+/** As systemd takes it for CPUQuota. */
+export const cpuQuota: ValueType<string> = {
+  expected: 'a share of one CPU such as 50% or 200%',
+  parse: value => (/^[1-9]\d{0,5}%$/.test(value) ? value : undefined),
+};
+
+/** A network as systemd takes it for IPAddressDeny. */
+export const network: ValueType<string> = {
+  expected: 'a network such as 10.210.0.0/16 or fd00::/8',
+  parse(value) {
+    const [address = '', length = '', ...rest] = value.split('/');
+    const family = isIP(address);
+    if (family === 0 || address.includes('%') || rest.length > 0 || !/^(?:0|[1-9]\d{0,2})$/.test(length))
+      return undefined;
+    return Number(length) <= (family === 4 ? 32 : 128) ? value : undefined;
+  },
+};

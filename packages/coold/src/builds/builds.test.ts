@@ -1,0 +1,341 @@
+import { access, mkdir, readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { create } from '@bufbuild/protobuf';
+import { BuildRequestSchema, BuildStack, HostedBuild_State, type Response } from '@coold/proto';
+import { scratchFolder } from '@coold/testbed';
+import fc from 'fast-check';
+import { describe, expect, it, vi } from 'vitest';
+import { silent as log } from '../api/testing.ts';
+import { keptMs } from './adoption.ts';
+import { type Builds, createBuilds } from './builds.ts';
+import { createDriver } from './driver.ts';
+import { cancelledFile, simulateSystemd } from './testing.ts';
+import { readUnitStates } from './unit-states.ts';
+import { createWorkFolders } from './work-folder.ts';
+
+const digest = `sha256:${'a'.repeat(64)}`;
+const ok = {
+  name: 'result.json',
+  content: { digest, registry_ref: `localhost/app@${digest}`, duration_ms: 5, stack_used: 'static' },
+} as const;
+const request = create(BuildRequestSchema, {
+  ...{ repoUrl: 'https://git.example/app.git', gitRef: 'main', targetImage: 'localhost/app:1' },
+  stack: BuildStack.STATIC,
+});
+const config = { bin: '/b', timeoutSecs: 60, memoryMax: '2G', cpuQuota: '200%', denyNets: [] };
+
+/** A coold's builds on a disk and a systemd that outlive it; the outcomes that its broker hears of, in order. */
+async function setUp({ capacity = 2, maxQueued = 3 } = {}) {
+  const scratch = await scratchFolder();
+  const root = join(scratch.path, 'work');
+  const simulated = simulateSystemd();
+  const { systemd } = simulated;
+  const heard: string[] = [];
+  let clock = Date.now();
+  let stop = new AbortController();
+  let builds: Builds;
+  const start = async () => {
+    stop = new AbortController();
+    const folders = createWorkFolders(root);
+    const times = { start: 200, slack: 100, grace: 200 };
+    builds = createBuilds({
+      ...{ folders, log, capacity, maxQueued, stop: stop.signal, now: () => clock },
+      driver: createDriver({ folders, systemd, config, log, times }),
+      unitStates: () => readUnitStates(systemd, log),
+    });
+    await builds.adopt();
+    builds.attach(async (id, body) => void heard.push(`${id}: ${wordOf(body)}`), stop.signal);
+  };
+  await start();
+  return {
+    ...{ root, simulated, heard, start },
+    builds: () => builds,
+    take: (id: string) => builds.take(id, request),
+    /** SIGKILL, as far as a process can do it to itself: nothing that it has begun is waited for. */
+    kill: () => stop.abort(),
+    async restart() {
+      stop.abort();
+      await start();
+    },
+    running: (id: string) => vi.waitFor(() => expect(simulated.started).toContain(id), 10_000),
+    marked: (id: string) =>
+      vi.waitFor(() => expect(access(join(root, id, 'queued'))).rejects.toThrow(), 10_000),
+    hears: (...lines: string[]) => vi.waitFor(() => expect(heard).toEqual(lines), 10_000),
+    hosted: () => builds.hosted().map(({ requestId, state }) => `${requestId} ${HostedBuild_State[state]}`),
+    pass(ms: number) {
+      clock += ms;
+    },
+    async [Symbol.asyncDispose]() {
+      stop.abort();
+      await scratch[Symbol.asyncDispose]();
+    },
+  };
+}
+
+function wordOf({ case: kind, value }: Response['body']): string {
+  if (kind !== 'build') return `${kind}`;
+  const { body } = value;
+  return body.case === 'err' ? `${body.value.code} ${body.value.message}` : `${body.case}`;
+}
+const refused = (code: number) => expect.objectContaining({ code }) as Error;
+
+describe('a build', () => {
+  it('is taken, started, answered, kept until it was read, and gone', async () => {
+    await using t = await setUp();
+    await t.take('b');
+    expect(t.hosted()).toEqual(['b RUNNING']);
+    await t.running('b');
+    await t.marked('b');
+    expect(t.builds().result('b')).toBeUndefined();
+    await t.builds().acknowledge('b');
+    expect(await readdir(t.root)).toEqual(['b']);
+    await t.simulated.end('b', ok);
+    await t.hears('b: ok');
+    expect(t.hosted()).toEqual(['b FINISHED']);
+    expect(t.builds().result('b')).toMatchObject({ value: { body: { value: { digest } } } });
+    await t.builds().acknowledge('b');
+    await t.builds().acknowledge('b');
+    expect(await readdir(t.root)).toEqual([]);
+    expect(t.hosted()).toEqual([]);
+    expect(() => t.builds().result('b')).toThrow(refused(404));
+    await t.take('b');
+    expect(t.heard).toEqual(['b: ok']);
+  });
+
+  it('of an id that is here, of nonsense, and of one too many is refused, and leaves nothing', async () => {
+    await using t = await setUp({ capacity: 1, maxQueued: 1 });
+    const both = await Promise.allSettled([t.take('b'), t.take('b')]);
+    expect(both).toMatchObject([{ status: 'fulfilled' }, { status: 'rejected', reason: { code: 409 } }]);
+    const bad = create(BuildRequestSchema, { ...request, repoUrl: 'ext::sh' });
+    await expect(t.builds().take('bad', bad)).rejects.toMatchObject({ code: 400, field: 'repo_url' });
+    await t.take('c');
+    await expect(t.take('d')).rejects.toMatchObject({ code: 503 });
+    await mkdir(join(t.root, 'e', 'x'), { recursive: true });
+    await t.simulated.end('b', ok);
+    await vi.waitFor(() => expect(t.hosted()).toEqual(['b FINISHED', 'c RUNNING']), 10_000);
+    await expect(t.take('e')).rejects.toMatchObject({ code: 409 });
+    expect((await readdir(t.root)).toSorted()).toEqual(['b', 'c', 'e']);
+  });
+
+  it('waits for a place, and says which', async () => {
+    await using t = await setUp({ capacity: 1 });
+    for (const id of ['a', 'b', 'c']) await t.take(id);
+    expect(t.hosted()).toEqual(['a RUNNING', 'b QUEUED', 'c QUEUED']);
+    await t.running('a');
+    await t.simulated.end('a', ok);
+    await t.running('b');
+    const events = await readFile(join(t.root, 'c', 'events.ndjson'), 'utf8');
+    const places = events
+      .trim()
+      .split('\n')
+      .map(line => (JSON.parse(line) as { log: string }).log.slice(0, 12));
+    expect(places).toEqual(['place 2 of 2', 'place 1 of 1']);
+    expect(t.simulated.started).toEqual(['a', 'b']);
+  });
+
+  it('whose unit does not start says why', async () => {
+    await using t = await setUp();
+    for (const [how, id] of [
+      ['missing', 'm'],
+      ['refuses', 'r'],
+      ['hangs', 'h'],
+    ] as const) {
+      t.simulated.broken.run = how;
+      await t.take(id);
+      await vi.waitFor(() => expect(t.heard).toHaveLength(1), 10_000);
+      expect(t.heard.splice(0)[0]).toMatch(/^.: 500 the build did not start: (systemd-run|Failed to start)/);
+    }
+  });
+});
+
+describe('a cancel', () => {
+  it('of a build that runs is written down, then the unit is told', async () => {
+    await using t = await setUp();
+    await t.take('b');
+    await t.running('b');
+    await Promise.all([t.builds().cancel('b'), t.builds().cancel('b')]);
+    await t.hears('b: 499 cancelled');
+    expect(t.simulated.signals).toEqual(['SIGTERM b']);
+    expect(t.simulated.loaded()).toEqual([]);
+    await t.builds().cancel('b');
+    await t.restart();
+    await t.hears('b: 499 cancelled', 'b: 499 cancelled');
+  });
+
+  it('of one that waits, or that is only just taken, starts nothing', async () => {
+    await using t = await setUp({ capacity: 1 });
+    await t.take('a');
+    await t.take('b');
+    await t.builds().cancel('b');
+    const taken = t.take('c');
+    await Promise.all([taken, t.builds().cancel('c')]);
+    await t.hears('b: 499 cancelled', 'c: 499 cancelled');
+    expect(t.simulated.started).toEqual(['a']);
+  });
+
+  it('that comes too late, or for what is not here, changes nothing', async () => {
+    await using t = await setUp();
+    await t.take('b');
+    await t.running('b');
+    await t.simulated.end('b', ok);
+    await t.hears('b: ok');
+    await t.builds().cancel('b');
+    await t.builds().cancel('none');
+    expect(t.builds().result('b')).toMatchObject({ value: { body: { case: 'ok' } } });
+  });
+
+  it('that coold did not live to carry out is carried out by the next', async () => {
+    await using t = await setUp();
+    await t.take('b');
+    await t.running('b');
+    await t.marked('b');
+    t.kill();
+    await createWorkFolders(t.root).markCancelled('b');
+    await t.start();
+    await t.hears('b: 499 cancelled');
+    expect(t.simulated.signals).toEqual(['SIGTERM b']);
+  });
+});
+
+describe('after coold was killed', () => {
+  it('a build that runs is waited for, and one that ended meanwhile is told', async () => {
+    await using t = await setUp();
+    for (const id of ['a', 'b']) await t.take(id);
+    for (const id of ['a', 'b']) await t.running(id);
+    for (const id of ['a', 'b']) await t.marked(id);
+    t.kill();
+    await t.simulated.end('a', ok);
+    await t.start();
+    await t.hears('a: ok');
+    expect(t.hosted().toSorted()).toEqual(['a FINISHED', 'b RUNNING']);
+    await t.simulated.end('b', ok);
+    await t.hears('a: ok', 'b: ok');
+    expect(t.simulated.started).toEqual(['a', 'b']);
+  });
+
+  it('a hundred of them are all known again before the broker hears of this host', async () => {
+    await using t = await setUp({ capacity: 100 });
+    const ids = Array.from({ length: 100 }, (_, n) => `b${n}`);
+    await Promise.all(ids.map(t.take));
+    for (const id of ids) await t.marked(id);
+    await t.restart();
+    expect(t.hosted().toSorted()).toEqual(ids.map(id => `${id} RUNNING`).toSorted());
+    await Promise.all(ids.map(id => t.simulated.end(id, ok)));
+    await vi.waitFor(() => expect(t.heard.toSorted()).toEqual(ids.map(id => `${id}: ok`).toSorted()), 60_000);
+    expect(t.simulated.started).toHaveLength(100);
+  }, 120_000);
+
+  it('one that waited is started, in its turn', async () => {
+    await using t = await setUp({ capacity: 1 });
+    for (const id of ['a', 'z', 'b']) {
+      await t.take(id);
+      t.pass(10);
+    }
+    await t.running('a');
+    await t.marked('a');
+    await t.restart();
+    expect(t.hosted().toSorted()).toEqual(['a RUNNING', 'b QUEUED', 'z QUEUED']);
+    await t.simulated.end('a', ok);
+    await t.running('z');
+    await t.simulated.end('z', ok);
+    await t.running('b');
+    expect(t.simulated.started).toEqual(['a', 'z', 'b']);
+  });
+
+  it('one whose host was booted is a 500, and the same one from then on', async () => {
+    await using t = await setUp();
+    await t.take('b');
+    await t.running('b');
+    await t.marked('b');
+    t.kill();
+    t.simulated.boot();
+    await t.start();
+    await t.hears('b: 500 builder exited without result file');
+    await t.builds().acknowledge('b');
+    await t.restart();
+    expect(t.hosted()).toEqual([]);
+    expect(t.heard).toHaveLength(1);
+  });
+
+  it('units that failed are read, then unloaded; those without a folder go', async () => {
+    await using t = await setUp();
+    await t.take('b');
+    await t.running('b');
+    await t.marked('b');
+    t.kill();
+    await t.simulated.end('b', cancelledFile, { result: 'timeout', how: 'exited', status: 130 });
+    await t.start();
+    await t.hears('b: 504 the build took longer than 60 s');
+    expect(t.simulated.loaded()).toEqual([]);
+    await t.restart();
+    expect(t.heard.at(-1)).toBe('b: 504 the build took longer than 60 s');
+  });
+
+  it('nothing is given up while systemd does not answer', async () => {
+    await using t = await setUp();
+    await t.take('b');
+    await t.running('b');
+    await t.marked('b');
+    t.simulated.broken.answers = false;
+    await t.restart();
+    expect(t.hosted()).toEqual(['b RUNNING']);
+    delete t.simulated.broken.answers;
+    await t.simulated.end('b', ok);
+    await t.hears('b: ok');
+  });
+
+  it('results that nobody read are kept for a day', async () => {
+    await using t = await setUp();
+    await t.take('b');
+    await t.running('b');
+    await t.simulated.end('b', ok);
+    await t.hears('b: ok');
+    t.pass(keptMs - 60_000);
+    await t.builds().sweep();
+    await t.restart();
+    expect(t.hosted()).toEqual(['b FINISHED']);
+    t.pass(120_000);
+    await t.builds().sweep();
+    expect(await readdir(t.root)).toEqual([]);
+  });
+
+  it('at any moment, every build has one true answer, and is built at most once after it was seen to start', async () => {
+    const step = fc.constantFrom('take', 'end', 'cancel', 'kill', 'turn');
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 3, maxLength: 14 }), async steps => {
+        await using t = await setUp({ capacity: 2, maxQueued: 100 });
+        const ids: string[] = [];
+        for (const what of steps) {
+          const last = ids.at(-1);
+          if (what === 'take') {
+            const id = `b${ids.length}`;
+            ids.push(id);
+            await t.take(id);
+          } else if (what === 'kill') await t.restart();
+          else if (what === 'cancel' && last !== undefined) void t.builds().cancel(last);
+          else if (what === 'end') {
+            const [unit] = t.simulated.loaded();
+            if (unit !== undefined) await t.simulated.end(unit, ok).catch(() => {});
+          } else await new Promise(resolve => setImmediate(resolve));
+        }
+        await t.restart();
+        await vi.waitFor(async () => {
+          for (const unit of t.simulated.loaded()) await t.simulated.end(unit, ok).catch(() => {});
+          expect(t.hosted().every(line => line.endsWith('FINISHED'))).toBe(true);
+        }, 20_000);
+        expect(
+          t
+            .hosted()
+            .map(line => line.split(' ')[0])
+            .toSorted(),
+        ).toEqual(ids.toSorted());
+        for (const id of ids) {
+          const words = new Set(t.heard.filter(line => line.startsWith(`${id}: `)));
+          expect([...words], id).toHaveLength(1);
+          expect([...words][0]).toMatch(/: (ok|499 cancelled)$/);
+        }
+      }),
+      { numRuns: 15 },
+    );
+  }, 120_000);
+});

@@ -1,0 +1,356 @@
+import { create } from '@bufbuild/protobuf';
+import {
+  BuildEventsRequestSchema,
+  type BuildRequest,
+  type HostedBuild,
+  HostedBuild_State,
+  HostedBuildSchema,
+  type Response,
+} from '@coold/proto';
+import type { Logger } from '@coold/runtime';
+import { type StreamForm, streamForm } from '../api/handler.ts';
+import { VerbError } from '../api/verb-error.ts';
+import { adopt, isExpired } from './adoption.ts';
+import { readBuildOrder } from './build-order.ts';
+import { type BuildOutcome, failed, toResponse } from './build-outcome.ts';
+import type { Driver } from './driver.ts';
+import { folderRefusal } from './folder-refusal.ts';
+import { followEvents } from './follow-events.ts';
+import { createPlaces } from './places.ts';
+import type { BuildUnit } from './unit.ts';
+import type { UnitState } from './unit-state.ts';
+import type { FoundFolder, WorkFolders } from './work-folder.ts';
+
+type Body = Response['body'];
+
+/**
+ * The builds of this host, by request id: queued, running, and finished with a result that nobody acknowledged
+ * (CONTRACT §7). The work folders are the truth; what is here is what a start reads back from them.
+ */
+export interface Builds {
+  /** Takes a build; from here on it is named by `hosted`. @throws VerbError 400, 409, 501, 503, 507 */
+  take(requestId: string, message: BuildRequest): Promise<void>;
+  /** Resolves when its end has been seen to, not when it has ended. Nothing for one that has ended or is not here. */
+  cancel(requestId: string): Promise<void>;
+  /** Its result was read: it is removed. Nothing for one that still runs (builds.proto). */
+  acknowledge(requestId: string): Promise<void>;
+  /** Its answer; undefined: it comes when it ends. @throws VerbError 404 */
+  result(requestId: string): Body | undefined;
+  /** Its progress, from its first frame to its last. */
+  events: StreamForm;
+  /** For Hello: what the broker has to know when it has forgotten, in the order they came. */
+  hosted(): HostedBuild[];
+  /** Where answers go as builds end; those that none has taken yet go at once. The signal ends it. */
+  attach(answer: (requestId: string, body: Body) => Promise<void>, gone: AbortSignal): void;
+  /** Takes over what an earlier coold has left. @throws Error when the work folders cannot be read */
+  adopt(): Promise<void>;
+  /** Removes results that nobody read in time. */
+  sweep(): Promise<void>;
+}
+
+export interface BuildsOptions {
+  folders: WorkFolders;
+  driver: Driver;
+  /** What systemd says of the units that are loaded; undefined: it does not answer. */
+  unitStates(): Promise<ReadonlyMap<string, UnitState> | undefined>;
+  capacity: number;
+  /** Aborts when coold stops: builds go on without it. */
+  stop: AbortSignal;
+  log: Logger;
+  maxQueued?: number;
+  /** The clock on the wall, since it is compared with files, in ms since 1970. */
+  now?: () => number;
+}
+
+interface Build {
+  requestId: string;
+  stack: BuildUnit['stack'];
+  phase: 'queued' | 'running' | 'finished';
+  cancelled: boolean;
+  /** Its folder is there. */
+  made: Promise<boolean>;
+  /** What was last said of its place in the queue. */
+  place: string;
+  /** Lines that go into its events, one after the other. */
+  saying: Promise<void>;
+  ended: Promise<void>;
+  end: () => void;
+  outcome: BuildOutcome | undefined;
+  changedAt: number;
+  /** A broker was sent its answer. */
+  told: boolean;
+}
+
+const defaultMaxQueued = 256;
+
+export function createBuilds(options: BuildsOptions): Builds {
+  const { folders, driver, unitStates, capacity, stop, log } = options;
+  const { maxQueued = defaultMaxQueued, now = Date.now } = options;
+  const builds = new Map<string, Build>();
+  const places = createPlaces(capacity);
+  const removals = new Map<string, Promise<void>>();
+  const listeners = new Set<(build: Build) => void>();
+  let adopted = false;
+
+  function add(requestId: string, stack: Build['stack'], made: Promise<boolean>): Build {
+    const { promise: ended, resolve: end } = Promise.withResolvers<void>();
+    const state = { phase: 'queued', cancelled: false, place: '', told: false } as const;
+    const build: Build = {
+      ...{ requestId, stack, made, ...state, outcome: undefined, changedAt: now() },
+      ...{ saying: Promise.resolve(), ended, end },
+    };
+    builds.set(requestId, build);
+    return build;
+  }
+
+  function finish(build: Build, outcome: BuildOutcome, changedAt = now()): void {
+    build.phase = 'finished';
+    build.outcome = outcome;
+    build.changedAt = changedAt;
+    places.leave(build.requestId);
+    build.end();
+    for (const listener of listeners) listener(build);
+    seat();
+  }
+
+  /** Drives a build to its end, unless coold stops first: then the next one does. */
+  function drive(build: Build, work: () => Promise<BuildOutcome>): void {
+    void (async () => {
+      try {
+        await build.saying;
+        finish(build, await work());
+        await driver.tidy(build.requestId);
+      } catch (error) {
+        if (stop.aborted) return;
+        log.error({ request_id: build.requestId, err: error }, 'a build failed in a way it should not');
+        finish(build, failed(500, 'internal error', 'builder'));
+      }
+    })();
+  }
+
+  function seat(): void {
+    if (stop.aborted) return;
+    for (const requestId of places.admit()) {
+      const build = builds.get(requestId);
+      if (build === undefined) continue;
+      build.phase = 'running';
+      drive(build, () => driver.start(requestId, build.stack, stop));
+    }
+    tellPlaces();
+  }
+
+  function tellPlaces(): void {
+    const waiting = places.waiting();
+    for (const [at, requestId] of waiting.entries()) {
+      const build = builds.get(requestId);
+      const place = `place ${at + 1} of ${waiting.length} in the queue; ${places.running()} of ${capacity} places taken`;
+      if (build === undefined || build.place === place) continue;
+      build.place = place;
+      const frame = { type: 'progress', stage: 'queued', log: place, percent: 0 };
+      build.saying = build.saying.then(() => folders.say(requestId, frame));
+    }
+  }
+
+  async function cancelQueued(build: Build): Promise<void> {
+    drive(build, () => driver.settle(build.requestId, { kind: 'absent' }));
+    tellPlaces();
+    await build.ended;
+  }
+
+  function remove(requestId: string): Promise<void> {
+    builds.delete(requestId);
+    const removal = folders
+      .remove(requestId)
+      .catch((error: unknown) => {
+        log.error({ request_id: requestId, err: error }, 'a work folder stays until the next start');
+      })
+      .finally(() => removals.delete(requestId));
+    removals.set(requestId, removal);
+    return removal;
+  }
+
+  async function read(requestId: string): Promise<FoundFolder | undefined> {
+    try {
+      return await folders.read(requestId);
+    } catch (error) {
+      log.error({ request_id: requestId, err: error }, 'a work folder cannot be read; its build is lost');
+      return undefined;
+    }
+  }
+
+  function takeOver(requestId: string, found: FoundFolder, state: UnitState | undefined): Promise<unknown> {
+    const stack = found.request?.['stack'] === 'dockerfile' ? 'dockerfile' : 'static';
+    const decision = adopt(found, state, now());
+    log.info(
+      { request_id: requestId, decision, unit: state?.kind ?? 'unknown' },
+      'build of an earlier coold',
+    );
+    switch (decision) {
+      case 'remove':
+        return Promise.all([
+          remove(requestId),
+          state?.kind === 'over' ? driver.drop(requestId, state) : undefined,
+        ]);
+      case 'queue':
+        add(requestId, stack, Promise.resolve(true));
+        places.enter(requestId);
+        return Promise.resolve();
+      case 'conclude': {
+        const build = add(requestId, stack, Promise.resolve(true));
+        return driver
+          .settle(requestId, state ?? { kind: 'absent' })
+          .then(outcome => finish(build, outcome, found.outcome === undefined ? now() : found.changedAt));
+      }
+      case 'supervise': {
+        const build = add(requestId, stack, Promise.resolve(true));
+        build.phase = 'running';
+        build.cancelled = found.cancelled;
+        places.seat(requestId);
+        if (state?.kind === 'active' && found.queuedAt !== undefined)
+          void folders.markStarted(requestId).catch(() => {}); // its unit says as much
+        drive(build, () => driver.supervise(requestId, stop));
+        if (found.cancelled) void driver.end(requestId, build.ended, stop);
+        return Promise.resolve();
+      }
+    }
+  }
+
+  return {
+    async take(requestId, message) {
+      if (!adopted) throw new VerbError(503, 'this host is still looking at the builds it has');
+      // Not without need: a build is named by the next Hello from this very moment.
+      const removal = removals.get(requestId);
+      if (removal !== undefined) await removal;
+      if (builds.has(requestId)) throw new VerbError(409, 'this host has a build of that request_id');
+      const { stack, request } = readBuildOrder(message);
+      if (places.waiting().length >= maxQueued)
+        throw new VerbError(503, `this host has ${maxQueued} builds in its queue already`);
+      const creation = folders.create(requestId, request, now());
+      const made = creation.then(
+        () => true,
+        () => false,
+      );
+      const build = add(requestId, stack, made);
+      try {
+        await creation;
+      } catch (error) {
+        builds.delete(requestId);
+        build.end();
+        throw folderRefusal(error);
+      }
+      log.info({ request_id: requestId, stack, repo_url: redact(message.repoUrl) }, 'build taken');
+      if (build.cancelled) return; // who cancelled it sees to it
+      places.enter(requestId);
+      seat();
+    },
+
+    async cancel(requestId) {
+      const build = builds.get(requestId);
+      if (build === undefined || build.phase === 'finished') {
+        log.info({ request_id: requestId }, 'cancel of a build that has ended or is not here; nothing to do');
+        return;
+      }
+      if (build.cancelled) return; // the first one sees to it
+      build.cancelled = true;
+      if (build.phase === 'queued') places.leave(requestId);
+      if (!(await build.made)) return;
+      await folders.markCancelled(requestId).catch((error: unknown) => {
+        log.error(
+          { request_id: requestId, err: error },
+          'a cancel cannot be written down; the build is ended all the same',
+        );
+      });
+      if (phaseOf(build) === 'queued') await cancelQueued(build);
+      else await driver.end(requestId, build.ended, stop);
+    },
+
+    async acknowledge(requestId) {
+      if (builds.get(requestId)?.phase !== 'finished') return;
+      await remove(requestId);
+    },
+
+    result(requestId) {
+      const build = builds.get(requestId);
+      if (build === undefined) throw new VerbError(404, 'no such build here');
+      return answerOf(build);
+    },
+
+    events: streamForm(BuildEventsRequestSchema, false, async ({ buildId }, io) => {
+      const build = builds.get(buildId);
+      if (build === undefined) throw new VerbError(404, 'no such build here');
+      await build.made;
+      await io.opened();
+      const folder = folders.pathOf(buildId);
+      for await (const data of followEvents(folder, build.ended, io.signal))
+        await io.write({ stream: 'stdout', data });
+      return {};
+    }),
+
+    hosted: () =>
+      [...builds.values()].map(({ requestId, phase }) =>
+        create(HostedBuildSchema, { requestId, state: hostedState[phase] }),
+      ),
+
+    attach(answer, gone) {
+      const listener = (build: Build) => {
+        const body = answerOf(build);
+        if (body === undefined) return;
+        void answer(build.requestId, body).then(() => {
+          build.told ||= !gone.aborted;
+        });
+      };
+      listeners.add(listener);
+      gone.addEventListener('abort', () => listeners.delete(listener), { once: true });
+      for (const build of builds.values()) if (!build.told) listener(build);
+    },
+
+    async adopt() {
+      const names = await folders.list();
+      const states = names.length === 0 ? new Map<string, UnitState>() : await unitStates();
+      const found = await Promise.all(
+        names.map(async requestId => ({ requestId, folder: await read(requestId) })),
+      );
+      const queuedAt = (folder: FoundFolder | undefined) => folder?.queuedAt ?? 0;
+      found.sort((a, b) => queuedAt(a.folder) - queuedAt(b.folder));
+      const work: Promise<unknown>[] = [];
+      for (const { requestId, folder } of found) {
+        if (folder === undefined || builds.has(requestId)) continue;
+        const state = states === undefined ? undefined : (states.get(requestId) ?? { kind: 'absent' });
+        work.push(takeOver(requestId, folder, state));
+      }
+      for (const [requestId, state] of states ?? [])
+        if (!names.includes(requestId)) work.push(driver.drop(requestId, state));
+      await Promise.all(work);
+      adopted = true;
+      seat();
+    },
+
+    async sweep() {
+      for (const { requestId, outcome, changedAt } of builds.values())
+        if (isExpired({ outcome, changedAt }, now())) {
+          log.warn({ request_id: requestId }, 'nobody read the result of a build for 24 h; it is removed');
+          await remove(requestId);
+        }
+    },
+  };
+}
+
+const hostedState: Record<Build['phase'], HostedBuild_State> = {
+  queued: HostedBuild_State.QUEUED,
+  running: HostedBuild_State.RUNNING,
+  finished: HostedBuild_State.FINISHED,
+};
+
+/** As it is now: it changes while something is waited for. */
+function phaseOf(build: Build): Build['phase'] {
+  return build.phase;
+}
+
+function answerOf({ outcome }: Build): Body | undefined {
+  return outcome === undefined ? undefined : { case: 'build', value: toResponse(outcome) };
+}
+
+/** A repository's address may carry a password. */
+function redact(url: string): string {
+  return url.replace(/\/\/[^/@]*@/, '//…@');
+}

@@ -1,0 +1,28 @@
+import { constants } from 'node:fs';
+import { access } from 'node:fs/promises';
+
+/**
+ * Why this host does not say that it builds; undefined: it does. A broker drops a Hello that names what the token does not
+ * grant (CONTRACT §1), so the token is looked into, though only the broker can say whether it is true.
+ */
+export async function keepsFromBuilding(token: string, bin: string): Promise<string | undefined> {
+  if (!capsOf(token).includes('builder')) return 'the token of this host does not grant "builder"';
+  try {
+    await access(bin, constants.X_OK);
+    return undefined;
+  } catch (error) {
+    return `COOLD_BUILDER_BIN: ${(error as Error).message}`;
+  }
+}
+
+/** The `caps` claim of a JWT, unverified. */
+export function capsOf(token: string): string[] {
+  try {
+    const claims: unknown = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString('utf8'));
+    if (typeof claims !== 'object' || claims === null || !('caps' in claims)) return [];
+    const { caps } = claims;
+    return Array.isArray(caps) ? caps.filter(cap => typeof cap === 'string') : [];
+  } catch {
+    return [];
+  }
+}

@@ -1,0 +1,234 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { removeScratch } from '@coold/builder-core';
+import type { Logger } from '@coold/runtime';
+import { type BuildOutcome, failed } from './build-outcome.ts';
+import { conclude } from './conclude.ts';
+import { type Systemd, SystemdError } from './systemd.ts';
+import type { BuilderConfig, BuildUnit } from './unit.ts';
+import type { UnitState } from './unit-state.ts';
+import { watchUnits } from './unit-watch.ts';
+import type { FoundFolder, WorkFolders } from './work-folder.ts';
+
+/**
+ * Takes single builds from their work folder to their outcome, through their unit. Each call may be the one that goes on
+ * where an earlier coold was killed. All reject when coold stops, and the build goes on without it.
+ */
+export interface Driver {
+  /** Starts its unit and waits for the end. */
+  start(requestId: string, stack: BuildUnit['stack'], stop: AbortSignal): Promise<BuildOutcome>;
+  /** Waits for the end of a unit that an earlier coold has started. */
+  supervise(requestId: string, stop: AbortSignal): Promise<BuildOutcome>;
+  /** Says how a build ended whose unit is over, and makes that its outcome for good. */
+  settle(requestId: string, state: UnitState): Promise<BuildOutcome>;
+  /** Ends the unit of a build that was marked as cancelled; resolves when `ended` does, or when nothing helps. */
+  end(requestId: string, ended: Promise<unknown>, stop: AbortSignal): Promise<void>;
+  /** Ends or unloads a unit that has no work folder; best effort. */
+  drop(requestId: string, state: UnitState): Promise<void>;
+  /** What a builder that was killed left in the work folder beside its outcome; best effort. */
+  tidy(requestId: string): Promise<void>;
+}
+
+export interface DriverOptions {
+  folders: WorkFolders;
+  systemd: Systemd;
+  config: BuilderConfig;
+  log: Logger;
+  /** In ms. */
+  times?: Partial<DriverTimes>;
+}
+
+interface DriverTimes {
+  /** A unit that is not there after so long did not start. */
+  start: number;
+  /** Beyond a build's own time, until it is no longer believed to end by itself. */
+  slack: number;
+  /** What a build gets to stop in when it is cancelled; it needs 2 s (CONTRACT §7). */
+  grace: number;
+}
+
+interface Ran {
+  code: number | null;
+  said: string;
+  /** There is no systemd-run: nothing was started. */
+  isMissing?: boolean;
+}
+
+const defaultTimes: DriverTimes = { start: 10_000, slack: 60_000, grace: 10_000 };
+const tidyMs = 120_000;
+
+export function createDriver({ folders, systemd, config, log, times = {} }: DriverOptions): Driver {
+  const { start: startMs, slack: slackMs, grace: graceMs } = { ...defaultTimes, ...times };
+  const limits = { memoryMax: config.memoryMax, timeoutSecs: config.timeoutSecs };
+
+  const { ask, untilStarted, untilOver } = watchUnits({
+    folders,
+    systemd,
+    timeoutSecs: config.timeoutSecs,
+    startMs,
+    slackMs,
+    log,
+  });
+
+  async function markStarted(requestId: string): Promise<void> {
+    await folders.markStarted(requestId).catch((error: unknown) => {
+      // Its unit, or its outcome, will say as much.
+      log.warn({ request_id: requestId, err: error }, 'cannot write down that a build was started');
+    });
+  }
+
+  async function start(
+    requestId: string,
+    stack: BuildUnit['stack'],
+    stop: AbortSignal,
+    again = false,
+  ): Promise<BuildOutcome> {
+    stop.throwIfAborted();
+    const unit = { requestId, stack, workFolder: folders.pathOf(requestId), config };
+    const giveUp = new AbortController();
+    const ran: Promise<Ran> = systemd
+      .run(unit, AbortSignal.any([stop, giveUp.signal]))
+      .catch((error: unknown): Ran => {
+        if (!(error instanceof SystemdError)) throw error;
+        return { code: null, said: error.message, isMissing: error.isMissing };
+      });
+    ran.catch(() => {}); // awaited below, unless coold stops first
+    const begun = await untilStarted(requestId, ran, stop);
+    if (begun === 'late') giveUp.abort();
+    else if (begun === 'started') await markStarted(requestId);
+    const { code, said, isMissing = false } = await ran;
+    stop.throwIfAborted();
+    const state: UnitState | undefined = isMissing ? { kind: 'absent' } : await ask(requestId);
+    if (begun !== 'started' && state?.kind === 'active') await markStarted(requestId);
+    if (begun !== 'started' && state?.kind === 'over' && isTaken(said) && !again) {
+      await systemd.reset(requestId);
+      return start(requestId, stack, stop, true);
+    }
+    if (state?.kind !== 'absent' || code === 0 || said === '')
+      return settle(requestId, await untilOver(requestId, stop));
+    const why = begun === 'late' ? `systemd-run did not start the build within ${startMs} ms` : said;
+    return settle(requestId, state, failed(500, `the build did not start: ${why}`, 'builder'));
+  }
+
+  /** @param unstarted what it is when the folder tells of nothing else */
+  async function settle(
+    requestId: string,
+    state: UnitState,
+    unstarted?: BuildOutcome,
+  ): Promise<BuildOutcome> {
+    const ending = state.kind === 'over' ? state.ending : undefined;
+    const found = await folders.read(requestId).catch((error: unknown) => error as Error);
+    if (found instanceof Error) {
+      log.error(
+        { request_id: requestId, err: found },
+        'a work folder cannot be read; its build counts as failed',
+      );
+      return failed(500, `the work folder cannot be read: ${found.message}`, 'builder');
+    }
+    const { outcome: recorded, cancelled = false } = found ?? {};
+    const lastWords = recorded?.kind === 'err' ? await folders.lastWords(requestId).catch(() => '') : '';
+    const plain = conclude({ recorded, cancelled, ending, lastWords, limits });
+    const outcome = recorded === undefined && !cancelled && unstarted !== undefined ? unstarted : plain;
+    log.info(
+      {
+        request_id: requestId,
+        ...(outcome.kind === 'ok' ? { digest: outcome.ok.digest } : { ...outcome.err }),
+        ...(ending === undefined ? {} : { unit: ending }),
+      },
+      outcome.kind === 'ok' ? 'build done' : 'build failed',
+    );
+    if (await persist(requestId, found, outcome)) {
+      // Only now: until it is on the disk, systemd's word is all there is.
+      if (ending !== undefined) await reset(requestId);
+    }
+    return outcome;
+  }
+
+  async function persist(
+    requestId: string,
+    found: FoundFolder | undefined,
+    outcome: BuildOutcome,
+  ): Promise<boolean> {
+    if (found === undefined) return true;
+    if (JSON.stringify(found.outcome) !== JSON.stringify(outcome)) {
+      const record = () => folders.record(requestId, outcome);
+      try {
+        await record().catch(async () => {
+          await tidy(requestId); // makes room on a full disk
+          await record();
+        });
+      } catch (error) {
+        log.error(
+          { request_id: requestId, err: error },
+          "a build's outcome cannot be written; it is told as it is",
+        );
+        return false;
+      }
+      if (outcome.kind === 'err') await folders.say(requestId, { type: 'error', err: outcome.err });
+    }
+    if (found.queuedAt !== undefined) await markStarted(requestId);
+    return true;
+  }
+
+  async function reset(requestId: string): Promise<void> {
+    await systemd.reset(requestId).catch((error: unknown) => {
+      log.warn({ request_id: requestId, err: error }, 'a failed unit stays loaded until the next start');
+    });
+  }
+
+  async function tidy(requestId: string): Promise<void> {
+    const left = await removeScratch(folders.pathOf(requestId), tidyMs).catch(
+      (error: Error) => error.message,
+    );
+    if (left === undefined || left.includes('ENOENT')) return;
+    log.warn({ request_id: requestId, reason: left }, 'what a build has left goes with its work folder');
+  }
+
+  return {
+    start: (requestId, stack, stop) => start(requestId, stack, stop),
+    async supervise(requestId, stop) {
+      const state = await untilOver(requestId, stop);
+      return settle(requestId, state);
+    },
+    settle: (requestId, state) => settle(requestId, state),
+    async end(requestId, ended, stop) {
+      const over = new AbortController();
+      void ended.then(() => over.abort());
+      const either = AbortSignal.any([over.signal, stop]);
+      const wait = (ms: number) => delay(ms, undefined, { signal: either }).catch(() => {});
+      const begun = performance.now();
+      for (let told = false; !either.aborted; ) {
+        const elapsed = performance.now() - begun;
+        if (elapsed > 6 * graceMs) {
+          log.error({ request_id: requestId }, 'a cancelled build cannot be ended; its RuntimeMaxSec will');
+          return;
+        }
+        const signal = elapsed > graceMs ? 'SIGKILL' : 'SIGTERM';
+        if (!told || signal === 'SIGKILL')
+          told = await systemd.kill(requestId, signal).catch((error: unknown) => {
+            log.warn(
+              { request_id: requestId, err: error, signal },
+              'a build cannot be told to stop; trying again',
+            );
+            return false;
+          });
+        // Not there yet: it is just being started.
+        await wait(told ? graceMs / 2 : 100);
+      }
+    },
+    async drop(requestId, state) {
+      log.warn({ request_id: requestId, unit: state.kind }, 'a unit without a build; it is removed');
+      if (state.kind === 'active') {
+        await systemd.kill(requestId, 'SIGKILL').catch((error: unknown) => {
+          log.warn({ request_id: requestId, err: error }, 'it is still there; its RuntimeMaxSec ends it');
+        });
+        return;
+      }
+      if (state.kind === 'over') await reset(requestId);
+    },
+    tidy,
+  };
+}
+
+function isTaken(said: string): boolean {
+  return /already (?:loaded|exists)|was already/i.test(said);
+}

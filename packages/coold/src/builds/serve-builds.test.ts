@@ -1,0 +1,146 @@
+import { join } from 'node:path';
+import { create, fromBinary, type MessageInitShape } from '@bufbuild/protobuf';
+import { BuildStack, ClientMsgSchema, type Response, ServerMsgSchema } from '@coold/proto';
+import { scratchFolder } from '@coold/testbed';
+import { describe, expect, it, vi } from 'vitest';
+import { createServeCommands } from '../api/stream.ts';
+import { createStreams } from '../api/streams.ts';
+import { silent as log } from '../api/testing.ts';
+import { createBuilds } from './builds.ts';
+import { createDriver } from './driver.ts';
+import { simulateSystemd } from './testing.ts';
+import { createWorkFolders } from './work-folder.ts';
+
+type Command = NonNullable<MessageInitShape<typeof ServerMsgSchema>['command']>;
+
+const digest = `sha256:${'a'.repeat(64)}`;
+const content = { digest, registry_ref: `x@${digest}`, duration_ms: 5, stack_used: 'static' };
+const config = { bin: '/b', timeoutSecs: 60, memoryMax: '2G', cpuQuota: '200%', denyNets: [] };
+const value = {
+  repoUrl: 'https://git.example/app.git',
+  gitRef: 'main',
+  targetImage: 'x',
+  stack: BuildStack.STATIC,
+};
+
+/** A host's streams to the broker, one after the other. */
+async function setUp() {
+  const scratch = await scratchFolder();
+  const folders = createWorkFolders(join(scratch.path, 'work'));
+  const simulated = simulateSystemd();
+  const stop = new AbortController();
+  const builds = createBuilds({
+    ...{ folders, log, capacity: 2, stop: stop.signal, unitStates: async () => new Map() },
+    driver: createDriver({ folders, systemd: simulated.systemd, config, log }),
+  });
+  await builds.adopt();
+  const connect = () => {
+    const answers: Response[] = [];
+    const gone = new AbortController();
+    const take = createServeCommands({
+      ...{ surface: new Map(), streams: createStreams(log), builds, record: () => {}, log },
+    })({
+      gone: gone.signal,
+      async send(frame) {
+        const { payload } = fromBinary(ClientMsgSchema, frame);
+        if (payload.case === 'response' && !gone.signal.aborted) answers.push(payload.value);
+      },
+    });
+    return {
+      answers,
+      drop: () => gone.abort(),
+      say: (requestId: string, command: Command, credit?: bigint) =>
+        take(
+          create(ServerMsgSchema, {
+            requestId,
+            command,
+            ...(credit === undefined ? {} : { stream: { credit } }),
+          }),
+        ),
+    };
+  };
+  return {
+    ...{ connect, simulated, builds },
+    started: (id: string) => vi.waitFor(() => expect(simulated.started).toContain(id), 10_000),
+    async [Symbol.asyncDispose]() {
+      stop.abort();
+      await scratch[Symbol.asyncDispose]();
+    },
+  };
+}
+
+describe('the build commands of a stream', () => {
+  it('are answered on the stream that is there when the build ends', async () => {
+    await using host = await setUp();
+    const first = host.connect();
+    await first.say('b', { case: 'build', value });
+    await host.started('b');
+    first.drop();
+    const second = host.connect();
+    await host.simulated.end('b', { name: 'result.json', content });
+    await vi.waitFor(() => expect(second.answers).toHaveLength(1), 10_000);
+    expect(second.answers[0]).toMatchObject({
+      requestId: 'b',
+      body: { case: 'build', value: { body: { case: 'ok' } } },
+    });
+    expect(first.answers).toEqual([]);
+    // A broker that has forgotten asks again; one that has read it says so.
+    await second.say('b', { case: 'buildResult', value: {} });
+    expect(second.answers[1]).toEqual(second.answers[0]);
+    await second.say('b', { case: 'buildAck', value: {} });
+    await second.say('b', { case: 'buildResult', value: {} });
+    expect(second.answers[2]).toMatchObject({ body: { case: 'error', value: { code: 404 } } });
+    expect(second.answers).toHaveLength(3);
+  });
+
+  it('tell a new stream of what ended while there was none', async () => {
+    await using host = await setUp();
+    const first = host.connect();
+    await first.say('b', { case: 'build', value });
+    await host.started('b');
+    first.drop();
+    await host.simulated.end('b', { name: 'result.json', content });
+    await vi.waitFor(() => expect(host.builds.result('b')).toBeDefined(), 10_000);
+    const second = host.connect();
+    await vi.waitFor(() => expect(second.answers).toHaveLength(1), 10_000);
+    // Once: from the next on it is named in Hello, and asked for.
+    expect(host.connect().answers).toEqual([]);
+  });
+
+  it('that are refused are answered with an Error naming the field; cancel and ack are not answered', async () => {
+    await using host = await setUp();
+    const stream = host.connect();
+    await stream.say('b', { case: 'build', value: { ...value, gitRef: '--upload-pack=x' } });
+    expect(stream.answers).toMatchObject([
+      { requestId: 'b', body: { case: 'error', value: { code: 400, field: 'git_ref' } } },
+    ]);
+    await stream.say('b', { case: 'cancelBuild', value: {} });
+    await stream.say('b', { case: 'buildAck', value: {} });
+    expect(stream.answers).toHaveLength(1);
+  });
+
+  it('stream the progress of a build to its end', async () => {
+    await using host = await setUp();
+    const stream = host.connect();
+    await stream.say('b', { case: 'build', value });
+    await host.started('b');
+    const events = stream.say('e', { case: 'buildEvents', value: { buildId: 'b' } }, 1_000_000n);
+    const frames = () =>
+      stream.answers.flatMap(({ body }) =>
+        body.case === 'streamFrame' ? [Buffer.from(body.value.data).toString()] : [],
+      );
+    await vi.waitFor(() => expect(frames().join('')).toContain('"stage":"git"'), 10_000);
+    await host.simulated.end('b', undefined);
+    await events;
+    const lines = frames().join('').trim().split('\n');
+    expect(JSON.parse(lines.at(-1) ?? '')).toMatchObject({ type: 'error', err: { code: 500 } });
+    expect(stream.answers.filter(({ requestId }) => requestId === 'e').at(-1)?.body.case).toBe('streamEnd');
+    await stream.say('x', { case: 'buildEvents', value: { buildId: 'none' } }, 1n);
+    await stream.say('y', { case: 'buildEvents', value: { buildId: 'b' } });
+    const errors = stream.answers.filter(({ body }) => body.case === 'error');
+    expect(errors).toMatchObject([
+      { requestId: 'x', body: { value: { code: 404 } } },
+      { requestId: 'y', body: { value: { code: 400, field: 'stream' } } },
+    ]);
+  });
+});

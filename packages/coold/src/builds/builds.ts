@@ -118,7 +118,11 @@ export function createBuilds(options: BuildsOptions): Builds {
     void (async () => {
       try {
         await build.saying;
-        finish(build, await work());
+        if (stop.aborted) return;
+        const outcome = await work();
+        // It is on the disk, and the next coold's to tell.
+        if (stop.aborted) return;
+        finish(build, outcome);
         await driver.tidy(build.requestId);
       } catch (error) {
         if (stop.aborted) return;
@@ -260,6 +264,7 @@ export function createBuilds(options: BuildsOptions): Builds {
           'a cancel cannot be written down; the build is ended all the same',
         );
       });
+      if (stop.aborted) return; // the next coold finds the marker
       if (phaseOf(build) === 'queued') await cancelQueued(build);
       else await driver.end(requestId, build.ended, stop);
     },

@@ -180,7 +180,8 @@ async function readIfThere(path: string): Promise<{ text: string; changedAt: num
   const stats = await stat(path).catch(ignoreMissing);
   if (stats === undefined || !stats.isFile()) return undefined;
   if (stats.size > maxFileBytes) return { text: '', changedAt: stats.mtimeMs };
-  return { text: await readFile(path, 'utf8'), changedAt: stats.mtimeMs };
+  const text = await readFile(path, 'utf8').catch(ignoreMissing); // it may go just now
+  return text === undefined ? undefined : { text, changedAt: stats.mtimeMs };
 }
 
 function ignoreMissing(error: NodeJS.ErrnoException): undefined {

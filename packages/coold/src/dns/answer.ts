@@ -1,4 +1,3 @@
-import { isIPv4 } from 'node:net';
 import type { DnsEndpoint } from './directory.ts';
 import { encodeHeader, encodeReply, type Query, type Rcode, readQuery, types, udpLimit } from './wire.ts';
 import type { Zone } from './zone.ts';
@@ -94,8 +93,8 @@ function packedAddresses(): (endpoints: readonly DnsEndpoint[]) => Uint32Array {
     const known = packed.get(endpoints);
     if (known !== undefined) return known;
     // A container with two rows, or a registration of it, is one address all the same.
-    const good = endpoints.map(({ address }) => address).filter(address => isIPv4(address));
-    const addresses = Uint32Array.from(new Set(good), ipv4Number);
+    const distinct = new Set(endpoints.map(({ address }) => address));
+    const addresses = Uint32Array.from(distinct, ipv4Number);
     packed.set(endpoints, addresses);
     return addresses;
   };

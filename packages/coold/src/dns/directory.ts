@@ -14,6 +14,8 @@ export interface DnsDirectory {
    * @param name lower-case, as the namespace
    */
   find(namespace: string, name: string): readonly DnsEndpoint[] | undefined;
+  /** Whether any name lies in a namespace, lower-case. */
+  hasNamespace(namespace: string): boolean;
   /** Whether the mesh was read once. */
   isLoaded(): boolean;
   stats(): {

@@ -27,7 +27,7 @@ const empty: Holding = { kind: 'empty' };
 export function createZone(options: {
   name: string;
   namespaces: readonly string[];
-  directory: Pick<DnsDirectory, 'find' | 'isLoaded'>;
+  directory: Pick<DnsDirectory, 'find' | 'hasNamespace' | 'isLoaded'>;
 }): Zone {
   const { name: zoneName, directory } = options;
   const namespaces = new Set(options.namespaces.map(namespace => namespace.toLowerCase()));
@@ -40,7 +40,10 @@ export function createZone(options: {
       const [first, second] = labels;
       if (first === undefined) return empty;
       // Not NXDOMAIN for a namespace: it would tell resolvers that nothing lies below.
-      if (second === undefined) return namespaces.has(first) ? empty : missing;
+      if (second === undefined) {
+        if (namespaces.has(first) || directory.hasNamespace(first)) return empty;
+        return directory.isLoaded() ? missing : unknown;
+      }
       if (labels.length > 2) return missing;
       const endpoints = directory.find(second, first);
       if (endpoints !== undefined) return endpoints.length === 0 ? empty : { kind: 'endpoints', endpoints };

@@ -263,6 +263,7 @@ test('another program on port 53 costs its namespace alone, and is named', {
   const journal = await b.host.journal('coold');
   expect(journal).toMatch(/the port is taken; .*dnsmasq \(pid \d+\)/);
   await expectExec(b.host, ['systemctl', 'stop', 'e2e-thief.service']);
+  await listening(b, 'alpha', true);
   await found('stays.default', [stays.ip]);
   await remove(a, 'stays');
 });

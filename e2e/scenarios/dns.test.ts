@@ -17,6 +17,7 @@ const setUpMs = 15 * 60_000;
 const scenarioMs = 3 * 60_000;
 /** Of the soak, in seconds; ten minutes tell more than every run can wait for. */
 const soakSecs = Number(process.env['E2E_SOAK_SECS'] ?? 30);
+if (!(soakSecs >= 10 && soakSecs <= 86_400)) throw new Error('E2E_SOAK_SECS: expected 10 to 86400 seconds');
 
 const zone = 'coolify.internal';
 const outside = 'www.example.test';

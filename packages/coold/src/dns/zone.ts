@@ -1,4 +1,5 @@
-import type { DnsDirectory, DnsEndpoint } from './directory.ts';
+import type { NamedAddress } from '../discovery/directory.ts';
+import type { DnsDirectory } from './directory.ts';
 import { wireName } from './names.ts';
 
 /** What the zone holds of a name (CONTRACT §6). */
@@ -9,7 +10,7 @@ export type Holding =
   | { kind: 'missing' }
   /** The name exists, without an address of its own. */
   | { kind: 'empty' }
-  | { kind: 'endpoints'; endpoints: readonly DnsEndpoint[] };
+  | { kind: 'endpoints'; endpoints: readonly NamedAddress[] };
 
 export interface Zone {
   /** Its name on the wire, as `Query.name`. */

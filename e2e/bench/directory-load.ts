@@ -23,11 +23,11 @@ async function load(): Promise<{ discovery: Discovery; ms: number }> {
   });
   const stop = new AbortController();
   const begun = performance.now();
-  const following = discovery.tasks['directory']?.(stop.signal);
+  const following = ['directory', 'registrations'].map(task => discovery.tasks[task]?.(stop.signal));
   while (!discovery.directory.isLoaded()) await delay(1);
   const ms = performance.now() - begun;
   stop.abort();
-  await following;
+  await Promise.all(following);
   return { discovery, ms };
 }
 

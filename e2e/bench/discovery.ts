@@ -7,10 +7,10 @@ import { createPodman, type Podman } from '@coold/coold/podman';
 import { createLogger, logFilter } from '@coold/runtime';
 import { freePort, scratchFolder, startPodman, startScript } from '@coold/testbed';
 import { request } from 'undici';
-import { bundleProgram } from '../../packaging/bundle.ts';
-import { programs } from '../../packaging/programs.ts';
 import { corrosionConfig } from '../harness/corrosion.ts';
+import { bundled } from './bundled.ts';
 import { type Measurement, summarise } from './load.ts';
+import { residentMb } from './memory.ts';
 import type { Figure, Suite } from './suite.ts';
 
 const script = (name: string) => fileURLToPath(new URL(name, import.meta.url));
@@ -175,11 +175,8 @@ async function measureIdle(
 ): Promise<Figure[]> {
   const tokenFile = join(folder, 'api-token');
   await writeFile(tokenFile, 'bench', { mode: 0o600 });
-  const program = programs.find(({ name }) => name === 'coold');
-  if (program === undefined) throw new Error('the package has no coold');
-  const bundle = join(folder, 'bundle');
-  await bundleProgram(script('../..'), program, bundle);
-  await using coold = startScript(join(bundle, 'coold.mjs'), {
+  const programs = await bundled(join(folder, 'bundle'));
+  await using coold = startScript(programs.coold, {
     env: {
       COOLD_HOST_MGMT_IP: hostMgmtIp,
       COOLD_NAMESPACES: `default:${network}:0.0.0.0`,
@@ -194,12 +191,10 @@ async function measureIdle(
   const before = await cpuTicks(coold.pid);
   await delay(idleMs);
   const ticks = (await cpuTicks(coold.pid)) - before;
-  const status = await readFile(`/proc/${coold.pid}/status`, 'utf8');
-  const rssKb = Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1]);
   return [
     // A tick is 10 ms wherever Linux runs on what we run on.
     { what: 'coold idle', value: (ticks * 10 * 100) / idleMs, unit: '% of one core', aim: 'at most 2' },
-    { what: 'coold idle, resident', value: rssKb / 1024, unit: 'MiB', aim: 'at most 120' },
+    { what: 'coold idle, resident', value: await residentMb(coold.pid), unit: 'MB', aim: 'at most 120' },
   ];
 }
 

@@ -36,6 +36,7 @@ async function serveCoold() {
         lists.set(name, known);
         return known;
       },
+      hasNamespace: wanted => wanted === namespace,
       isLoaded: () => true,
       stats: () => ({ rows: 0, ageMs: 0, connected: true, resubscriptions: 0 }),
     },

@@ -1,8 +1,11 @@
-// An application is deployed to a host, as central does it: the mission's T2 to T6 and T9, over either way to a host.
+// An application is deployed to a host, as central does it: the mission's T2 to T7, T9 and T10, over either way to a host.
+import { isDeepStrictEqual } from 'node:util';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type Caller, type Command, laravel, operator } from '../harness/callers.ts';
+import { addressesIn, dig, type Vantage, vantage } from '../harness/dig.ts';
 import { eventually } from '../harness/eventually.ts';
 import { createFleet, type Fleet, type FleetHost } from '../harness/fleet.ts';
+import { busyboxImage, runContainer } from '../harness/images.ts';
 import type { Provider } from '../harness/provider.ts';
 import { expectExec } from '../harness/provider.ts';
 import { pushBusybox, startRegistry } from '../harness/registry.ts';
@@ -16,6 +19,8 @@ const scenarioMs = 3 * 60_000;
 let provider: Provider;
 let fleet: Fleet;
 let b: FleetHost;
+/** On the other host. */
+let neighbour: Vantage;
 let image: string;
 let digest: string;
 
@@ -26,6 +31,9 @@ beforeAll(async () => {
   const [first, second] = fleet.hosts;
   if (first === undefined || second === undefined) throw new Error('two hosts were asked for');
   b = second;
+  const { network = '', gateway = '' } = first.namespaces['default'] ?? {};
+  await runContainer(first.host, { name: 'neighbour', network });
+  neighbour = await vantage(first.host, 'neighbour', gateway);
   image = `${await startRegistry(first, fleet.hosts)}/tenant/web:v2`;
   digest = await pushBusybox(first, image);
 }, setUpMs);
@@ -88,13 +96,76 @@ describe.each(ways)('%s', (_name, caller) => {
     const [address] = Object.values(await addressesOf(id));
     const page = ['podman', 'exec', 'web', 'wget', '-qO-', `http://${address}/`] as const;
     expect(await expectExec(b.host, page)).toBe('hello from web\n');
+    // T7, and what it is for: the name on the other host.
+    const service = { service_id: 'shop-1', name: 'shop', namespace: 'default', container_id: id, port: 80 };
+    await done({ type: 'services.register', ...service });
+    await done({ type: 'services.register', ...service });
+    const endpoint = { container_id: id, container_ip: address, host_mgmt_ip: b.mgmtIp, port: 80 };
+    await eventually(
+      'the service to be known as healthy',
+      async () => {
+        const endpoints = await done({ type: 'services.endpoints', id: 'shop-1' });
+        const wanted = [{ ...endpoint, state: 'running', health: 'healthy' }];
+        return isDeepStrictEqual(endpoints, wanted) || undefined;
+      },
+      { timeoutMs: 30_000 },
+    );
+    await found('shop', ['NOERROR', address]);
+    await found('web', ['NOERROR', address]);
+    expect(await done({ type: 'dns.lookup', name: 'shop.default.coolify.internal' })).toEqual({
+      ...{ name: 'shop.default.coolify.internal', in_zone: true, rcode: 'NOERROR', ttl: 5 },
+      answers: [{ address, host_mgmt_ip: b.mgmtIp, container_id: id }],
+    });
     // T10
+    await done({ type: 'services.unregister', id: 'shop-1', container_id: id });
+    await done({ type: 'services.unregister', id: 'shop-1', container_id: id });
+    expect(await done({ type: 'services.endpoints', id: 'shop-1' })).toEqual([]);
+    await found('shop', ['NXDOMAIN']);
+    await found('web', ['NOERROR', address]);
+    // Registered again, it goes with its container.
+    await done({ type: 'services.register', ...service });
+    await found('shop', ['NOERROR', address]);
     await done({ type: 'containers.stop', id, timeout: 1 });
     await done({ type: 'containers.stop', id, timeout: 1 });
     await done({ type: 'containers.delete', id });
     await done({ type: 'volumes.delete', name: 'web-data' });
     await done({ type: 'images.delete', ref: image });
     expect(await done({ type: 'host.containers' })).toEqual([]);
+    for (const name of ['shop', 'web']) await found(name, ['NXDOMAIN']);
+    await eventually(
+      'its registration to be gone',
+      async () =>
+        isDeepStrictEqual(await done({ type: 'services.endpoints', id: 'shop-1' }), []) || undefined,
+      { timeoutMs: 30_000 },
+    );
+  });
+
+  test('a service with a field that is wrong is refused by name', async () => {
+    const { id } = (await done({ ...web('web'), image: busyboxImage })) as { id: string };
+    const service = { service_id: 'shop-2', name: 'shop', namespace: 'default', container_id: id, port: 80 };
+    const refused: [Record<string, unknown>, object][] = [
+      [{ service_id: 'a/b' }, { code: 400, field: 'service_id' }],
+      [{ name: 'a.b' }, { code: 400, field: 'name' }],
+      [{ name: 'x'.repeat(64) }, { code: 400, field: 'name' }],
+      [{ name: 7 }, { code: 400, field: 'name' }],
+      [{ namespace: 'a b' }, { code: 400, field: 'namespace' }],
+      [{ container_id: '../../etc' }, { code: 400, field: 'container_id' }],
+      [{ container_id: 'nosuch' }, { code: 404 }],
+      [{ port: 65_536 }, { code: 400, field: 'port' }],
+      [{ port: '80x' }, { code: 400, field: 'port' }],
+      [{ surplus: true }, { code: 400, field: 'surplus' }],
+    ];
+    for (const [change, error] of refused) {
+      const answer = await caller().call(b, { type: 'services.register', ...service, ...change });
+      expect(answer, JSON.stringify(change)).toMatchObject({ ok: false, ...error });
+    }
+    for (const bad of ['a b', 'x'.repeat(200)])
+      expect(await caller().call(b, { type: 'services.endpoints', id: bad })).toMatchObject({
+        ...{ ok: false, code: 400, field: 'id' },
+      });
+    expect(await done({ type: 'services.endpoints', id: 'shop-2' })).toEqual([]);
+    await done({ type: 'containers.delete', id });
+    await done({ type: 'volumes.delete', name: 'web-data' });
   });
 
   test('what it must not do is refused by name, and leaves nothing behind', async () => {
@@ -149,6 +220,18 @@ describe.each(ways)('%s', (_name, caller) => {
     for (const id of ['talker', 'idle']) await done({ type: 'containers.delete', id, force: true });
     await done({ type: 'images.delete', ref: image });
   });
+
+  /** Resolves once a name of the namespace gives this code and these addresses, asked for on the other host. */
+  async function found(name: string, wanted: readonly unknown[]): Promise<void> {
+    await eventually(
+      `${name} to be ${wanted.join(' ')} on the other host`,
+      async () => {
+        const dug = await dig(neighbour, `${name}.default.coolify.internal`);
+        return isDeepStrictEqual([dug.rcode, ...addressesIn(dug)], wanted) || undefined;
+      },
+      { timeoutMs: 30_000 },
+    );
+  }
 
   async function isHealthy(id: string): Promise<true | undefined> {
     const container = (await done({ type: 'containers.inspect', id })) as {

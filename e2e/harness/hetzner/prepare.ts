@@ -3,11 +3,14 @@ import { unit, unitName } from './partition.ts';
 
 /** What a fresh Debian lacks of what the product and the scenarios need. */
 export const packages = [
+  'bind9-dnsutils',
   'buildah',
   'ca-certificates',
   'conmon',
   'crun',
   'curl',
+  'dnsmasq-base',
+  'dnsperf',
   'git',
   'iproute2',
   'iptables',

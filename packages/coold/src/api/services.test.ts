@@ -87,6 +87,17 @@ describe('services, on a real Podman and an agent', () => {
     expect(await call('services.endpoints', { id: 'nosuch' })).toEqual([]);
   });
 
+  it('are listed without rows of other hosts that make no sense', async () => {
+    await call('services.register', { ...shop(), port: 80 });
+    const insert =
+      "INSERT INTO service_registrations (service_id, container_id, name, namespace, host_mgmt_ip, port) VALUES ('s', ?, 'shop', 'default', '100.64.0.2', ?)";
+    await corrosion().execute(
+      ['eighty', -1, 1.5, 1e12].map((port, n) => [insert, [`bad-${n}`, port]] as const),
+      forever,
+    );
+    expect(await call('services.endpoints', { id: 's' })).toMatchObject([{ container_id: id, port: 80 }]);
+  });
+
   it('are unregistered by name or id, also what was not registered and whose container is gone', async () => {
     await call('services.register', shop());
     await call('services.register', { ...shop(), service_id: 't' });

@@ -31,6 +31,10 @@ describe('a name', () => {
     [{ state: 'exited' }, false],
     [{ state: 'paused' }, false],
     [{ address: '' }, false],
+    // Rows are other hosts' word.
+    [{ address: 'fd00::1' }, false],
+    [{ address: '10.210.0.256' }, false],
+    [{ address: '10.210.0.1\n' }, false],
     [{ namespace: 'other' }, false],
     [{ name: 'WEB' }, true],
     [{ name: 'web.1' }, false],
@@ -120,7 +124,6 @@ describe('a load', () => {
     };
     load(row('a'), row('bb', { state: 'exited' }));
     endpoints.finish();
-    expect(directory.isLoaded()).toBe(true);
     load(row('ccc'));
     expect(ids(directory.find('default', 'a'))).toEqual(['a']);
     load(row('dddd')); // broken off and begun again
@@ -194,6 +197,7 @@ describe('whatever happens', () => {
       fc.property(fc.array(step, { maxLength: 40 }), steps => {
         const { directory, endpoints, registrations, hosts } = createDirectory();
         let rows = new Map<string, Endpoint>();
+        let isLoaded = false;
         const services = new Map<string, { containerId: string; name: string; namespace: string }>();
         const given: [list: readonly unknown[], copy: unknown[]][] = [];
         for (const one of steps) {
@@ -212,6 +216,7 @@ describe('whatever happens', () => {
               for (const loaded of one.rows) endpoints.load(loaded);
               endpoints.finish();
               rows = new Map(one.rows.map(loaded => [loaded.containerId, loaded]));
+              isLoaded = true;
               break;
             case 'register':
               registrations.put(one.row);
@@ -243,7 +248,7 @@ describe('whatever happens', () => {
             }
           }
           expect(directory.addresses() ?? new Set()).toEqual(
-            directory.isLoaded()
+            isLoaded
               ? new Set([...rows.values()].map(({ address }) => address).filter(address => address !== ''))
               : new Set(),
           );
@@ -254,5 +259,33 @@ describe('whatever happens', () => {
       }),
       { numRuns: 500 },
     );
+  });
+});
+
+describe('before everything was read', () => {
+  it('it says so: a name may be a registered one', () => {
+    const { directory, endpoints, registrations } = createDirectory();
+    endpoints.begin();
+    endpoints.finish();
+    expect(directory.addresses()).toEqual(new Set());
+    expect(directory.isLoaded()).toBe(false);
+    registrations.begin();
+    registrations.finish();
+    expect(directory.isLoaded()).toBe(true);
+  });
+});
+
+describe('a namespace', () => {
+  it('is there while a name lies in it, by a container or by a registration', () => {
+    const { directory, endpoints, registrations } = createDirectory();
+    expect(directory.hasNamespace('far')).toBe(false);
+    endpoints.put(row('web', { namespace: 'far' }));
+    expect(directory.hasNamespace('far')).toBe(true);
+    endpoints.remove('web');
+    expect(directory.hasNamespace('far')).toBe(false);
+    registrations.put(registered('web', 'shop', 's', 'far'));
+    expect(directory.hasNamespace('far')).toBe(true);
+    registrations.remove({ serviceId: 's', containerId: 'web' });
+    expect(directory.hasNamespace('far')).toBe(false);
   });
 });

@@ -24,7 +24,9 @@ export interface Directory {
   find(namespace: string, name: string): readonly NamedAddress[] | undefined;
   /** Every container's address; undefined until the mesh was loaded once. Another set when its content differs. */
   addresses(): ReadonlySet<string> | undefined;
-  /** Whether the mesh was loaded once; it stays so. */
+  /** Whether any name lies in a namespace; of a registered one it need not be one that answers now. */
+  hasNamespace(namespace: string): boolean;
+  /** Whether containers and registrations were each loaded once; it stays so. */
   isLoaded(): boolean;
   stats(): DirectoryStats;
   /** Higher whenever any answer may differ. */
@@ -80,7 +82,7 @@ export function createDirectory(now: () => number = () => performance.now()): Fi
   let endpoints: EndpointIndex = createEndpointIndex();
   endpoints.publish();
   let registrations: RegistrationIndex = createRegistrationIndex();
-  let isLoaded = false;
+  const isLoaded = { endpoints: false, registrations: false };
   let isPeer: (hostMgmtIp: string) => boolean = () => true;
   let addresses: { of: number; set: ReadonlySet<string> } | undefined;
   const createdAt = now();
@@ -128,7 +130,7 @@ export function createDirectory(now: () => number = () => performance.now()): Fi
       return registered === undefined ? endpoints.find(namespace, name) : union(namespace, name, registered);
     },
     addresses() {
-      if (!isLoaded) return undefined;
+      if (!isLoaded.endpoints) return undefined;
       if (addresses?.of !== version) {
         const set = new Set<string>();
         for (const { address } of endpoints.rows()) if (address !== '') set.add(address);
@@ -136,7 +138,8 @@ export function createDirectory(now: () => number = () => performance.now()): Fi
       }
       return addresses.set;
     },
-    isLoaded: () => isLoaded,
+    hasNamespace: namespace => endpoints.hasNamespace(namespace) || registrations.hasNamespace(namespace),
+    isLoaded: () => isLoaded.endpoints && isLoaded.registrations,
     stats() {
       const since = [lost.endpoints, lost.registrations].filter(at => at !== undefined);
       return {
@@ -177,7 +180,7 @@ export function createDirectory(now: () => number = () => performance.now()): Fi
       finish() {
         aside.publish();
         endpoints = aside;
-        isLoaded = true;
+        isLoaded.endpoints = true;
         unions.clear();
         changed();
       },
@@ -200,6 +203,7 @@ export function createDirectory(now: () => number = () => performance.now()): Fi
       load: row => aside.put(row),
       finish() {
         registrations = aside;
+        isLoaded.registrations = true;
         unions.clear();
         changed();
       },

@@ -13,6 +13,8 @@ export interface EndpointIndex {
   remove(containerId: string): boolean;
   /** The answerable rows of a name, lower-case; undefined when there is none. */
   find(namespace: string, name: string): readonly Endpoint[] | undefined;
+  /** Whether any name is found in it. */
+  hasNamespace(namespace: string): boolean;
   rows(): Iterable<Endpoint>;
   /** Rows by host. */
   hosts(): ReadonlyMap<string, number>;
@@ -92,6 +94,7 @@ export function createEndpointIndex(): EndpointIndex {
       return true;
     },
     find: (namespace, key) => byName.get(namespace)?.get(key),
+    hasNamespace: namespace => byName.has(namespace),
     rows: () => byContainer.values(),
     hosts: () => perHost,
     publish() {

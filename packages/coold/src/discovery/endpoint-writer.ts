@@ -27,6 +27,17 @@ export interface EndpointWriter {
 /** Of one transaction: the agent holds its lock meanwhile, and bounds what it reads. */
 const statementsAtOnce = 500;
 
+/** One that cannot be read is like no row that is wanted, so that it is put right; undefined: it cannot even be named. */
+function readOwn(values: readonly unknown[]): Endpoint | undefined {
+  try {
+    return readEndpoint(values);
+  } catch {
+    const [containerId] = values;
+    const nothing = { name: '', namespace: '', hostMgmtIp: '', address: '', state: '', health: '' };
+    return typeof containerId === 'string' ? { containerId, ...nothing } : undefined;
+  }
+}
+
 /** @param now Unix time in ms */
 export function createEndpointWriter(
   corrosion: Corrosion,
@@ -40,8 +51,8 @@ export function createEndpointWriter(
     await corrosion.query(
       endpointsOf(hostMgmtIp),
       values => {
-        const row = readEndpoint(values);
-        rows.set(row.containerId, row);
+        const row = readOwn(values);
+        if (row !== undefined) rows.set(row.containerId, row);
       },
       signal,
     );

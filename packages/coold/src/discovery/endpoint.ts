@@ -1,3 +1,4 @@
+import { isIPv4 } from 'node:net';
 import type { NamedAddress } from './directory.ts';
 
 /** A row of `service_endpoints` (CONTRACT §5). Never changed: a changed row is a new one. */
@@ -16,9 +17,9 @@ export function isDnsLabel(name: string): boolean {
   return labelPattern.test(name);
 }
 
-/** CONTRACT §6: only such a row gives an address. */
+/** CONTRACT §6: only such a row gives an address. It is another host's word, so it may be none. */
 export function isAnswerable({ address, state, health }: Endpoint): boolean {
-  return state === 'running' && (health === 'healthy' || health === 'unknown') && address !== '';
+  return state === 'running' && (health === 'healthy' || health === 'unknown') && isIPv4(address);
 }
 
 /** Whether two rows of one container say the same. */

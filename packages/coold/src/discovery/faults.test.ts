@@ -321,3 +321,54 @@ describe('ten thousand containers', () => {
     expect(discovery.stats().sync.corrosionFailures).toBe(1);
   });
 });
+
+describe('what other hosts write', () => {
+  it('costs no name but its own, stops nothing, and is left to them', async () => {
+    const many = createManyContainers(1);
+    const direct = createCorrosion({ url: standIn.url, tokenFile: undefined });
+    const hostile = [
+      another('ipv6', { address: 'fd00::1' }),
+      another('garbage', { address: '10.0.0.1\n10.0.0.2' }),
+      another('n'.repeat(10_000)),
+      another('a.b'),
+      another('line\nbreak'),
+      another('\u0000\u2028'),
+      another('__proto__', { namespace: 'constructor' }),
+      another('elsewhere', { namespace: 'no such namespace'.repeat(100) }),
+      another('nowhere', { hostMgmtIp: 'x/0,'.repeat(1000) }),
+    ];
+    const good = another('good');
+    const discovery = start(many);
+    await soon(() => expect(found(discovery, 'c0')).toEqual(['c0']));
+    const before = await rowsOf(standIn.url);
+    await direct.execute(
+      [...hostile, good].map(row => upsertEndpoint(row, 1)),
+      forever,
+    );
+    // Types that the columns do not have: SQLite takes them all the same.
+    const spoil =
+      "UPDATE service_endpoints SET state = X'00ff', container_ip = X'' WHERE container_id = 'ipv6'";
+    await direct.execute([[spoil, []]], forever);
+    await soon(() => expect(found(discovery, 'good')).toEqual(['good']));
+    expect(found(discovery, 'c0')).toEqual(['c0']);
+    for (const { name, namespace } of hostile.filter(({ containerId }) => containerId !== 'nowhere'))
+      if (namespace === 'default') expect(found(discovery, name), name.slice(0, 20)).toBeUndefined();
+    expect(discovery.directory.find('constructor', '__proto__')).toHaveLength(1);
+    expect(discovery.directory.stats().connected).toBe(true);
+    // Loaded anew, it is no different; and nothing but this host's own rows was ever touched.
+    await standIn.stop();
+    await standIn.start();
+    many.states.set('c1', 'running');
+    many.event('c1');
+    await soon(() => expect(found(discovery, 'c1')).toEqual(['c1']));
+    expect(found(discovery, 'good')).toEqual(['good']);
+    const count = new Map<unknown, number>();
+    await direct.query(
+      ['SELECT host_mgmt_ip, COUNT(*) FROM service_endpoints GROUP BY host_mgmt_ip', []],
+      ([host, rows]) => void count.set(host, Number(rows)),
+      forever,
+    );
+    expect(count.get(hostMgmtIp)).toBe(before.size + 1);
+    expect(count.get('100.64.0.2')).toBe(hostile.length);
+  });
+});

@@ -91,16 +91,23 @@ function reader<Row, Key>(
   keyOf: (values: readonly unknown[]) => Key | undefined,
   log: Logger,
 ): SubscriptionReader {
+  let isSaid = false;
   const attempt = (values: unknown[]): Row | undefined => {
     try {
       return read(values);
     } catch (error) {
-      log.warn({ why: (error as Error).message, key: values.slice(0, 2) }, 'a row is left out');
+      const key = values.slice(0, 2).map(value => String(value).slice(0, 100));
+      // Once a load: whoever writes such rows may write thousands.
+      log[isSaid ? 'debug' : 'warn']({ why: (error as Error).message, key }, 'a row is left out');
+      isSaid = true;
       return undefined;
     }
   };
   return {
-    begin: () => filling.begin(),
+    begin() {
+      isSaid = false;
+      filling.begin();
+    },
     row(values) {
       const row = attempt(values);
       if (row !== undefined) filling.load(row);

@@ -13,6 +13,8 @@ export interface RegistrationIndex {
   remove(serviceId: string, containerId: string): void;
   /** The containers registered under a name, lower-case; some may be registered several times, or gone. */
   find(namespace: string, name: string): Iterable<string> | undefined;
+  /** Whether anything is registered in it. */
+  hasNamespace(namespace: string): boolean;
 }
 
 export function createRegistrationIndex(): RegistrationIndex {
@@ -48,6 +50,7 @@ export function createRegistrationIndex(): RegistrationIndex {
     },
     remove: (serviceId, containerId) => remove(keyOf(serviceId, containerId)),
     find: (namespace, name) => byNamespace.get(namespace)?.get(name)?.values(),
+    hasNamespace: namespace => byNamespace.has(namespace),
   };
 }
 

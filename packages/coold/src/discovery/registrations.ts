@@ -102,7 +102,10 @@ export function createRegistrations(
         'ON e.container_id = r.container_id WHERE r.service_id = ? ORDER BY r.container_id';
       await corrosion.query(
         [sql, [serviceId]],
-        values => void found.push(readServiceEndpoint(values)),
+        values => {
+          const endpoint = readServiceEndpoint(values);
+          if (endpoint !== undefined) found.push(endpoint);
+        },
         signal,
       );
       return found;
@@ -133,20 +136,20 @@ export function createRegistrations(
 async function readOwn(corrosion: Corrosion, hostMgmtIp: string, signal: AbortSignal): Promise<Set<string>> {
   const own = new Set<string>();
   const sql = 'SELECT DISTINCT container_id FROM service_registrations WHERE host_mgmt_ip = ?';
-  await corrosion.query([sql, [hostMgmtIp]], ([id]) => void own.add(asText(id, 'container_id')), signal);
+  // A row whose container is no text is none of ours, and could not be named to remove it.
+  const onRow = ([id]: unknown[]) => void (typeof id === 'string' && own.add(id));
+  await corrosion.query([sql, [hostMgmtIp]], onRow, signal);
   return own;
 }
 
-function readServiceEndpoint([id, ip, host, port, state, health]: readonly unknown[]): ServiceEndpoint {
-  if (typeof port !== 'number') throw new CorrosionError('malformed', 'has a row whose port is no number');
-  return {
-    containerId: asText(id, 'container_id'),
-    containerIp: asText(ip, 'container_ip'),
-    hostMgmtIp: asText(host, 'host_mgmt_ip'),
-    port,
-    state: asText(state, 'state'),
-    health: asText(health, 'health'),
-  };
+/** @returns undefined for a row that makes no sense: it may be another host's, and must not cost the mesh all the others. */
+function readServiceEndpoint(values: readonly unknown[]): ServiceEndpoint | undefined {
+  const [containerId, containerIp, hostMgmtIp, port, state, health] = values;
+  const isText = (value: unknown) => typeof value === 'string';
+  if (typeof port !== 'number' || !Number.isInteger(port) || port < 0 || port > 65_535) return undefined;
+  if (!isText(containerId) || !isText(containerIp) || !isText(hostMgmtIp)) return undefined;
+  if (!isText(state) || !isText(health)) return undefined;
+  return { containerId, containerIp, hostMgmtIp, port, state, health };
 }
 
 function asText(value: unknown, column: string): string {

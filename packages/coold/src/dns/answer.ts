@@ -1,5 +1,4 @@
-import { isIPv4 } from 'node:net';
-import type { DnsEndpoint } from './directory.ts';
+import type { NamedAddress } from '../discovery/directory.ts';
 import { encodeHeader, encodeReply, type Query, type Rcode, readQuery, types, udpLimit } from './wire.ts';
 import type { Zone } from './zone.ts';
 
@@ -33,7 +32,7 @@ export function createAnswerPacket(zone: Zone, serial: number): AnswerPacket {
     query: Query,
     rcode: Rcode,
     transport: Transport,
-    endpoints?: readonly DnsEndpoint[],
+    endpoints?: readonly NamedAddress[],
   ): Answer {
     const limit = transport === 'udp' ? udpLimit(query) : maxTcpBytes;
     const addresses = endpoints === undefined ? undefined : addressesOf(endpoints);
@@ -88,14 +87,14 @@ export function encodeFailure(query: Query, rcode: Rcode): Buffer {
 }
 
 /** Endpoints as numbers, kept for as long as their list lives: one list is asked for thousands of times a second. */
-function packedAddresses(): (endpoints: readonly DnsEndpoint[]) => Uint32Array {
-  const packed = new WeakMap<readonly DnsEndpoint[], Uint32Array>();
+function packedAddresses(): (endpoints: readonly NamedAddress[]) => Uint32Array {
+  const packed = new WeakMap<readonly NamedAddress[], Uint32Array>();
   return endpoints => {
     const known = packed.get(endpoints);
     if (known !== undefined) return known;
     // A container with two rows, or a registration of it, is one address all the same.
-    const good = endpoints.map(({ address }) => address).filter(address => isIPv4(address));
-    const addresses = Uint32Array.from(new Set(good), ipv4Number);
+    const distinct = new Set(endpoints.map(({ address }) => address));
+    const addresses = Uint32Array.from(distinct, ipv4Number);
     packed.set(endpoints, addresses);
     return addresses;
   };

@@ -1,10 +1,4 @@
-/** A container as DNS answers with it. */
-export interface DnsEndpoint {
-  /** IPv4. */
-  readonly address: string;
-  readonly hostMgmtIp: string;
-  readonly containerId: string;
-}
+import type { NamedAddress } from '../discovery/directory.ts';
 
 /** What DNS needs of the directory of the mesh; whoever has these can be asked. */
 export interface DnsDirectory {
@@ -13,7 +7,9 @@ export interface DnsDirectory {
    *
    * @param name lower-case, as the namespace
    */
-  find(namespace: string, name: string): readonly DnsEndpoint[] | undefined;
+  find(namespace: string, name: string): readonly NamedAddress[] | undefined;
+  /** Whether any name lies in a namespace, lower-case. */
+  hasNamespace(namespace: string): boolean;
   /** Whether the mesh was read once. */
   isLoaded(): boolean;
   stats(): {

@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
@@ -8,15 +9,18 @@ import { askFor } from './testing.ts';
 
 // The upstream is scripted: no resolver can be brought to send what an attacker would, or to lose a packet when told.
 
+/** Of loopback and of nobody else, so that the port is free for TCP too. */
+const host = `127.${randomInt(1, 255)}.${randomInt(256)}.9`;
+
 /** An upstream that does with every query what it is told. */
 async function upstream(onQuery: (query: Buffer, from: RemoteInfo, socket: Socket) => void) {
   const socket = createSocket('udp4');
-  socket.bind(0, '127.0.0.1');
+  socket.bind(0, host);
   await once(socket, 'listening');
   const { port } = socket.address();
   socket.on('message', (query, from) => onQuery(query, from, socket));
   return {
-    address: { host: '127.0.0.1', port },
+    address: { host, port },
     async [Symbol.asyncDispose]() {
       socket.close();
       await once(socket, 'close');
@@ -158,7 +162,7 @@ describe('the forwarder', () => {
         }),
       );
     });
-    await new Promise<void>(resolve => server.listen(there.address.port, '127.0.0.1', resolve));
+    await new Promise<void>(resolve => server.listen(there.address.port, host, resolve));
     using asking = forwarder({ upstream: there.address });
     expect(await asking.ask(query, 'tcp')).toEqual(whole(query));
     expect(await asking.ask(query, 'udp')).toEqual(answerTo(query, 0x8380));

@@ -30,6 +30,18 @@ beforeAll(async () => {
 });
 afterAll(() => cleanup.disposeAsync());
 
+/** What a container that starts brings to a bridge. */
+async function addPort(to: string, mac: string): Promise<void> {
+  const name = `port-${to}`;
+  await netns.exec('ip', ['link', 'add', name, 'address', mac, 'type', 'veth', 'peer', 'name', `${name}-in`]);
+  await netns.exec('ip', ['link', 'set', name, 'master', to, 'up']);
+}
+
+async function macOf(name: string): Promise<string> {
+  const { stdout } = await netns.exec('ip', ['-json', 'link', 'show', 'dev', name]);
+  return (JSON.parse(stdout) as { address: string }[])[0]?.address ?? '';
+}
+
 async function bridge(name: string, address: string): Promise<void> {
   await netns.exec('ip', ['link', 'add', name, 'type', 'bridge']);
   await netns.exec('ip', ['address', 'add', `${address}/24`, 'dev', name]);
@@ -75,6 +87,12 @@ describe('a listener', () => {
     await bridge('blog', blog);
     await answering(blog);
     expect(await dig(blog)).toBe('NOERROR');
+  });
+
+  it('keeps the link address that its clients know, whichever container comes', async () => {
+    const before = await macOf('blog');
+    await addPort('blog', '02:00:00:00:00:01');
+    expect(await macOf('blog')).toBe(before);
   });
 
   it('notices that its bridge is gone, while the others serve, and answers when it is back', async () => {

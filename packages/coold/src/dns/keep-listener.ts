@@ -5,6 +5,7 @@ import type { AnswerPacket } from './answer.ts';
 import { describeHolder, findPortHolders } from './port-holders.ts';
 import { askSelf } from './self-query.ts';
 import type { ServeQuery } from './serve-query.ts';
+import { createSteadyBridge } from './steady-bridge.ts';
 import { listenTcp } from './tcp-listener.ts';
 import { type Listener, listenUdp } from './udp-listener.ts';
 
@@ -53,6 +54,7 @@ export function keepListener(options: KeepListenerOptions): KeptListener {
   const { namespace, address, log, onChange, selfQueryEveryMs = 10_000, selfQueryTimeoutMs = 2000 } = options;
   const backoff = options.backoff ?? createBackoff({ firstMs: 1000, maxMs: 30_000 });
   const at = `${address.host}:${address.port}`;
+  const keepLinkAddress = createSteadyBridge(address.host, log);
   const state: ListenerState = { namespace, address: address.host, bound: false, problem: undefined };
 
   function become(problem: string | undefined): void {
@@ -85,6 +87,7 @@ export function keepListener(options: KeepListenerOptions): KeptListener {
   async function serve(sockets: Sockets, stop: AbortSignal): Promise<void> {
     const either = AbortSignal.any([sockets.failed, stop]);
     for (;;) {
+      await keepLinkAddress();
       const problem = await lookTwice(sockets, stop);
       if (stop.aborted) return;
       become(problem);

@@ -1,7 +1,6 @@
 import type { ValueType } from '@coold/runtime';
+import { isDnsLabel } from '../discovery/endpoint.ts';
 
-/** As hosts and services are named; `web_1` is fine (CONTRACT §5). */
-const label = /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/i;
 const maxTextLength = 253;
 
 /** A domain name, in lower case and without the dot of the root. */
@@ -9,7 +8,7 @@ export const domainName: ValueType<string> = {
   expected: 'a domain name such as coolify.internal',
   parse(text) {
     const name = text.endsWith('.') ? text.slice(0, -1) : text;
-    if (name.length > maxTextLength || !name.split('.').every(part => label.test(part))) return undefined;
+    if (name.length > maxTextLength || !name.split('.').every(isDnsLabel)) return undefined;
     return name.toLowerCase();
   },
 };

@@ -1,13 +1,20 @@
 import { readdir, readFile, readlink } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 
 /** A program that has an address and port that we want. */
 export interface PortHolder {
   protocol: 'udp' | 'tcp';
   /** As the kernel writes it, "0.0.0.0" or "::" for all of them. */
   address: string;
-  /** Unknown where the process is in another PID namespace, or gone. */
-  process: { pid: number; name: string } | undefined;
+  /** Unknown where we may not see whose it is, and where the process is in another PID namespace, or gone. */
+  process: Process | undefined;
+  /** Where it is unknown: programs that run here and usually are in the way. */
+  suspects: readonly Process[];
+}
+
+interface Process {
+  pid: number;
+  name: string;
 }
 
 /** What usually is in the way on port 53, and what its owner can do. */
@@ -21,11 +28,16 @@ const advice: Record<string, string> = {
 };
 
 /** For a line of the log: who is in the way, and what can be done. */
-export function describeHolder({ protocol, address, process }: PortHolder): string {
-  const who =
-    process === undefined ? 'a process that cannot be seen' : `${process.name} (pid ${process.pid})`;
-  const hint = process === undefined ? undefined : advice[process.name];
-  return `${who} on ${protocol} ${address}${hint === undefined ? '' : `: ${hint}`}`;
+export function describeHolder({ protocol, address, process, suspects }: PortHolder): string {
+  const place = `on ${protocol} ${address}`;
+  if (process !== undefined) {
+    const hint = advice[process.name];
+    return `${process.name} (pid ${process.pid}) ${place}${hint === undefined ? '' : `: ${hint}`}`;
+  }
+  const unseen = `a process that cannot be seen ${place}`;
+  if (suspects.length === 0) return unseen;
+  const named = suspects.map(({ pid, name }) => `${name} (pid ${pid}): ${advice[name]}`);
+  return `${unseen}; running here: ${named.join('; ')}`;
 }
 
 /** The other programs on a port of this address or of all addresses. Never rejects: it only helps to explain. */
@@ -43,15 +55,15 @@ export async function findPortHolders(address: string, port: number, proc = '/pr
   );
   const found = sockets.flat();
   const owners = found.length === 0 ? new Map<string, number>() : await socketOwners(proc);
+  // To see whose a socket is takes a capability that coold's unit does without; the names of programs are everybody's.
+  const suspects = found.every(({ inode }) => owners.has(inode)) ? [] : await findSuspects(proc);
   const holders = await Promise.all(
     found.map(async ({ protocol, address: at, inode }): Promise<PortHolder> => {
       const pid = owners.get(inode);
       const name = pid === undefined ? undefined : await processName(proc, pid);
-      return {
-        protocol,
-        address: at,
-        process: pid === undefined || name === undefined ? undefined : { pid, name },
-      };
+      return pid === undefined || name === undefined
+        ? { protocol, address: at, process: undefined, suspects }
+        : { protocol, address: at, process: { pid, name }, suspects: [] };
     }),
   );
   return holders.filter(holder => holder.process?.pid !== process.pid);
@@ -92,20 +104,37 @@ function addressText(hex: string): string {
 /** Pid by the inode of a socket. */
 async function socketOwners(proc: string): Promise<Map<string, number>> {
   const owners = new Map<string, number>();
-  const pids = (await readdir(proc).catch(() => [])).filter(name => /^\d+$/.test(name));
-  for (const pid of pids) {
-    const folder = join(proc, pid, 'fd');
+  for (const pid of await listPids(proc)) {
+    const folder = join(proc, String(pid), 'fd');
     const fds = await readdir(folder).catch(() => []);
     const links = await Promise.all(fds.map(fd => readlink(join(folder, fd)).catch(() => '')));
     for (const link of links) {
       const inode = /^socket:\[(\d+)\]$/.exec(link)?.[1];
-      if (inode !== undefined) owners.set(inode, Number(pid));
+      if (inode !== undefined) owners.set(inode, pid);
     }
   }
   return owners;
 }
 
+async function findSuspects(proc: string): Promise<Process[]> {
+  const found: Process[] = [];
+  for (const pid of await listPids(proc)) {
+    const name = await processName(proc, pid);
+    if (name !== undefined && Object.hasOwn(advice, name) && pid !== process.pid) found.push({ pid, name });
+  }
+  return found;
+}
+
+async function listPids(proc: string): Promise<number[]> {
+  const names = await readdir(proc).catch(() => []);
+  return names.filter(name => /^\d+$/.test(name)).map(Number);
+}
+
+/** That of the script, where it is Node that runs one. */
 async function processName(proc: string, pid: number): Promise<string | undefined> {
-  const name = await readFile(join(proc, String(pid), 'comm'), 'utf8').catch(() => undefined);
-  return name?.trim();
+  const read = (file: string) => readFile(join(proc, String(pid), file), 'utf8').catch(() => undefined);
+  const name = (await read('comm'))?.trim();
+  if (name === undefined || !name.startsWith('node')) return name;
+  const script = (await read('cmdline'))?.split('\0').find(arg => /\.[cm]?[jt]s$/.test(arg));
+  return script === undefined ? name : basename(script).replace(/\.[cm]?[jt]s$/, '');
 }

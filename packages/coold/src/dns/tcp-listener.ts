@@ -9,7 +9,7 @@ export interface TcpLimits {
   connections: number;
   /** For how long a connection may go without a whole query or an answer, in ms. */
   idleMs: number;
-  /** Queries of one connection that wait for the upstream; beyond, it is not read. */
+  /** Queries of one connection that wait for the upstream; beyond, no more are taken of it. */
   pending: number;
   /** Answers that a client has not taken yet, in bytes; beyond, it is cut off. */
   unsentBytes: number;
@@ -76,21 +76,33 @@ function serveConnection(socket: Socket, serve: ServeQuery, limits: TcpLimits, o
   };
   const later = async (reply: Promise<Buffer>) => {
     pending += 1;
-    if (pending >= limits.pending) socket.pause();
     send(await reply);
     pending -= 1;
-    if (pending < limits.pending) socket.resume();
+    take();
   };
-  const read = createMessageReader(message => {
-    if (socket.destroyed) return;
-    active();
-    const reply = serve(message, 'tcp', peer);
-    if (reply instanceof Promise) void later(reply);
-    else if (reply !== undefined) send(reply);
-    // What deserves no answer is no client of DNS either.
-    else socket.destroy();
+  /** Of the last piece that was read; at most its 64 KiB. */
+  let received: Buffer[] = [];
+  const read = createMessageReader(message => void received.push(message));
+  const take = () => {
+    let taken = 0;
+    for (const message of received) {
+      if (socket.destroyed || pending >= limits.pending) break;
+      taken += 1;
+      active();
+      const reply = serve(message, 'tcp', peer);
+      if (reply instanceof Promise) void later(reply);
+      else if (reply !== undefined) send(reply);
+      // What deserves no answer is no client of DNS either.
+      else socket.destroy();
+    }
+    received = received.slice(taken);
+    if (pending >= limits.pending) socket.pause();
+    else socket.resume();
+  };
+  socket.on('data', (chunk: Buffer) => {
+    read(chunk);
+    take();
   });
-  socket.on('data', read);
   // A client that is gone is no failure of ours.
   socket.on('error', () => {});
   socket.once('close', () => clearTimeout(idle));

@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto';
 import { createLogger, type Logger } from '@coold/runtime';
-import type { DnsDirectory, DnsEndpoint } from './directory.ts';
+import type { NamedAddress } from '../discovery/directory.ts';
+import type { DnsDirectory } from './directory.ts';
 import { createDns, type Dns } from './dns.ts';
 import { wireName } from './names.ts';
 
@@ -8,7 +9,7 @@ export const silent: Logger = createLogger('coold', { level: 'off', components: 
 
 /** A directory with these addresses by `<name>.<namespace>`; for tests. */
 export function directoryOf(addresses: Record<string, readonly string[]>, isLoaded = true): DnsDirectory {
-  const endpoints = new Map<string, readonly DnsEndpoint[]>(
+  const endpoints = new Map<string, readonly NamedAddress[]>(
     Object.entries(addresses).map(([name, list]) => [
       name,
       list.map((address, index) => ({ address, hostMgmtIp: '100.64.0.1', containerId: `${name}-${index}` })),
@@ -16,6 +17,7 @@ export function directoryOf(addresses: Record<string, readonly string[]>, isLoad
   );
   return {
     find: (namespace, name) => endpoints.get(`${name}.${namespace}`),
+    hasNamespace: namespace => [...endpoints.keys()].some(name => name.endsWith(`.${namespace}`)),
     isLoaded: () => isLoaded,
     stats: () => ({ rows: endpoints.size, ageMs: 1, connected: true, resubscriptions: 2 }),
   };

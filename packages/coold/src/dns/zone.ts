@@ -1,4 +1,5 @@
-import type { DnsDirectory, DnsEndpoint } from './directory.ts';
+import type { NamedAddress } from '../discovery/directory.ts';
+import type { DnsDirectory } from './directory.ts';
 import { wireName } from './names.ts';
 
 /** What the zone holds of a name (CONTRACT §6). */
@@ -9,7 +10,7 @@ export type Holding =
   | { kind: 'missing' }
   /** The name exists, without an address of its own. */
   | { kind: 'empty' }
-  | { kind: 'endpoints'; endpoints: readonly DnsEndpoint[] };
+  | { kind: 'endpoints'; endpoints: readonly NamedAddress[] };
 
 export interface Zone {
   /** Its name on the wire, as `Query.name`. */
@@ -27,7 +28,7 @@ const empty: Holding = { kind: 'empty' };
 export function createZone(options: {
   name: string;
   namespaces: readonly string[];
-  directory: Pick<DnsDirectory, 'find' | 'isLoaded'>;
+  directory: Pick<DnsDirectory, 'find' | 'hasNamespace' | 'isLoaded'>;
 }): Zone {
   const { name: zoneName, directory } = options;
   const namespaces = new Set(options.namespaces.map(namespace => namespace.toLowerCase()));
@@ -40,7 +41,10 @@ export function createZone(options: {
       const [first, second] = labels;
       if (first === undefined) return empty;
       // Not NXDOMAIN for a namespace: it would tell resolvers that nothing lies below.
-      if (second === undefined) return namespaces.has(first) ? empty : missing;
+      if (second === undefined) {
+        if (namespaces.has(first) || directory.hasNamespace(first)) return empty;
+        return directory.isLoaded() ? missing : unknown;
+      }
       if (labels.length > 2) return missing;
       const endpoints = directory.find(second, first);
       if (endpoints !== undefined) return endpoints.length === 0 ? empty : { kind: 'endpoints', endpoints };

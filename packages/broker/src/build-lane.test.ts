@@ -17,12 +17,14 @@ import { createVerifier } from './auth.ts';
 import { createBuilds } from './builds.ts';
 import { createDispatch } from './dispatch.ts';
 import { listenGrpc } from './grpc.ts';
+import { createHostCounts } from './host-counts.ts';
 import { createHosts } from './hosts.ts';
 import { createLane } from './lane.ts';
 import { createOpenStream } from './open-stream.ts';
 import { createPending } from './pending.ts';
 import { compileRoutes } from './router.ts';
 import { createStreams } from './streams.ts';
+import { silentOperations } from './testing.ts';
 import { generateKeys, mintToken } from './token.ts';
 
 const keys = generateKeys();
@@ -54,7 +56,16 @@ async function setUp(options: { max?: number; stalledReplyMs?: number } = {}) {
   const listener = await listenGrpc({
     bind: { host: '127.0.0.1', port: 0 },
     tls: undefined,
-    handler: handleStream({ verify, hosts, pending, streams, builds, log, helloTimeoutMs: 10_000 }),
+    handler: handleStream({
+      verify,
+      hosts,
+      pending,
+      streams,
+      builds,
+      counts: createHostCounts(),
+      log,
+      helloTimeoutMs: 10_000,
+    }),
     keepalive: { everyMs: 30_000, timeoutMs: 10_000 },
     log,
   });
@@ -62,7 +73,8 @@ async function setUp(options: { max?: number; stalledReplyMs?: number } = {}) {
   const routes = compileRoutes(readVerbs());
   const lane = createLane({
     ...{ hosts, streams, builds, log },
-    dispatch: createDispatch({ hosts, pending, routes }),
+    operations: silentOperations,
+    dispatch: createDispatch({ hosts, pending, routes, record: () => {} }),
     openStream: createOpenStream({ hosts, streams, routes }),
     ...(options.stalledReplyMs === undefined ? {} : { stalledReplyMs: options.stalledReplyMs }),
   });
@@ -116,6 +128,8 @@ describe('a build', () => {
     expect(await lane.dispatch('b-1')).toEqual({ status: 202, body: { request_id: 'b-1' } });
     const polls = [lane.result('b-1'), lane.result('b-1', 999_999_999)];
     await vi.waitFor(() => expect(host.builds.has('b-1')).toBe(true));
+    // On a connection after theirs: both wait by then.
+    await lane.get('/v1/health');
     expect(host.commands[0]).toMatchObject({ requestId: 'b-1', command: { value: { gitRef: 'main' } } });
     host.finish('b-1', builtOk(digest, 61_000n));
     const read = {

@@ -6,6 +6,8 @@ export interface Option<T> {
   /** As an operator would write it; parsed like any value. */
   default?: string;
   required?: true;
+  /** No environment variable sets it. */
+  flagOnly?: true;
   /** One line; also the README's. */
   help: string;
 }
@@ -153,7 +155,7 @@ function flagName(key: string): string {
 }
 
 function envName(command: Described, key: string): string | undefined {
-  if (command.envPrefix === undefined) return undefined;
+  if (command.envPrefix === undefined || command.options[key]?.flagOnly) return undefined;
   return command.envPrefix + key.replaceAll(/[A-Z]/g, letter => `_${letter}`).toUpperCase();
 }
 

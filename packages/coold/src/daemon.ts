@@ -1,6 +1,6 @@
 import { create } from '@bufbuild/protobuf';
 import { HelloSchema, readVerbs, SCHEMA_MIN } from '@coold/proto';
-import type { Hangups, Logger, Readiness, Task } from '@coold/runtime';
+import { type Hangups, type Logger, type Readiness, rememberLines, type Task } from '@coold/runtime';
 import { type RecordCall, recordCalls } from './api/calls.ts';
 import { dnsHandlers } from './api/dns.ts';
 import { wireguardInterface } from './api/host.ts';
@@ -24,6 +24,8 @@ import { watchDns } from './dns/dns-metrics.ts';
 import { keepHooks } from './firewall/keep-hooks.ts';
 import { keepLink } from './link/link.ts';
 import { createPodman } from './podman/client.ts';
+import { createLinkState, watchLink } from './status/link-state.ts';
+import { readStatus } from './status/status.ts';
 
 export interface CooldOptions {
   config: CooldConfig;
@@ -35,9 +37,14 @@ export interface CooldOptions {
   readiness: Readiness;
 }
 
+/** Warnings and errors that `coold status` shows. */
+const recentLines = 8;
+
 /** The tasks of coold, by name; the end of any of them is the end of the process. */
-export function cooldTasks(options: CooldOptions): Record<string, Task> {
-  const { config, version, hangups, log, readiness } = options;
+export function cooldTasks(given: CooldOptions): Record<string, Task> {
+  const { log, recent } = rememberLines(given.log, recentLines);
+  const options = { ...given, log };
+  const { config, version, hangups, readiness } = options;
   const podman = createPodman(config.podmanSocket);
   const discovery = createDiscovery({
     hostMgmtIp: config.hostMgmtIp,
@@ -70,6 +77,14 @@ export function cooldTasks(options: CooldOptions): Record<string, Task> {
   const metrics = createMetrics(version);
   metrics.extend(registry => watchDns(registry, dns.stats));
   metrics.extend(registry => watchDiscovery(registry, discovery.stats));
+  const { brokerUrl } = config;
+  const link = brokerUrl === undefined || config.grpcDisabled ? undefined : createLinkState();
+  if (link !== undefined) metrics.extend(registry => watchLink(registry, link));
+  const status = () =>
+    readStatus({
+      ...{ version, link, podman: podman.host, recent },
+      ...{ discovery: discovery.stats, dns: dns.stats },
+    });
   const record = recordCalls(log.child('api'), metrics);
   const streams = createStreams(log.child('api'));
   // Its default would end the process. Whoever has files to read again listens too.
@@ -79,12 +94,11 @@ export function cooldTasks(options: CooldOptions): Record<string, Task> {
     readiness: announce(readiness, looked.promise),
     hooks: keepHooks(log.child('firewall'), looked.resolve),
     streams: streams.task,
-    api: apiTask(options, { surface, metrics, record, streams }),
+    api: apiTask(options, { surface, metrics, status, record, streams }),
     dns: dns.run,
     ...discovery.tasks,
   };
-  const { brokerUrl } = config;
-  if (brokerUrl === undefined || config.grpcDisabled) {
+  if (brokerUrl === undefined || link === undefined) {
     const why = brokerUrl === undefined ? 'COOLD_BROKER_URL is not set' : 'COOLD_GRPC_DISABLED is set';
     log.info(`${why}: no stream to a broker`);
     return tasks;
@@ -105,7 +119,10 @@ export function cooldTasks(options: CooldOptions): Record<string, Task> {
     }),
     serve: createServeCommands({ surface, streams, record, log: log.child('api') }),
     log: log.child('link'),
-    onState: line => void readiness.status(line),
+    onState(line, connected) {
+      link.changed(line, connected);
+      void readiness.status(line);
+    },
   });
   return tasks;
 }
@@ -116,15 +133,16 @@ function apiTask(
   parts: {
     surface: ReadonlyMap<string, Served>;
     metrics: Metrics;
+    status: () => Promise<object>;
     record: RecordCall;
     streams: Streams;
   },
 ): Task {
-  const { surface, metrics, record, streams } = parts;
+  const { surface, metrics, status, record, streams } = parts;
   const { apiBind, apiTokenFile, tlsCert, tlsKey } = config;
   const log = root.child('api');
   if (apiBind === undefined || apiTokenFile === undefined)
-    return keepStatus({ path: statusSocket, metrics, record, streams, log });
+    return keepStatus({ path: statusSocket, metrics, status, record, streams, log });
   const routes = restRoutes(surface);
   return keepApi({
     bind: apiBind,
@@ -134,6 +152,7 @@ function apiTask(
     routes,
     document: openApiDocument(routes, version),
     metrics,
+    status,
     record,
     streams,
     log,

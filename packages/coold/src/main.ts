@@ -3,6 +3,7 @@ import { runCommand, runDaemon } from '@coold/runtime';
 import manifest from '../package.json' with { type: 'json' };
 import { cooldCommand } from './config.ts';
 import { scaffoldCommand } from './firewall/scaffold-command.ts';
+import { statusCommand } from './status/status-command.ts';
 
 const { version } = manifest;
 const graceMs = 4500;
@@ -17,6 +18,11 @@ function main(argv: string[]): Promise<number> {
       return runCommand(scaffoldCommand, { argv: rest, version }, async config => {
         const { runScaffold } = await import('./firewall/run-scaffold.ts');
         return runScaffold(config);
+      });
+    case 'status':
+      return runCommand(statusCommand, { argv: rest, version }, async config => {
+        const { showStatus } = await import('./status/show-status.ts');
+        return showStatus(config, statusSocket);
       });
     default:
       return runDaemon(

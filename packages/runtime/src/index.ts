@@ -20,6 +20,7 @@ export { createLogger, type Logger } from './logger.ts';
 export { type Daemon, type Invocation, runCommand, runDaemon } from './program.ts';
 export { createReadiness, type Readiness } from './readiness.ts';
 export { type Hangups, type ReloadOptions, reloadOnChange } from './reload.ts';
+export { type RememberedLine, rememberLines } from './remember-lines.ts';
 export { formatAge, type Screen, type ScreenRow, screen } from './screen.ts';
 export { readSecretFile, SecretError } from './secret.ts';
 export {

@@ -33,7 +33,7 @@ async function brokerMetrics(folder: string): Promise<string> {
       BROKER_UNIX_SOCKET_PATH: socketPath,
     },
   });
-  await broker.logged(line => line.msg === 'listening for Laravel');
+  await broker.logged(line => line.msg === 'listening for Laravel', startMs);
   await using http = unixHttp(socketPath);
   return (await http.request({ path: '/metrics' })).text;
 }
@@ -55,7 +55,7 @@ async function cooldMetrics(folder: string): Promise<string> {
         COOLD_CORROSION_URL: 'http://127.0.0.1:1',
       },
     });
-    await coold.logged(line => line.msg === 'serving status and metrics');
+    await coold.logged(line => line.msg === 'serving status and metrics', startMs);
     const script = `require('node:http').get({ socketPath: '/run/coolify/coold.sock', path: '/metrics' }, answer => answer.pipe(process.stdout))`;
     return (await netns.exec(process.execPath, ['-e', script])).stdout;
   } finally {
@@ -63,13 +63,16 @@ async function cooldMetrics(folder: string): Promise<string> {
   }
 }
 
+/** What a program may take to start on a machine that is busy, in ms. */
+const startMs = 60_000;
+
 describe('the dashboard of', () => {
   const exported = new Map<string, Set<string>>();
   beforeAll(async () => {
     await using folder = await scratchFolder();
     exported.set('broker', exportedNames(await brokerMetrics(folder.path)));
     exported.set('coold', exportedNames(await cooldMetrics(folder.path)));
-  }, 120_000);
+  }, 150_000);
 
   it.each(['broker', 'coold'])('%s asks for what it exports, and shows all that is its own', async name => {
     const { panels } = await readDashboard(name);

@@ -8,6 +8,9 @@ import { generateKeys, mintToken } from './token.ts';
 
 const keys = generateKeys();
 
+/** What a program may take to start on a machine that is busy, in ms. */
+const startMs = 60_000;
+
 async function startBroker() {
   const stack = new AsyncDisposableStack();
   const { path: folder } = stack.use(await scratchFolder());
@@ -24,8 +27,8 @@ async function startBroker() {
       },
     }),
   );
-  const { address } = await broker.logged(line => line.msg === 'listening for coolds');
-  await broker.logged(line => line.msg === 'listening for Laravel');
+  const { address } = await broker.logged(line => line.msg === 'listening for coolds', startMs);
+  await broker.logged(line => line.msg === 'listening for Laravel', startMs);
   const http = stack.use(unixHttp(socketPath));
   return {
     ...{ broker, http, address: String(address) },
@@ -109,7 +112,7 @@ describe('a broker', () => {
       ...{ level: 'info', host_id: 'nobody', outcome: 'not connected' },
     });
     expect(broker.broker.lines.some(({ request_id }) => request_id === 'r-1')).toBe(false);
-  }, 60_000);
+  }, 120_000);
 });
 
 describe('broker status', () => {
@@ -134,7 +137,7 @@ describe('broker status', () => {
       dispatches: { by_outcome: { ok: 1 }, p50_ms: expect.any(Number) },
       streams: [{ host_id: 'host-1' }],
     });
-  }, 60_000);
+  }, 120_000);
 
   it('is 1 for what was not answered, and names it', async () => {
     await using broker = await startBroker();
@@ -143,7 +146,7 @@ describe('broker status', () => {
     const { code, stdout } = await broker.status();
     expect(code).toBe(1);
     expect(stdout).toMatch(/^PROBLEM: 1 dispatches of the last minutes are without an answer\n/);
-  }, 60_000);
+  }, 120_000);
 
   it('is 3 where no broker is, and 2 for a flag that it does not know', async () => {
     const run = (...args: string[]) =>
@@ -158,5 +161,5 @@ describe('broker status', () => {
     const help = await run('--help');
     expect(help).toMatchObject({ code: 0, stdout: expect.stringContaining('3: not reachable') });
     expect(help.stdout).not.toContain('BROKER_JSON');
-  }, 60_000);
+  }, 120_000);
 });

@@ -153,12 +153,15 @@ export function createPending(options: PendingOptions): Pending {
   function ticketOf(entry: Entry): Ticket {
     const { promise, resolve } = Promise.withResolvers<Outcome>();
     entry.settle = resolve;
+    // A caller that was told `timeout` may leave when another already reads the answer that came late.
+    const isCurrent = () => entry.settle === resolve;
     return {
       outcome: promise,
       delivered() {
-        if (entry.state === 'replying') forget(entry);
+        if (isCurrent() && entry.state === 'replying') forget(entry);
       },
       undelivered() {
+        if (!isCurrent()) return;
         if (entry.state === 'waiting') becomeOverdue(entry);
         else if (entry.state === 'replying') becomeLanded(entry);
       },

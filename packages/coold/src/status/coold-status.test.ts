@@ -14,6 +14,9 @@ const nobody = {
   COOLD_CORROSION_URL: 'http://127.0.0.1:1',
 };
 
+/** What a program may take to start on a machine that is busy, in ms. */
+const startMs = 60_000;
+
 async function setUp() {
   const cleanup = new AsyncDisposableStack();
   const folder = cleanup.use(await scratchFolder());
@@ -46,8 +49,8 @@ test('over its socket it names what is wrong, and with what it was last told; wi
   const jwt = join(host.folder, 'jwt');
   await writeFile(jwt, 'a.b.c', { mode: 0o600 });
   const coold = host.start({ COOLD_BROKER_URL: 'grpc://127.0.0.1:1/v1/agent', COOLD_HOST_JWT_PATH: jwt });
-  await coold.logged(line => line.msg === 'serving status and metrics');
-  await coold.logged(line => line.msg === 'no stream to the broker; dialling again');
+  await coold.logged(line => line.msg === 'serving status and metrics', startMs);
+  await coold.logged(line => line.msg === 'no stream to the broker; dialling again', startMs);
   const { code, stdout } = await host.status();
   expect(code, stdout).toBe(1);
   expect(stdout).toMatch(/^PROBLEM: no stream to the broker: broker 127\.0\.0\.1:1: /);
@@ -78,7 +81,7 @@ test('with an API bind it is asked over REST, with its token and the certificate
   await netns.exec('ip', ['address', 'add', `${address}/32`, 'dev', 'lo']);
   const api = { COOLD_API_BIND: `${address}:8443`, COOLD_API_TOKEN_FILE: tokenFile, COOLD_TLS_CERT: cert };
   const coold = host.start({ ...api, COOLD_TLS_KEY: key });
-  await coold.logged(line => line.msg === 'serving the API');
+  await coold.logged(line => line.msg === 'serving the API', startMs);
   const answered = await host.status(api, '--json');
   expect(answered.code, answered.stderr).toBe(1);
   expect(JSON.parse(answered.stdout)).toMatchObject({ link: null, version: expect.any(String) });

@@ -113,12 +113,15 @@ export function createReference(options: ReferenceOptions) {
     switch (entry.state) {
       case 'waiting':
         entry.caller.heard.push('504 dispatch timeout');
-        return becomeOverdue(entry);
+        becomeOverdue(entry);
+        break;
       case 'opening':
-        return endStream(entry, '504 dispatch timeout');
+        endStream(entry, '504 dispatch timeout');
+        break;
       case 'overdue':
       case 'landed':
-        return forget(entry);
+        forget(entry);
+        break;
       case 'replying':
       case 'open':
       case 'ended':
@@ -144,13 +147,17 @@ export function createReference(options: ReferenceOptions) {
       switch (entry.state) {
         case 'waiting':
           entry.caller.heard.push(`200 ${id}`);
-          return enter(entry, 'replying');
+          enter(entry, 'replying');
+          break;
         case 'overdue':
-          return becomeLanded(entry);
+          becomeLanded(entry);
+          break;
         case 'opening':
-          return endStream(entry, '501 host answered whole: its coold does not stream this verb');
+          endStream(entry, '501 host answered whole: its coold does not stream this verb');
+          break;
         case 'open':
-          return endStream(entry, '502 host answered a stream with listContainers');
+          endStream(entry, '502 host answered a stream with listContainers');
+          break;
         case 'replying':
         case 'landed':
         case 'ended':
@@ -176,15 +183,20 @@ export function createReference(options: ReferenceOptions) {
       switch (entry.state) {
         case 'waiting':
           // A reply that was not there was not delivered.
-          return delivered ? undefined : becomeOverdue(entry);
+          if (!delivered) becomeOverdue(entry);
+          break;
         case 'replying':
-          return delivered ? forget(entry) : becomeLanded(entry);
+          if (delivered) forget(entry);
+          else becomeLanded(entry);
+          break;
         case 'opening':
           entry.caller.heard.push('refused 499 caller left');
-          return forget(entry);
+          forget(entry);
+          break;
         case 'open':
         case 'ended':
-          return forget(entry);
+          forget(entry);
+          break;
         case 'overdue':
         case 'landed':
           return;

@@ -19,7 +19,7 @@ import { createStreams } from './streams.ts';
 
 const timing = { max: 5, timeoutMs: 10_000, landedTtlMs: 30_000, overdueTtlMs: 300_000 };
 const drainMs = 3000;
-const maxLanded = 2;
+const maxLanded = 1;
 const routes = compileRoutes(readVerbs());
 const ignore = () => {};
 const log: Logger = {

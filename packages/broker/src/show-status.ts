@@ -15,15 +15,16 @@ export async function showStatus(
   { unixSocketPath, json }: ConfigOf<typeof statusCommand>,
   out: (text: string) => void = text => void process.stdout.write(text),
 ): Promise<number> {
-  // Its version is the shape's: both are of one package, and what it says is only shown.
-  const ask = (path: string) => getJson({ at: { socketPath: unixSocketPath }, path, timeoutMs });
+  // Both are of one package, and what it says is only shown; a broker not yet restarted after an update may be another.
+  const ask = (path: string, fields: readonly string[]) =>
+    getJson({ at: { socketPath: unixSocketPath }, path, timeoutMs, fields });
   try {
-    const before = (await ask('/v1/status')) as BrokerStatus;
+    const before = (await ask('/v1/status', statusFields)) as BrokerStatus;
     const sampledAt = performance.now();
     await delay(rateMs);
-    const status = (await ask('/v1/status')) as BrokerStatus;
+    const status = (await ask('/v1/status', statusFields)) as BrokerStatus;
     const seconds = (performance.now() - sampledAt) / 1000;
-    const hosts = (await ask('/v1/streams')) as HostListing[];
+    const hosts = (await ask('/v1/streams', [])) as HostListing[];
     const rate = (total(status) - total(before)) / seconds;
     const now = new Date();
     const problems = judgeStatus(status, now);
@@ -37,6 +38,8 @@ export async function showStatus(
     return 3;
   }
 }
+
+const statusFields = ['version', 'hosts', 'connections', 'pending', 'dispatches', 'builds', 'evictions'];
 
 function total({ dispatches }: BrokerStatus): number {
   return Object.values(dispatches.by_outcome).reduce((sum, count) => sum + count, 0);

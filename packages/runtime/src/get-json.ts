@@ -8,6 +8,8 @@ export interface JsonSource {
   path: string;
   headers?: Record<string, string>;
   timeoutMs: number;
+  /** Fields that the answer must have: one of another version may not. */
+  fields?: readonly string[];
 }
 
 /** Nobody there, or not one of ours. */
@@ -21,13 +23,22 @@ const maxBytes = 64 * 1024 * 1024;
  *
  * @throws UnreachableError saying who was asked and what came instead
  */
-export async function getJson({ at, path, headers = {}, timeoutMs }: JsonSource): Promise<unknown> {
+export async function getJson({
+  at,
+  path,
+  headers = {},
+  timeoutMs,
+  fields = [],
+}: JsonSource): Promise<unknown> {
   const name = 'socketPath' in at ? at.socketPath : `${at.host}:${at.port}`;
   try {
     const { status, text } = await get(at, path, headers, AbortSignal.timeout(timeoutMs));
     if (status !== 200) throw new Error(`it answers ${path} with HTTP ${status}`);
     const body: unknown = JSON.parse(text);
     if (typeof body !== 'object' || body === null) throw new Error(`its answer to ${path} is no object`);
+    const missing = fields.find(field => !(field in body));
+    if (missing !== undefined)
+      throw new Error(`its answer to ${path} has no ${missing}: is it another version?`);
     return body;
   } catch (error) {
     const { name: kind, message, code } = error as NodeJS.ErrnoException;

@@ -6,6 +6,8 @@ import { renderStatus } from './render-status.ts';
 import type { CooldStatus } from './status.ts';
 import type { statusCommand } from './status-command.ts';
 
+/** What an answer must have: a coold not yet restarted after an update may be of another version. */
+const fields = ['version', 'link', 'podman', 'directory', 'sync', 'dns', 'recent'];
 /** Longer than the program itself waits for Podman. */
 const timeoutMs = 10_000;
 
@@ -23,7 +25,7 @@ export async function showStatus(
   const source = await sourceOf(config, socketPath);
   try {
     // What it says is of this package's own shape, and only shown.
-    const status = (await getJson({ ...source, path: '/status', timeoutMs })) as CooldStatus;
+    const status = (await getJson({ ...source, path: '/status', timeoutMs, fields })) as CooldStatus;
     const problems = judgeStatus(status);
     out(
       config.json

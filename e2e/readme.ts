@@ -1,7 +1,9 @@
 import { brokerCommand } from '@coold/broker/config';
+import { statusCommand } from '@coold/broker/status-command';
 import { keygenCommand, tokenCommand } from '@coold/broker/token';
 import { cooldCommand } from '@coold/coold/config';
 import { scaffoldCommand } from '@coold/coold/scaffold-command';
+import { statusCommand as cooldStatusCommand } from '@coold/coold/status-command';
 import { readVerbs } from '@coold/proto';
 import { type Described, optionRows } from '@coold/runtime';
 
@@ -12,6 +14,8 @@ const sections: Record<string, () => string> = {
   'coold scaffold variables': () => optionTable(scaffoldCommand),
   'broker keygen flags': () => optionTable(keygenCommand),
   'broker token flags': () => optionTable(tokenCommand),
+  'broker status flags': () => optionTable(statusCommand),
+  'coold status flags': () => optionTable(cooldStatusCommand),
   verbs: verbTable,
 };
 

@@ -10,6 +10,7 @@ import { createVerifier } from './auth.ts';
 import { createBuilds } from './builds.ts';
 import { createDispatch } from './dispatch.ts';
 import { type Keepalive, listenGrpc } from './grpc.ts';
+import { createHostCounts } from './host-counts.ts';
 import { createHosts } from './hosts.ts';
 import { createPending } from './pending.ts';
 import { compileRoutes } from './router.ts';
@@ -48,6 +49,7 @@ async function setUp(options: { helloTimeoutMs?: number; keepalive?: Keepalive }
     pending,
     streams,
     builds,
+    counts: createHostCounts(),
     log: silentLog(lines),
     helloTimeoutMs: options.helloTimeoutMs ?? 10_000,
   });
@@ -59,7 +61,7 @@ async function setUp(options: { helloTimeoutMs?: number; keepalive?: Keepalive }
     keepalive,
     log: silentLog(lines),
   });
-  const dispatch = createDispatch({ hosts, pending, routes: compileRoutes(readVerbs()) });
+  const dispatch = createDispatch({ hosts, pending, routes: compileRoutes(readVerbs()), record: () => {} });
   const ask = async (hostId: string, requestId: string) => {
     const { reply, ticket } = dispatch({
       host_id: hostId,

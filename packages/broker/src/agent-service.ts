@@ -1,10 +1,11 @@
 import type { Hello, Response, ServerMsg } from '@coold/proto';
-import { createTally, type Logger, type Tally } from '@coold/runtime';
+import { createTally, type Logger } from '@coold/runtime';
 import type { AgentCall, CallEvents, CallHandler } from './agent-call.ts';
 import { AuthError, type Identity, type Verifier } from './auth.ts';
 import type { Builds } from './builds.ts';
 import { readFrame, writeFrame } from './frames.ts';
 import { type GrpcStatus, grpcStatus, type StatusReason } from './grpc-status.ts';
+import { countOne, type HostCounts, type IgnoredReason, type LeaveReason } from './host-counts.ts';
 import type { EndReason, HostStream, Hosts } from './hosts.ts';
 import type { Pending } from './pending.ts';
 import { refuseHello } from './router.ts';
@@ -24,6 +25,7 @@ export interface StreamDeps {
   pending: Pending;
   streams: Pick<Streams, 'hear' | 'disconnected'>;
   builds: Pick<Builds, 'connected' | 'disconnected' | 'hear'>;
+  counts: HostCounts;
   log: Logger;
   /** A stream that has not said Hello after this many ms is dropped. */
   helloTimeoutMs: number;
@@ -42,8 +44,9 @@ export function handleStream(deps: StreamDeps): CallHandler {
 }
 
 function serve(call: AgentCall, deps: StreamDeps): CallEvents & { authenticated: Promise<void> } {
-  const { log } = deps;
+  const { log, counts } = deps;
   let helloTimer: NodeJS.Timeout | undefined = setTimeout(() => {
+    counts.refusedHellos += 1;
     log.warn({ peer: call.peer }, 'no Hello in time; stream dropped');
     call.end(grpcStatus.DEADLINE_EXCEEDED, 'no Hello in time');
   }, deps.helloTimeoutMs);
@@ -57,7 +60,7 @@ function serve(call: AgentCall, deps: StreamDeps): CallEvents & { authenticated:
   let finishedEarly = false;
   let stream: HostStream | undefined;
 
-  const leave = (why: string) => {
+  const leave = (reason: LeaveReason) => {
     stopWaiting();
     if (stream === undefined) return;
     const left = stream;
@@ -65,9 +68,15 @@ function serve(call: AgentCall, deps: StreamDeps): CallEvents & { authenticated:
     deps.pending.disconnected(left);
     deps.streams.disconnected(left);
     deps.builds.disconnected(left);
-    if (deps.hosts.remove(left)) log.info({ host_id: left.hostId, why }, 'host disconnected');
+    countOne(counts.left, reason);
+    if (deps.hosts.remove(left))
+      log.info({ host_id: left.hostId, why: leaveTexts[reason] }, 'host disconnected');
   };
-  const ignored = createTally(log);
+  const tally = createTally(log);
+  const ignored: Ignore = (reason, fields, message) => {
+    countOne(counts.ignored, reason);
+    tally(fields, message);
+  };
   const hear = (known: Identity, bytes: Buffer) => {
     const { hostId } = known;
     const { message, bytes: size } = readFrame(bytes);
@@ -76,7 +85,7 @@ function serve(call: AgentCall, deps: StreamDeps): CallEvents & { authenticated:
         { host_id: hostId, peer: call.peer, bytes: size },
         'bytes that are no message; stream dropped',
       );
-      leave('bytes that are no message');
+      leave('garbled');
       call.end(grpcStatus.INVALID_ARGUMENT, 'not a ClientMsg');
       return;
     }
@@ -84,7 +93,7 @@ function serve(call: AgentCall, deps: StreamDeps): CallEvents & { authenticated:
     switch (payload.case) {
       case 'hello':
         if (stream !== undefined) {
-          ignored({ host_id: hostId }, 'second Hello on one stream; ignored');
+          ignored('second hello', { host_id: hostId }, 'second Hello on one stream; ignored');
           return;
         }
         stopWaiting();
@@ -93,16 +102,21 @@ function serve(call: AgentCall, deps: StreamDeps): CallEvents & { authenticated:
       case 'response':
         if (stream !== undefined) take(stream, payload.value, size, deps, ignored);
         else {
+          counts.refusedHellos += 1;
           log.warn({ host_id: hostId, peer: call.peer }, 'Response before Hello; stream dropped');
           call.end(grpcStatus.FAILED_PRECONDITION, 'expected Hello first');
         }
         return;
       case undefined:
-        ignored({ host_id: hostId }, 'payload of a kind this broker does not know; ignored');
+        ignored(
+          'unknown payload',
+          { host_id: hostId },
+          'payload of a kind this broker does not know; ignored',
+        );
     }
   };
   const finished = () => {
-    leave('host ended the stream');
+    leave('ended');
     call.end(grpcStatus.OK, '');
   };
 
@@ -123,15 +137,19 @@ function serve(call: AgentCall, deps: StreamDeps): CallEvents & { authenticated:
       if (identity === undefined) finishedEarly = true;
       else finished();
     },
-    closed: () => leave('connection closed'),
+    closed: () => leave('closed'),
   };
 }
 
-async function authenticate(call: AgentCall, { verify, log }: StreamDeps): Promise<Identity | undefined> {
+async function authenticate(
+  call: AgentCall,
+  { verify, counts, log }: StreamDeps,
+): Promise<Identity | undefined> {
   try {
     return await verify(call.takeAuthorization());
   } catch (error) {
     if (!(error instanceof AuthError)) throw error;
+    countOne(counts.authFailures, error.reason);
     log.warn({ peer: call.peer, reason: error.message }, 'stream refused');
     const code = error.kind === 'denied' ? grpcStatus.PERMISSION_DENIED : grpcStatus.UNAUTHENTICATED;
     call.end(code, error.message);
@@ -144,11 +162,12 @@ function welcome(
   call: AgentCall,
   hello: Hello,
   identity: Identity,
-  { hosts, pending, streams, builds, log }: StreamDeps,
-  leave: (why: string) => void,
+  { hosts, pending, streams, builds, counts, log }: StreamDeps,
+  leave: (why: LeaveReason) => void,
 ): HostStream | undefined {
   const { hostId, caps } = identity;
   const refuse = (code: GrpcStatus, details: string) => {
+    counts.refusedHellos += 1;
     log.warn({ host_id: hostId, peer: call.peer, reason: details }, 'Hello refused; stream dropped');
     call.end(code, details);
     return undefined;
@@ -171,7 +190,9 @@ function welcome(
 
   const stream = createHostStream(call, hello, identity, leave);
   const replaced = hosts.add(stream);
+  counts.connects += 1;
   if (replaced !== undefined) {
+    counts.replacements += 1;
     log.warn({ host_id: hostId }, 'a second stream of this host replaces the first');
     pending.disconnected(replaced);
     streams.disconnected(replaced);
@@ -199,7 +220,7 @@ function createHostStream(
   call: AgentCall,
   hello: Hello,
   { hostId, tokenId, expiresAt }: Identity,
-  leave: (why: string) => void,
+  leave: (why: LeaveReason) => void,
 ): HostStream {
   let unreadBytes = 0;
   const write = (message: ServerMsg) => {
@@ -226,7 +247,7 @@ function createHostStream(
     close(why) {
       const { code, details } = endings[why];
       // Now, not when the host has read it: one that reads nothing would keep its place until its connection is cut.
-      leave(details);
+      leave(why);
       call.end(code, details);
     },
   };
@@ -240,6 +261,17 @@ const endings: Record<EndReason, StatusReason> = {
   revoked: { code: grpcStatus.UNAUTHENTICATED, details: 'token is revoked' },
 };
 
+/** The same for our log, and what we did not end. */
+const leaveTexts: Record<LeaveReason, string> = {
+  replaced: endings.replaced.details,
+  stopping: endings.stopping.details,
+  expired: endings.expired.details,
+  revoked: endings.revoked.details,
+  ended: 'host ended the stream',
+  closed: 'connection closed',
+  garbled: 'bytes that are no message',
+};
+
 /** The list that most hosts send, once for all of them. */
 const plainHost: readonly string[] = ['coold'];
 
@@ -247,12 +279,15 @@ function knownCapabilities(named: readonly string[]): readonly string[] {
   return named.length === 1 && named[0] === 'coold' ? plainHost : named;
 }
 
+/** Logs what a stream says that is ignored, now and then, and counts it by its reason. */
+type Ignore = (reason: IgnoredReason, fields: Record<string, unknown>, message: string) => void;
+
 function take(
   stream: HostStream,
   response: Response,
   bytes: number,
-  { pending, streams, builds, log }: StreamDeps,
-  ignored: Tally,
+  { pending, streams, builds, counts, log }: StreamDeps,
+  ignored: Ignore,
 ): void {
   const receipt =
     streams.hear(stream, response) ??
@@ -264,6 +299,7 @@ function take(
     case 'delivered':
       return;
     case 'left over':
+      countOne(counts.ignored, receipt);
       // As it must be when a caller hangs up: the host does not know yet.
       log.debug(fields, 'frame of a stream that is over; ignored');
       return;
@@ -271,12 +307,13 @@ function take(
       log.info(fields, 'answer came after its caller had left; it waits for a repeated dispatch');
       return;
     case 'offence':
+      countOne(counts.ignored, receipt);
       log.warn({ ...fields, said: response.body.case }, 'host broke the rules of a stream; it is broken off');
       return;
     case 'out of turn':
     case 'duplicate':
     case 'unknown':
     case 'of another host':
-      ignored({ ...fields, receipt }, 'answer that nothing here waits for; ignored');
+      ignored(receipt, { ...fields, receipt }, 'answer that nothing here waits for; ignored');
   }
 }

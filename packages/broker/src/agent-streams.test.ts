@@ -6,6 +6,7 @@ import { handleStream } from './agent-service.ts';
 import { createVerifier } from './auth.ts';
 import { createBuilds } from './builds.ts';
 import { listenGrpc } from './grpc.ts';
+import { createHostCounts } from './host-counts.ts';
 import { createHosts } from './hosts.ts';
 import { createOpenStream } from './open-stream.ts';
 import { createPending } from './pending.ts';
@@ -33,7 +34,15 @@ async function setUp() {
     bind: { host: '127.0.0.1', port: 0 },
     tls: undefined,
     handler: handleStream({
-      ...{ verify: createVerifier(keys.publicKey), hosts, pending, streams, builds, helloTimeoutMs: 10_000 },
+      ...{
+        verify: createVerifier(keys.publicKey),
+        hosts,
+        pending,
+        streams,
+        builds,
+        counts: createHostCounts(),
+        helloTimeoutMs: 10_000,
+      },
       log,
     }),
     keepalive: { everyMs: 30_000, timeoutMs: 10_000 },

@@ -13,13 +13,25 @@ export interface Identity {
   expiresAt: number;
 }
 
-/** Why a token was refused: not believed, or believed and not entitled. */
+/** Why a token was refused, from a closed set: metrics count by it. */
+export type AuthReason =
+  | 'missing'
+  | 'bad token'
+  | 'bad claims'
+  | 'expired'
+  | 'not yet valid'
+  | 'revoked'
+  | 'not granted';
+
+/** A token that was refused: not believed, or believed and not entitled. */
 export class AuthError extends Error {
   readonly kind: 'unauthenticated' | 'denied';
-  constructor(kind: AuthError['kind'], message: string) {
+  readonly reason: AuthReason;
+  constructor(kind: AuthError['kind'], reason: AuthReason, message: string) {
     super(message);
     this.name = 'AuthError';
     this.kind = kind;
+    this.reason = reason;
   }
 }
 
@@ -52,14 +64,18 @@ export function createVerifier(pem: string, options: VerifierOptions = {}): Veri
   const verify = rememberVerified(token => readToken(token, key, algorithms), maxRemembered);
   return async authorization => {
     const token = /^Bearer ([^\s]+)$/i.exec(authorization ?? '')?.[1];
-    if (token === undefined) throw new AuthError('unauthenticated', 'expected authorization: Bearer <JWT>');
-    if (token.length > maxTokenLength) throw new AuthError('unauthenticated', 'token is too long');
+    if (token === undefined)
+      throw new AuthError('unauthenticated', 'missing', 'expected authorization: Bearer <JWT>');
+    if (token.length > maxTokenLength)
+      throw new AuthError('unauthenticated', 'bad token', 'token is too long');
     const { identity, notBefore } = await verify(token);
     // Whatever is remembered of its signature, these are of this moment.
     if (identity.expiresAt + leewayMs <= now())
-      throw new AuthError('unauthenticated', 'token refused: it has expired');
-    if (notBefore - leewayMs > now()) throw new AuthError('unauthenticated', 'token refused: not yet valid');
-    if (isRevoked(identity)) throw new AuthError('unauthenticated', 'token refused: it is revoked');
+      throw new AuthError('unauthenticated', 'expired', 'token refused: it has expired');
+    if (notBefore - leewayMs > now())
+      throw new AuthError('unauthenticated', 'not yet valid', 'token refused: not yet valid');
+    if (isRevoked(identity))
+      throw new AuthError('unauthenticated', 'revoked', 'token refused: it is revoked');
     return identity;
   };
 }
@@ -75,12 +91,13 @@ interface SignedClaims {
 async function readToken(token: string, key: KeyObject, algorithms: string[]): Promise<SignedClaims> {
   const { sub, caps, jti, exp, nbf } = await verifySignature(token, key, algorithms);
   if (typeof sub !== 'string' || hostId.parse(sub) === undefined)
-    throw new AuthError('unauthenticated', 'token claim sub is not a host id');
+    throw new AuthError('unauthenticated', 'bad claims', 'token claim sub is not a host id');
   if (exp === undefined || !Number.isFinite(exp))
-    throw new AuthError('unauthenticated', 'token claim exp is missing');
+    throw new AuthError('unauthenticated', 'bad claims', 'token claim exp is missing');
   if (!Array.isArray(caps) || !caps.every(cap => typeof cap === 'string'))
-    throw new AuthError('denied', 'token claim caps is not a list of names');
-  if (!caps.includes('coold')) throw new AuthError('denied', 'token claim caps does not grant "coold"');
+    throw new AuthError('denied', 'bad claims', 'token claim caps is not a list of names');
+  if (!caps.includes('coold'))
+    throw new AuthError('denied', 'not granted', 'token claim caps does not grant "coold"');
   const tokenId = typeof jti === 'string' ? jti : undefined;
   return { identity: { hostId: sub, caps, tokenId, expiresAt: exp * 1000 }, notBefore: (nbf ?? 0) * 1000 };
 }
@@ -97,7 +114,7 @@ async function verifySignature(token: string, key: KeyObject, algorithms: string
     return payload;
   } catch (error) {
     if (error instanceof errors.JOSEError)
-      throw new AuthError('unauthenticated', `token refused: ${error.message.slice(0, 200)}`);
+      throw new AuthError('unauthenticated', 'bad token', `token refused: ${error.message.slice(0, 200)}`);
     throw error;
   }
 }

@@ -17,12 +17,14 @@ import { createVerifier } from './auth.ts';
 import { createBuilds } from './builds.ts';
 import { createDispatch } from './dispatch.ts';
 import { listenGrpc } from './grpc.ts';
+import { createHostCounts } from './host-counts.ts';
 import { createHosts } from './hosts.ts';
 import { createLane } from './lane.ts';
 import { createOpenStream } from './open-stream.ts';
 import { createPending } from './pending.ts';
 import { compileRoutes } from './router.ts';
 import { createStreams } from './streams.ts';
+import { silentOperations } from './testing.ts';
 import { generateKeys, mintToken } from './token.ts';
 
 const keys = generateKeys();
@@ -57,7 +59,16 @@ async function setUp(options: { max?: number; stalledReplyMs?: number } = {}) {
   const listener = await listenGrpc({
     bind: { host: '127.0.0.1', port: 0 },
     tls: undefined,
-    handler: handleStream({ verify, hosts, pending, streams, builds, log, helloTimeoutMs: 10_000 }),
+    handler: handleStream({
+      verify,
+      hosts,
+      pending,
+      streams,
+      builds,
+      counts: createHostCounts(),
+      log,
+      helloTimeoutMs: 10_000,
+    }),
     keepalive: { everyMs: 30_000, timeoutMs: 10_000 },
     log,
   });
@@ -65,7 +76,8 @@ async function setUp(options: { max?: number; stalledReplyMs?: number } = {}) {
   const routes = compileRoutes(readVerbs());
   const lane = createLane({
     ...{ hosts, streams, builds, log },
-    dispatch: createDispatch({ hosts, pending, routes }),
+    operations: silentOperations,
+    dispatch: createDispatch({ hosts, pending, routes, record: () => {} }),
     openStream: createOpenStream({ hosts, streams, routes }),
     ...(options.stalledReplyMs === undefined ? {} : { stalledReplyMs: options.stalledReplyMs }),
   });

@@ -89,6 +89,8 @@ export interface BuildTable {
   /** To be called when a poller has left. */
   left(build: Build): void;
   counts(): { waiting: number; landed: number; remembered: number };
+  /** Results that went before their time to make room, since the start; their hosts still have them. */
+  evictions(): number;
 }
 
 /** Of one host: what is remembered, and what was read. */
@@ -100,6 +102,7 @@ export function createBuildTable({ hold, now, landedMaxBytes }: BuildTableOption
   const landed = new Set<Build>(); // oldest first
   let landedBytes = 0;
   let waiting = 0;
+  let evicted = 0;
 
   function enter(build: Build, state: Build['state']): void {
     if (build.state === 'waiting') waiting -= 1;
@@ -205,7 +208,9 @@ export function createBuildTable({ hold, now, landedMaxBytes }: BuildTableOption
       tell(build, answer.outcome);
       for (const oldest of landed) {
         if (landedBytes <= landedMaxBytes) break;
-        if (oldest.readers === 0) unland(oldest);
+        if (oldest.readers > 0) continue;
+        evicted += 1;
+        unland(oldest);
       }
     },
     unland,
@@ -225,5 +230,6 @@ export function createBuildTable({ hold, now, landedMaxBytes }: BuildTableOption
     tell,
     left,
     counts: () => ({ waiting, landed: landed.size, remembered: builds.size - waiting - landed.size }),
+    evictions: () => evicted,
   };
 }

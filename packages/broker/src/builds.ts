@@ -62,6 +62,8 @@ export interface Builds {
   /** Pollers are told that the broker stops, now and from now on. */
   stop(): void;
   counts(): { waiting: number; landed: number; remembered: number };
+  /** Results that went before their time to make room, since the start; their hosts still have them. */
+  evictions(): number;
 }
 
 const maxPollers = 1000;
@@ -238,5 +240,6 @@ export function createBuilds(options: BuildsOptions): Builds {
     },
 
     counts: table.counts,
+    evictions: table.evictions,
   };
 }

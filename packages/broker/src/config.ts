@@ -13,6 +13,7 @@ export const brokerCommand = defineCommand({
   name: 'broker',
   envPrefix: 'BROKER_',
   summary: 'holds the streams of all hosts and gives Laravel an HTTP lane to them',
+  commands: ['keygen', 'status', 'token'],
   options: {
     grpcBind: { type: bindAddress, default: '0.0.0.0:6443', help: 'Address that coolds dial' },
     tlsCert: { type: absolutePath, help: 'PEM certificate chain of the gRPC listener; unset: plain HTTP/2' },

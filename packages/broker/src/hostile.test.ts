@@ -12,6 +12,7 @@ import { handleStream } from './agent-service.ts';
 import { createVerifier } from './auth.ts';
 import { createBuilds } from './builds.ts';
 import { type GrpcOptions, listenGrpc } from './grpc.ts';
+import { createHostCounts } from './host-counts.ts';
 import { createHosts } from './hosts.ts';
 import { frameMessage } from './message-reader.ts';
 import { createPending } from './pending.ts';
@@ -39,7 +40,15 @@ async function setUp(options: Partial<GrpcOptions> = {}) {
     now: () => performance.now(),
   });
   const handler = handleStream({
-    ...{ verify: createVerifier(keys.publicKey), hosts, pending, streams, builds, log },
+    ...{
+      verify: createVerifier(keys.publicKey),
+      hosts,
+      pending,
+      streams,
+      builds,
+      counts: createHostCounts(),
+      log,
+    },
     helloTimeoutMs: 60_000,
   });
   const listener = await listenGrpc({

@@ -7,10 +7,12 @@ import type { Builds } from './builds.ts';
 import type { Dispatch } from './dispatch.ts';
 import { refuse } from './envelope.ts';
 import type { Hosts } from './hosts.ts';
+import type { Metrics } from './metrics.ts';
 import type { OpenStream } from './open-stream.ts';
 import { buildPlaces } from './placement.ts';
 import { RefusedError, refuseEncoded } from './refused-error.ts';
 import type { Refusal } from './router.ts';
+import type { BrokerStatus } from './status.ts';
 import { addStreamRoutes } from './stream-lane.ts';
 import type { Streams } from './streams.ts';
 
@@ -20,9 +22,27 @@ export interface LaneDeps {
   streams: Pick<Streams, 'get' | 'open'>;
   builds: Builds;
   hosts: Hosts;
+  operations: Operations;
   log: Logger;
   stalledReplyMs?: number;
   inputIdleMs?: number;
+}
+
+/** What this broker says of itself. */
+export interface Operations {
+  metrics: Pick<Metrics, 'render'>;
+  status(): Promise<BrokerStatus>;
+}
+
+/** A host as `GET /v1/streams` lists it. */
+export interface HostListing {
+  host_id: string;
+  capabilities: readonly string[];
+  builder_capacity: number;
+  coold_version: string;
+  schema_max: number;
+  connected_at: string;
+  builds: ReturnType<typeof buildPlaces>;
 }
 
 export interface Lane {
@@ -48,7 +68,7 @@ const defaultInputIdleMs = 15 * 60_000;
 
 /** Laravel's HTTP lane (CONTRACT §2), not yet listening: JSON both ways, every failure in the one envelope. */
 export function createLane(deps: LaneDeps): Lane {
-  const { dispatch, openStream, streams, builds, hosts, log } = deps;
+  const { dispatch, openStream, streams, builds, hosts, operations, log } = deps;
   const { stalledReplyMs = defaultStalledReplyMs, inputIdleMs = defaultInputIdleMs } = deps;
   const edge = createHttpEdge({
     errorBody: (code, message) => JSON.stringify(refuse({ requestId: '', code, message }).envelope),
@@ -99,16 +119,25 @@ export function createLane(deps: LaneDeps): Lane {
 
   lane.get('/v1/health', () => ({ ok: true }));
 
+  lane.get('/metrics', async (_request, reply) => {
+    const { contentType, text } = await operations.metrics.render();
+    return reply.header('content-type', contentType).send(text);
+  });
+
+  lane.get('/v1/status', operations.status);
+
   lane.get('/v1/streams', () =>
-    hosts.list().map(stream => ({
-      host_id: stream.hostId,
-      capabilities: stream.capabilities,
-      builder_capacity: stream.builderCapacity,
-      coold_version: stream.cooldVersion,
-      schema_max: stream.schemaMax,
-      connected_at: stream.connectedAt.toISOString(),
-      builds: buildPlaces(stream, builds.load(stream.hostId)),
-    })),
+    hosts.list().map(
+      (stream): HostListing => ({
+        host_id: stream.hostId,
+        capabilities: stream.capabilities,
+        builder_capacity: stream.builderCapacity,
+        coold_version: stream.cooldVersion,
+        schema_max: stream.schemaMax,
+        connected_at: stream.connectedAt.toISOString(),
+        builds: buildPlaces(stream, builds.load(stream.hostId)),
+      }),
+    ),
   );
 
   lane.post('/v1/coold/dispatch', async (request, reply) => {

@@ -2,6 +2,7 @@
 import { runCommand, runDaemon } from '@coold/runtime';
 import manifest from '../package.json' with { type: 'json' };
 import { brokerCommand } from './config.ts';
+import { statusCommand } from './status-command.ts';
 import { keygenCommand, mintTokenFromFile, tokenCommand, writeKeys } from './token.ts';
 
 const { version } = manifest;
@@ -21,6 +22,11 @@ function main(argv: string[]): Promise<number> {
         process.stdout.write(`${await mintTokenFromFile(key, { hostId, caps, ttlMs: ttl })}\n`);
         return 0;
       });
+    case 'status':
+      return runCommand(statusCommand, { argv: rest, version }, async config => {
+        const { showStatus } = await import('./show-status.ts');
+        return showStatus(config);
+      });
     default:
       return runDaemon(
         brokerCommand,
@@ -30,7 +36,7 @@ function main(argv: string[]): Promise<number> {
           tasks: async (config, log, readiness) => {
             // Loaded here: --help and --version answer without gRPC and HTTP.
             const { serveBroker } = await import('./serve.ts');
-            return { serve: serveBroker(config, log, readiness) };
+            return { serve: serveBroker({ config, version, log, readiness, hangups: process }) };
           },
           graceMs: stopGraceMs,
         },

@@ -222,6 +222,21 @@ describe('an id that a stream holds', () => {
   });
 });
 
+it.each(['delivered', 'undelivered'] as const)(
+  'a caller that was told timeout and is %s only later changes nothing for who reads the late answer',
+  async told => {
+    const { pending, host, claim } = setUp();
+    const late = claim('r');
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(pending.answer(host, response('r'), 10)).toBe('landed');
+    const reader = pending.takeLanded(subject('r'));
+    late[told]();
+    expect(pending.counts()).toEqual({ waiting: 1, landed: 0, overdue: 0 });
+    reader?.undelivered();
+    expect(pending.counts()).toEqual({ waiting: 0, landed: 1, overdue: 0 });
+  },
+);
+
 describe('draining', () => {
   it('refuses new claims, lets what waits be answered, and ends when nothing waits', async () => {
     const { pending, host, claim } = setUp();

@@ -62,6 +62,8 @@ export interface Pending {
   /** Takes no more claims, gives what waits `graceMs` to be answered, then ends it. Resolves when nothing waits. */
   drain(graceMs: number): Promise<void>;
   counts(): { waiting: number; landed: number; overdue: number };
+  /** Answers, and ids that were waited for, that went before their time to make room; since the start. */
+  evictions(): { landed: number; overdue: number };
 }
 
 interface Entry extends Subject {
@@ -84,6 +86,7 @@ export function createPending(options: PendingOptions): Pending {
   let landedBytes = 0;
   let draining = false;
 
+  const evicted = { landed: 0, overdue: 0 };
   const active = () => entries.size - landed.size - overdue.size;
 
   function enter(entry: Entry, state: Entry['state'], ms: number | undefined, onTimer: () => void): void {
@@ -123,7 +126,10 @@ export function createPending(options: PendingOptions): Pending {
     overdue.add(entry);
     // Outside the cap, or a host that never answers would use it up for all; so they have a bound of their own.
     const [oldest] = overdue;
-    if (overdue.size > options.max && oldest !== undefined) forget(oldest);
+    if (overdue.size > options.max && oldest !== undefined) {
+      evicted.overdue += 1;
+      forget(oldest);
+    }
     announceIdle();
   }
 
@@ -133,6 +139,7 @@ export function createPending(options: PendingOptions): Pending {
     landedBytes += entry.answer?.bytes ?? 0;
     for (const oldest of landed) {
       if (landedBytes <= options.landedMaxBytes) break;
+      evicted.landed += 1;
       forget(oldest);
     }
     announceIdle();
@@ -146,12 +153,15 @@ export function createPending(options: PendingOptions): Pending {
   function ticketOf(entry: Entry): Ticket {
     const { promise, resolve } = Promise.withResolvers<Outcome>();
     entry.settle = resolve;
+    // A caller that was told `timeout` may leave when another already reads the answer that came late.
+    const isCurrent = () => entry.settle === resolve;
     return {
       outcome: promise,
       delivered() {
-        if (entry.state === 'replying') forget(entry);
+        if (isCurrent() && entry.state === 'replying') forget(entry);
       },
       undelivered() {
+        if (!isCurrent()) return;
         if (entry.state === 'waiting') becomeOverdue(entry);
         else if (entry.state === 'replying') becomeLanded(entry);
       },
@@ -254,5 +264,6 @@ export function createPending(options: PendingOptions): Pending {
     },
 
     counts: () => ({ waiting: active(), landed: landed.size, overdue: overdue.size }),
+    evictions: () => ({ ...evicted }),
   };
 }

@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createSecureContext } from 'node:tls';
@@ -19,13 +20,17 @@ import type { BrokerConfig } from './config.ts';
 import { createDispatch } from './dispatch.ts';
 import { endInvalidStreams } from './end-invalid.ts';
 import { type GrpcListener, listenGrpc } from './grpc.ts';
+import { createHostCounts } from './host-counts.ts';
 import { createHosts } from './hosts.ts';
 import { createLane } from './lane.ts';
+import { createMetrics } from './metrics.ts';
 import { createOpenStream } from './open-stream.ts';
 import { createPending } from './pending.ts';
+import { recordDispatches } from './record-dispatches.ts';
 import { keepRevocation } from './revocation.ts';
 import { compileRoutes } from './router.ts';
 import { hintShutdown } from './shutdown-hint.ts';
+import { readStatus } from './status.ts';
 import { createStreams } from './streams.ts';
 
 /** How long parked dispatches may still be answered once the broker stops, in ms. */
@@ -45,24 +50,29 @@ const socketCheckMs = 5000;
 /** How often live streams are looked through for tokens that have expired, in ms. */
 const expiryCheckMs = 1000;
 
+export interface ServeOptions {
+  config: BrokerConfig;
+  version: string;
+  log: Logger;
+  readiness: Readiness;
+  hangups: Hangups;
+}
+
 /**
  * The broker's one task: both listeners up, ready, and on the signal an orderly way down: no new work, streamed
  * commands told why they end, parked dispatches answered or failed, then the hosts.
  *
  * @throws Error when a key, certificate, address or socket cannot be used
  */
-export function serveBroker(
-  config: BrokerConfig,
-  log: Logger,
-  readiness: Readiness,
-  hangups: Hangups = process,
-): Task {
+export function serveBroker({ config, version, log, readiness, hangups }: ServeOptions): Task {
   return async signal => {
     // Its default would end the process.
     hangups.on('SIGHUP', () => log.info('SIGHUP: files that may have changed are read again'));
     const done = new AbortController();
     const tls = await loadTls(config);
     const hosts = createHosts();
+    const counts = createHostCounts();
+    const metrics = createMetrics(version);
     const { isRevoked } = await keepRevocation({
       path: config.revokedFile,
       onChange: () => checkTokens(),
@@ -86,13 +96,21 @@ export function serveBroker(
     });
     const buildTicks = setInterval(builds.tick, buildTickMs);
     const handler = handleStream({
-      ...{ verify, hosts, pending, streams, builds },
+      ...{ verify, hosts, pending, streams, builds, counts },
       log: log.child('grpc'),
       helloTimeoutMs: 10_000,
     });
     const routes = compileRoutes(readVerbs());
+    const sources = {
+      ...{ hosts, counts, pending, streams, builds, pendingMax: config.pendingMax },
+      connections: () => grpc?.connections() ?? { open: 0, idle: 0 },
+    };
+    metrics.watch(sources);
+    const certificateEnds = tls === undefined ? undefined : new X509Certificate(tls.cert).validToDate;
+    const record = recordDispatches(log.child('dispatch'), metrics);
     const lane = createLane({
-      dispatch: createDispatch({ hosts, pending, routes }),
+      operations: { metrics, status: () => readStatus({ version, certificateEnds, metrics, sources }) },
+      dispatch: createDispatch({ hosts, pending, routes, record }),
       openStream: createOpenStream({ hosts, streams, routes }),
       streams,
       builds,

@@ -14,7 +14,7 @@ import { expect } from 'vitest';
 import { createBuilds } from './builds.ts';
 import { createDispatch } from './dispatch.ts';
 import { createHosts, type HostStream } from './hosts.ts';
-import { createLane } from './lane.ts';
+import { createLane, type Operations } from './lane.ts';
 import { createOpenStream } from './open-stream.ts';
 import { createPending } from './pending.ts';
 import { compileRoutes } from './router.ts';
@@ -32,6 +32,12 @@ export const containers: ResponseBody = {
       },
     },
   }).body.value as never,
+};
+
+/** Of a lane that is not asked how its broker is. */
+export const silentOperations: Operations = {
+  metrics: { render: () => Promise.reject(new Error('no metrics here')) },
+  status: () => Promise.reject(new Error('no status here')),
 };
 
 /** A lane on a real socket, and a host whose answers the test decides; its stream is a stand-in. */
@@ -64,11 +70,12 @@ export async function startLane(
     now: () => performance.now(),
   });
   const lane = createLane({
-    dispatch: createDispatch({ hosts, pending, routes }),
+    dispatch: createDispatch({ hosts, pending, routes, record: () => {} }),
     openStream: createOpenStream({ hosts, streams, routes }),
     streams,
     builds,
     hosts,
+    operations: silentOperations,
     log: createLogger('broker', logFilter.parse('off') ?? expect.fail(), false),
     ...(options.stalledReplyMs === undefined ? {} : { stalledReplyMs: options.stalledReplyMs }),
     ...(options.inputIdleMs === undefined ? {} : { inputIdleMs: options.inputIdleMs }),

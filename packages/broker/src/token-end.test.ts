@@ -10,6 +10,7 @@ import { createBuilds } from './builds.ts';
 import { type DenyList, emptyDenyList, parseDenyList } from './deny-list.ts';
 import { endInvalidStreams } from './end-invalid.ts';
 import { listenGrpc } from './grpc.ts';
+import { createHostCounts } from './host-counts.ts';
 import { createHosts } from './hosts.ts';
 import { createPending } from './pending.ts';
 import { hintShutdown } from './shutdown-hint.ts';
@@ -48,7 +49,10 @@ async function setUp() {
   const listener = await listenGrpc({
     bind: { host: '127.0.0.1', port: 0 },
     tls: undefined,
-    handler: handleStream({ ...{ verify, hosts, pending, streams, builds, log }, helloTimeoutMs: 60_000 }),
+    handler: handleStream({
+      ...{ verify, hosts, pending, streams, builds, counts: createHostCounts(), log },
+      helloTimeoutMs: 60_000,
+    }),
     keepalive: { everyMs: 30_000, timeoutMs: 10_000 },
     log,
   });

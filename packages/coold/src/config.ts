@@ -36,6 +36,7 @@ export const cooldCommand = defineCommand({
   name: 'coold',
   envPrefix: 'COOLD_',
   summary: 'the per-host agent: runs what the broker asks for on the Podman of this host',
+  commands: ['scaffold', 'status'],
   options: {
     hostMgmtIp: { type: ipv4, required: true, help: "This host's address in the mesh (wg0)" },
     brokerUrl: {

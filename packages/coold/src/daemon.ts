@@ -1,6 +1,6 @@
 import { create } from '@bufbuild/protobuf';
 import { HelloSchema, readVerbs, SCHEMA_MIN } from '@coold/proto';
-import type { Hangups, Logger, Readiness, Task } from '@coold/runtime';
+import { type Hangups, type Logger, type Readiness, rememberLines, type Task } from '@coold/runtime';
 import { type RecordCall, recordCalls } from './api/calls.ts';
 import { dnsHandlers } from './api/dns.ts';
 import type { FirewallVerbs } from './api/firewall.ts';
@@ -30,6 +30,8 @@ import { createFirewall } from './firewall/firewall.ts';
 import { keepHooks } from './firewall/keep-hooks.ts';
 import { keepLink } from './link/link.ts';
 import { createPodman } from './podman/client.ts';
+import { createLinkState, watchLink } from './status/link-state.ts';
+import { readStatus } from './status/status.ts';
 
 export interface CooldOptions {
   config: CooldConfig;
@@ -41,9 +43,14 @@ export interface CooldOptions {
   readiness: Readiness;
 }
 
+/** Warnings and errors that `coold status` shows. */
+const recentLines = 8;
+
 /** The tasks of coold, by name; the end of any of them is the end of the process. */
-export function cooldTasks(options: CooldOptions): Record<string, Task> {
-  const { config, version, hangups, log, readiness } = options;
+export function cooldTasks(given: CooldOptions): Record<string, Task> {
+  const { log, recent } = rememberLines(given.log, recentLines);
+  const options = { ...given, log };
+  const { config, version, hangups, readiness } = options;
   const podman = createPodman(config.podmanSocket);
   const discovery = createDiscovery({
     hostMgmtIp: config.hostMgmtIp,
@@ -92,6 +99,14 @@ export function cooldTasks(options: CooldOptions): Record<string, Task> {
   metrics.extend(registry => addFirewallMetrics(registry, firewallVerbs));
   metrics.extend(registry => watchDns(registry, dns.stats));
   metrics.extend(registry => watchDiscovery(registry, discovery.stats));
+  const { brokerUrl } = config;
+  const link = brokerUrl === undefined || config.grpcDisabled ? undefined : createLinkState();
+  if (link !== undefined) metrics.extend(registry => watchLink(registry, link));
+  const status = () =>
+    readStatus({
+      ...{ version, link, podman: podman.host, recent },
+      ...{ discovery: discovery.stats, dns: dns.stats },
+    });
   const record = recordCalls(log.child('api'), metrics);
   const streams = createStreams(log.child('api'));
   // Its default would end the process. Whoever has files to read again listens too.
@@ -110,12 +125,11 @@ export function cooldTasks(options: CooldOptions): Record<string, Task> {
     }),
     firewall: firewall.keep(loaded.resolve),
     streams: streams.task,
-    api: apiTask(options, { surface, metrics, record, streams }),
+    api: apiTask(options, { surface, metrics, status, record, streams }),
     dns: dns.run,
     ...discovery.tasks,
   };
-  const { brokerUrl } = config;
-  if (brokerUrl === undefined || config.grpcDisabled) {
+  if (brokerUrl === undefined || link === undefined) {
     const why = brokerUrl === undefined ? 'COOLD_BROKER_URL is not set' : 'COOLD_GRPC_DISABLED is set';
     log.info(`${why}: no stream to a broker`);
     return tasks;
@@ -125,7 +139,7 @@ export function cooldTasks(options: CooldOptions): Record<string, Task> {
     tasks['builds'] = building.task;
     metrics.extend(registry => watchBuilds(registry, building.builds.hosted));
   }
-  const link = keepLink({
+  const keep = keepLink({
     url: brokerUrl,
     tokenPath: config.hostJwtPath,
     caPath: config.brokerCa,
@@ -145,12 +159,15 @@ export function cooldTasks(options: CooldOptions): Record<string, Task> {
     },
     serve: createServeCommands({ surface, streams, builds: building?.builds, record, log: log.child('api') }),
     log: log.child('link'),
-    onState: line => void readiness.status(line),
+    onState(line, connected) {
+      link.changed(line, connected);
+      void readiness.status(line);
+    },
   });
   // A Hello before the builds are known would tell the broker that they are lost.
   tasks['link'] = async stop => {
     await building?.tried;
-    return link(stop);
+    return keep(stop);
   };
   return tasks;
 }
@@ -161,15 +178,16 @@ function apiTask(
   parts: {
     surface: ReadonlyMap<string, Served>;
     metrics: Metrics;
+    status: () => Promise<object>;
     record: RecordCall;
     streams: Streams;
   },
 ): Task {
-  const { surface, metrics, record, streams } = parts;
+  const { surface, metrics, status, record, streams } = parts;
   const { apiBind, apiTokenFile, tlsCert, tlsKey } = config;
   const log = root.child('api');
   if (apiBind === undefined || apiTokenFile === undefined)
-    return keepStatus({ path: statusSocket, metrics, record, streams, log });
+    return keepStatus({ path: statusSocket, metrics, status, record, streams, log });
   const routes = restRoutes(surface);
   return keepApi({
     bind: apiBind,
@@ -179,6 +197,7 @@ function apiTask(
     routes,
     document: openApiDocument(routes, version),
     metrics,
+    status,
     record,
     streams,
     log,

@@ -4,6 +4,7 @@ import manifest from '../package.json' with { type: 'json' };
 import { cooldCommand } from './config.ts';
 import { scaffoldCommand } from './firewall/scaffold-command.ts';
 import { teardownCommand } from './firewall/teardown-command.ts';
+import { statusCommand } from './status/status-command.ts';
 
 const { version } = manifest;
 const graceMs = 4500;
@@ -30,6 +31,11 @@ function main(argv: string[]): Promise<number> {
         return runTeardown(config);
       });
     }
+    case 'status':
+      return runCommand(statusCommand, { argv: rest, version }, async config => {
+        const { showStatus } = await import('./status/show-status.ts');
+        return showStatus(config, statusSocket);
+      });
     default:
       return runDaemon(
         cooldCommand,

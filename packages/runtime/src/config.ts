@@ -6,6 +6,8 @@ export interface Option<T> {
   /** As an operator would write it; parsed like any value. */
   default?: string;
   required?: true;
+  /** No environment variable sets it. */
+  flagOnly?: true;
   /** One line; also the README's. */
   help: string;
 }
@@ -25,6 +27,8 @@ export interface Command<T extends Options> {
   /** Absent: flags only. */
   envPrefix?: string;
   summary: string;
+  /** What else the program does when the first argument says so; each has its own --help. */
+  commands?: readonly string[];
   options: T;
   /** What no single value can tell; a sentence naming the variable when something is wrong. */
   check?: (config: Config<T>) => string | undefined;
@@ -139,12 +143,14 @@ function helpText(command: Described): string {
     const names = row.env === undefined ? '' : `${row.env}, `;
     return `  ${row.flag.padEnd(width)}  ${row.help} (${names}${row.default === 'required' || row.default === 'unset' ? row.default : `default ${row.default}`})`;
   });
+  const commands = (command.commands ?? []).map(name => `  ${command.name} ${name} --help`);
   return [
     `${command.name}: ${command.summary}`,
     '',
     ...lines,
     `  ${'--help'.padEnd(width)}  This text`,
     `  ${'--version'.padEnd(width)}  The version, one line`,
+    ...(commands.length === 0 ? [] : ['', 'Other commands:', ...commands]),
   ].join('\n');
 }
 
@@ -153,7 +159,7 @@ function flagName(key: string): string {
 }
 
 function envName(command: Described, key: string): string | undefined {
-  if (command.envPrefix === undefined) return undefined;
+  if (command.envPrefix === undefined || command.options[key]?.flagOnly) return undefined;
   return command.envPrefix + key.replaceAll(/[A-Z]/g, letter => `_${letter}`).toUpperCase();
 }
 

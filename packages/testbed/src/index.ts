@@ -6,7 +6,14 @@ export { createRepository, type GitRepository } from './git-repository.ts';
 export { createPairing, type Pairing, type PairingOptions } from './pair.ts';
 export { type PodmanService, startPodman } from './podman-service.ts';
 export { freePort } from './port.ts';
-export { type LogLine, type Program, type ProgramOptions, startProgram, startScript } from './program.ts';
+export {
+  type LogLine,
+  type Program,
+  type ProgramOptions,
+  programs,
+  startProgram,
+  startScript,
+} from './program.ts';
 export { type Registry, type RegistryOptions, startRegistry } from './registry.ts';
 export { scratchFolder } from './scratch.ts';
 export { type StreamedCall, streamedCall } from './streamed-call.ts';

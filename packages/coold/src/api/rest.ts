@@ -17,6 +17,8 @@ export interface RestOptions {
   /** Judges the `Authorization` header of every path but /healthz. */
   mayCall: (header: string | undefined) => boolean;
   metrics: Pick<Metrics, 'render'>;
+  /** What /status answers; undefined: there is none. */
+  status?: () => Promise<object>;
   /** /openapi.json; undefined: there is none. */
   document: object | undefined;
   record: RecordCall;
@@ -73,7 +75,7 @@ function refuseStranger(response: ServerResponse): void {
 }
 
 function createApp(options: RestOptions, timeouts: Timeouts): FastifyInstance {
-  const { routes, metrics, document, log } = options;
+  const { routes, metrics, status, document, log } = options;
   const context = { ...options, inputs: createOpenInputs() };
   const app = Fastify({
     bodyLimit: defaultBodyBytes,
@@ -110,6 +112,7 @@ function createApp(options: RestOptions, timeouts: Timeouts): FastifyInstance {
     const { contentType, text } = await metrics.render();
     return reply.header('content-type', contentType).send(text);
   });
+  if (status !== undefined) app.get('/status', async (_request, reply) => sendJson(reply, await status()));
   if (document !== undefined) app.get('/openapi.json', (_request, reply) => sendJson(reply, document));
   for (const route of routes) addVerb(app, route, context);
   void app.register(async scope => {

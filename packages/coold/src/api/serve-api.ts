@@ -77,14 +77,15 @@ export function keepApi(options: ApiOptions): Task {
   };
 }
 
-export interface StatusOptions extends Pick<Common, 'metrics' | 'record' | 'streams' | 'log' | 'backoff'> {
+export interface StatusOptions
+  extends Pick<Common, 'metrics' | 'status' | 'record' | 'streams' | 'log' | 'backoff'> {
   path: string;
   /** How often the socket is looked at, in ms. */
   checkMs?: number;
 }
 
 /**
- * Without an API bind: /healthz and /metrics on a socket of the owner's alone, whose mode is its token (CONTRACT §3).
+ * Without an API bind: /healthz, /metrics and /status on a socket of the owner's alone, whose mode is its token (CONTRACT §3).
  * Where there is no place for it, that is a line in the log and tried again: it is no reason for coold to end.
  */
 export function keepStatus(options: StatusOptions): Task {

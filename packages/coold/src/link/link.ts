@@ -24,7 +24,7 @@ export interface LinkOptions {
   serve: ServeCommands;
   log: Logger;
   /** Told in one line whenever the stream's state changes. */
-  onState: (line: string) => void;
+  onState: (line: string, connected: boolean) => void;
   keepalive?: Keepalive;
   backoff?: Backoff;
   /** Leaves in good order and dials again at a random moment of the second half of so many ms; undefined: never. */
@@ -55,7 +55,7 @@ export function keepLink(options: LinkOptions): Task {
   return async stop => {
     let material = await readMaterial(options);
     while (!stop.aborted) {
-      onState(`broker ${url.authority}: connecting`);
+      onState(`broker ${url.authority}: connecting`, false);
       const end = await runSession({ ...options, ...material, keepalive }, stop);
       if (stop.aborted) return;
       const { accepted, code, reason, comeBackWithinMs } = end;
@@ -63,7 +63,7 @@ export function keepLink(options: LinkOptions): Task {
         backoff.reset();
         const waitMs = Math.floor(Math.random() * comeBackWithinMs);
         log.info({ broker: url.authority, redial_in_ms: waitMs }, 'left the broker; dialling again');
-        onState(`broker ${url.authority}: between two streams`);
+        onState(`broker ${url.authority}: between two streams`, false);
         await delay(waitMs, undefined, { signal: stop }).catch(() => {});
         material = await rereadMaterial(options, material);
         continue;
@@ -75,7 +75,7 @@ export function keepLink(options: LinkOptions): Task {
         { broker: url.authority, reason, redial_in_ms: waitMs },
         'no stream to the broker; dialling again',
       );
-      onState(`broker ${url.authority}: not connected (${reason})`);
+      onState(`broker ${url.authority}: not connected (${reason})`, false);
       await delay(waitMs, undefined, { signal: stop }).catch(() => {});
       material = await rereadMaterial(options, material);
     }
@@ -144,7 +144,7 @@ async function runSession(
     {
       accepted() {
         log.info({ broker: url.authority }, 'connected to the broker');
-        onState(`broker ${url.authority}: connected`);
+        onState(`broker ${url.authority}: connected`, true);
         const { reconnectEveryMs } = options;
         if (reconnectEveryMs === undefined) return;
         // Hosts that came together shall not leave together.

@@ -1,0 +1,114 @@
+// `coold status` against a coold that runs, in a network namespace of its own. Needs root.
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { runChild } from '@coold/runtime';
+import { programs, scratchFolder, startProgram } from '@coold/testbed';
+import { createNetns } from '@coold/testbed/netns';
+import { expect, test } from 'vitest';
+
+const address = '100.64.0.7';
+// Nothing here answers on them: no Podman, no Corrosion, no broker.
+const nobody = {
+  COOLD_HOST_MGMT_IP: address,
+  COOLD_PODMAN_SOCKET: '/run/podman.sock',
+  COOLD_CORROSION_URL: 'http://127.0.0.1:1',
+};
+
+/** What a program may take to start on a machine that is busy, in ms. */
+const startMs = 60_000;
+
+async function setUp() {
+  const cleanup = new AsyncDisposableStack();
+  const folder = cleanup.use(await scratchFolder());
+  const netns = await createNetns();
+  cleanup.defer(() => netns.close());
+  // A /run of its own: the real one may be that of a coold installed here.
+  await netns.exec('mount', ['-t', 'tmpfs', 'run', '/run']);
+  await netns.exec('mkdir', ['/run/coolify']);
+  return {
+    folder: folder.path,
+    netns,
+    start: (env: Record<string, string>) =>
+      cleanup.use(startProgram('coold', { inside: netns.pid, env: { ...nobody, ...env } })),
+    status: (env: Record<string, string> = {}, ...args: string[]) =>
+      runChild(
+        'nsenter',
+        ['-t', String(netns.pid), '-n', '-m', '--', process.execPath, programs.coold, 'status', ...args],
+        { timeoutMs: 60_000, env: { PATH: process.env['PATH'] ?? '', ...env } },
+      ),
+    [Symbol.asyncDispose]: () => cleanup.disposeAsync(),
+  };
+}
+
+test('over its socket it names what is wrong, and with what it was last told; without one it is not reachable', async () => {
+  await using host = await setUp();
+  expect(await host.status()).toMatchObject({
+    code: 3,
+    stderr: expect.stringMatching(/^coold status: \/run\/coolify\/coold\.sock cannot be asked: .*ENOENT/),
+  });
+  const jwt = join(host.folder, 'jwt');
+  await writeFile(jwt, 'a.b.c', { mode: 0o600 });
+  const coold = host.start({ COOLD_BROKER_URL: 'grpc://127.0.0.1:1/v1/agent', COOLD_HOST_JWT_PATH: jwt });
+  await coold.logged(line => line.msg === 'serving status and metrics', startMs);
+  await coold.logged(line => line.msg === 'no stream to the broker; dialling again', startMs);
+  const { code, stdout } = await host.status();
+  expect(code, stdout).toBe(1);
+  expect(stdout).toMatch(/^PROBLEM: no stream to the broker: broker 127\.0\.0\.1:1: /);
+  expect(stdout).toMatch(/^PROBLEM: Podman does not answer: /m);
+  expect(stdout).toMatch(/^PROBLEM: Corrosion does not tell changes of the mesh/m);
+  expect(stdout).toMatch(/ago {2}warn {2}no stream to the broker; dialling again: /);
+  expect(stdout.split('\n').length, 'one screen').toBeLessThan(25);
+  const json = await host.status({}, '--json');
+  expect(JSON.parse(json.stdout)).toMatchObject({
+    ...{ problems: expect.arrayContaining([]), link: { connected: false } },
+    podman: { problem: expect.any(String) },
+    recent: expect.arrayContaining([expect.objectContaining({ level: 'warn' })]),
+  });
+}, 120_000);
+
+test('with an API bind it is asked over REST, with its token and the certificate that it shows', async () => {
+  await using host = await setUp();
+  const { folder, netns } = host;
+  const [tokenFile, cert, key] = ['token', 'cert.pem', 'key.pem'].map(name => join(folder, name)) as [
+    string,
+    string,
+    string,
+  ];
+  await writeFile(tokenFile, 'the-token', { mode: 0o600 });
+  const subject = ['-subj', '/CN=some-other-name', '-days', '2'];
+  const made = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
+  await runChild('openssl', [...made, ...subject, '-keyout', key, '-out', cert], { timeoutMs: 30_000 });
+  await netns.exec('ip', ['address', 'add', `${address}/32`, 'dev', 'lo']);
+  const api = { COOLD_API_BIND: `${address}:8443`, COOLD_API_TOKEN_FILE: tokenFile, COOLD_TLS_CERT: cert };
+  const coold = host.start({ ...api, COOLD_TLS_KEY: key });
+  await coold.logged(line => line.msg === 'serving the API', startMs);
+  const answered = await host.status(api, '--json');
+  expect(answered.code, answered.stderr).toBe(1);
+  expect(JSON.parse(answered.stdout)).toMatchObject({ link: null, version: expect.any(String) });
+
+  const other = join(folder, 'other.pem');
+  await runChild('openssl', [...made, ...subject, '-keyout', join(folder, 'k'), '-out', other], {
+    timeoutMs: 30_000,
+  });
+  expect(await readFile(other, 'utf8')).not.toBe(await readFile(cert, 'utf8'));
+  expect(await host.status({ ...api, COOLD_TLS_CERT: other })).toMatchObject({
+    code: 3,
+    stderr: expect.stringContaining(`${address}:8443 cannot be asked: `),
+  });
+  const otherToken = join(folder, 'other-token');
+  await writeFile(otherToken, 'another-token', { mode: 0o600 });
+  const wrong = await host.status({ ...api, COOLD_API_TOKEN_FILE: otherToken });
+  expect(wrong).toMatchObject({ code: 3, stderr: expect.stringContaining('HTTP 401') });
+  expect(wrong.stderr).not.toContain('another-token');
+}, 120_000);
+
+test('it is wrong usage to name an API and no token for it', async () => {
+  const env = { PATH: process.env['PATH'] ?? '', COOLD_API_BIND: `${address}:8443` };
+  const { code, stderr } = await runChild(process.execPath, [programs.coold, 'status'], {
+    ...{ timeoutMs: 60_000, env },
+  });
+  expect({ code, stderr }).toEqual({
+    code: 2,
+    stderr: expect.stringMatching(/^coold status: COOLD_API_TOKEN_FILE is not set/),
+  });
+}, 60_000);

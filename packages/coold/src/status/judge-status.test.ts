@@ -1,0 +1,37 @@
+import { expect, it } from 'vitest';
+import { judgeStatus } from './judge-status.ts';
+import type { CooldStatus } from './status.ts';
+
+const listener = { namespace: 'default', address: '10.210.0.1', bound: true };
+const healthy: CooldStatus = {
+  ...{ version: '1.0.0', node: 'v26', uptime_s: 1 },
+  link: { connected: true, state: 'broker b:6443: connected', since: '2030-01-01T00:00:00Z' },
+  podman: { version: '5.0.0' },
+  directory: { rows: 3, registrations: 0, age_ms: 0, connected: true, without_peer: 0 },
+  sync: { rows: 1, podman_failures: 4, corrosion_failures: 2 },
+  dns: { queries: 9, forwarded: 1, forward_errors: 1, listeners: [listener] },
+  recent: [{ at: '2030-01-01T00:00:00Z', level: 'warn', message: 'is over' }],
+};
+
+it('a coold that serves is healthy, whatever has been; so is one that has no broker', () => {
+  expect(judgeStatus(healthy)).toEqual([]);
+  expect(judgeStatus({ ...healthy, link: null })).toEqual([]);
+});
+
+it.each<[Partial<CooldStatus>, string]>([
+  [
+    { link: { connected: false, state: 'broker b:6443: not connected (refused)', since: '' } },
+    'no stream to the broker: broker b:6443: not connected (refused)',
+  ],
+  [{ podman: { problem: 'no socket' } }, 'Podman does not answer: no socket'],
+  [
+    { directory: { ...healthy.directory, connected: false } },
+    'Corrosion does not tell changes of the mesh; names may be out of date',
+  ],
+  [
+    { dns: { ...healthy.dns, listeners: [listener, { ...listener, namespace: 'b', bound: false }] } },
+    'DNS of namespace b is not served on 10.210.0.1: not bound yet',
+  ],
+])('%j is a problem, and named', (change, named) => {
+  expect(judgeStatus({ ...healthy, ...change })).toEqual([named]);
+});

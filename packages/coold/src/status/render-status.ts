@@ -1,0 +1,35 @@
+import { formatAge, type ScreenRow, screen } from '@coold/runtime';
+import type { CooldStatus } from './status.ts';
+
+/** One screen for a person. Pure. */
+export function renderStatus(status: CooldStatus, problems: readonly string[], now: Date): string {
+  const { version, node, uptime_s, link, podman, directory, sync, dns, recent } = status;
+  const ago = (at: string) => formatAge((now.getTime() - Date.parse(at)) / 1000);
+  const bound = dns.listeners.filter(listener => listener.bound).length;
+  const rows: ScreenRow[] = [
+    ['coold', `${version}, up ${formatAge(uptime_s)}, Node ${node}`],
+    ['broker', link === null ? 'none configured' : `${link.state}, for ${ago(link.since)}`],
+    ['Podman', 'problem' in podman ? `does not answer: ${podman.problem}` : podman.version],
+    [
+      'directory',
+      `${directory.rows} containers, ${directory.registrations} services, ${
+        directory.connected
+          ? 'told of changes at once'
+          : `out of date for up to ${formatAge(directory.age_ms / 1000)}`
+      }; ${directory.without_peer} of hosts without a peer`,
+    ],
+    [
+      'own rows',
+      `${sync.rows}; failures since the start: Podman ${sync.podman_failures}, Corrosion ${sync.corrosion_failures}`,
+    ],
+    [
+      'DNS',
+      `${bound} of ${dns.listeners.length} listeners; ${dns.queries} queries, ${dns.forwarded} forwarded, ${dns.forward_errors} of those failed`,
+    ],
+  ];
+  const lines = recent.map(
+    ({ at, level, message, reason }) =>
+      `${ago(at)} ago  ${level}  ${message}${reason === undefined ? '' : `: ${reason}`}`,
+  );
+  return screen({ rows, lists: [{ title: 'last warnings and errors', lines }], problems });
+}

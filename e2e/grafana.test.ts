@@ -53,6 +53,10 @@ async function cooldMetrics(folder: string): Promise<string> {
         COOLD_HOST_JWT_PATH: jwt,
         COOLD_PODMAN_SOCKET: '/run/podman.sock',
         COOLD_CORROSION_URL: 'http://127.0.0.1:1',
+        COOLD_RULES_PATH: join(folder, 'allow.rules'),
+        COOLD_BRIDGE_RULES_PATH: join(folder, 'allow.nft'),
+        COOLD_BUILDER_ENABLED: '1',
+        COOLD_BUILDER_WORK_DIR: join(folder, 'builds'),
       },
     });
     await coold.logged(line => line.msg === 'serving status and metrics', startMs);

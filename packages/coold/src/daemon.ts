@@ -102,10 +102,16 @@ export function cooldTasks(given: CooldOptions): Record<string, Task> {
   const { brokerUrl } = config;
   const link = brokerUrl === undefined || config.grpcDisabled ? undefined : createLinkState();
   if (link !== undefined) metrics.extend(registry => watchLink(registry, link));
+  // Nobody else asks for any.
+  const building =
+    link !== undefined && config.builderEnabled ? createHostBuilds(config, log.child('builds')) : undefined;
+  if (building !== undefined) metrics.extend(registry => watchBuilds(registry, building.builds.hosted));
   const status = () =>
     readStatus({
       ...{ version, link, podman: podman.host, recent },
       ...{ discovery: discovery.stats, dns: dns.stats },
+      firewall: { state: firewall.store.state, hookRepairs: () => hookRepairs },
+      builds: building?.builds.hosted,
     });
   const record = recordCalls(log.child('api'), metrics);
   const streams = createStreams(log.child('api'));
@@ -134,11 +140,7 @@ export function cooldTasks(given: CooldOptions): Record<string, Task> {
     log.info(`${why}: no stream to a broker`);
     return tasks;
   }
-  const building = config.builderEnabled ? createHostBuilds(config, log.child('builds')) : undefined;
-  if (building !== undefined) {
-    tasks['builds'] = building.task;
-    metrics.extend(registry => watchBuilds(registry, building.builds.hosted));
-  }
+  if (building !== undefined) tasks['builds'] = building.task;
   const keep = keepLink({
     url: brokerUrl,
     tokenPath: config.hostJwtPath,

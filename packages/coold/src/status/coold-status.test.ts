@@ -29,7 +29,17 @@ async function setUp() {
     folder: folder.path,
     netns,
     start: (env: Record<string, string>) =>
-      cleanup.use(startProgram('coold', { inside: netns.pid, env: { ...nobody, ...env } })),
+      cleanup.use(
+        startProgram('coold', {
+          inside: netns.pid,
+          env: {
+            ...nobody,
+            COOLD_RULES_PATH: join(folder.path, 'allow.rules'),
+            COOLD_BRIDGE_RULES_PATH: join(folder.path, 'allow.nft'),
+            ...env,
+          },
+        }),
+      ),
     status: (env: Record<string, string> = {}, ...args: string[]) =>
       runChild(
         'nsenter',

@@ -3,6 +3,7 @@ import { judgeStatus } from './judge-status.ts';
 import type { CooldStatus } from './status.ts';
 
 const listener = { namespace: 'default', address: '10.210.0.1', bound: true };
+const firewall = { mode: 'enforcing', rules: 2, drift: 0, hook_repairs: 7, problem: null } as const;
 const healthy: CooldStatus = {
   ...{ version: '1.0.0', node: 'v26', uptime_s: 1 },
   link: { connected: true, state: 'broker b:6443: connected', since: '2030-01-01T00:00:00Z' },
@@ -10,6 +11,8 @@ const healthy: CooldStatus = {
   directory: { rows: 3, registrations: 0, age_ms: 0, connected: true, without_peer: 0 },
   sync: { rows: 1, podman_failures: 4, corrosion_failures: 2 },
   dns: { queries: 9, forwarded: 1, forward_errors: 1, listeners: [listener] },
+  firewall,
+  builds: null,
   recent: [{ at: '2030-01-01T00:00:00Z', level: 'warn', message: 'is over' }],
 };
 
@@ -31,6 +34,12 @@ it.each<[Partial<CooldStatus>, string]>([
   [
     { dns: { ...healthy.dns, listeners: [listener, { ...listener, namespace: 'b', bound: false }] } },
     'DNS of namespace b is not served on 10.210.0.1: not bound yet',
+  ],
+  [{ firewall: { ...firewall, mode: 'unknown' } }, 'the packet filter cannot be read'],
+  [{ firewall: { ...firewall, problem: 'allow.pending stays' } }, 'firewall: allow.pending stays'],
+  [
+    { firewall: { ...firewall, drift: 2 } },
+    'firewall: 2 rules differ between kernel, snapshots and what was asked for; see firewall.status',
   ],
 ])('%j is a problem, and named', (change, named) => {
   expect(judgeStatus({ ...healthy, ...change })).toEqual([named]);

@@ -1,7 +1,7 @@
 import type { CooldStatus } from './status.ts';
 
 /** What is wrong with a coold, one sentence each; empty: it is healthy. Pure. */
-export function judgeStatus({ link, podman, directory, dns }: CooldStatus): string[] {
+export function judgeStatus({ link, podman, directory, dns, firewall }: CooldStatus): string[] {
   const problems: string[] = [];
   if (link !== null && !link.connected) problems.push(`no stream to the broker: ${link.state}`);
   if ('problem' in podman) problems.push(`Podman does not answer: ${podman.problem}`);
@@ -12,5 +12,11 @@ export function judgeStatus({ link, podman, directory, dns }: CooldStatus): stri
       problems.push(
         `DNS of namespace ${namespace} is not served on ${address}: ${problem ?? 'not bound yet'}`,
       );
+  if (firewall.mode === 'unknown') problems.push('the packet filter cannot be read');
+  if (firewall.problem !== null) problems.push(`firewall: ${firewall.problem}`);
+  if (firewall.drift > 0)
+    problems.push(
+      `firewall: ${firewall.drift} rules differ between kernel, snapshots and what was asked for; see firewall.status`,
+    );
   return problems;
 }

@@ -3,7 +3,7 @@ import type { CooldStatus } from './status.ts';
 
 /** One screen for a person. Pure. */
 export function renderStatus(status: CooldStatus, problems: readonly string[], now: Date): string {
-  const { version, node, uptime_s, link, podman, directory, sync, dns, recent } = status;
+  const { version, node, uptime_s, link, podman, directory, sync, dns, firewall, builds, recent } = status;
   const ago = (at: string) => formatAge((now.getTime() - Date.parse(at)) / 1000);
   const bound = dns.listeners.filter(listener => listener.bound).length;
   const rows: ScreenRow[] = [
@@ -25,6 +25,16 @@ export function renderStatus(status: CooldStatus, problems: readonly string[], n
     [
       'DNS',
       `${bound} of ${dns.listeners.length} listeners; ${dns.queries} queries, ${dns.forwarded} forwarded, ${dns.forward_errors} of those failed`,
+    ],
+    [
+      'firewall',
+      `${firewall.mode}, ${firewall.rules} rules, ${firewall.drift} of them differing; ${firewall.hook_repairs} hook repairs`,
+    ],
+    [
+      'builds',
+      builds === null
+        ? 'none here'
+        : `${builds.running} running, ${builds.queued} queued, ${builds.finished} with a result that nobody has read`,
     ],
   ];
   const lines = recent.map(

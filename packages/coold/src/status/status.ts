@@ -1,6 +1,8 @@
+import { type HostedBuild, HostedBuild_State } from '@coold/proto';
 import type { RememberedLine } from '@coold/runtime';
 import type { DiscoveryStats } from '../discovery/discovery.ts';
 import type { DnsStats } from '../dns/dns.ts';
+import type { StoreState } from '../firewall/store.ts';
 import type { PodmanHost } from '../podman/host.ts';
 import type { LinkState } from './link-state.ts';
 
@@ -26,6 +28,17 @@ export interface CooldStatus {
     forward_errors: number;
     listeners: { namespace: string; address: string; bound: boolean; problem?: string }[];
   };
+  firewall: {
+    mode: StoreState['mode'];
+    rules: number;
+    /** Rules in which kernel, snapshots and what was asked for differ. */
+    drift: number;
+    hook_repairs: number;
+    /** A change that failed and could not be taken back, or snapshots that cannot be read. */
+    problem: string | null;
+  };
+  /** Null: this host does not build. */
+  builds: { queued: number; running: number; finished: number } | null;
   /** The last warnings and errors, newest first. */
   recent: RememberedLine[];
 }
@@ -37,6 +50,9 @@ export interface StatusSources {
   podman: Pick<PodmanHost, 'facts'>;
   discovery: () => DiscoveryStats;
   dns: () => DnsStats;
+  firewall: { state: () => StoreState; hookRepairs: () => number };
+  /** Undefined: this host does not build. */
+  builds: (() => readonly HostedBuild[]) | undefined;
   recent: () => RememberedLine[];
 }
 
@@ -79,6 +95,26 @@ export async function readStatus(sources: StatusSources): Promise<CooldStatus> {
         ...(problem === undefined ? {} : { problem }),
       })),
     },
+    firewall: readFirewall(sources.firewall),
+    builds: sources.builds === undefined ? null : countBuilds(sources.builds()),
     recent: sources.recent(),
+  };
+}
+
+function readFirewall({ state, hookRepairs }: StatusSources['firewall']): CooldStatus['firewall'] {
+  const { mode, rules, drift, unfinished, snapshotProblem } = state();
+  const differing = [drift.kernelOnly, drift.modelOnly, drift.planesDiffer, drift.snapshotDiffers];
+  return {
+    ...{ mode, rules: rules.model, drift: differing.reduce((sum, ids) => sum + ids.length, 0) },
+    ...{ hook_repairs: hookRepairs(), problem: unfinished ?? snapshotProblem ?? null },
+  };
+}
+
+function countBuilds(builds: readonly HostedBuild[]): CooldStatus['builds'] {
+  const count = (wanted: HostedBuild_State) => builds.filter(({ state }) => state === wanted).length;
+  return {
+    queued: count(HostedBuild_State.QUEUED),
+    running: count(HostedBuild_State.RUNNING),
+    finished: count(HostedBuild_State.FINISHED),
   };
 }

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createPodman } from '../podman/client.ts';
 import { createJoined } from './joined.ts';
 import { networkHandlers } from './networks.ts';
+import { undenied } from './no-firewall.ts';
 import { caller } from './testing.ts';
 
 const claims = [
@@ -19,7 +20,9 @@ describe('networks of a real Podman', () => {
     const folder = stack.use(await scratchFolder());
     podman = stack.use(await startPodman(join(folder.path, 'podman')));
     const { networks } = createPodman(podman.socketPath);
-    call = caller(networkHandlers(networks, createJoined(), () => Promise.resolve(claims)));
+    call = caller(
+      networkHandlers(networks, undenied(networks), createJoined(), () => Promise.resolve(claims)),
+    );
   });
   afterAll(() => stack.disposeAsync());
 

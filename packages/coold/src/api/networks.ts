@@ -12,11 +12,9 @@ import type { NetworkSpec, PodmanNetwork, PodmanNetworks } from '../podman/netwo
 import { type Handler, handler } from './handler.ts';
 import type { Joined } from './joined.ts';
 import { checkIpv4, checkLabels, checkName, checkNamespace, invalid } from './names.ts';
-import { type Claim, collision } from './subnet-claims.ts';
+import { type NamespaceNetworks, namespaceLabel, type PlacedNetwork } from './namespace-networks.ts';
+import { type Claim, collision, freeSubnet } from './subnet-claims.ts';
 import { VerbError } from './verb-error.ts';
-
-/** Where a network's namespace is kept: on the network itself, so that it lives and dies with it. */
-export const namespaceLabel = 'coolify.namespace';
 
 /** The bridge options that say nothing about the rest of the host. */
 const knownOptions = new Set(['mtu', 'metric', 'vlan', 'isolate']);
@@ -24,31 +22,55 @@ const knownOptions = new Set(['mtu', 'metric', 'vlan', 'isolate']);
 /** The network verbs. @param hostClaims what this host's interfaces and routes already use */
 export function networkHandlers(
   networks: PodmanNetworks,
+  ofNamespaces: NamespaceNetworks,
   joined: Joined,
   hostClaims: (signal: AbortSignal) => Promise<Claim[]>,
 ): Record<string, Handler> {
+  /** Subnets that are taken. @throws VerbError 409 when the name is, too */
+  async function taken(name: string, signal: AbortSignal): Promise<Claim[]> {
+    const [existing, claims] = await Promise.all([networks.list(signal), hostClaims(signal)]);
+    // Before its subnet: a network that is repeated collides with itself, which helps nobody.
+    if (existing.some(network => network.name === name))
+      throw new VerbError(409, `network ${name} already exists`, { field: 'name' });
+    return [...existing.flatMap(claimsOf), ...claims];
+  }
+
+  async function checkSubnet({ name, subnet: wanted }: NetworkSpec, signal: AbortSignal): Promise<void> {
+    if (wanted === undefined) return;
+    const { subnet } = wanted;
+    const hit = collision(subnet, await taken(name, signal));
+    if (hit === undefined) return;
+    const message = `subnet ${subnet} collides with ${hit.network} of ${hit.holder}`;
+    throw new VerbError(409, message, { field: 'subnet' });
+  }
+
+  /** Podman would choose one only when it is too late to deny it. */
+  async function withSubnet(spec: NetworkSpec, signal: AbortSignal): Promise<PlacedNetwork> {
+    const { subnet } = spec;
+    if (subnet === undefined)
+      return { ...spec, subnet: { subnet: freeSubnet(await taken(spec.name, signal)), gateway: undefined } };
+    await checkSubnet(spec, signal);
+    return { ...spec, subnet };
+  }
+
   return {
     'networks.create': handler(
       NetworksCreateRequestSchema,
       NetworksCreateResponseSchema,
       async (request, signal) => {
         const spec = readSpec(request);
-        if (spec.subnet !== undefined) {
-          const [existing, claims] = await Promise.all([networks.list(signal), hostClaims(signal)]);
-          // Before its subnet: a network that is repeated collides with itself, which helps nobody.
-          if (existing.some(({ name }) => name === spec.name))
-            throw new VerbError(409, `network ${spec.name} already exists`, { field: 'name' });
-          const hit = collision(spec.subnet.subnet, [...existing.flatMap(claimsOf), ...claims]);
-          if (hit !== undefined)
-            throw new VerbError(
-              409,
-              `subnet ${spec.subnet.subnet} collides with ${hit.network} of ${hit.holder}`,
-              {
-                field: 'subnet',
-              },
-            );
+        if (request.namespace === '') {
+          await checkSubnet(spec, signal);
+          return { network: describe(await networks.create(spec, signal)) };
         }
-        return { network: describe(await networks.create(spec, signal)) };
+        // A caller who leaves must not leave half of it behind.
+        const network = await joined.run(
+          `networks.create ${JSON.stringify(spec)}`,
+          signal,
+          unattended => ofNamespaces.create(() => withSubnet(spec, unattended), unattended),
+          { maxUnattended: 16 },
+        );
+        return { network: describe(network) };
       },
     ),
     'networks.delete': handler(
@@ -56,7 +78,9 @@ export function networkHandlers(
       NetworksDeleteResponseSchema,
       async (request, signal) => {
         const name = checkName(request.name, 'name');
-        await joined.run(`networks.delete ${name}`, signal, unattended => networks.remove(name, unattended));
+        await joined.run(`networks.delete ${name}`, signal, unattended =>
+          ofNamespaces.remove(name, unattended),
+        );
         return {};
       },
     ),

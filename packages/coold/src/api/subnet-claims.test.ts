@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { collision, hostClaims, readRoutes } from './subnet-claims.ts';
+import { collision, freeSubnet, hostClaims, readRoutes } from './subnet-claims.ts';
 
 const forever = new AbortController().signal;
 
@@ -45,5 +45,19 @@ describe('the routes of a host', () => {
   it('and its interfaces are read from the host', async () => {
     const claims = await hostClaims(forever);
     expect(claims).toContainEqual({ network: '127.0.0.1/8', holder: 'interface lo' });
+  });
+});
+
+describe('a free subnet', () => {
+  const claim = (network: string) => ({ network, holder: 'somebody' });
+  it.each([
+    [[], '10.89.0.0/24'],
+    [['10.89.0.0/24', '10.89.1.128/25'], '10.89.2.0/24'],
+    [['10.64.0.0/10', '10.128.0.0/16'], '10.129.0.0/24'],
+  ])('beside %j is %s', (claims, subnet) => {
+    expect(freeSubnet(claims.map(claim))).toBe(subnet);
+  });
+  it('where everything is taken is none: 409', () => {
+    expect(() => freeSubnet([claim('10.0.0.0/8')])).toThrow(expect.objectContaining({ code: 409 }));
   });
 });

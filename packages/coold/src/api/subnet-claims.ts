@@ -14,6 +14,19 @@ export function collision(subnet: Cidr, claims: readonly Claim[]): Claim | undef
   return claims.find(({ network }) => covers(network, subnet) || covers(subnet, network));
 }
 
+/** What Podman chooses from by itself: from 10.89.0.0/24 to the end of 10.0.0.0/8. */
+const firstFree = { second: 89, last: 255 };
+
+/** The first network of 256 addresses that nobody claims. @throws VerbError 409 when there is none */
+export function freeSubnet(claims: readonly Claim[]): Cidr {
+  for (let second = firstFree.second; second <= firstFree.last; second += 1)
+    for (let third = 0; third <= 255; third += 1) {
+      const subnet = `10.${second}.${third}.0/24`;
+      if (collision(subnet, claims) === undefined) return subnet;
+    }
+  throw new VerbError(409, 'every network that could be chosen is taken', { field: 'subnet' });
+}
+
 const ipTimeoutMs = 5000;
 
 /** What this host's interfaces and routes use: its own networks, and through wg0 those of the other hosts of the mesh. */

@@ -21,7 +21,7 @@ import { createHosts } from './hosts.ts';
 import { createLane } from './lane.ts';
 import { createOpenStream } from './open-stream.ts';
 import { createPending } from './pending.ts';
-import { compileRoutes } from './router.ts';
+import { compileRoutes, largestBody } from './router.ts';
 import { createStreams } from './streams.ts';
 import { generateKeys, mintToken } from './token.ts';
 
@@ -64,6 +64,7 @@ async function setUp(options: { max?: number; stalledReplyMs?: number } = {}) {
   const lane = createLane({
     ...{ hosts, streams, builds, log },
     dispatch: createDispatch({ hosts, pending, routes }),
+    dispatchBodyBytes: largestBody(routes),
     openStream: createOpenStream({ hosts, streams, routes }),
     ...(options.stalledReplyMs === undefined ? {} : { stalledReplyMs: options.stalledReplyMs }),
   });

@@ -11,8 +11,8 @@ export interface Dispatched {
   ticket?: Ticket;
 }
 
-/** Laravel's dispatch: a body in, the host's answer or our refusal out. */
-export type Dispatch = (body: unknown) => Dispatched;
+/** Laravel's dispatch: a body, and its bytes on the wire, in; the host's answer or our refusal out. */
+export type Dispatch = (body: unknown, bytes?: number) => Dispatched;
 
 export function createDispatch(deps: {
   hosts: Hosts;
@@ -22,8 +22,8 @@ export function createDispatch(deps: {
   const { hosts, pending, routes } = deps;
   const encoders = new Map([...routes.values()].map(({ verb }) => [verb, answerEncoder(verb)]));
 
-  return body => {
-    const request = readDispatch(body, routes);
+  return (body, bytes) => {
+    const request = readDispatch(body, routes, bytes);
     if ('code' in request) return { reply: refuse(request) };
     const { requestId, hostId, verb } = request;
     const refused = (code: number, message: string, field?: string) => ({

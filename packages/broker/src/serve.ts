@@ -21,7 +21,7 @@ import { createHosts } from './hosts.ts';
 import { createLane } from './lane.ts';
 import { createOpenStream } from './open-stream.ts';
 import { createPending } from './pending.ts';
-import { compileRoutes } from './router.ts';
+import { compileRoutes, largestBody } from './router.ts';
 import { createStreams } from './streams.ts';
 
 /** How long parked dispatches may still be answered once the broker stops, in ms. */
@@ -73,6 +73,7 @@ export function serveBroker(config: BrokerConfig, log: Logger, readiness: Readin
     const routes = compileRoutes(readVerbs());
     const lane = createLane({
       dispatch: createDispatch({ hosts, pending, routes }),
+      dispatchBodyBytes: largestBody(routes),
       openStream: createOpenStream({ hosts, streams, routes }),
       streams,
       builds,

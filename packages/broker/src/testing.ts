@@ -10,7 +10,7 @@ import { createHosts, type HostStream } from './hosts.ts';
 import { createLane } from './lane.ts';
 import { createOpenStream } from './open-stream.ts';
 import { createPending } from './pending.ts';
-import { compileRoutes } from './router.ts';
+import { compileRoutes, largestBody } from './router.ts';
 import { createStreams } from './streams.ts';
 
 type ResponseBody = Response['body'];
@@ -58,6 +58,7 @@ export async function startLane(
   });
   const lane = createLane({
     dispatch: createDispatch({ hosts, pending, routes }),
+    dispatchBodyBytes: largestBody(routes),
     openStream: createOpenStream({ hosts, streams, routes }),
     streams,
     builds,

@@ -1,11 +1,10 @@
 import type { Cidr } from './cidr.ts';
 import { listIptables, restoreIptables, runTool } from './iptables.ts';
 import { joinIptables, joinNft, type MarkedRule } from './join.ts';
+import { lookAgain } from './look-again.ts';
 import { listObjects } from './nft-plane.ts';
 import { bridgeTable } from './nft-rule.ts';
 import { hooksIn, intraChain } from './scaffold.ts';
-
-const tries = 3;
 
 /**
  * Makes exactly these the joined subnets of the scaffold, in both planes; a permissive host has none and stays one
@@ -15,20 +14,10 @@ const tries = 3;
  */
 export async function applyJoined(joined: readonly Cidr[]): Promise<void> {
   const planes = await Promise.allSettled([
-    again(() => applyRouted(joined)),
-    again(() => applyBridged(joined)),
+    lookAgain(() => applyRouted(joined)),
+    lookAgain(() => applyBridged(joined)),
   ]);
   for (const plane of planes) if (plane.status === 'rejected') throw plane.reason;
-}
-
-/** Somebody else may have changed these chains since they were listed: then it is looked again. */
-async function again(work: () => Promise<void>): Promise<void> {
-  for (let left = tries; ; left -= 1)
-    try {
-      return await work();
-    } catch (error) {
-      if (left <= 1) throw error;
-    }
 }
 
 async function applyRouted(joined: readonly Cidr[]): Promise<void> {

@@ -131,6 +131,8 @@ describe('networks of namespaces', () => {
       ...{ code: 503, message: expect.stringContaining('systemctl restart coolify-mesh-fw') as string },
     });
     expect(await filter.iptables('-S', 'FORWARD')).toBe('-P FORWARD ACCEPT\n');
+    // Where there is nothing to deny it is not this one's to complain of.
+    await createJoinedSubnets(path).keep([]);
   });
 
   it('that Podman refuses leave the default deny again; of those it did not answer for the subnet stays in it', async () => {

@@ -1,10 +1,11 @@
 import type { Cidr } from './cidr.ts';
+import { hasHooks } from './hooks.ts';
 import { listIptables, restoreIptables, runTool } from './iptables.ts';
 import { joinIptables, joinNft, type MarkedRule } from './join.ts';
 import { lookAgain } from './look-again.ts';
 import { listObjects } from './nft-plane.ts';
 import { bridgeTable } from './nft-rule.ts';
-import { hooksIn, intraChain } from './scaffold.ts';
+import { intraChain } from './scaffold.ts';
 
 /**
  * Makes exactly these the joined subnets of the scaffold, in both planes; a permissive host has none and stays one
@@ -26,7 +27,7 @@ async function applyRouted(joined: readonly Cidr[]): Promise<void> {
     listIptables('nat', 'POSTROUTING'),
   ]);
   // Joining it would look as if there were a default deny again.
-  if (hooksIn(forward).length === 0 && (await listIptables('filter')).includes(`-N ${intraChain}`))
+  if (joined.length > 0 && !hasHooks(forward) && (await listIptables('filter')).includes(`-N ${intraChain}`))
     throw new Error(
       'FORWARD does not lead to the default deny any more: `systemctl restart coolify-mesh-fw` puts its hooks back',
     );

@@ -49,6 +49,13 @@ test('a permissive host stays one', () => {
   expect(joinIptables(['10.99.0.0/24'], { forward: ['-A FORWARD -j DOCKER'], postrouting: [] })).toBe('');
 });
 
+test('a scaffold that somebody else worded otherwise gets the hook too', () => {
+  const forward = ['-A FORWARD -i podman+ -j COOLIFY-INTRA', '-A FORWARD -j NETAVARK_FORWARD'];
+  expect(joinIptables(['10.99.0.0/24'], { forward, postrouting: [] })).toBe(
+    `*filter\n-I FORWARD 1 ${joinedHook}\nCOMMIT\n`,
+  );
+});
+
 test('the scaffold put in anew has the joined subnets, with the hooks that joining gives them', () => {
   const text = renderIptables({ ...scaffold, joined: ['10.210.7.0/24', '10.99.0.0/24'] }, nothing);
   expect(text.split('\n').filter(line => line.startsWith('-I'))).toEqual([

@@ -1,5 +1,5 @@
 import { type Cidr, outermost } from './cidr.ts';
-import type { HookedChains } from './hooks.ts';
+import { type HookedChains, hasHooks } from './hooks.ts';
 import { hookRule, hooksIn, joinedBeside, joinedMark, joinedNft, returnRule, tableText } from './scaffold.ts';
 
 /**
@@ -7,8 +7,8 @@ import { hookRule, hooksIn, joinedBeside, joinedMark, joinedNft, returnRule, tab
  * its configured networks; empty where they are, or where there is no scaffold.
  */
 export function joinIptables(joined: readonly Cidr[], { forward, postrouting }: HookedChains): string {
+  if (!hasHooks(forward)) return '';
   const hooks = hooksIn(forward);
-  if (hooks.length === 0) return '';
   const of = (wanted: 'configured' | 'joined') =>
     hooks.flatMap(({ network, kind }) => (kind === wanted ? [network] : []));
   const wanted = joinedBeside(of('configured'), joined);

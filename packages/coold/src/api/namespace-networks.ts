@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { createBackoff, type Logger, type Task } from '@coold/runtime';
 import { type Cidr, cidr } from '../firewall/cidr.ts';
 import type { JoinedSubnets } from '../firewall/joined-subnets.ts';
+import { PodmanStatusError } from '../podman/failure.ts';
 import type { NetworkSpec, PodmanNetwork, PodmanNetworks } from '../podman/networks.ts';
 import { VerbError } from './verb-error.ts';
 
@@ -75,7 +76,8 @@ export function createNamespaceNetworks(
           return await networks.create(spec, signal);
         } catch (error) {
           // Only Podman's own no says that there will be no such network.
-          if (error instanceof VerbError && error.code < 500) await keepExisting(signal);
+          if (error instanceof VerbError && error.cause instanceof PodmanStatusError)
+            await keepExisting(signal);
           else doubtful.add(subnet);
           throw error;
         }

@@ -11,6 +11,7 @@ import {
   laravelGroup,
 } from '../harness/fleet.ts';
 import { runContainer } from '../harness/images.ts';
+import { addressOf, fetched, serve } from '../harness/pages.ts';
 import { builtPackage } from '../harness/product.ts';
 import { expectExec, type Provider } from '../harness/provider.ts';
 import { journalsOnFailure } from './journals.ts';
@@ -205,29 +206,6 @@ describe('Corrosion', () => {
   });
 });
 
-/** Starts an HTTP server that says its name, on port 80. */
-const serve = (member: FleetHost, name: string, namespace: string, args: readonly string[] = []) =>
-  runContainer(member.host, {
-    name,
-    network: `coolify-${namespace}-mesh`,
-    args,
-    command: ['sh', '-c', `mkdir /www; echo ${name} >/www/index.html; exec httpd -f -p 80 -h /www`],
-  });
-
-/** What a container gets from an address: a page at once, or nothing. */
-async function fetched(from: FleetHost, container: string, url: string): Promise<string> {
-  const wget = ['busybox', 'timeout', '-s', 'KILL', '2', 'wget', '-q', '-O', '-', url];
-  const { stdout } = await from.host.exec(['podman', 'exec', container, ...wget], { timeoutMs: 30_000 });
-  return stdout.trim();
-}
-
-const addressOf = async ({ host }: FleetHost, name: string) => {
-  const format = '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}';
-  return (
-    await expectExec(host, ['podman', 'inspect', '--type', 'container', '--format', format, name])
-  ).trim();
-};
-
 describe('the default deny', () => {
   /** The ways between containers: who asks, and whom. */
   const ways = {
@@ -269,9 +247,9 @@ describe('the default deny', () => {
   }
 
   test('shuts every way between containers and none to the outside, nor a published port', async () => {
-    await serve(a, 'same-bridge', 'default', ['--restart', 'always']);
-    await serve(a, 'other-namespace', 'alpha', ['--restart', 'always']);
-    await serve(b, 'published', 'default', ['--publish', '8088:80']);
+    await serve(a, 'same-bridge', 'coolify-default-mesh', { args: ['--restart', 'always'] });
+    await serve(a, 'other-namespace', 'coolify-alpha-mesh', { args: ['--restart', 'always'] });
+    await serve(b, 'published', 'coolify-default-mesh', { args: ['--publish', '8088:80'] });
     await runContainer(a.host, {
       name: 'client',
       network: 'coolify-default-mesh',

@@ -22,7 +22,7 @@ import { createHosts } from './hosts.ts';
 import { createLane } from './lane.ts';
 import { createOpenStream } from './open-stream.ts';
 import { createPending } from './pending.ts';
-import { compileRoutes } from './router.ts';
+import { compileRoutes, largestBody } from './router.ts';
 import { createStreams } from './streams.ts';
 import { silentOperations } from './testing.ts';
 import { generateKeys, mintToken } from './token.ts';
@@ -78,6 +78,7 @@ async function setUp(options: { max?: number; stalledReplyMs?: number } = {}) {
     ...{ hosts, streams, builds, log },
     operations: silentOperations,
     dispatch: createDispatch({ hosts, pending, routes, record: () => {} }),
+    dispatchBodyBytes: largestBody(routes),
     openStream: createOpenStream({ hosts, streams, routes }),
     ...(options.stalledReplyMs === undefined ? {} : { stalledReplyMs: options.stalledReplyMs }),
   });

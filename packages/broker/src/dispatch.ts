@@ -12,8 +12,8 @@ export interface Dispatched {
   ticket?: Ticket;
 }
 
-/** Laravel's dispatch: a body in, the host's answer or our refusal out. */
-export type Dispatch = (body: unknown) => Dispatched;
+/** Laravel's dispatch: a body, and its bytes on the wire, in; the host's answer or our refusal out. */
+export type Dispatch = (body: unknown, bytes?: number) => Dispatched;
 
 export function createDispatch(deps: {
   hosts: Hosts;
@@ -24,9 +24,9 @@ export function createDispatch(deps: {
   const { hosts, pending, routes, record } = deps;
   const encoders = new Map([...routes.values()].map(({ verb }) => [verb, answerEncoder(verb)]));
 
-  return body => {
+  return (body, bytes) => {
     const startedAt = performance.now();
-    const request = readDispatch(body, routes);
+    const request = readDispatch(body, routes, bytes);
     if ('code' in request) {
       const { requestId, code } = request;
       record({ requestId, hostId: '', verb: 'none', outcome: 'invalid', code, durationMs: 0 });

@@ -38,6 +38,24 @@ describe('bad input is answered in the envelope', () => {
     });
   });
 
+  it('4 MiB of rules pass, as on REST, and of other verbs 1 MiB', async () => {
+    await using lane = await startLane();
+    const dispatch = async (type: string, bytes: number, path = '/v1/coold/dispatch') => {
+      const start = `{"host_id":"absent","request_id":"r","command":{"type":"${type}","remove":["`;
+      const body = `${start}${'x'.repeat(bytes - start.length - 4)}"]}}`;
+      const answer = await lane.http.request({ method: 'POST', path, headers: json, body });
+      return [answer.status, (answer.json() as { message: string }).message];
+    };
+    const [most, usual] = [4 * 1024 * 1024, 1024 * 1024];
+    const tooLarge = (limit: number) => [413, `body: expected at most ${limit} bytes`];
+    expect(await dispatch('firewall.bulk', most)).toEqual([404, 'host not connected']);
+    expect(await dispatch('firewall.bulk', most + 1)).toEqual(tooLarge(most));
+    expect(await dispatch('firewall.allow', usual + 1)).toEqual(tooLarge(usual));
+    expect(await dispatch('no.such', usual + 1)).toEqual(tooLarge(usual));
+    expect(await dispatch('firewall.bulk', usual + 1, '/v1/coold/stream')).toEqual(tooLarge(usual));
+    expect(await dispatch('firewall.bulk', usual + 1, '/v1/build/dispatch')).toEqual(tooLarge(usual));
+  });
+
   it.each([
     ['/v1/coold/dispatch', `{"command":${'['.repeat(32)}${']'.repeat(32)}}`, 'body'],
     ['/v1/coold/stream', `{"command":${'['.repeat(32)}${']'.repeat(32)}}`, 'body'],

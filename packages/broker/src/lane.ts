@@ -1,7 +1,11 @@
-import type { IncomingHttpHeaders } from 'node:http';
-import { FieldError, readJsonText } from '@coold/proto';
+import { defaultBodyBytes, FieldError, readJsonText } from '@coold/proto';
 import { createHttpEdge, type Logger } from '@coold/runtime';
-import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply } from 'fastify';
+import Fastify, {
+  type FastifyError,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+} from 'fastify';
 import { addBuildRoutes } from './build-lane.ts';
 import type { Builds } from './builds.ts';
 import type { Dispatch } from './dispatch.ts';
@@ -26,6 +30,8 @@ export interface LaneDeps {
   log: Logger;
   stalledReplyMs?: number;
   inputIdleMs?: number;
+  /** Bytes that the body of a dispatch may have, whatever its verb. */
+  dispatchBodyBytes: number;
 }
 
 /** What this broker says of itself. */
@@ -55,8 +61,6 @@ export interface Lane {
 }
 
 const jsonType = 'application/json';
-/** Bodies above this are 413. */
-const maxBodyBytes = 1024 * 1024;
 /** Connections that wait to be accepted; a burst of Laravel's workers is far below. */
 const backlog = 4096;
 /** A caller that takes nothing of its reply for this long is gone, in ms; an answer lands, a stream is cancelled. */
@@ -68,7 +72,7 @@ const defaultInputIdleMs = 15 * 60_000;
 
 /** Laravel's HTTP lane (CONTRACT §2), not yet listening: JSON both ways, every failure in the one envelope. */
 export function createLane(deps: LaneDeps): Lane {
-  const { dispatch, openStream, streams, builds, hosts, operations, log } = deps;
+  const { dispatch, openStream, streams, builds, hosts, operations, log, dispatchBodyBytes } = deps;
   const { stalledReplyMs = defaultStalledReplyMs, inputIdleMs = defaultInputIdleMs } = deps;
   const edge = createHttpEdge({
     errorBody: (code, message) => JSON.stringify(refuse({ requestId: '', code, message }).envelope),
@@ -78,7 +82,7 @@ export function createLane(deps: LaneDeps): Lane {
   let stopping = false;
 
   const lane: FastifyInstance = Fastify({
-    bodyLimit: maxBodyBytes,
+    bodyLimit: defaultBodyBytes,
     requestTimeout: 0,
     http: { headersTimeout: 10_000, connectionsCheckingInterval: 5000 },
     keepAliveTimeout: 75_000,
@@ -99,12 +103,15 @@ export function createLane(deps: LaneDeps): Lane {
     const methods = [method].flat().filter(name => name !== 'HEAD');
     places.push({ methods, path: new RegExp(`^${url.replaceAll(/:[^/]+/g, '[^/]+')}$`) });
   });
+  const bodies = new WeakMap<FastifyRequest, number>();
+  const bytesOf = (request: FastifyRequest) => bodies.get(request) ?? 0;
   lane.removeAllContentTypeParsers();
   lane.addContentTypeParser<Buffer>(
     jsonType,
     { parseAs: 'buffer' },
-    async ({ headers }: { headers: IncomingHttpHeaders }, body: Buffer) => {
-      refuseEncoded(headers);
+    async (request: FastifyRequest, body: Buffer) => {
+      refuseEncoded(request.headers);
+      bodies.set(request, body.length);
       return body.length === 0 ? undefined : readJsonText(body);
     },
   );
@@ -140,8 +147,8 @@ export function createLane(deps: LaneDeps): Lane {
     ),
   );
 
-  lane.post('/v1/coold/dispatch', async (request, reply) => {
-    const dispatched = dispatch(request.body);
+  lane.post('/v1/coold/dispatch', { bodyLimit: dispatchBodyBytes }, async (request, reply) => {
+    const dispatched = dispatch(request.body, bytesOf(request));
     const { ticket } = dispatched;
     if (ticket !== undefined) {
       reply.raw.once('close', () => {
@@ -156,7 +163,7 @@ export function createLane(deps: LaneDeps): Lane {
   addBuildRoutes(lane, { builds, hosts, streams, log, answer, refusalOf });
 
   lane.setErrorHandler((error, request, reply) => {
-    const refusal = refusalOf(error);
+    const refusal = refusalOf(error, request.routeOptions.bodyLimit);
     if (refusal.code >= 500)
       log.error({ err: error, method: request.method, url: request.url }, 'a request failed as none should');
     return answer(reply, refuse(refusal));
@@ -181,7 +188,7 @@ export function createLane(deps: LaneDeps): Lane {
   };
 }
 
-function refusalOf(error: unknown): Refusal {
+function refusalOf(error: unknown, bodyLimit = defaultBodyBytes): Refusal {
   const refused = (code: number, message: string, field?: string) => ({
     requestId: '',
     code,
@@ -193,7 +200,7 @@ function refusalOf(error: unknown): Refusal {
   const { code, statusCode = 500 } = error as FastifyError;
   switch (code) {
     case 'FST_ERR_CTP_BODY_TOO_LARGE':
-      return refused(413, `body: expected at most ${maxBodyBytes} bytes`);
+      return refused(413, `body: expected at most ${bodyLimit} bytes`);
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
       return refused(415, `content-type: expected ${jsonType}`);
     default:

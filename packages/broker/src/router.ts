@@ -1,5 +1,13 @@
 import type { Message } from '@bufbuild/protobuf';
-import { FieldError, type JsonCodec, jsonCodec, SCHEMA_MAX, SCHEMA_MIN, type Verb } from '@coold/proto';
+import {
+  defaultBodyBytes,
+  FieldError,
+  type JsonCodec,
+  jsonCodec,
+  SCHEMA_MAX,
+  SCHEMA_MIN,
+  type Verb,
+} from '@coold/proto';
 
 /** `POST /v1/coold/dispatch`, read and understood, host not yet looked at. */
 export interface DispatchRequest {
@@ -34,8 +42,29 @@ export const requestIdExpected =
 export const maxHostIdLength = 128;
 const bodyFields = new Set(['host_id', 'request_id', 'command']);
 
-/** Reads a dispatch body. Pure: body in, request or refusal out. */
-export function readDispatch(body: unknown, routes: ReadonlyMap<string, Route>): DispatchRequest | Refusal {
+/** What the body of a verb's dispatch may have, in bytes; as on REST (CONTRACT §3). */
+const bodyLimit = ({ verb }: Route) => verb.http?.maxBodyBytes ?? defaultBodyBytes;
+
+/** What any verb's may have: more need not be read to be refused. */
+export function largestBody(routes: ReadonlyMap<string, Route>): number {
+  return Math.max(defaultBodyBytes, ...[...routes.values()].map(bodyLimit));
+}
+
+/** What a body may have that names this verb, or none. */
+function limitOf(body: unknown, routes: ReadonlyMap<string, Route>): number {
+  const type = isObject(body) && isObject(body['command']) ? body['command']['type'] : undefined;
+  const route = typeof type === 'string' ? routes.get(type) : undefined;
+  return route === undefined ? defaultBodyBytes : bodyLimit(route);
+}
+
+/** Reads a dispatch body. Pure: body in, request or refusal out. @param bytes what it had on the wire */
+export function readDispatch(
+  body: unknown,
+  routes: ReadonlyMap<string, Route>,
+  bytes = 0,
+): DispatchRequest | Refusal {
+  const limit = limitOf(body, routes);
+  if (bytes > limit) return { requestId: '', code: 413, message: `body: expected at most ${limit} bytes` };
   if (!isObject(body)) return refusal('', 'body', 'expected an object');
   const { request_id: requestId, host_id: hostId, command } = body;
   if (typeof requestId !== 'string' || !requestIdPattern.test(requestId))

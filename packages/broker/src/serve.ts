@@ -28,7 +28,7 @@ import { createOpenStream } from './open-stream.ts';
 import { createPending } from './pending.ts';
 import { recordDispatches } from './record-dispatches.ts';
 import { keepRevocation } from './revocation.ts';
-import { compileRoutes } from './router.ts';
+import { compileRoutes, largestBody } from './router.ts';
 import { hintShutdown } from './shutdown-hint.ts';
 import { readStatus } from './status.ts';
 import { createStreams } from './streams.ts';
@@ -111,6 +111,7 @@ export function serveBroker({ config, version, log, readiness, hangups }: ServeO
     const lane = createLane({
       operations: { metrics, status: () => readStatus({ version, certificateEnds, metrics, sources }) },
       dispatch: createDispatch({ hosts, pending, routes, record }),
+      dispatchBodyBytes: largestBody(routes),
       openStream: createOpenStream({ hosts, streams, routes }),
       streams,
       builds,

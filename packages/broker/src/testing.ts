@@ -17,7 +17,7 @@ import { createHosts, type HostStream } from './hosts.ts';
 import { createLane, type Operations } from './lane.ts';
 import { createOpenStream } from './open-stream.ts';
 import { createPending } from './pending.ts';
-import { compileRoutes } from './router.ts';
+import { compileRoutes, largestBody } from './router.ts';
 import { createStreams } from './streams.ts';
 
 type ResponseBody = Response['body'];
@@ -71,6 +71,7 @@ export async function startLane(
   });
   const lane = createLane({
     dispatch: createDispatch({ hosts, pending, routes, record: () => {} }),
+    dispatchBodyBytes: largestBody(routes),
     openStream: createOpenStream({ hosts, streams, routes }),
     streams,
     builds,

@@ -1,3 +1,4 @@
+import { dirname, join } from 'node:path';
 import { create } from '@bufbuild/protobuf';
 import { HelloSchema, readVerbs, SCHEMA_MIN } from '@coold/proto';
 import { type Hangups, type Logger, type Readiness, rememberLines, type Task } from '@coold/runtime';
@@ -8,7 +9,7 @@ import { addFirewallMetrics } from './api/firewall-metrics.ts';
 import { wireguardInterface } from './api/host.ts';
 import { readPeers } from './api/host-facts.ts';
 import { createMetrics, type Metrics } from './api/metrics.ts';
-import { namespaceLabel } from './api/networks.ts';
+import { createNamespaceNetworks, namespaceLabel } from './api/namespace-networks.ts';
 import { openApiDocument } from './api/openapi.ts';
 import { restRoutes } from './api/rest-route.ts';
 import { keepApi, keepStatus } from './api/serve-api.ts';
@@ -27,6 +28,8 @@ import { createDns } from './dns/dns.ts';
 import { watchDns } from './dns/dns-metrics.ts';
 import { createAnnouncement } from './firewall/announcement.ts';
 import { createFirewall } from './firewall/firewall.ts';
+import { joinedFileName } from './firewall/joined-file.ts';
+import { createJoinedSubnets } from './firewall/joined-subnets.ts';
 import { keepHooks } from './firewall/keep-hooks.ts';
 import { keepLink } from './link/link.ts';
 import { createPodman } from './podman/client.ts';
@@ -83,12 +86,18 @@ export function cooldTasks(given: CooldOptions): Record<string, Task> {
     hookRepairs: () => hookRepairs,
     knownAddresses: () => discovery.directory.addresses(),
   };
+  const namespaceNetworks = createNamespaceNetworks(
+    podman.networks,
+    createJoinedSubnets(join(dirname(config.rulesPath), joinedFileName)),
+    log.child('firewall'),
+  );
   const handlers = {
     ...verbHandlers(podman, {
       version,
       allowedMountSources: config.allowedMountSources ?? [],
       mesh: { namespaces: config.namespaces, zone: config.dnsZone },
       firewall: firewallVerbs,
+      namespaceNetworks,
       log: log.child('api'),
     }),
     ...dnsHandlers(dns),
@@ -130,6 +139,7 @@ export function cooldTasks(given: CooldOptions): Record<string, Task> {
       },
     }),
     firewall: firewall.keep(loaded.resolve),
+    namespaceNetworks: namespaceNetworks.settle,
     streams: streams.task,
     api: apiTask(options, { surface, metrics, status, record, streams }),
     dns: dns.run,

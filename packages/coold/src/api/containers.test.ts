@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { type PodmanService, scratchFolder, startPodman } from '@coold/testbed';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createPodman } from '../podman/client.ts';
-import { noFirewall } from './no-firewall.ts';
+import { noFirewall, undenied } from './no-firewall.ts';
 import { caller, silent } from './testing.ts';
 import { verbHandlers } from './verbs.ts';
 
@@ -31,8 +31,10 @@ describe('containers of a real Podman', () => {
     const allowedMountSources = [join(root, 'data')];
     const shop = { name: 'shop', network: 'shop-mesh', gateway: '10.210.5.1' };
     const mesh = { namespaces: [shop], zone: 'coolify.internal' };
+    const client = createPodman(podman.socketPath);
     const options = { version: '1', allowedMountSources, mesh, firewall: noFirewall, log: silent };
-    call = caller(verbHandlers(createPodman(podman.socketPath), options));
+    const namespaceNetworks = undenied(client.networks);
+    call = caller(verbHandlers(client, { ...options, namespaceNetworks }));
     await call('networks.create', { name: 'shop', namespace: 'shop', subnet: '10.210.5.0/24' });
     await call('networks.create', { name: 'plain', subnet: '10.210.6.0/24' });
   });

@@ -1,7 +1,7 @@
 import type { Namespace } from '../discovery/namespaces.ts';
 import type { PodmanNetwork } from '../podman/networks.ts';
 import type { NetworkDns } from './container-spec.ts';
-import { namespaceLabel } from './networks.ts';
+import { namespaceLabel } from './namespace-networks.ts';
 
 /** The namespaces of this host and the zone that their names are in. */
 export interface MeshNames {

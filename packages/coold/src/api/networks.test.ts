@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createPodman } from '../podman/client.ts';
 import { createJoined } from './joined.ts';
 import { networkHandlers } from './networks.ts';
+import { undenied } from './no-firewall.ts';
 import { caller } from './testing.ts';
 
 const claims = [
@@ -19,7 +20,9 @@ describe('networks of a real Podman', () => {
     const folder = stack.use(await scratchFolder());
     podman = stack.use(await startPodman(join(folder.path, 'podman')));
     const { networks } = createPodman(podman.socketPath);
-    call = caller(networkHandlers(networks, createJoined(), () => Promise.resolve(claims)));
+    call = caller(
+      networkHandlers(networks, undenied(networks), createJoined(), () => Promise.resolve(claims)),
+    );
   });
   afterAll(() => stack.disposeAsync());
 
@@ -86,13 +89,14 @@ describe('networks of a real Podman', () => {
 
   it('without a subnet keep clear of what Podman does not know of', async () => {
     const { networks } = createPodman(podman.socketPath);
+    const unnamed = {} as never; // these are of no namespace
     const mesh = [{ network: '10.64.0.0/10', holder: 'a route through wg0' }];
-    const onMesh = caller(networkHandlers(networks, createJoined(), () => Promise.resolve(mesh)));
+    const onMesh = caller(networkHandlers(networks, unnamed, createJoined(), () => Promise.resolve(mesh)));
     expect(await onMesh('networks.create', { name: 'clear' })).toMatchObject({
       ...{ subnet: '10.128.0.0/24', gateway: '10.128.0.1' },
     });
     const all = [{ network: '10.0.0.0/8', holder: 'a route through wg0' }];
-    const full = caller(networkHandlers(networks, createJoined(), () => Promise.resolve(all)));
+    const full = caller(networkHandlers(networks, unnamed, createJoined(), () => Promise.resolve(all)));
     await expect(full('networks.create', { name: 'none' })).rejects.toMatchObject({
       code: 409,
       field: 'subnet',

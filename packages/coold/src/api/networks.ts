@@ -14,11 +14,9 @@ import { freeSubnet } from './free-subnet.ts';
 import { type Handler, handler } from './handler.ts';
 import type { Joined } from './joined.ts';
 import { checkIpv4, checkLabels, checkName, checkNamespace, invalid } from './names.ts';
+import { type NamespaceNetworks, namespaceLabel, type PlacedNetwork } from './namespace-networks.ts';
 import { type Claim, collision } from './subnet-claims.ts';
 import { VerbError } from './verb-error.ts';
-
-/** Where a network's namespace is kept: on the network itself, so that it lives and dies with it. */
-export const namespaceLabel = 'coolify.namespace';
 
 /** The bridge options that say nothing about the rest of the host. */
 const knownOptions = new Set(['mtu', 'metric', 'vlan', 'isolate']);
@@ -31,27 +29,41 @@ const maxTries = 5;
 /** The network verbs. @param hostClaims what this host's interfaces and routes already use */
 export function networkHandlers(
   networks: PodmanNetworks,
+  ofNamespaces: NamespaceNetworks,
   joined: Joined,
   hostClaims: (signal: AbortSignal) => Promise<Claim[]>,
 ): Record<string, Handler> {
+  /**
+   * Where it will lie: Podman would choose a subnet only when it is too late to deny it, and without a look at the mesh.
+   *
+   * @throws VerbError 409 when its name or its subnet is taken
+   */
+  async function place(spec: NetworkSpec, signal: AbortSignal): Promise<PlacedNetwork> {
+    const [existing, claims] = await Promise.all([networks.list(signal), hostClaims(signal)]);
+    // Before its subnet: a network that is repeated collides with itself, which helps nobody.
+    if (existing.some(({ name }) => name === spec.name))
+      throw new VerbError(409, `network ${spec.name} already exists`, { field: 'name' });
+    return { ...spec, subnet: pickSubnet(spec.subnet, [...existing.flatMap(claimsOf), ...claims]) };
+  }
+
   return {
     'networks.create': handler(
       NetworksCreateRequestSchema,
       NetworksCreateResponseSchema,
       async (request, signal) => {
         const spec = readSpec(request);
-        for (let tries = 1; ; tries += 1) {
-          const [existing, claims] = await Promise.all([networks.list(signal), hostClaims(signal)]);
-          // Before its subnet: a network that is repeated collides with itself, which helps nobody.
-          if (existing.some(({ name }) => name === spec.name))
-            throw new VerbError(409, `network ${spec.name} already exists`, { field: 'name' });
-          const subnet = pickSubnet(spec.subnet, [...existing.flatMap(claimsOf), ...claims]);
-          try {
-            return { network: describe(await networks.create({ ...spec, subnet }, signal)) };
-          } catch (error) {
-            if (spec.subnet !== undefined || tries === maxTries || !isTaken(error)) throw error;
-          }
+        if (request.namespace === '') {
+          const make = async () => networks.create(await place(spec, signal), signal);
+          return { network: describe(await untilFree(spec, make)) };
         }
+        // A caller who leaves must not leave half of it behind.
+        const network = await joined.run(
+          `networks.create ${JSON.stringify(spec)}`,
+          signal,
+          unattended => untilFree(spec, () => ofNamespaces.create(() => place(spec, unattended), unattended)),
+          { maxUnattended: 16 },
+        );
+        return { network: describe(network) };
       },
     ),
     'networks.delete': handler(
@@ -59,7 +71,9 @@ export function networkHandlers(
       NetworksDeleteResponseSchema,
       async (request, signal) => {
         const name = checkName(request.name, 'name');
-        await joined.run(`networks.delete ${name}`, signal, unattended => networks.remove(name, unattended));
+        await joined.run(`networks.delete ${name}`, signal, unattended =>
+          ofNamespaces.remove(name, unattended),
+        );
         return {};
       },
     ),
@@ -69,6 +83,17 @@ export function networkHandlers(
       async (_request, signal) => ({ networks: (await networks.list(signal)).map(describe) }),
     ),
   };
+}
+
+/** Again, where others have taken meanwhile what was found to be free. */
+async function untilFree(spec: NetworkSpec, make: () => Promise<PodmanNetwork>): Promise<PodmanNetwork> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await make();
+    } catch (error) {
+      if (spec.subnet !== undefined || tries === maxTries || !isTaken(error)) throw error;
+    }
+  }
 }
 
 /** The subnet that was asked for, or a free one. @throws VerbError 409 naming what it collides with */

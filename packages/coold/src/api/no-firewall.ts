@@ -1,6 +1,8 @@
 import { createLogger } from '@coold/runtime';
 import { createFirewall } from '../firewall/firewall.ts';
+import type { PodmanNetworks } from '../podman/networks.ts';
 import type { FirewallVerbs } from './firewall.ts';
+import { createNamespaceNetworks, type NamespaceNetworks } from './namespace-networks.ts';
 
 const off = createLogger('coold', { level: 'off', components: new Map() }, false);
 
@@ -15,3 +17,7 @@ export const noFirewall: FirewallVerbs = {
   hookRepairs: () => 0,
   knownAddresses: () => undefined,
 };
+
+/** And networks of namespaces that no default deny hears of. */
+export const undenied = (networks: PodmanNetworks): NamespaceNetworks =>
+  createNamespaceNetworks(networks, { keep: () => Promise.resolve() }, off);

@@ -12,7 +12,7 @@ import { describe, expect, it, vi } from 'vitest';
 import { idleDns } from '../dns/testing.ts';
 import { dnsHandlers } from './dns.ts';
 import { createMetrics } from './metrics.ts';
-import { noFirewall } from './no-firewall.ts';
+import { noFirewall, undenied } from './no-firewall.ts';
 import { restRoutes } from './rest-route.ts';
 import { type ApiOptions, keepApi, keepStatus } from './serve-api.ts';
 import { serviceHandlers } from './services.ts';
@@ -53,6 +53,7 @@ async function start(change: Partial<ApiOptions> = {}) {
       joinSurface(readVerbs(), {
         ...verbHandlers(podman as never, {
           ...{ version: '1', allowedMountSources: [], mesh, firewall: noFirewall, log },
+          namespaceNetworks: undenied({} as never),
         }),
         ...serviceHandlers({} as never),
         ...dnsHandlers(idleDns()),

@@ -4,19 +4,21 @@ import { idleDns } from '../dns/testing.ts';
 import { createPodman } from '../podman/client.ts';
 import { dnsHandlers } from './dns.ts';
 import { handler } from './handler.ts';
-import { noFirewall } from './no-firewall.ts';
+import { noFirewall, undenied } from './no-firewall.ts';
 import { serviceHandlers } from './services.ts';
 import { joinSurface } from './surface.ts';
 import { silent } from './testing.ts';
 import { verbHandlers } from './verbs.ts';
 
 const verbs = readVerbs();
+const podman = createPodman('/nowhere/podman.sock');
 const handlers = {
-  ...verbHandlers(createPodman('/nowhere/podman.sock'), {
+  ...verbHandlers(podman, {
     version: '1.0.0',
     allowedMountSources: [],
     mesh: { namespaces: [], zone: 'coolify.internal' },
     firewall: noFirewall,
+    namespaceNetworks: undenied(podman.networks),
     log: silent,
   }),
   ...serviceHandlers({} as never),

@@ -10,6 +10,7 @@ import { hostHandlers } from './host.ts';
 import { imageHandlers } from './images.ts';
 import { createJoined } from './joined.ts';
 import { mountSources } from './mount-sources.ts';
+import type { NamespaceNetworks } from './namespace-networks.ts';
 import type { MeshNames } from './network-dns.ts';
 import { networkHandlers } from './networks.ts';
 import { hostClaims } from './subnet-claims.ts';
@@ -23,6 +24,7 @@ export function verbHandlers(
     allowedMountSources: readonly string[];
     mesh: MeshNames;
     firewall: FirewallVerbs;
+    namespaceNetworks: NamespaceNetworks;
     log: Logger;
   },
 ): Record<string, Handler> {
@@ -32,7 +34,7 @@ export function verbHandlers(
     ...containerOutputHandlers(podman.containers, createEndProgram(createProcessTable(), options.log)),
     ...imageHandlers(podman.images, joined),
     ...volumeHandlers(podman.volumes, joined),
-    ...networkHandlers(podman.networks, joined, hostClaims),
+    ...networkHandlers(podman.networks, options.namespaceNetworks, joined, hostClaims),
     ...firewallHandlers(options.firewall),
     ...hostHandlers(podman.host, options.version),
   };

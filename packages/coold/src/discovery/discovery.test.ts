@@ -3,7 +3,7 @@ import { chmod, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { scratchFolder } from '@coold/testbed';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import { namespaceLabel } from '../api/networks.ts';
+import { namespaceLabel } from '../api/namespace-networks.ts';
 import { createCorrosion } from '../corrosion/client.ts';
 import { type StandIn, startStandIn } from '../corrosion/testing.ts';
 import { upsertEndpoint } from './endpoint-table.ts';

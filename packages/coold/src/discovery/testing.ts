@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { type PodmanService, startPodman } from '@coold/testbed';
-import { namespaceLabel } from '../api/networks.ts';
+import { namespaceLabel } from '../api/namespace-networks.ts';
 import { createCorrosion } from '../corrosion/client.ts';
 import { testLog } from '../corrosion/testing.ts';
 import { createPodman, type Podman } from '../podman/client.ts';

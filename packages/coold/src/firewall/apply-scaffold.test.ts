@@ -239,6 +239,36 @@ test('an allow rule opens exactly its flow across hosts, without NAT', async () 
   expect(await lab.a1.reach('tcp', at.peer, 80, dropMs)).toBeNull();
 });
 
+test.each(['0', '1'])(
+  'a joined subnet is denied as the others are (bridge-nf-call-iptables=%s)',
+  async bridged => {
+    await lab.host.exec('sysctl', ['-qw', `net.bridge.bridge-nf-call-iptables=${bridged}`]);
+    await using folder = await scratchFolder();
+    const joinedPath = join(folder.path, 'joined.subnets');
+    const onlyA = { ...env, COOLD_SCAFFOLD_SUBNETS: '10.210.0.0/24', COOLD_SCAFFOLD_POOLS: '10.210.0.0/24' };
+    const applyWith = (mayFail = false) =>
+      lab.host.exec(process.execPath, [coold, 'scaffold', '--apply', '--joined-path', joinedPath], {
+        ...{ env: onlyA, mayFail },
+      });
+    await applyWith();
+    expect(await lab.a1.reach('tcp', at.b1, 80, passMs)).not.toBeNull();
+    await writeFile(joinedPath, '10.210.1.0/24\n');
+    await applyWith();
+    expect(await lab.a1.reach('tcp', at.b1, 80, dropMs)).toBeNull();
+    await allow(at.a1, at.b1, 'tcp', '80');
+    expect(await lab.a1.reach('tcp', at.b1, 80, passMs)).not.toBeNull();
+    expect(await lab.a2.reach('tcp', at.b1, 80, dropMs)).toBeNull();
+    const once = await everything();
+    await applyWith();
+    expect(await everything()).toBe(once);
+    // A damaged line keeps nothing else from being denied, and systemd is told.
+    await writeFile(joinedPath, '10.210.1.0/24\nnonsense\n');
+    const { code, stderr } = await applyWith(true);
+    expect([code, stderr]).toEqual([1, expect.stringContaining('line 2: expected')]);
+    expect(await everything()).toBe(once);
+  },
+);
+
 test('the link-local IPv6 addresses that every container has are no way around it', async () => {
   const { stdout } = await lab.a2.exec('ip', ['-6', '-j', 'addr', 'show', 'dev', 'eth0', 'scope', 'link']);
   const address = /fe80:[0-9a-f:]+/.exec(stdout)?.[0];

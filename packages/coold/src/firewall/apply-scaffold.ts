@@ -1,5 +1,6 @@
 import { ChildError, runChild } from '@coold/runtime';
 import { listIptables, restoreIptables, runTool } from './iptables.ts';
+import { lookAgain } from './look-again.ts';
 import { conntrackProbe, type Present, renderIptables, renderNft, type Scaffold } from './scaffold.ts';
 
 /** How the kernel stands now that the scaffold is in it. */
@@ -11,7 +12,6 @@ export interface Applied {
 }
 
 const probeTimeoutMs = 15_000;
-const tries = 3;
 
 /**
  * Brings both planes to the scaffold. Idempotent; what allow rules there are stay (CONTRACT §4). A plane that fails does
@@ -32,18 +32,13 @@ export async function applyScaffold(scaffold: Scaffold): Promise<Applied> {
  *
  * @returns whether anything had to be changed
  */
-export async function applyIptables(scaffold: Scaffold): Promise<boolean> {
-  for (let left = tries; ; left -= 1) {
+export function applyIptables(scaffold: Scaffold): Promise<boolean> {
+  return lookAgain(async () => {
     const script = renderIptables(scaffold, await readPresent());
     if (script === '') return false;
-    try {
-      await restoreIptables(script);
-      return true;
-    } catch (error) {
-      // Somebody else changed these chains since they were listed: look again.
-      if (left <= 1) throw error;
-    }
-  }
+    await restoreIptables(script);
+    return true;
+  });
 }
 
 /** Puts the bridged plane in. @returns whether this kernel tracks bridged connections */

@@ -244,6 +244,60 @@ describe.each(['nft', 'legacy'] as const)('with iptables-%s', backend => {
     expect(store.state().drift).toEqual(noDrift);
   });
 
+  it('100 at once while networks come and go: each is answered, and stands', async () => {
+    await filter.scaffold();
+    const { store, edit } = await start();
+    const rules = Array.from({ length: 100 }, (_, n) => ruleNumber(n));
+    let over = false;
+    // What netavark does for a network, in the same tables.
+    const networks = (async () => {
+      while (!over) {
+        await filter.iptables('-N', 'NETAVARK_FORWARD');
+        await filter.iptables('-A', 'NETAVARK_FORWARD', '-s', '10.210.0.0/24', '-j', 'ACCEPT');
+        await filter.iptables('-I', 'FORWARD', '1', '-j', 'NETAVARK_FORWARD');
+        await filter.iptables('-D', 'FORWARD', '-j', 'NETAVARK_FORWARD');
+        await filter.iptables('-F', 'NETAVARK_FORWARD');
+        await filter.iptables('-X', 'NETAVARK_FORWARD');
+      }
+    })();
+    for (let n = 0; n < 100; n += 25)
+      await Promise.all(rules.slice(n, n + 25).map(rule => edit(allow(rule))));
+    for (const { id } of rules.slice(90)) await edit(revoke(id));
+    over = true;
+    await networks;
+    await expectEverywhere(rules.slice(0, 90));
+    await store.refresh();
+    expect(store.state().drift).toEqual(noDrift);
+  });
+
+  it('flushed by hand among 100 at once: what was acknowledged is known, and reconcile puts it back', async () => {
+    await filter.scaffold();
+    const { store, edit } = await start();
+    const rules = Array.from({ length: 100 }, (_, n) => ruleNumber(n));
+    const flushes = [
+      () => filter.iptables('-F', chain),
+      () => filter.nft('flush', 'chain', 'bridge', 'coolify_bridge', 'coolify_allow'),
+      () => Promise.resolve(''),
+    ];
+    const done: Rule[] = [];
+    for (let n = 0; n < 100; n += 10)
+      await Promise.all([
+        flushes[(n / 10) % 3]?.(),
+        ...rules.slice(n, n + 10).map(rule =>
+          edit(allow(rule)).then(
+            () => done.push(rule),
+            (error: unknown) => expect(error).toMatchObject({ code: 503 }),
+          ),
+        ),
+      ]);
+    expect(done.length).toBeGreaterThanOrEqual(30);
+    await store.refresh();
+    expect(ids(store.rules())).toEqual(ids(done));
+    await store.reconcile();
+    await expectEverywhere(done);
+    expect(store.state()).toMatchObject({ drift: noDrift, unfinished: undefined });
+  });
+
   it('a rule that somebody else adds or takes is drift, and a table that goes is noticed', async () => {
     await filter.scaffold();
     const { store, edit } = await start();

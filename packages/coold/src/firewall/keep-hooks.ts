@@ -3,6 +3,7 @@ import { createBackoff, type Logger, type Task } from '@coold/runtime';
 import type { Announcement } from './announcement.ts';
 import { hasHooks, liftHooks } from './hooks.ts';
 import { listIptables, restoreIptables } from './iptables.ts';
+import { lookAgain } from './look-again.ts';
 import { intraChain } from './scaffold.ts';
 
 /** Between two looks where nothing was announced: iptables-legacy announces nothing, and a monitor can miss. */
@@ -59,7 +60,11 @@ export function keepHooks(options: {
 export type HooksState = 'in place' | 'lifted' | 'none' | 'gone';
 
 /** Lifts what has to be lifted. @throws Error when the packet filter's tools fail */
-export async function liftOnce(): Promise<HooksState> {
+export function liftOnce(): Promise<HooksState> {
+  return lookAgain(lookOnce);
+}
+
+async function lookOnce(): Promise<HooksState> {
   const [forward, postrouting] = await Promise.all([
     listIptables('filter', 'FORWARD'),
     listIptables('nat', 'POSTROUTING'),

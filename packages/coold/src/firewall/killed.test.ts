@@ -8,7 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { scratchFolder } from '@coold/testbed';
 import { createPacketFilter, type PacketFilter } from '@coold/testbed/packet-filter';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readIptablesLine } from './iptables-rule.ts';
 import type { Rule } from './rule.ts';
 import { ruleNumber } from './rule-examples.ts';
@@ -17,9 +17,9 @@ import type { Edit } from './store.ts';
 
 const chain = 'COOLIFY-ALLOW';
 const child = fileURLToPath(new URL('./mutating-child.ts', import.meta.url));
-const machinePath = process.env['PATH'];
-/** Of these, 200 in all. */
-const rounds = { nft: 140, legacy: 60 };
+/** Of these, 200 in all; each seed has a packet filter of its own, and they go side by side. */
+const seeds = { nft: [1, 2, 3, 4], legacy: [5, 6] };
+const roundsOfSeed = { nft: 35, legacy: 30 };
 
 /** The same numbers every time (mulberry32). */
 function seeded(seed: number): () => number {
@@ -32,45 +32,54 @@ function seeded(seed: number): () => number {
   };
 }
 
-describe.each(['nft', 'legacy'] as const)('with iptables-%s', backend => {
-  let cleanup: AsyncDisposableStack;
-  let filter: PacketFilter;
-  let etc: string;
-  beforeEach(async () => {
-    cleanup = new AsyncDisposableStack();
-    const { path } = cleanup.use(await scratchFolder());
-    filter = cleanup.use(await createPacketFilter(path, backend));
-    await filter.scaffold();
-    etc = join(path, 'etc');
-    await mkdir(etc);
-    process.env['PATH'] = filter.path;
-  });
-  afterEach(async () => {
-    process.env['PATH'] = machinePath;
-    await cleanup.disposeAsync();
-  });
+/** What Node made of the child's sources once, so that hundreds of them start quickly. */
+let compiled: string;
+const cleanup = new AsyncDisposableStack();
+beforeAll(async () => {
+  compiled = join(cleanup.use(await scratchFolder()).path, 'compiled');
+});
+afterAll(() => cleanup.disposeAsync());
 
-  interface Told {
-    /** Edits that were acknowledged, and refused, by their index. */
-    done: Set<number>;
-    failed: Set<number>;
-    killed: boolean;
-  }
+/** A host whose coold is killed again and again. */
+async function createHost(backend: 'nft' | 'legacy') {
+  const stack = new AsyncDisposableStack();
+  const { path } = stack.use(await scratchFolder());
+  const filter = stack.use(await createPacketFilter(path, backend));
+  await filter.scaffold();
+  const etc = join(path, 'etc');
+  await mkdir(etc);
+  return { filter, ...createRounds(filter, etc), [Symbol.asyncDispose]: () => stack.disposeAsync() };
+}
 
-  type Kill = { step: number } | { afterMs: number };
+interface Told {
+  /** Edits that were acknowledged, and refused, by their index. */
+  done: Set<number>;
+  failed: Set<number>;
+  killed: boolean;
+}
 
+type Kill = { step: number } | { afterMs: number };
+
+function createRounds(filter: PacketFilter, etc: string) {
   /**
    * Starts a child, which settles what the one before left; looks at what stands then; and lets it make changes until it
    * is killed.
    *
    * @param expected what may stand once it has started
    * @param kill the step before which it dies (0: never), or a time in ms after which it is killed from outside
+   * @param before called when it has settled, before it makes changes
    */
-  async function round(expected: Iterable<ReadonlySet<string>>, edits: Edit[][], kill: Kill) {
+  async function round(
+    expected: Iterable<ReadonlySet<string>>,
+    edits: Edit[][],
+    kill: Kill,
+    before: () => Promise<void> = async () => {},
+  ) {
     const step = 'step' in kill ? kill.step : 0;
     const args = [etc, chain, String(step), JSON.stringify(edits)];
     const running = spawn('setpriv', ['--pdeathsig', 'KILL', '--', process.execPath, child, ...args], {
       stdio: ['pipe', 'pipe', 'ignore'],
+      env: { ...process.env, PATH: filter.path, NODE_COMPILE_CACHE: compiled },
     });
     const told: Told = { done: new Set(), failed: new Set(), killed: false };
     const closed = once(running, 'close');
@@ -81,6 +90,7 @@ describe.each(['nft', 'legacy'] as const)('with iptables-%s', backend => {
       const [verdict, index] = line.split(' ');
       (verdict === 'done' ? told.done : told.failed).add(Number(index));
     });
+    await before();
     running.stdin.write('go\n');
     if ('afterMs' in kill) void delay(kill.afterMs).then(() => running.kill('SIGKILL'));
     const [, signal] = (await closed) as [number | null, NodeJS.Signals | null];
@@ -115,32 +125,37 @@ describe.each(['nft', 'legacy'] as const)('with iptables-%s', backend => {
     }
     return new Set(now);
   }
+  return { round };
+}
 
-  /** What may stand after a kill: what was acknowledged did happen, what was refused did not, and the next is whole or not. */
-  function outcomes(before: ReadonlySet<string>, edits: Edit[][], told: Told): ReadonlySet<string>[] {
-    let ids = before;
-    for (const [index, together] of edits.entries()) {
-      if (told.failed.has(index)) continue;
-      const next = new Set(ids);
-      for (const edit of together)
-        if (edit.kind === 'allow') next.add(edit.rule.id);
-        else next.delete(edit.id);
-      if (!told.done.has(index)) return [ids, next];
-      ids = next;
-    }
-    return [ids];
+/** What may stand after a kill: what was acknowledged did happen, what was refused did not, and the next is whole or not. */
+function outcomes(before: ReadonlySet<string>, edits: Edit[][], told: Told): ReadonlySet<string>[] {
+  let ids = before;
+  for (const [index, together] of edits.entries()) {
+    if (told.failed.has(index)) continue;
+    const next = new Set(ids);
+    for (const edit of together)
+      if (edit.kind === 'allow') next.add(edit.rule.id);
+      else next.delete(edit.id);
+    if (!told.done.has(index)) return [ids, next];
+    ids = next;
   }
+  return [ids];
+}
 
-  const anEdit = (random: () => number): Edit => {
-    const rule = ruleNumber(Math.floor(random() * 12));
-    return random() < 0.6 ? { kind: 'allow', rule } : { kind: 'revoke', id: rule.id };
-  };
+const anEdit = (random: () => number): Edit => {
+  const rule = ruleNumber(Math.floor(random() * 12));
+  return random() < 0.6 ? { kind: 'allow', rule } : { kind: 'revoke', id: rule.id };
+};
 
-  const revokeAll: Edit[][] = [
-    Array.from({ length: 12 }, (_, n) => ({ kind: 'revoke', id: ruleNumber(n).id })),
-  ];
+const revokeAll: Edit[][] = [
+  Array.from({ length: 12 }, (_, n) => ({ kind: 'revoke', id: ruleNumber(n).id })),
+];
 
+describe.concurrent.each(['nft', 'legacy'] as const)('with iptables-%s', backend => {
   it('at every step of a change: all of it stands afterwards, or none', async () => {
+    await using host = await createHost(backend);
+    const { round } = host;
     let possible: ReadonlySet<string>[] = [new Set()];
     const add: Edit[][] = [[0, 1, 2].map(n => ({ kind: 'allow', rule: ruleNumber(n) }))];
     const swap: Edit[][] = [
@@ -164,38 +179,48 @@ describe.each(['nft', 'legacy'] as const)('with iptables-%s', backend => {
     // The journal, both stagings, the kernel, the files, the end of the journal: each was the last thing that happened.
     expect(killed).toBeGreaterThan(15);
     await round(possible, [], { step: 0 });
-  }, 300_000);
-
-  it(`at any moment of many changes, ${rounds[backend]} times`, async () => {
-    const random = seeded(backend === 'nft' ? 1 : 2);
-    let possible: ReadonlySet<string>[] = [new Set()];
-    let killed = 0;
-    for (let n = 0; n < rounds[backend]; n += 1) {
-      const edits = Array.from({ length: 8 }, () =>
-        Array.from({ length: 1 + Math.floor(random() * 3) }, () => anEdit(random)),
-      );
-      const kill = random() < 0.5 ? { afterMs: random() * 200 } : { step: 1 + Math.floor(random() * 60) };
-      const { told, ...next } = await round(possible, edits, kill);
-      ({ possible } = next);
-      if (told.killed) killed += 1;
-    }
-    expect(killed).toBeGreaterThan(rounds[backend] / 4);
-    await round(possible, [], { step: 0 });
   }, 900_000);
+
+  it.each(seeds[backend])(
+    `at any moment of many changes, ${roundsOfSeed[backend]} times (seed %i)`,
+    async seed => {
+      await using host = await createHost(backend);
+      const { round } = host;
+      const random = seeded(seed);
+      let possible: ReadonlySet<string>[] = [new Set()];
+      let killed = 0;
+      for (let n = 0; n < roundsOfSeed[backend]; n += 1) {
+        const edits = Array.from({ length: 8 }, () =>
+          Array.from({ length: 1 + Math.floor(random() * 3) }, () => anEdit(random)),
+        );
+        const kill = random() < 0.5 ? { afterMs: random() * 200 } : { step: 1 + Math.floor(random() * 60) };
+        const { told, ...next } = await round(possible, edits, kill);
+        ({ possible } = next);
+        if (told.killed) killed += 1;
+      }
+      expect(killed).toBeGreaterThan(roundsOfSeed[backend] / 4);
+      await round(possible, [], { step: 0 });
+    },
+    900_000,
+  );
 
   it.each(['nft', 'iptables'] as const)(
     'while %s refuses: no refused rule stands afterwards',
     async program => {
+      await using host = await createHost(backend);
+      const { round, filter } = host;
       let possible: ReadonlySet<string>[] = [new Set()];
-      const edits: Edit[][] = [[{ kind: 'allow', rule: ruleNumber(2) }]];
       for (let step = 1, ended = false; !ended; step += 1) {
-        await filter.break(program, 'refuses');
-        const { told, ...next } = await round(possible, edits, { step });
+        const edits: Edit[][] = [[{ kind: 'allow', rule: ruleNumber(step) }]];
+        const { told, ...next } = await round(possible, edits, { step }, () =>
+          filter.break(program, 'refuses'),
+        );
         await filter.repair(program);
         ended = !told.killed;
-        ({ possible } = await round(next.possible, revokeAll, { step: 0 }));
+        ({ possible } = next);
       }
+      await round(possible, [], { step: 0 });
     },
-    300_000,
+    900_000,
   );
 });

@@ -1,6 +1,7 @@
 // A firewall as a process of its own that kills itself, as SIGKILL would, in the middle of a change; for the tests.
 // Arguments: folder, chain, the number of the step before which it dies (0: never), and the edits as JSON.
 import { once } from 'node:events';
+import { flushCompileCache } from 'node:module';
 import { join } from 'node:path';
 import { createLogger } from '@coold/runtime';
 import { createJournal } from './journal.ts';
@@ -8,6 +9,8 @@ import { createKernel } from './kernel.ts';
 import { createSnapshotFiles } from './snapshot-files.ts';
 import { createStore, type Edit } from './store.ts';
 
+// It seldom ends by itself, which is when Node would keep what it compiled for the next.
+flushCompileCache();
 const [folder = '', chain = '', dieBefore = '0', edits = '[]'] = process.argv.slice(2);
 const log = createLogger('child', { level: 'warn', components: new Map() }, false);
 

@@ -1,27 +1,60 @@
-import { applyScaffold } from './apply-scaffold.ts';
+import { type Applied, applyScaffold } from './apply-scaffold.ts';
+import { type JoinedFile, readJoined } from './joined-file.ts';
 import { nothing, renderIptables, renderNft } from './scaffold.ts';
 import type { ScaffoldConfig } from './scaffold-command.ts';
 
-/** `coold scaffold`: prints both planes as a kernel without anything would be given them, or applies. */
-export async function runScaffold({ apply, ...scaffold }: ScaffoldConfig): Promise<number> {
+type Configured = Omit<ScaffoldConfig, 'apply'>;
+
+/**
+ * `coold scaffold`: prints both planes as a kernel without anything would be given them, or applies.
+ *
+ * @returns 1 when the file of joined subnets is damaged: what can be read of it is denied nevertheless
+ */
+export async function runScaffold({ apply, ...configured }: ScaffoldConfig): Promise<number> {
+  const say = (line: string) => process.stderr.write(`coold scaffold: ${line}\n`);
   if (!apply) {
+    const { joinedPath, ...scaffold } = configured;
+    const { subnets: joined, problem } = await readJoined(joinedPath);
     process.stdout.write(
       [
         '# Routed plane: iptables-restore --noflush',
-        renderIptables(scaffold, nothing),
+        renderIptables({ ...scaffold, joined }, nothing),
         '# Bridged plane: nft -f -',
-        renderNft(scaffold, true),
+        renderNft({ ...scaffold, joined }, true),
       ].join('\n'),
     );
-    return 0;
+    if (problem !== undefined) say(problem);
+    return problem === undefined ? 0 : 1;
   }
-  const { iptablesChanged, bridgeConntrack } = await applyScaffold(scaffold);
-  const say = (line: string) => process.stderr.write(`coold scaffold: ${line}\n`);
-  say(`in place for ${scaffold.subnets.join(', ')}${iptablesChanged ? '' : ' (iptables had it already)'}`);
+  const { joined, iptablesChanged, bridgeConntrack } = await applyWithJoined(configured);
+  const subnets = [...configured.subnets, ...joined.subnets];
+  say(`in place for ${subnets.join(', ')}${iptablesChanged ? '' : ' (iptables had it already)'}`);
   if (!bridgeConntrack)
     say(
       'warning: this kernel does not track bridged connections (nf_conntrack_bridge); within a bridge, TCP segments that ' +
         'open nothing, ICMP answers and UDP replies within 30 s pass instead of established connections',
     );
-  return 0;
+  if (joined.problem !== undefined) say(joined.problem);
+  return joined.problem === undefined ? 0 : 1;
+}
+
+const maxRounds = 5;
+
+/** coold may write the file and change the kernel while this works on it: then what it wrote is put in, too. */
+async function applyWithJoined({
+  joinedPath,
+  ...scaffold
+}: Configured): Promise<Applied & { joined: JoinedFile }> {
+  let joined = await readable(joinedPath);
+  for (let round = 1; ; round += 1) {
+    const applied = await applyScaffold({ ...scaffold, joined: joined.subnets });
+    const now = await readable(joinedPath);
+    if (now.subnets.join() === joined.subnets.join() || round === maxRounds) return { ...applied, joined };
+    joined = now;
+  }
+}
+
+/** A disk that cannot be read is no reason to leave the configured subnets open. */
+async function readable(path: string): Promise<JoinedFile> {
+  return await readJoined(path).catch((error: Error) => ({ subnets: [], problem: error.message }));
 }

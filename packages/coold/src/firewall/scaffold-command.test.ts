@@ -15,6 +15,7 @@ test('a unit configures it by its environment, and only printing is the default'
       pools: ['10.210.0.0/16'],
       wgInterface: 'wg0',
       chainName: 'COOLIFY-ALLOW',
+      joinedPath: '/etc/coolify/joined.subnets',
       apply: false,
     },
   });

@@ -1,4 +1,4 @@
-import { boolean, type ConfigOf, defineCommand, list } from '@coold/runtime';
+import { absolutePath, boolean, type ConfigOf, defineCommand, list } from '@coold/runtime';
 import { cidr } from './cidr.ts';
 import { chainName, interfaceName } from './kernel-name.ts';
 
@@ -19,6 +19,11 @@ export const scaffoldCommand = defineCommand({
       type: chainName,
       default: 'COOLIFY-ALLOW',
       help: "iptables chain of the allow rules; coold's COOLD_CHAIN_NAME",
+    },
+    joinedPath: {
+      type: absolutePath,
+      default: '/etc/coolify/joined.subnets',
+      help: 'Subnets that networks.create added, as coold keeps them beside COOLD_RULES_PATH',
     },
     apply: {
       type: boolean,

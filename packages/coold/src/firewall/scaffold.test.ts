@@ -5,6 +5,7 @@ import { nothing, type Present, renderIptables, renderNft, type Scaffold } from 
 const scaffold: Scaffold = {
   subnets: ['10.210.1.0/24', '10.210.0.0/24'],
   pools: ['10.210.0.0/16'],
+  joined: [],
   wgInterface: 'wg0',
   chainName: 'COOLIFY-ALLOW',
 };

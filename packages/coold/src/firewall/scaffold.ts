@@ -1,4 +1,4 @@
-import { type Cidr, outermost } from './cidr.ts';
+import { type Cidr, covers, outermost } from './cidr.ts';
 
 /**
  * The default deny that allow rules are exceptions to (CONTRACT §4): what it is made of. Rendered here, without I/O, for
@@ -9,6 +9,8 @@ export interface Scaffold {
   subnets: readonly Cidr[];
   /** Where the containers of the whole mesh lie. */
   pools: readonly Cidr[];
+  /** Subnets of networks that were created for a namespace since (CONTRACT §3), wherever they lie. */
+  joined: readonly Cidr[];
   wgInterface: string;
   /** iptables chain of the allow rules. */
   chainName: string;
@@ -37,20 +39,44 @@ export const nothing: Present = { filter: [], postrouting: [] };
 export function renderIptables(scaffold: Scaffold, present: Present): string {
   const filter = filterLines(scaffold, present.filter);
   // Ours name the networks that are denied, or were before; an operator's rule of the same form names others.
-  const networks = new Set([...meshNetworks(scaffold), ...hookedNetworks(present.filter)]);
+  const mesh = meshNetworks(scaffold);
+  const joined = joinedBeside(mesh, scaffold.joined);
+  const networks = new Set([...mesh, ...joined, ...hooksIn(present.filter).map(({ network }) => network)]);
   const nat = hookLines(
     'POSTROUTING',
-    meshNetworks(scaffold).map(network => `-s ${network} -o ${scaffold.wgInterface} -j RETURN`),
+    [...mesh, ...joined].map(network => returnRule(network, scaffold.wgInterface)),
     present.postrouting,
     rule => networks.has(/^-s (\S+) -o \S+ -j RETURN$/.exec(rule)?.[1] ?? ''),
   );
   return [...tableText('filter', filter), ...tableText('nat', nat)].map(line => `${line}\n`).join('');
 }
 
+/** What tells the rules of joined subnets from those of the configured ones: they come and go by themselves. */
+export const joinedMark = 'joined';
+
+/** The rule of FORWARD that hands a network's packets to the default deny. */
+export function hookRule(network: Cidr, kind: 'configured' | 'joined'): string {
+  return `-d ${network} ${kind === 'joined' ? `-m comment --comment ${joinedMark} ` : ''}-j ${intraChain}`;
+}
+
+/** What leaves a network by the mesh keeps its address. */
+export function returnRule(network: Cidr, wgInterface: string): string {
+  return `-s ${network} -o ${wgInterface} -j RETURN`;
+}
+
+const hookLine = new RegExp(`^-A FORWARD -d (\\S+) (-m comment --comment ${joinedMark} )?-j ${intraChain}$`);
+
 /** The networks whose packets FORWARD hands to the default deny now. */
-function hookedNetworks(filter: readonly string[]): string[] {
-  const hook = new RegExp(`^-A FORWARD -d (\\S+) -j ${intraChain}$`);
-  return filter.flatMap(line => hook.exec(line)?.[1] ?? []);
+export function hooksIn(filter: readonly string[]): { network: Cidr; kind: 'configured' | 'joined' }[] {
+  return filter.flatMap(line => {
+    const [, network, mark] = hookLine.exec(line) ?? [];
+    return network === undefined ? [] : [{ network, kind: mark === undefined ? 'configured' : 'joined' }];
+  });
+}
+
+/** Those of the joined subnets that need a hook of their own. */
+export function joinedBeside(configured: readonly Cidr[], joined: readonly Cidr[]): Cidr[] {
+  return outermost(joined).filter(subnet => !configured.some(network => covers(network, subnet)));
 }
 
 /** Everything that may be a container's address: the pools, and subnets of this host that lie outside of them. */
@@ -60,6 +86,7 @@ function meshNetworks({ pools, subnets }: Scaffold): Cidr[] {
 
 function filterLines(scaffold: Scaffold, present: readonly string[]): string[] {
   const { chainName } = scaffold;
+  const mesh = meshNetworks(scaffold);
   const content = [
     '-m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT',
     `-j ${chainName}`,
@@ -75,7 +102,10 @@ function filterLines(scaffold: Scaffold, present: readonly string[]): string[] {
     ...(same ? [] : content),
     ...hookLines(
       'FORWARD',
-      meshNetworks(scaffold).map(network => `-d ${network} -j ${intraChain}`),
+      [
+        ...mesh.map(network => hookRule(network, 'configured')),
+        ...joinedBeside(mesh, scaffold.joined).map(subnet => hookRule(subnet, 'joined')),
+      ],
       present,
       rule => rule.endsWith(` -j ${intraChain}`),
     ),
@@ -109,7 +139,7 @@ export function tableText(name: string, lines: readonly string[]): string[] {
  *
  * @param conntrack whether this kernel tracks bridged connections; without, see `untracked`
  */
-export function renderNft({ subnets }: Scaffold, conntrack: boolean): string {
+export function renderNft({ subnets, joined }: Scaffold, conntrack: boolean): string {
   const set = `{ ${outermost(subnets).join(', ')} }`;
   const forward = (rule: string) => `add rule ${table} forward ${rule}`;
   return [
@@ -126,9 +156,20 @@ export function renderNft({ subnets }: Scaffold, conntrack: boolean): string {
     ...(conntrack ? [...withoutUntracked, forward('ct state established,related accept')] : untracked(set)),
     forward(`ip saddr ${set} jump coolify_intra`),
     forward(`ip daddr ${set} jump coolify_intra`),
+    ...outermost(joined).flatMap(subnet => joinedNft(subnet, conntrack ? 'forward' : 'both')),
   ]
     .map(line => `${line}\n`)
     .join('');
+}
+
+/** What stands in the bridged plane for one joined subnet. @param chains whether replies are told from their packets */
+export function joinedNft(subnet: Cidr, chains: 'forward' | 'both'): string[] {
+  const mark = `comment "${joinedMark}:${subnet}"`;
+  return [
+    `add rule ${table} forward ip saddr ${subnet} jump coolify_intra ${mark}`,
+    `add rule ${table} forward ip daddr ${subnet} jump coolify_intra ${mark}`,
+    ...(chains === 'both' ? [`add rule ${sent} ${noteReply(subnet)} ${mark}`] : []),
+  ];
 }
 
 /**
@@ -159,8 +200,12 @@ function untracked(set: string): string[] {
     forward('ip saddr . udp sport . ip daddr . udp dport @coolify_replies accept'),
     `add chain ${sent} { type filter hook forward priority -190; policy accept; }`,
     `flush chain ${sent}`,
-    `add rule ${sent} ip saddr ${set} ip protocol udp update @coolify_replies { ip daddr . udp dport . ip saddr . udp sport }`,
+    `add rule ${sent} ${noteReply(set)}`,
   ];
+}
+
+function noteReply(from: string): string {
+  return `ip saddr ${from} ip protocol udp update @coolify_replies { ip daddr . udp dport . ip saddr . udp sport }`;
 }
 
 /** Takes away what an earlier start without connection tracking may have left; adding first makes deleting safe. */

@@ -1,14 +1,13 @@
 import { readIptablesLine } from './iptables-rule.ts';
 import { bridgeChain, bridgePlace, bridgeTable } from './nft-rule.ts';
-import { intraChain, type Present, tableText } from './scaffold.ts';
+import { hooksIn, intraChain, type Present, tableText } from './scaffold.ts';
 
 /**
  * Input for `iptables-restore --noflush` that takes out what coold and its scaffold put in, in one commit a table; empty
  * where there is nothing. The allow chain stays when somebody else has rules in it or leads to it.
  */
 export function teardownIptables(chain: string, { filter, postrouting }: Present): string {
-  const hook = new RegExp(`^-A FORWARD -d (\\S+) -j ${intraChain}$`);
-  const networks = new Set(filter.flatMap(line => hook.exec(line)?.[1] ?? []));
+  const networks = new Set<string>(hooksIn(filter).map(({ network }) => network));
   const returns = postrouting.filter(line =>
     networks.has(/^-A POSTROUTING -s (\S+) -o \S+ -j RETURN$/.exec(line)?.[1] ?? ''),
   );

@@ -1,0 +1,92 @@
+import { expect, test } from 'vitest';
+import { joinIptables, joinNft } from './join.ts';
+import { nothing, renderIptables, renderNft, type Scaffold } from './scaffold.ts';
+
+const scaffold: Scaffold = {
+  subnets: ['10.210.0.0/24'],
+  pools: ['10.210.0.0/16'],
+  joined: [],
+  wgInterface: 'wg9',
+  chainName: 'COOLIFY-ALLOW',
+};
+const hook = '-A FORWARD -d 10.210.0.0/16 -j COOLIFY-INTRA';
+const leave = '-A POSTROUTING -s 10.210.0.0/16 -o wg9 -j RETURN';
+const joinedHook = '-d 10.99.0.0/24 -m comment --comment joined -j COOLIFY-INTRA';
+const scaffolded = { forward: ['-P FORWARD ACCEPT', hook], postrouting: [leave] };
+const joined = {
+  forward: [`-A FORWARD ${joinedHook}`, hook, '-A FORWARD -j NETAVARK_FORWARD'],
+  postrouting: ['-A POSTROUTING -s 10.99.0.0/24 -o wg9 -j RETURN', leave],
+};
+
+test('a subnet outside of every pool gets a hook on top, and leaves by the mesh un-NATed', () => {
+  expect(joinIptables(['10.99.0.0/24'], scaffolded)).toBe(`*filter
+-I FORWARD 1 ${joinedHook}
+COMMIT
+*nat
+-I POSTROUTING 1 -s 10.99.0.0/24 -o wg9 -j RETURN
+COMMIT
+`);
+});
+
+test('what has joined is left alone, and taken out again without a word of the configured networks', () => {
+  expect(joinIptables(['10.99.0.0/24'], joined)).toBe('');
+  expect(joinIptables([], joined)).toBe(`*filter
+-D FORWARD ${joinedHook}
+COMMIT
+*nat
+-D POSTROUTING -s 10.99.0.0/24 -o wg9 -j RETURN
+COMMIT
+`);
+});
+
+test('a subnet within a pool, or the pool itself, needs no hook of its own, and takes none with it when it goes', () => {
+  expect(joinIptables(['10.210.7.0/24'], scaffolded)).toBe('');
+  expect(joinIptables(['10.210.0.0/16'], scaffolded)).toBe('');
+  expect(joinIptables([], scaffolded)).toBe('');
+});
+
+test('a permissive host stays one', () => {
+  expect(joinIptables(['10.99.0.0/24'], { forward: ['-A FORWARD -j DOCKER'], postrouting: [] })).toBe('');
+});
+
+test('a scaffold that somebody else worded otherwise gets the hook too', () => {
+  const forward = ['-A FORWARD -i podman+ -j COOLIFY-INTRA', '-A FORWARD -j NETAVARK_FORWARD'];
+  expect(joinIptables(['10.99.0.0/24'], { forward, postrouting: [] })).toBe(
+    `*filter\n-I FORWARD 1 ${joinedHook}\nCOMMIT\n`,
+  );
+});
+
+test('the scaffold put in anew has the joined subnets, with the hooks that joining gives them', () => {
+  const text = renderIptables({ ...scaffold, joined: ['10.210.7.0/24', '10.99.0.0/24'] }, nothing);
+  expect(text.split('\n').filter(line => line.startsWith('-I'))).toEqual([
+    '-I FORWARD 1 -d 10.210.0.0/16 -j COOLIFY-INTRA',
+    `-I FORWARD 2 ${joinedHook}`,
+    '-I POSTROUTING 1 -s 10.210.0.0/16 -o wg9 -j RETURN',
+    '-I POSTROUTING 2 -s 10.99.0.0/24 -o wg9 -j RETURN',
+  ]);
+});
+
+test.each(['forward', 'both'] as const)(
+  'in the bridged plane every joined subnet has rules of its own (%s)',
+  chains => {
+    const lines = joinNft(['10.210.7.0/24'], [], chains);
+    expect(lines.match(/^add rule .* comment "joined:10.210.7.0\/24"$/gm)).toHaveLength(
+      chains === 'both' ? 3 : 2,
+    );
+    // The same that the scaffold itself puts in.
+    const whole = renderNft({ ...scaffold, joined: ['10.210.7.0/24'] }, chains === 'forward');
+    for (const line of lines.trimEnd().split('\n')) expect(whole).toContain(`\n${line}\n`);
+  },
+);
+
+test('of the bridged plane’s rules those of what left go, and those that are half there are made whole', () => {
+  const rule = (handle: number, comment: string) => ({ chain: 'forward', handle, comment });
+  const whole = [rule(7, 'joined:10.99.0.0/24'), rule(8, 'joined:10.99.0.0/24')];
+  const gone = [rule(9, 'joined:10.98.0.0/24'), rule(10, 'somebody else’s')];
+  expect(joinNft(['10.99.0.0/24'], [...whole, ...gone], 'forward')).toBe(
+    'delete rule bridge coolify_bridge forward handle 9\n',
+  );
+  const text = joinNft(['10.99.0.0/24'], whole.slice(1), 'forward');
+  expect(text.split('\n')[0]).toBe('delete rule bridge coolify_bridge forward handle 8');
+  expect(text.match(/^add rule/gm)).toHaveLength(2);
+});

@@ -1,0 +1,70 @@
+import { type Cidr, outermost } from './cidr.ts';
+import { type HookedChains, hasHooks } from './hooks.ts';
+import { hookRule, hooksIn, joinedBeside, joinedMark, joinedNft, returnRule, tableText } from './scaffold.ts';
+
+/**
+ * Input for `iptables-restore --noflush` that makes exactly these the joined subnets of a scaffold that is there, beside
+ * its configured networks; empty where they are, or where there is no scaffold.
+ */
+export function joinIptables(joined: readonly Cidr[], { forward, postrouting }: HookedChains): string {
+  if (!hasHooks(forward)) return '';
+  const hooks = hooksIn(forward);
+  const of = (wanted: 'configured' | 'joined') =>
+    hooks.flatMap(({ network, kind }) => (kind === wanted ? [network] : []));
+  const wanted = joinedBeside(of('configured'), joined);
+  const come = wanted.filter(subnet => !of('joined').includes(subnet));
+  const go = of('joined').filter(subnet => !wanted.includes(subnet));
+  const hooked = new Set(hooks.map(({ network }) => network));
+  const returns = postrouting.flatMap(line => {
+    const [, network = '', wgInterface = ''] =
+      /^-A POSTROUTING -s (\S+) -o (\S+) -j RETURN$/.exec(line) ?? [];
+    return hooked.has(network) ? [{ network, wgInterface }] : [];
+  });
+  // The mesh's interface is the one that the others leave by.
+  const wgInterface = returns[0]?.wgInterface;
+  const filter = [
+    ...go.map(subnet => `-D FORWARD ${hookRule(subnet, 'joined')}`),
+    ...come.map(subnet => `-I FORWARD 1 ${hookRule(subnet, 'joined')}`),
+  ];
+  const nat = [
+    ...returns
+      .filter(({ network }) => go.includes(network))
+      .map(one => `-D POSTROUTING ${returnRule(one.network, one.wgInterface)}`),
+    ...(wgInterface === undefined
+      ? []
+      : come.map(subnet => `-I POSTROUTING 1 ${returnRule(subnet, wgInterface)}`)),
+  ];
+  return [...tableText('filter', filter), ...tableText('nat', nat)].map(line => `${line}\n`).join('');
+}
+
+/** A rule of the scaffold's chains in the bridged plane, as far as it tells of joined subnets. */
+export interface MarkedRule {
+  chain: string;
+  handle: number;
+  comment: string;
+}
+
+/**
+ * Input for `nft -f` that makes exactly these the joined subnets in the bridged plane; empty where they are.
+ *
+ * @param chains whether replies are told from their packets on this host
+ */
+export function joinNft(
+  joined: readonly Cidr[],
+  rules: readonly MarkedRule[],
+  chains: 'forward' | 'both',
+): string {
+  const wanted = outermost(joined);
+  const marked = rules.filter(({ comment }) => comment.startsWith(`${joinedMark}:`));
+  const of = (subnet: Cidr) => marked.filter(({ comment }) => comment === `${joinedMark}:${subnet}`);
+  const isWhole = (subnet: Cidr) => of(subnet).length === joinedNft(subnet, chains).length;
+  const kept = new Set(wanted.filter(isWhole).map(subnet => `${joinedMark}:${subnet}`));
+  return [
+    ...marked
+      .filter(({ comment }) => !kept.has(comment))
+      .map(({ chain, handle }) => `delete rule bridge coolify_bridge ${chain} handle ${handle}`),
+    ...wanted.filter(subnet => !isWhole(subnet)).flatMap(subnet => joinedNft(subnet, chains)),
+  ]
+    .map(line => `${line}\n`)
+    .join('');
+}

@@ -1,10 +1,15 @@
+import { streamName } from '@coold/proto';
+
 /** What a caller of the reference hears, in order. Dispatches hear one thing; streams their opening, then their end. */
 export interface ReferenceCaller {
   heard: string[];
+  /** What its command is called on the way to its host; its id, where it was not sent. */
+  name: string;
 }
 
 interface Entry {
   id: string;
+  name: string;
   host: number;
   /** The connection that it was sent on. */
   connection: number;
@@ -34,11 +39,13 @@ export function createReference(options: ReferenceOptions) {
   const connections = new Map<number, number>();
   let now = 0;
   let order = 0;
+  let streams = 0;
   let drain: { at: number; order: number } | undefined;
   let stopping = false;
 
   const inState = (...states: Entry['state'][]) => entries.filter(({ state }) => states.includes(state));
   const find = (id: string) => entries.find(entry => entry.id === id);
+  const named = (name: string) => entries.find(entry => entry.name === name);
   const forget = (gone: Entry) => {
     entries = entries.filter(entry => entry !== gone);
   };
@@ -88,7 +95,7 @@ export function createReference(options: ReferenceOptions) {
   }
 
   function ask(id: string, host: number, kind: 'dispatch' | 'stream'): ReferenceCaller {
-    const caller: ReferenceCaller = { heard: [] };
+    const caller: ReferenceCaller = { heard: [], name: id };
     const refused = kind === 'dispatch' ? '' : 'refused ';
     const former = find(id);
     if (kind === 'dispatch' && former?.state === 'landed' && former.host === host) {
@@ -103,7 +110,11 @@ export function createReference(options: ReferenceOptions) {
       caller.heard.push(`${refused}${why}`);
       return caller;
     }
-    const entry: Entry = { id, host, connection, caller, state: 'ended', due: undefined };
+    if (kind === 'stream') {
+      streams += 1;
+      caller.name = streamName(id, streams);
+    }
+    const entry: Entry = { id, name: caller.name, host, connection, caller, state: 'ended', due: undefined };
     entries.push(entry);
     enter(entry, kind === 'dispatch' ? 'waiting' : 'opening', options.timeoutMs);
     return caller;
@@ -141,12 +152,12 @@ export function createReference(options: ReferenceOptions) {
     },
     ask,
     /** A host's whole answer, on any connection it ever had. */
-    answer(connection: number, id: string): void {
-      const entry = find(id);
+    answer(connection: number, name: string): void {
+      const entry = named(name);
       if (entry?.connection !== connection || ![...connections.values()].includes(connection)) return;
       switch (entry.state) {
         case 'waiting':
-          entry.caller.heard.push(`200 ${id}`);
+          entry.caller.heard.push(`200 ${entry.id}`);
           enter(entry, 'replying');
           break;
         case 'overdue':
@@ -164,14 +175,14 @@ export function createReference(options: ReferenceOptions) {
           return;
       }
     },
-    begin(connection: number, id: string): void {
-      const entry = find(id);
+    begin(connection: number, name: string): void {
+      const entry = named(name);
       if (entry?.connection !== connection || entry.state !== 'opening') return;
       entry.caller.heard.push('opened');
       enter(entry, 'open');
     },
-    end(connection: number, id: string): void {
-      const entry = find(id);
+    end(connection: number, name: string): void {
+      const entry = named(name);
       if (entry?.connection !== connection || entry.state !== 'open') return;
       entry.caller.heard.push('ended');
       enter(entry, 'ended');

@@ -160,7 +160,7 @@ function createWorld() {
     },
     say(by: Speaker, what: 'answer' | 'begin' | 'end'): void {
       const asked = 'recent' in by ? callers.at(-1 - by.recent) : undefined;
-      const id = asked?.id ?? ('id' in by ? by.id : idOf(0));
+      const name = asked?.expected.name ?? ('id' in by ? by.id : idOf(0));
       const connection =
         'nth' in by ? by.nth % calls.length : calls.findLastIndex(call => call.host === asked?.host);
       const call = calls[connection];
@@ -170,8 +170,8 @@ function createWorld() {
         begin: { case: 'streamOpened', value: { credit: 10n } },
         end: { case: 'streamEnd', value: {} },
       };
-      call.events.message(frame(id, bodies[what]));
-      reference[what](connection, id);
+      call.events.message(frame(name, bodies[what]));
+      reference[what](connection, name);
     },
     leave(nth: number, delivered: boolean): void {
       const caller = callers[nth % callers.length];

@@ -165,6 +165,12 @@ describe('over broker.sock', () => {
     expect(said).not.toMatch(/hush|robot-name/);
   });
 
+  it('a name is looked up as a container would', async () => {
+    const name = 'nobody.nowhere.coolify.internal';
+    expect(await call('dns.lookup', { name })).toMatchObject({ name, in_zone: true, answers: [] });
+    expect(await call('dns.stats')).toMatchObject({ queries: expect.any(Number) as number });
+  });
+
   it('every verb was called', () => {
     expect([...called].sort()).toEqual([...readVerbs().keys()].sort());
   });

@@ -7,6 +7,7 @@ import {
   type Pairing,
   type PodmanService,
   type Program,
+  type Script,
   scratchFolder,
   startPodman,
   unixHttp,
@@ -35,7 +36,7 @@ export interface Stack extends AsyncDisposable {
 
 export async function startStack(
   env: { broker?: Record<string, string>; coold?: Record<string, string> } = {},
-  scripts?: { broker: string; coold: string },
+  scripts?: Record<'broker' | 'coold', Script>,
 ): Promise<Stack> {
   const cleanup = new AsyncDisposableStack();
   try {

@@ -16,6 +16,12 @@ export interface Pairing {
   startCoold(options?: ProgramOptions): Program;
 }
 
+/** A program's main module, and what Node is told before its arguments. */
+export interface Script {
+  path: string;
+  nodeFlags: readonly string[];
+}
+
 export interface PairingOptions {
   /** Where keys, token and socket lie; made when absent. */
   folder: string;
@@ -24,8 +30,13 @@ export interface PairingOptions {
   port: number;
   podmanSocket: string;
   /** The programs' main modules; their sources when absent. */
-  scripts?: Record<'broker' | 'coold', string>;
+  scripts?: Record<'broker' | 'coold', Script>;
 }
+
+const sources = {
+  broker: { path: programs.broker, nodeFlags: [] },
+  coold: { path: programs.coold, nodeFlags: [] },
+};
 
 /** Makes the keys and the token, with the broker's own commands. */
 export async function createPairing({
@@ -33,7 +44,7 @@ export async function createPairing({
   hostId,
   port,
   podmanSocket,
-  scripts = programs,
+  scripts = sources,
 }: PairingOptions): Promise<Pairing> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const file = (name: string) => join(folder, name);
@@ -52,7 +63,8 @@ export async function createPairing({
     apiToken,
     mint,
     startBroker: (options = {}) =>
-      startScript(scripts.broker, {
+      startScript(scripts.broker.path, {
+        nodeFlags: scripts.broker.nodeFlags,
         ...options,
         env: {
           BROKER_GRPC_BIND: `127.0.0.1:${port}`,
@@ -63,7 +75,8 @@ export async function createPairing({
       }),
     startCoold(options = {}) {
       started += 1;
-      return startScript(scripts.coold, {
+      return startScript(scripts.coold.path, {
+        nodeFlags: scripts.coold.nodeFlags,
         ...options,
         env: {
           COOLD_HOST_MGMT_IP: '127.0.0.1',

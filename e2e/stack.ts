@@ -29,6 +29,8 @@ export interface Stack extends AsyncDisposable {
   coold: Program;
   /** Posts a command for the stack's host. */
   dispatch(requestId: string, command?: object): Promise<HttpAnswer>;
+  /** One more, with rules of its own. */
+  startCoold(env: Record<string, string>): Program;
   /** Puts a program that a test killed back, and resolves once the host is connected again. */
   restartBroker(): Promise<void>;
   restartCoold(): Promise<void>;
@@ -89,6 +91,7 @@ export async function startStack(
         const json = { host_id: pairing.hostId, request_id: requestId, command };
         return await lane.request({ method: 'POST', path: '/v1/coold/dispatch', json });
       },
+      startCoold: env => cleanup.use(pairing.startCoold({ env: { PATH: filter.path, ...env } })),
       async restartBroker() {
         stack.broker = await startBroker();
         await connected(stack.broker, 0);

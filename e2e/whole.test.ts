@@ -205,8 +205,7 @@ describe('over TLS', () => {
       await broker.logged(line => line.msg === 'listening for Laravel');
       return broker;
     };
-    const dial = (ca: string) =>
-      stack.pairing.startCoold({ env: { COOLD_BROKER_URL: url, COOLD_BROKER_CA: file(ca) } });
+    const dial = (ca: string) => stack.startCoold({ COOLD_BROKER_URL: url, COOLD_BROKER_CA: file(ca) });
 
     const refusal = async (ca: string) => {
       await using coold = dial(ca);
@@ -297,7 +296,7 @@ describe('what cannot be used ends the program with a line that says so', () => 
     ],
     ['a token that is not there', { COOLD_HOST_JWT_PATH: '/nowhere' }, 1, /\/nowhere cannot be read/],
   ])('coold: %s', async (_, env, code, line) => {
-    await using coold = stack.pairing.startCoold({ env });
+    await using coold = stack.startCoold(env);
     expect((await coold.exited).code).toBe(code);
     expect(coold.lines.map(({ msg }) => msg).join('\n')).toMatch(line);
     if (code === 2) expect(coold.lines).toHaveLength(1);
@@ -310,14 +309,14 @@ describe('what cannot be used ends the program with a line that says so', () => 
     const path = join(stack.folder, 'bad-jwt');
     await rm(path, { force: true });
     await writeFile(path, content, { mode });
-    await using coold = stack.pairing.startCoold({ env: { COOLD_HOST_JWT_PATH: path } });
+    await using coold = stack.startCoold({ COOLD_HOST_JWT_PATH: path });
     expect((await coold.exited).code).toBe(1);
     expect(coold.lines.map(({ msg }) => msg).join('\n')).toMatch(line);
   });
 
   it('coold runs without a broker when it is told to', async () => {
-    await using coold = stack.pairing.startCoold({
-      env: { COOLD_GRPC_DISABLED: 'yes', COOLD_HOST_JWT_PATH: '/nowhere' },
+    await using coold = stack.startCoold({
+      ...{ COOLD_GRPC_DISABLED: 'yes', COOLD_HOST_JWT_PATH: '/nowhere' },
     });
     await coold.logged(line => String(line.msg).includes('COOLD_GRPC_DISABLED is set'));
     coold.signal('SIGTERM');
@@ -357,7 +356,7 @@ describe('the broker’s other commands', () => {
     await stack.broker.exited;
     await using broker = stack.pairing.startBroker({ env: { BROKER_JWT_PUBLIC_KEY_PATH: pub } });
     await broker.logged(line => line.msg === 'listening for Laravel');
-    await using coold = stack.pairing.startCoold({ env: { COOLD_HOST_JWT_PATH: jwt } });
+    await using coold = stack.startCoold({ COOLD_HOST_JWT_PATH: jwt });
     await coold.logged(line => line.msg === 'connected to the broker');
     await broker.logged(line => line.msg === 'host connected' && line['host_id'] === 'minted');
 

@@ -222,12 +222,13 @@ function apiTask(
  */
 function announce(readiness: Readiness, firewall: Promise<unknown>): Task {
   return async signal => {
-    await firewall;
-    await readiness.ready('serving');
-    await new Promise<void>(resolve => {
+    const stopped = new Promise<void>(resolve => {
       if (signal.aborted) resolve();
       else signal.addEventListener('abort', () => resolve(), { once: true });
     });
+    await Promise.race([firewall, stopped]);
+    if (!signal.aborted) await readiness.ready('serving');
+    await stopped;
     await readiness.stopping();
   };
 }

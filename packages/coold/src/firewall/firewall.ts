@@ -53,8 +53,8 @@ export function createFirewall(options: FirewallOptions): Firewall {
       const following = kernel.follow(stop, settled.resolve);
       try {
         // What changes between the listing and the first announcement would be known to nobody.
-        await settled.promise;
-        await store.run(stop, onLoaded);
+        await Promise.race([settled.promise, following]); // a stop may come before it begins
+        if (!stop.aborted) await store.run(stop, onLoaded);
         await following;
       } finally {
         await lock.release();

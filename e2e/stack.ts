@@ -7,7 +7,6 @@ import {
   type Pairing,
   type PodmanService,
   type Program,
-  type Script,
   scratchFolder,
   startPodman,
   unixHttp,
@@ -38,7 +37,7 @@ export interface Stack extends AsyncDisposable {
 
 export async function startStack(
   env: { broker?: Record<string, string>; coold?: Record<string, string> } = {},
-  scripts?: Record<'broker' | 'coold', Script>,
+  scripts?: Record<'broker' | 'coold', string>,
 ): Promise<Stack> {
   const cleanup = new AsyncDisposableStack();
   try {

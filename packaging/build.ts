@@ -70,10 +70,7 @@ async function fill(folder: string, version: string): Promise<void> {
   // Named by content: the same build installs onto itself, another never into a folder that is in use.
   await write(join(folder, 'RELEASE'), `${version}-${(await digest(lib)).slice(0, 12)}\n`);
   await write(join(folder, 'ARCH'), `${process.arch === 'x64' ? 'x86_64' : 'aarch64'}\n`);
-  await write(
-    join(folder, 'programs'),
-    programs.map(({ name, role, nodeFlags }) => `${[name, role, ...nodeFlags].join(' ')}\n`).join(''),
-  );
+  await write(join(folder, 'programs'), programs.map(({ name, role }) => `${name} ${role}\n`).join(''));
   await copyAll(join(root, 'systemd'), join(folder, 'systemd'), /\.service$|\.sh$/);
   await copyAll(join(root, 'packaging/corrosion'), join(folder, 'corrosion'), /\.sql$/);
   const etc = join(folder, 'etc');

@@ -166,13 +166,13 @@ if has_role central; then unit broker.service; fi
 
 # 5. The programs: from here on the new release is what starts.
 keep=" $release "
-while read -r program program_role node_flags; do
+while read -r program program_role; do
   has_role "$program_role" || continue
   keep="$keep$(release_of "$program") " # the release that may be running: taken away by the next upgrade
-  printf '#!/bin/sh\nexec %s/node %s%s/%s.mjs "$@"\n' \
-    "$prefix/lib/coold/$release" "${node_flags:+$node_flags }" "$prefix/lib/coold/$release" "$program" | replace "$bin/$program" 0755
+  printf '#!/bin/sh\nexec %s/node %s/%s.mjs "$@"\n' \
+    "$prefix/lib/coold/$release" "$prefix/lib/coold/$release" "$program" | replace "$bin/$program" 0755
 done <"$here/programs"
-while read -r program program_role _; do
+while read -r program program_role; do
   keep="$keep$(release_of "$program") "
 done <"$here/programs"
 for old in "$lib"/*/; do

@@ -55,7 +55,7 @@ test('the archive is named for its version and machine, and small enough to carr
 
 test.each(programs)(
   '$name answers --version with one line and 200 ms of work, --help too',
-  async ({ name, nodeFlags }) => {
+  async ({ name }) => {
     const times: number[] = [];
     for (let i = 0; i < 5; i += 1) {
       // The processor's time, which a busy machine does not make longer than it is.
@@ -65,8 +65,6 @@ test.each(programs)(
       times.push((work ?? '').split(' ').reduce((sum, seconds) => sum + Number(seconds) * 1000, 0));
     }
     expect(Math.min(...times)).toBeLessThan(200);
-    const [, flags = ''] = /node (.*?)\/usr\/local/.exec(await sh(`cat /usr/local/bin/${name}`)) ?? [];
-    expect(flags.trim()).toBe(nodeFlags.join(' '));
     expect(await sh(`${name} --help`)).toMatch(new RegExp(`^${name}: .*\\n[\\s\\S]*--version`));
   },
 );

@@ -176,8 +176,7 @@ async function measureIdle(
   const tokenFile = join(folder, 'api-token');
   await writeFile(tokenFile, 'bench', { mode: 0o600 });
   const programs = await bundled(join(folder, 'bundle'));
-  await using coold = startScript(programs.coold.path, {
-    nodeFlags: programs.coold.nodeFlags,
+  await using coold = startScript(programs.coold, {
     env: {
       COOLD_HOST_MGMT_IP: hostMgmtIp,
       COOLD_NAMESPACES: `default:${network}:0.0.0.0`,

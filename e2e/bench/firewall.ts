@@ -4,7 +4,6 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { scratchFolder, startProgram } from '@coold/testbed';
 import { createPacketFilter, type PacketFilter } from '@coold/testbed/packet-filter';
 import { Agent, request } from 'undici';
-import { programs as packaged } from '../../packaging/programs.ts';
 import { type Measurement, summarise } from './load.ts';
 import type { Suite } from './suite.ts';
 
@@ -144,7 +143,6 @@ async function startApi(folder: string, filter: PacketFilter): Promise<Api> {
   const token = join(folder, 'api-token');
   await writeFile(token, 'bench', { mode: 0o600 });
   const coold = startProgram('coold', {
-    nodeFlags: packaged.find(({ name }) => name === 'coold')?.nodeFlags ?? [],
     env: {
       PATH: filter.path,
       COOLD_HOST_MGMT_IP: '127.0.0.1',

@@ -3,7 +3,7 @@ export { type Dnsmasq, startDnsmasq } from './dnsmasq.ts';
 export { type GitDaemon, type GitDaemonOptions, startGitDaemon } from './git-daemon.ts';
 export { type GitHttps, type GitHttpsOptions, startGitHttps } from './git-https.ts';
 export { createRepository, type GitRepository } from './git-repository.ts';
-export { createPairing, type Pairing, type PairingOptions, type Script } from './pair.ts';
+export { createPairing, type Pairing, type PairingOptions } from './pair.ts';
 export { type PodmanService, startPodman } from './podman-service.ts';
 export { freePort } from './port.ts';
 export {

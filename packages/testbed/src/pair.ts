@@ -16,12 +16,6 @@ export interface Pairing {
   startCoold(options?: ProgramOptions): Program;
 }
 
-/** A program's main module, and what Node is told before its arguments. */
-export interface Script {
-  path: string;
-  nodeFlags: readonly string[];
-}
-
 export interface PairingOptions {
   /** Where keys, token and socket lie; made when absent. */
   folder: string;
@@ -30,13 +24,8 @@ export interface PairingOptions {
   port: number;
   podmanSocket: string;
   /** The programs' main modules; their sources when absent. */
-  scripts?: Record<'broker' | 'coold', Script>;
+  scripts?: Record<'broker' | 'coold', string>;
 }
-
-const sources = {
-  broker: { path: programs.broker, nodeFlags: [] },
-  coold: { path: programs.coold, nodeFlags: [] },
-};
 
 /** Makes the keys and the token, with the broker's own commands. */
 export async function createPairing({
@@ -44,7 +33,7 @@ export async function createPairing({
   hostId,
   port,
   podmanSocket,
-  scripts = sources,
+  scripts = programs,
 }: PairingOptions): Promise<Pairing> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const file = (name: string) => join(folder, name);
@@ -63,8 +52,7 @@ export async function createPairing({
     apiToken,
     mint,
     startBroker: (options = {}) =>
-      startScript(scripts.broker.path, {
-        nodeFlags: scripts.broker.nodeFlags,
+      startScript(scripts.broker, {
         ...options,
         env: {
           BROKER_GRPC_BIND: `127.0.0.1:${port}`,
@@ -75,8 +63,7 @@ export async function createPairing({
       }),
     startCoold(options = {}) {
       started += 1;
-      return startScript(scripts.coold.path, {
-        nodeFlags: scripts.coold.nodeFlags,
+      return startScript(scripts.coold, {
         ...options,
         env: {
           COOLD_HOST_MGMT_IP: '127.0.0.1',

@@ -27,8 +27,6 @@ export const programs = {
 export interface ProgramOptions {
   args?: string[];
   env?: Record<string, string>;
-  /** What Node is told before the script. */
-  nodeFlags?: readonly string[];
   /** Pid of a process whose network and mount namespaces it shares. */
   inside?: number;
   /** Called with every line of its stderr as it comes. */
@@ -41,21 +39,14 @@ export function startProgram(name: keyof typeof programs, options: ProgramOption
 }
 
 /** Starts a script with this Node. Its environment is `env` and the PATH, nothing else. */
-export function startScript(
-  path: string,
-  { args = [], env = {}, nodeFlags = [], inside, onLine }: ProgramOptions,
-): Program {
+export function startScript(path: string, { args = [], env = {}, inside, onLine }: ProgramOptions): Program {
   const name = basename(path);
   const enter = inside === undefined ? [] : ['nsenter', '-t', String(inside), '-n', '-m', '--'];
   // pdeathsig: a run that is killed leaves no program behind.
-  const child = spawn(
-    'setpriv',
-    ['--pdeathsig', 'KILL', '--', ...enter, process.execPath, ...nodeFlags, path, ...args],
-    {
-      env: { PATH: process.env['PATH'] ?? '', ...env },
-      stdio: ['ignore', 'ignore', 'pipe'],
-    },
-  );
+  const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', ...enter, process.execPath, path, ...args], {
+    env: { PATH: process.env['PATH'] ?? '', ...env },
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
   const lines: LogLine[] = [];
   const watchers = new Set<(line: LogLine) => void>();
   createInterface({ input: child.stderr }).on('line', text => {

@@ -7,6 +7,7 @@ import type { Tracker } from './progress.ts';
 import { reasonIn, runTool } from './run-tool.ts';
 import type { Scratch } from './scratch.ts';
 import type { BuildPlan } from './stacks/stack.ts';
+import { mountsFileIn } from './working-containers.ts';
 
 export interface BuildahOptions {
   scratch: Scratch;
@@ -78,33 +79,12 @@ function digestIn(json: string): string | undefined {
   return typeof digest === 'string' && /^sha256:[0-9a-f]{64}$/.test(digest) ? digest : undefined;
 }
 
-/**
- * Removes the working containers that a build left when it was killed; others' stay. For the rest a killed build is as if
- * it had not been: storage and mounts survive it.
- *
- * @param timeoutMs for all of it
- */
-export async function removeWorkingContainers(
-  scratch: Scratch,
-  env: NodeJS.ProcessEnv,
-  timeoutMs: number,
-): Promise<void> {
-  const { mounts } = filesIn(scratch);
-  const signal = AbortSignal.timeout(timeoutMs);
-  const buildah = (...args: string[]) => runTool('buildah', args, { env, stage: 'buildah', signal });
-  const listed = await buildah('containers', '--quiet', '--notruncate');
-  for (const id of listed.stdout.split('\n').filter(line => /^[0-9a-f]{64}$/.test(line))) {
-    const format = '{{.DefaultMountsFilePath}}';
-    const { stdout } = await buildah('inspect', '--type', 'container', '--format', format, '--', id);
-    if (stdout.trim() === mounts) await buildah('rm', '--', id);
-  }
-}
-
-function filesIn({ folder }: Scratch): BuildahFiles {
+function filesIn(scratch: Scratch): BuildahFiles {
+  const { folder } = scratch;
   return {
     containerfile: join(folder, 'Containerfile'),
     ignore: join(folder, 'ignore'),
-    mounts: join(folder, 'mounts'),
+    mounts: mountsFileIn(scratch),
     imageId: join(folder, 'image-id'),
     empty: join(folder, 'empty'),
     networks: join(folder, 'networks'),

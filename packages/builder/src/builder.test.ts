@@ -1,6 +1,6 @@
 // The builder as coold starts it, against real git, buildah, storage and a real registry.
 import { spawn } from 'node:child_process';
-import { mkdir, readdir, readFile, readlink, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, readlink, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runChild } from '@coold/runtime';
 import {
@@ -401,13 +401,13 @@ describe('a request that cannot be meant', () => {
   });
 });
 
-/** Programs of this machine whose command line or working folder names a work folder. */
-async function processesOf(workDir: string): Promise<string[]> {
-  const found: string[] = [];
+/** Programs of this machine whose command line or working folder names a work folder, by their ids. */
+async function processesOf(workDir: string): Promise<Map<number, string>> {
+  const found = new Map<number, string>();
   for (const pid of (await readdir('/proc')).filter(name => /^\d+$/.test(name))) {
     const line = (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).replaceAll('\0', ' ');
     const cwd = await readlink(`/proc/${pid}/cwd`).catch(() => '');
-    if (`${line} ${cwd}`.includes(`${workDir}/`)) found.push(line);
+    if (`${line} ${cwd}`.includes(`${workDir}/`)) found.set(Number(pid), line);
   }
   return found;
 }
@@ -440,7 +440,7 @@ describe('a cancel', () => {
         error: { code: 499, message: 'cancelled', stage: 'cancel' },
       });
       expect(ended.events.at(-1)).toMatchObject({ type: 'error', err: { code: 499 } });
-      expect(await processesOf(running.workDir)).toEqual([]);
+      expect([...(await processesOf(running.workDir)).values()]).toEqual([]);
       expect(await workingContainers()).toBe('');
       expect(await build(request())).toMatchObject({ code: 0 });
     },
@@ -479,6 +479,49 @@ describe('a builder that is killed', () => {
     },
     120_000,
   );
+});
+
+describe('working containers', () => {
+  /** As systemd does with what is left of a unit. */
+  async function killAll(running: Running): Promise<void> {
+    while ((await processesOf(running.workDir)).size > 0)
+      for (const pid of (await processesOf(running.workDir)).keys()) {
+        try {
+          process.kill(pid, 'SIGKILL');
+        } catch {
+          // It went with another.
+        }
+      }
+    await running.ended;
+  }
+
+  it.each([true, false])(
+    'of a build that was killed go with the next one, whether its folder is there: %s',
+    async isThere => {
+      const killed = await start(dockerfileRequest('sleeping'));
+      await killed.frame(logged('asleep'));
+      await killAll(killed);
+      expect(await workingContainers()).not.toBe('');
+      if (!isThere) await rm(killed.workDir, { recursive: true });
+      expect(await build(request())).toMatchObject({ code: 0 });
+      expect(await workingContainers()).toBe('');
+    },
+    120_000,
+  );
+
+  it('of a build that runs stay, and so do those of somebody else', async () => {
+    const foreign = await inside('buildah from scratch >/dev/null; buildah containers -q');
+    const running = await start(dockerfileRequest('sleeping'));
+    await running.frame(logged('asleep'));
+    const before = await workingContainers();
+    expect(before.split('\n')).toHaveLength(2);
+    expect(await build(request())).toMatchObject({ code: 0 });
+    expect(await workingContainers()).toBe(before);
+    running.process.kill('SIGTERM');
+    expect(await running.ended).toMatchObject({ code: 130 });
+    expect(await workingContainers()).toBe(foreign);
+    await inside(`buildah rm ${foreign}`);
+  }, 120_000);
 });
 
 describe('a full disk', () => {

@@ -2,6 +2,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BuildFailure, meansNoSpace } from './build-failure.ts';
 import { type BuildahFiles, buildInvocation } from './buildah-arguments.ts';
+import { readImagePolicy } from './image-policy.ts';
 import type { OutputLine } from './output-lines.ts';
 import type { Tracker } from './progress.ts';
 import { reasonIn, runTool } from './run-tool.ts';
@@ -27,6 +28,11 @@ export interface BuildahOptions {
 export async function runBuild(plan: BuildPlan, options: BuildahOptions): Promise<string> {
   const { scratch, env, tracker, signal } = options;
   const files = filesIn(scratch);
+  const policy = await readImagePolicy();
+  if (policy !== undefined) {
+    files.policy = join(scratch.folder, 'policy.json');
+    await writeFile(files.policy, policy);
+  }
   await Promise.all([
     writeFile(files.containerfile, plan.containerfile),
     writeFile(files.ignore, plan.ignore),

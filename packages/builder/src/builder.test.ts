@@ -306,6 +306,45 @@ describe('a Dockerfile', () => {
     expect(Number(/^processes: (\d+)$/m.exec(log)?.[1])).toBeLessThan(8);
   });
 
+  it.each([
+    ['FROM tarball:FOLDER/x.tar\n', ''],
+    ['FROM BASE\nCOPY --from=tarball:FOLDER/x.tar /f /f\nRUN ["/bin/busybox","cat","/f"]\n', ''],
+    ['FROM docker-archive:FOLDER/x.tar\n', ''],
+    ['FROM BASE\nRUN --mount=type=bind,source=link,target=/p ["/bin/busybox","cat","/p/f"]\n', 'stack'],
+    [
+      'FROM BASE\nRUN --mount=type=cache,id=../../../../..FOLDER,target=/p ["/bin/busybox","cat","/p/f"]\n',
+      'stack',
+    ],
+    ['FROM BASE\nCOPY link/f /f\nRUN ["/bin/busybox","cat","/f"]\n', ''],
+    ['FROM BASE\nADD file://FOLDER/f /f\nRUN ["/bin/busybox","cat","/f"]\n', ''],
+  ])('gets no file of the host: %j', async (containerfile, stage) => {
+    const host = join(folder, 'host');
+    await mkdir(host, { recursive: true });
+    await writeFile(join(host, 'f'), 'of the host\n');
+    await inside(`tar -C ${host} -cf ${host}/x.tar f`);
+    await rm(join(folder, 'git/greedy'), { recursive: true, force: true });
+    await repository('greedy', {
+      Dockerfile: containerfile.replaceAll('FOLDER', host).replaceAll('BASE', base),
+      link: { symlink: host },
+    });
+    const ended = await build(dockerfileRequest('greedy'));
+    expect(ended).toMatchObject({ code: 1, error: { code: expect.any(Number), stage: stage || 'buildah' } });
+    expect(JSON.stringify(ended.events)).not.toContain('of the host');
+  });
+
+  it('whose base image was made to ask for a file of the host does not get it', async () => {
+    const host = join(folder, 'onbuild');
+    await mkdir(host, { recursive: true });
+    await writeFile(join(host, 'f'), 'of the host\n');
+    await inside(
+      `tar -C ${host} -cf ${host}/x.tar f && printf 'FROM ${base}\\nONBUILD COPY --from=tarball:${host}/x.tar /f /f\\n' | buildah bud --format=docker --isolation=chroot -t localhost/onbuild:1 -f - ${host}`,
+    );
+    await repository('onbuild', {
+      Dockerfile: 'FROM localhost/onbuild:1\nRUN ["/bin/busybox","cat","/f"]\n',
+    });
+    expect(await build(dockerfileRequest('onbuild'))).toMatchObject({ code: 1, error: { stage: 'buildah' } });
+  });
+
   it('whose step fails is an error that names it, with what the step said in the log', async () => {
     await repository('failing', { Dockerfile: `FROM ${base}\n${busybox('echo so it goes >&2; exit 7')}` });
     const ended = await build(dockerfileRequest('failing'));

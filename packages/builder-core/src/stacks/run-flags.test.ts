@@ -24,7 +24,7 @@ it.each([
   'RUN --mount=type=cache,id=a,source=/x,target=/p x',
   'RUN --mount=type=cache,id=a,from=b,target=/p x',
   'RUN --mount=type=tmpfs,type=bind,target=/p x',
-  'RUN --mount=type=${T},target=/p x',
+  `RUN --mount=type=$\{T},target=/p x`,
   'RUN --mo"unt"=type=bind,target=/p x',
   'RUN --mount=type=tmpfs,target=/a --mount=type=bind,target=/p x',
   'run\t--mount=type=bind,target=/p x',

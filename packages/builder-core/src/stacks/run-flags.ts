@@ -22,8 +22,8 @@ const mountOptions: Record<string, RegExp> = {
  */
 export function checkRunFlags(containerfile: string): void {
   // Either may be the escape character of the file; that of the other reading is refused as well.
-  for (const escape of ['\\', '`'])
-    for (const line of logicalLines(containerfile, escape)) {
+  for (const escaper of ['\\', '`'])
+    for (const line of logicalLines(containerfile, escaper)) {
       const refused = refusedFlag(runWithFlags.exec(line)?.[1] ?? '');
       if (refused !== undefined)
         throw new BuildFailure(
@@ -59,14 +59,14 @@ function isHarmless(word: string): boolean {
 }
 
 /** Lines with those joined that an escape character at their end continues; comments and empty lines between count for nothing. */
-function logicalLines(text: string, escape: string): string[] {
+function logicalLines(text: string, escaper: string): string[] {
   const lines: string[] = [];
   let open: string | undefined;
   for (const line of text.split('\n')) {
     if (open !== undefined && isBlank.test(line)) continue;
     const trimmed = line.trimEnd();
-    const whole = (open ?? '') + (trimmed.endsWith(escape) ? trimmed.slice(0, -1) : line);
-    open = trimmed.endsWith(escape) ? whole : undefined;
+    const whole = (open ?? '') + (trimmed.endsWith(escaper) ? trimmed.slice(0, -1) : line);
+    open = trimmed.endsWith(escaper) ? whole : undefined;
     if (open === undefined) lines.push(whole);
   }
   return open === undefined ? lines : [...lines, open];

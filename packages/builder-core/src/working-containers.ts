@@ -1,6 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { runTool } from './run-tool.ts';
+import { BuildFailure } from './build-failure.ts';
+import { reasonIn, runTool } from './run-tool.ts';
 import type { Scratch } from './scratch.ts';
 
 // buildah keeps what it builds in as working containers in the host's storage, and one that is killed leaves them there.
@@ -57,7 +58,14 @@ async function removeThose(
     if (enough?.aborted === true) return;
     const format = '{{.DefaultMountsFilePath}}';
     const { stdout } = await buildah('inspect', '--type', 'container', '--format', format, '--', id);
-    if (await isMeant(stdout.trim())) await buildah('rm', '--', id);
+    if (!(await isMeant(stdout.trim()))) continue;
+    const { code, lastWords } = await buildah('rm', '--', id);
+    if (code !== 0)
+      throw new BuildFailure(
+        500,
+        'buildah',
+        `working container ${id} stays: ${reasonIn(lastWords, /^Error: /)}`,
+      );
   }
 }
 

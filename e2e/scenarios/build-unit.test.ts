@@ -114,6 +114,7 @@ test.each(['static', 'dockerfile'] as const)(
       stack === 'static' ? 'mnt user' : 'no',
     );
     expect(shown).toContain(stack === 'static' ? '\nDevicePolicy=auto\n' : '\nDevicePolicy=closed\n');
+    if (stack === 'dockerfile') expect(shown).toMatch(/\nInaccessiblePaths=-\/run\/podman /);
     const events = `${root}/cancel-${stack}/events.ndjson`;
     await expectExec(host, ['sh', '-c', `until grep -q fetching ${events}; do sleep 0.1; done`]);
     await expectExec(host, ['systemctl', 'kill', '--signal=SIGTERM', unit]);
@@ -160,6 +161,33 @@ test(
     expect(log).toContain('cgroups: 0');
     expect(log).toMatch(/^group: .*coolify-build-run-1\.service/m);
     await expect(host.get('/etc/hello')).rejects.toThrow();
+  },
+  buildMs,
+);
+
+test(
+  "a build whose base image brings the host's folders into a step finds no key and no socket of the host there",
+  async () => {
+    // By ONBUILD, which no reading of the repository shows, and a symlink that buildah follows.
+    const look = [
+      'ONBUILD RUN --mount=type=bind,from=localhost/linked:1,source=/host,target=/mnt',
+      'ls /mnt/usr >/dev/null && (ls -A /mnt/run/podman; ls -A /mnt/etc/coolify; cat /mnt/etc/shadow) >/seen 2>/dev/null; test -e /seen',
+    ];
+    await host.put(`FROM ${busyboxImage}\nRUN ln -s / /host\n`, '/srv/linked', 0o644);
+    await host.put(`FROM ${busyboxImage}\n${look.join(' ')}\n`, '/srv/asking', 0o644);
+    const bud = 'buildah bud --pull=false --isolation=chroot';
+    const made = `mkdir -p /srv/none && ${bud} -t localhost/linked:1 -f /srv/linked /srv/none && ${bud} --format=docker -t localhost/onbuild:1 -f /srv/asking /srv/none`;
+    await expectExec(host, ['sh', '-c', made]);
+    await repository('onbuild', {
+      Dockerfile: 'FROM localhost/onbuild:1\nRUN echo "seen: $(wc -c </seen)"\n',
+    });
+    const request = { stack: 'dockerfile', repo_url: `${server}/onbuild` } as const;
+    const { running, workFolder } = await prepare('onbuild', request);
+    const { code, stderr } = await running;
+    const events = (await host.get(`${workFolder}/events.ndjson`)).toString();
+    expect(code, stderr + events).toBe(0);
+    expect(events).toContain('seen: 0');
+    expect(await expectExec(host, ['ls', '-A', '/run/podman'])).not.toBe('');
   },
   buildMs,
 );

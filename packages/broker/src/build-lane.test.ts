@@ -472,6 +472,28 @@ describe('events', () => {
     expect(text).toBe(`${half}\n{"error":"host disconnected","code":503}\n`);
   });
 
+  it('of a build named "result" are told, and a build named "events" has a result', async () => {
+    await using lane = await setUp();
+    const host = await lane.builder('h', {
+      async onEvents(stream) {
+        stream.open();
+        await stream.write(lines(2));
+        stream.end();
+      },
+    });
+    await lane.dispatch('result');
+    await soon(() => expect(host.builds.has('result')).toBe(true));
+    const { status, text } = await lane.http.request({ path: '/v1/build/result/events' });
+    expect([status, text]).toEqual([200, lines(2).toString()]);
+    host.finish('result', builtOk(digest));
+    expect(await lane.result('result')).toMatchObject({ status: 200, body: { digest } });
+    expect(await lane.result('events')).toEqual(error('events', 404, 'unknown request_id', 'result'));
+    await lane.dispatch('events');
+    await soon(() => expect(host.builds.has('events')).toBe(true));
+    host.finish('events', builtOk(digest));
+    expect(await lane.result('events')).toMatchObject({ body: { request_id: 'events', digest } });
+  });
+
   it('are refused where nobody can tell them', async () => {
     await using lane = await setUp();
     const events = (id: string) => lane.get(`/v1/build/${id}/events`);

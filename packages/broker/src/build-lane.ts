@@ -57,6 +57,9 @@ export function addBuildRoutes(lane: FastifyInstance, deps: BuildLaneDeps): void
     if (timeoutMs === undefined)
       return refused(400, 'timeout_ms: expected a whole number of milliseconds', 'timeout_ms');
     const poll = builds.poll(requestId);
+    // One path for two questions: the result of a build `events`, and the events of a build `result`.
+    if (poll === 'unknown' && requestId === 'events' && builds.whereIs('result') !== undefined)
+      return replyEvents('result', reply, deps);
     if (poll === 'unknown') return refused(404, 'unknown request_id');
     if (poll === 'too many') return refused(503, 'too many callers wait for this build');
     const { raw } = reply;
@@ -87,26 +90,31 @@ export function addBuildRoutes(lane: FastifyInstance, deps: BuildLaneDeps): void
     return answer(reply, refuseBuild('cancel', refusal));
   });
 
-  lane.get<IdRoute>('/v1/build/:id/events', getOnly, async ({ params }, reply) => {
-    const requestId = params.id;
-    const followed = followBuild(requestId, deps);
-    if ('reply' in followed) return answer(reply, followed.reply);
-    const { session } = followed;
-    const { raw } = reply;
-    raw.once('close', () => session.close());
-    if (raw.destroyed) session.close();
-    const opening = await session.opening;
-    switch (opening.kind) {
-      case 'refused': {
-        const refusal = refuseBuild('events', { requestId, ...opening.failure });
-        return answer(reply, opening.by === 'host' ? { ...refusal, status: 200 } : refusal);
-      }
-      case 'opened':
-        reply.hijack();
-        writeEvents(raw, session);
-        return reply;
+  lane.get<IdRoute>('/v1/build/:id/events', getOnly, ({ params }, reply) =>
+    replyEvents(params.id, reply, deps),
+  );
+}
+
+/** A build's progress, until its reader hangs up or it ends. */
+async function replyEvents(requestId: string, reply: FastifyReply, deps: BuildLaneDeps) {
+  const { answer } = deps;
+  const followed = followBuild(requestId, deps);
+  if ('reply' in followed) return answer(reply, followed.reply);
+  const { session } = followed;
+  const { raw } = reply;
+  raw.once('close', () => session.close());
+  if (raw.destroyed) session.close();
+  const opening = await session.opening;
+  switch (opening.kind) {
+    case 'refused': {
+      const refusal = refuseBuild('events', { requestId, ...opening.failure });
+      return answer(reply, opening.by === 'host' ? { ...refusal, status: 200 } : refusal);
     }
-  });
+    case 'opened':
+      reply.hijack();
+      writeEvents(raw, session);
+      return reply;
+  }
 }
 
 function dispatchBuild(body: unknown, deps: BuildLaneDeps): { requestId: string } | BuildReply {

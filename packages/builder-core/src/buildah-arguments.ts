@@ -6,6 +6,8 @@ export interface BuildahFiles {
   ignore: string;
   /** Empty. That a working container has this very name as its mounts file is how a build's leftovers are known. */
   mounts: string;
+  /** What images may be taken from; absent: the host says nothing of it. */
+  policy?: string;
   /** Where the id of the image is written. */
   imageId: string;
   /** An empty folder. */
@@ -50,6 +52,7 @@ export function buildInvocation(
   const args = [
     ...['--default-mounts-file', files.mounts, 'bud', ...isolation, '--format=oci', `--layers=${keepLayers}`],
     ...[`--cni-config-dir=${files.networks}`],
+    ...(files.policy === undefined ? [] : [`--signature-policy=${files.policy}`]),
     // A newer image of a tag is taken, but for what is only here: its "registry" would be this host, which a build does
     // not reach, and each try takes half a minute.
     `--pull=${!namesOwnImage.test(plan.containerfile)}`,

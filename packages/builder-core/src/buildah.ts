@@ -2,11 +2,13 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BuildFailure, meansNoSpace } from './build-failure.ts';
 import { type BuildahFiles, buildInvocation } from './buildah-arguments.ts';
+import { readImagePolicy } from './image-policy.ts';
 import type { OutputLine } from './output-lines.ts';
 import type { Tracker } from './progress.ts';
 import { reasonIn, runTool } from './run-tool.ts';
 import type { Scratch } from './scratch.ts';
 import type { BuildPlan } from './stacks/stack.ts';
+import { mountsFileIn } from './working-containers.ts';
 
 export interface BuildahOptions {
   scratch: Scratch;
@@ -26,6 +28,11 @@ export interface BuildahOptions {
 export async function runBuild(plan: BuildPlan, options: BuildahOptions): Promise<string> {
   const { scratch, env, tracker, signal } = options;
   const files = filesIn(scratch);
+  const policy = await readImagePolicy();
+  if (policy !== undefined) {
+    files.policy = join(scratch.folder, 'policy.json');
+    await writeFile(files.policy, policy);
+  }
   await Promise.all([
     writeFile(files.containerfile, plan.containerfile),
     writeFile(files.ignore, plan.ignore),
@@ -78,33 +85,12 @@ function digestIn(json: string): string | undefined {
   return typeof digest === 'string' && /^sha256:[0-9a-f]{64}$/.test(digest) ? digest : undefined;
 }
 
-/**
- * Removes the working containers that a build left when it was killed; others' stay. For the rest a killed build is as if
- * it had not been: storage and mounts survive it.
- *
- * @param timeoutMs for all of it
- */
-export async function removeWorkingContainers(
-  scratch: Scratch,
-  env: NodeJS.ProcessEnv,
-  timeoutMs: number,
-): Promise<void> {
-  const { mounts } = filesIn(scratch);
-  const signal = AbortSignal.timeout(timeoutMs);
-  const buildah = (...args: string[]) => runTool('buildah', args, { env, stage: 'buildah', signal });
-  const listed = await buildah('containers', '--quiet', '--notruncate');
-  for (const id of listed.stdout.split('\n').filter(line => /^[0-9a-f]{64}$/.test(line))) {
-    const format = '{{.DefaultMountsFilePath}}';
-    const { stdout } = await buildah('inspect', '--type', 'container', '--format', format, '--', id);
-    if (stdout.trim() === mounts) await buildah('rm', '--', id);
-  }
-}
-
-function filesIn({ folder }: Scratch): BuildahFiles {
+function filesIn(scratch: Scratch): BuildahFiles {
+  const { folder } = scratch;
   return {
     containerfile: join(folder, 'Containerfile'),
     ignore: join(folder, 'ignore'),
-    mounts: join(folder, 'mounts'),
+    mounts: mountsFileIn(scratch),
     imageId: join(folder, 'image-id'),
     empty: join(folder, 'empty'),
     networks: join(folder, 'networks'),

@@ -1,11 +1,12 @@
 import { ChildError } from '@coold/runtime/child';
 import type { BuildRequest, StackRequest } from './build-request.ts';
-import { digestOf, removeWorkingContainers, runBuild } from './buildah.ts';
+import { digestOf, runBuild } from './buildah.ts';
 import { checkOut } from './git.ts';
-import { createTracker, type Progress } from './progress.ts';
+import { createTracker, type Progress, type Tracker } from './progress.ts';
 import type { Scratch } from './scratch.ts';
 import { checkSupported, planStack } from './stacks/plan-stack.ts';
 import { toolEnvironment } from './tool-environment.ts';
+import { removeWorkingContainers, sweepWorkingContainers } from './working-containers.ts';
 
 export interface PipelineOptions {
   scratch: Scratch;
@@ -33,6 +34,9 @@ export class BuildCancelled extends Error {
   }
 }
 
+/** For removing what earlier builds left, in ms. */
+const sweepMs = 20_000;
+
 /** From a repository to an image in the host's storage. @throws BuildFailure, BuildCancelled */
 export async function buildImage(request: BuildRequest, options: PipelineOptions): Promise<BuiltImage> {
   const { signal } = options;
@@ -50,8 +54,31 @@ export async function buildImage(request: BuildRequest, options: PipelineOptions
 
 async function runStages(request: BuildRequest, options: PipelineOptions): Promise<BuiltImage> {
   const { scratch, signal } = options;
-  const tracker = createTracker(options.report);
   const env = toolEnvironment(options.env, scratch.folder);
+  const tracker = createTracker(options.report);
+  const ended = new AbortController();
+  // Beside the build, which does not wait for it: what it does not get to is for the next one.
+  const swept = sweepWorkingContainers(scratch, env, {
+    signal: AbortSignal.any([signal, AbortSignal.timeout(sweepMs)]),
+    enough: ended.signal,
+  }).catch((error: Error) => {
+    if (!signal.aborted) tracker.log(`what an earlier build left stays for now: ${error.message}`);
+  });
+  try {
+    return await runEach(request, options, { env, tracker });
+  } finally {
+    // Its programs have the scratch folder as their home, which goes next.
+    ended.abort();
+    await swept;
+  }
+}
+
+async function runEach(
+  request: BuildRequest,
+  options: PipelineOptions,
+  { env, tracker }: { env: NodeJS.ProcessEnv; tracker: Tracker },
+): Promise<BuiltImage> {
+  const { scratch, signal } = options;
   tracker.enter('git', 40);
   await checkOut(request.repo, request.gitRef, {
     scratch,

@@ -1,6 +1,6 @@
 // The builder as coold starts it, against real git, buildah, storage and a real registry.
 import { spawn } from 'node:child_process';
-import { mkdir, readdir, readFile, readlink, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, readlink, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runChild } from '@coold/runtime';
 import {
@@ -306,6 +306,45 @@ describe('a Dockerfile', () => {
     expect(Number(/^processes: (\d+)$/m.exec(log)?.[1])).toBeLessThan(8);
   });
 
+  it.each([
+    ['FROM tarball:FOLDER/x.tar\n', ''],
+    ['FROM BASE\nCOPY --from=tarball:FOLDER/x.tar /f /f\nRUN ["/bin/busybox","cat","/f"]\n', ''],
+    ['FROM docker-archive:FOLDER/x.tar\n', ''],
+    ['FROM BASE\nRUN --mount=type=bind,source=link,target=/p ["/bin/busybox","cat","/p/f"]\n', 'stack'],
+    [
+      'FROM BASE\nRUN --mount=type=cache,id=../../../../..FOLDER,target=/p ["/bin/busybox","cat","/p/f"]\n',
+      'stack',
+    ],
+    ['FROM BASE\nCOPY link/f /f\nRUN ["/bin/busybox","cat","/f"]\n', ''],
+    ['FROM BASE\nADD file://FOLDER/f /f\nRUN ["/bin/busybox","cat","/f"]\n', ''],
+  ])('gets no file of the host: %j', async (containerfile, stage) => {
+    const host = join(folder, 'host');
+    await mkdir(host, { recursive: true });
+    await writeFile(join(host, 'f'), 'of the host\n');
+    await inside(`tar -C ${host} -cf ${host}/x.tar f`);
+    await rm(join(folder, 'git/greedy'), { recursive: true, force: true });
+    await repository('greedy', {
+      Dockerfile: containerfile.replaceAll('FOLDER', host).replaceAll('BASE', base),
+      link: { symlink: host },
+    });
+    const ended = await build(dockerfileRequest('greedy'));
+    expect(ended).toMatchObject({ code: 1, error: { code: expect.any(Number), stage: stage || 'buildah' } });
+    expect(JSON.stringify(ended.events)).not.toContain('of the host');
+  });
+
+  it('whose base image was made to ask for a file of the host does not get it', async () => {
+    const host = join(folder, 'onbuild');
+    await mkdir(host, { recursive: true });
+    await writeFile(join(host, 'f'), 'of the host\n');
+    await inside(
+      `tar -C ${host} -cf ${host}/x.tar f && printf 'FROM ${base}\\nONBUILD COPY --from=tarball:${host}/x.tar /f /f\\n' | buildah bud --format=docker --isolation=chroot -t localhost/onbuild:1 -f - ${host}`,
+    );
+    await repository('onbuild', {
+      Dockerfile: 'FROM localhost/onbuild:1\nRUN ["/bin/busybox","cat","/f"]\n',
+    });
+    expect(await build(dockerfileRequest('onbuild'))).toMatchObject({ code: 1, error: { stage: 'buildah' } });
+  });
+
   it('whose step fails is an error that names it, with what the step said in the log', async () => {
     await repository('failing', { Dockerfile: `FROM ${base}\n${busybox('echo so it goes >&2; exit 7')}` });
     const ended = await build(dockerfileRequest('failing'));
@@ -401,13 +440,13 @@ describe('a request that cannot be meant', () => {
   });
 });
 
-/** Programs of this machine whose command line or working folder names a work folder. */
-async function processesOf(workDir: string): Promise<string[]> {
-  const found: string[] = [];
+/** Programs of this machine whose command line or working folder names a work folder, by their ids. */
+async function processesOf(workDir: string): Promise<Map<number, string>> {
+  const found = new Map<number, string>();
   for (const pid of (await readdir('/proc')).filter(name => /^\d+$/.test(name))) {
     const line = (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).replaceAll('\0', ' ');
     const cwd = await readlink(`/proc/${pid}/cwd`).catch(() => '');
-    if (`${line} ${cwd}`.includes(`${workDir}/`)) found.push(line);
+    if (`${line} ${cwd}`.includes(`${workDir}/`)) found.set(Number(pid), line);
   }
   return found;
 }
@@ -440,7 +479,7 @@ describe('a cancel', () => {
         error: { code: 499, message: 'cancelled', stage: 'cancel' },
       });
       expect(ended.events.at(-1)).toMatchObject({ type: 'error', err: { code: 499 } });
-      expect(await processesOf(running.workDir)).toEqual([]);
+      expect([...(await processesOf(running.workDir)).values()]).toEqual([]);
       expect(await workingContainers()).toBe('');
       expect(await build(request())).toMatchObject({ code: 0 });
     },
@@ -479,6 +518,49 @@ describe('a builder that is killed', () => {
     },
     120_000,
   );
+});
+
+describe('working containers', () => {
+  /** As systemd does with what is left of a unit. */
+  async function killAll(running: Running): Promise<void> {
+    while ((await processesOf(running.workDir)).size > 0)
+      for (const pid of (await processesOf(running.workDir)).keys()) {
+        try {
+          process.kill(pid, 'SIGKILL');
+        } catch {
+          // It went with another.
+        }
+      }
+    await running.ended;
+  }
+
+  it.each([true, false])(
+    'of a build that was killed go with the next one, whether its folder is there: %s',
+    async isThere => {
+      const killed = await start(dockerfileRequest('sleeping'));
+      await killed.frame(logged('asleep'));
+      await killAll(killed);
+      expect(await workingContainers()).not.toBe('');
+      if (!isThere) await rm(killed.workDir, { recursive: true });
+      expect(await build(request())).toMatchObject({ code: 0 });
+      expect(await workingContainers()).toBe('');
+    },
+    120_000,
+  );
+
+  it('of a build that runs stay, and so do those of somebody else', async () => {
+    const foreign = await inside('buildah from scratch >/dev/null; buildah containers -q');
+    const running = await start(dockerfileRequest('sleeping'));
+    await running.frame(logged('asleep'));
+    const before = await workingContainers();
+    expect(before.split('\n')).toHaveLength(2);
+    expect(await build(request())).toMatchObject({ code: 0 });
+    expect(await workingContainers()).toBe(before);
+    running.process.kill('SIGTERM');
+    expect(await running.ended).toMatchObject({ code: 130 });
+    expect(await workingContainers()).toBe(foreign);
+    await inside(`buildah rm ${foreign}`);
+  }, 120_000);
 });
 
 describe('a full disk', () => {

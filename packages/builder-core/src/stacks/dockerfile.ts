@@ -3,19 +3,24 @@ import { join } from 'node:path';
 import { BuildFailure } from '../build-failure.ts';
 import type { DockerfileConfig } from '../build-request.ts';
 import { resolveInside } from '../inside-repository.ts';
+import { checkRunFlags } from './run-flags.ts';
 import type { Stack } from './stack.ts';
 
 const maxBytes = 1 << 20;
 
 /** The repository's own Containerfile or Dockerfile; its RUN steps run. */
-export const planDockerfile: Stack<DockerfileConfig> = async (checkout, config) => ({
-  containerfile: await containerfileOf(checkout, config.dockerfile),
-  context: checkout,
-  ignore: await ignoreOf(checkout),
-  buildArgs: config.buildArgs,
-  ...(config.target === undefined ? {} : { target: config.target }),
-  runs: true,
-});
+export const planDockerfile: Stack<DockerfileConfig> = async (checkout, config) => {
+  const containerfile = await containerfileOf(checkout, config.dockerfile);
+  checkRunFlags(containerfile);
+  return {
+    containerfile,
+    context: checkout,
+    ignore: await ignoreOf(checkout),
+    buildArgs: config.buildArgs,
+    ...(config.target === undefined ? {} : { target: config.target }),
+    runs: true,
+  };
+};
 
 // Both are read here and handed on as copies: buildah would follow a symlink out of the repository (or into /dev/zero),
 // and put a containerfile whose name ends in ".in" through the C preprocessor, which includes any file of the host.

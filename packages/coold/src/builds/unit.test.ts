@@ -47,6 +47,7 @@ describe('the sandbox', () => {
       'DevicePolicy=closed',
       'DeviceAllow=char-* m',
       'DeviceAllow=block-* m',
+      'InaccessiblePaths=-/run/podman -/run/docker.sock -/run/containerd -/run/dbus -/run/systemd/private -/run/coolify -/etc/coolify -/var/lib/corrosion -/etc/wireguard -/etc/shadow -/etc/gshadow',
     ]);
   });
 

@@ -64,6 +64,15 @@ export function buildUnitProperties({ stack, workFolder, config }: BuildUnit): s
   return properties.map(([name, value]) => `${name}=${value}`);
 }
 
+/**
+ * What a step would own the host with, should it get out of its container: other programs' sockets, which no IPAddressDeny
+ * keeps from it, and the host's keys. buildah itself needs none of it; /etc/ssh stays, where git finds its keys.
+ */
+const hidden = [
+  ...['/run/podman', '/run/docker.sock', '/run/containerd', '/run/dbus', '/run/systemd/private'],
+  ...['/run/coolify', '/etc/coolify', '/var/lib/corrosion', '/etc/wireguard', '/etc/shadow', '/etc/gshadow'],
+];
+
 const stackProperties: Record<BuildUnit['stack'], [name: string, value: string][]> = {
   static: [['RestrictNamespaces', 'mnt user']],
   // RUN needs namespaces, and its containers have no device cgroup of their own: a base image may hold a node of the
@@ -72,6 +81,7 @@ const stackProperties: Record<BuildUnit['stack'], [name: string, value: string][
     ['DevicePolicy', 'closed'],
     ['DeviceAllow', 'char-* m'],
     ['DeviceAllow', 'block-* m'],
+    ['InaccessiblePaths', hidden.map(path => `-${path}`).join(' ')],
   ],
 };
 

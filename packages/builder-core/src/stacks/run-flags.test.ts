@@ -1,0 +1,40 @@
+import { expect, it } from 'vitest';
+import { checkRunFlags } from './run-flags.ts';
+
+it.each([
+  'FROM a\nRUN echo --mount=type=bind\n',
+  'FROM a\nRUN x \\\n  --mount=type=bind,target=/x\n',
+  'FROM a\nRUN --mount=type=tmpfs,target=/x y\n',
+  'FROM a\nRUN --mount=type=cache,id=npm,target=/root/.npm npm ci\n',
+  'FROM a\nRUN --mount=target=/root/.npm,type=cache,id=a.b,sharing=locked --mount=type=tmpfs,target=/t npm ci\n',
+  'FROM a\nCOPY --from=b /x /y\n# RUN --mount=type=bind\n',
+])('lets through %j', containerfile => {
+  expect(() => checkRunFlags(containerfile)).not.toThrow();
+});
+
+it.each([
+  'RUN --mount=type=bind,from=e,source=/link,target=/p x',
+  'RUN --mount=target=/p x',
+  'RUN --mount=type=cache,target=/p x',
+  'RUN --mount=type=cache,id=../../etc,target=/p x',
+  'RUN --mount=type=cache,id=a/b,target=/p x',
+  'RUN --mount=type=cache,id=..,target=/p x',
+  'RUN --mount=type=cache,id=a,target=../p x',
+  'RUN --mount=type=cache,id=a,target=/p/../x x',
+  'RUN --mount=type=cache,id=a,source=/x,target=/p x',
+  'RUN --mount=type=cache,id=a,from=b,target=/p x',
+  'RUN --mount=type=tmpfs,type=bind,target=/p x',
+  `RUN --mount=type=$\{T},target=/p x`,
+  'RUN --mo"unt"=type=bind,target=/p x',
+  'RUN --mount=type=tmpfs,target=/a --mount=type=bind,target=/p x',
+  'run\t--mount=type=bind,target=/p x',
+  '\u0085RUN\u0085--mount=type=bind,target=/p x',
+  'ONBUILD RUN --mount=type=bind,target=/p x',
+  'R\\\nUN --mo\\ \n# between\n\nunt=type=bind,target=/p x',
+  '# escape=`\nRUN --mo`\nunt=type=bind,target=/p x',
+  'ENV A=`\nRUN --mount=type=bind,target=/p x',
+  'RUN --security=insecure x',
+  'RUN --mount=type=bind,target=/p \\',
+])('refuses %j', line => {
+  expect(() => checkRunFlags(`FROM a\n${line}\n`)).toThrow(/^RUN "--/);
+});

@@ -1,0 +1,94 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { BuildFailure } from './build-failure.ts';
+import { reasonIn, runTool } from './run-tool.ts';
+import type { Scratch } from './scratch.ts';
+
+// buildah keeps what it builds in as working containers in the host's storage, and one that is killed leaves them there.
+// Each has the name of its build's mounts file, which says whose it is.
+
+/** The mounts file of a build: empty, and its name is what its working containers are known by. */
+export function mountsFileIn({ folder }: Pick<Scratch, 'folder'>): string {
+  return join(folder, 'mounts');
+}
+
+/**
+ * Removes the working containers that this build left when its buildah was killed; others' stay. For the rest a killed
+ * build is as if it had not been: storage and mounts survive it.
+ *
+ * @param timeoutMs for all of it
+ * @throws ChildError when buildah does not answer in time: then a later build's sweep has them, BuildFailure when it does
+ * not start
+ */
+export async function removeWorkingContainers(
+  scratch: Scratch,
+  env: NodeJS.ProcessEnv,
+  timeoutMs: number,
+): Promise<void> {
+  const own = mountsFileIn(scratch);
+  await removeThose(async mounts => mounts === own, env, AbortSignal.timeout(timeoutMs));
+}
+
+/**
+ * Removes the working containers of earlier builds on this host that nobody ended: of a builder that was killed, or had no
+ * time left to remove them itself. Those of builds that run stay, and so does what is no build of the same root.
+ *
+ * @param signal ends it at once
+ * @param enough ends it after the step it is at; what remains is for the next build
+ * @throws BuildFailure when buildah does not start, ChildError when the signal aborts
+ */
+export async function sweepWorkingContainers(
+  scratch: Scratch,
+  env: NodeJS.ProcessEnv,
+  { signal, enough }: { signal: AbortSignal; enough: AbortSignal },
+): Promise<void> {
+  const isDead = async (mounts: string) => isMountsFileBeside(scratch, mounts) && !(await isBuilding(mounts));
+  await removeThose(isDead, env, signal, enough);
+}
+
+async function removeThose(
+  isMeant: (mounts: string) => Promise<boolean>,
+  env: NodeJS.ProcessEnv,
+  signal: AbortSignal,
+  enough?: AbortSignal,
+): Promise<void> {
+  const buildah = (...args: string[]) => runTool('buildah', args, { env, stage: 'buildah', signal });
+  const listed = await buildah('containers', '--quiet', '--notruncate');
+  for (const id of listed.stdout.split('\n').filter(line => /^[0-9a-f]{64}$/.test(line))) {
+    if (enough?.aborted === true) return;
+    const format = '{{.DefaultMountsFilePath}}';
+    const { stdout } = await buildah('inspect', '--type', 'container', '--format', format, '--', id);
+    if (!(await isMeant(stdout.trim()))) continue;
+    const { code, lastWords } = await buildah('rm', '--', id);
+    if (code !== 0)
+      throw new BuildFailure(
+        500,
+        'buildah',
+        `working container ${id} stays: ${reasonIn(lastWords, /^Error: /)}`,
+      );
+  }
+}
+
+/** Whether it is that of another build whose work folder lies, or lay, beside this one's. */
+function isMountsFileBeside(scratch: Scratch, mounts: string): boolean {
+  const root = dirname(dirname(scratch.folder));
+  const folder = dirname(mounts);
+  return (
+    mounts === mountsFileIn({ folder }) &&
+    basename(folder) === basename(scratch.folder) &&
+    dirname(dirname(folder)) === root &&
+    folder !== scratch.folder
+  );
+}
+
+/**
+ * Whether a process has this mounts file among its arguments. Asked after the container was seen: a build has containers
+ * only while its buildah lives, and one that has ended starts no second.
+ */
+async function isBuilding(mounts: string): Promise<boolean> {
+  for (const pid of (await readdir('/proc')).filter(name => /^\d+$/.test(name))) {
+    const line = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => ''); // it has ended
+    if (line.split('\0').includes(mounts)) return true;
+  }
+  return false;
+}

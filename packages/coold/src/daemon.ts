@@ -129,7 +129,11 @@ export function cooldTasks(given: CooldOptions): Record<string, Task> {
   const looked = Promise.withResolvers<void>();
   const loaded = Promise.withResolvers<void>();
   const tasks: Record<string, Task> = {
-    readiness: announce(readiness, Promise.all([looked.promise, loaded.promise])),
+    readiness: announce(
+      readiness,
+      Promise.all([looked.promise, loaded.promise]),
+      () => link?.now().line ?? 'serving',
+    ),
     hooks: keepHooks({
       changes: hooked,
       log: log.child('firewall'),
@@ -220,14 +224,14 @@ function apiTask(
  * Ready as soon as the local tasks run and the default deny was seen to, since containers may start by themselves then;
  * whether the broker can be reached is `STATUS=`, never readiness.
  */
-function announce(readiness: Readiness, firewall: Promise<unknown>): Task {
+function announce(readiness: Readiness, firewall: Promise<unknown>, state: () => string): Task {
   return async signal => {
     const stopped = new Promise<void>(resolve => {
       if (signal.aborted) resolve();
       else signal.addEventListener('abort', () => resolve(), { once: true });
     });
     await Promise.race([firewall, stopped]);
-    if (!signal.aborted) await readiness.ready('serving');
+    if (!signal.aborted) await readiness.ready(state());
     await stopped;
     await readiness.stopping();
   };

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { ContainersExecRequestSchema, ContainersLogsRequestSchema, maxStreamChunkBytes } from '@coold/proto';
 import type { PodmanContainers } from '../podman/containers.ts';
 import type { ExecPipe, ExecSession } from '../podman/exec-session.ts';
+import { PodmanStatusError } from '../podman/failure.ts';
 import type { Frame } from '../podman/multiplexed.ts';
 import type { EndProgram } from '../processes/end-program.ts';
 import { readExecRequest, readLogsRequest } from './container-output-request.ts';
@@ -81,10 +82,13 @@ async function exitCode(session: ExecSession, signal: AbortSignal): Promise<numb
     const state = await session.state(signal).catch((cause: unknown) => {
       if (cause instanceof VerbError && cause.code === 404)
         throw new VerbError(404, 'the container was removed while its program ran', { field: 'id', cause });
+      // Podman stumbles over a container that it is just removing.
+      if (cause instanceof VerbError && cause.cause instanceof PodmanStatusError && waitMs <= 1000)
+        return undefined;
       const message = 'podman broke off the stream, and does not say how the program ended';
       throw new VerbError(502, message, { cause });
     });
-    if (!state.running) return state.exitCode;
+    if (state !== undefined && !state.running) return state.exitCode;
     // Its output may end a moment before Podman has written down that it did.
     if (waitMs > 1000) throw new VerbError(502, 'podman broke off the stream of a program that still runs');
     await delay(waitMs, undefined, { signal });

@@ -13,10 +13,11 @@ import {
   readCounters,
 } from './iptables-plane.ts';
 import { createMirror, type Mirror, type Place } from './mirror.ts';
+import type { NftEvent, RulePlace } from './nft-event.ts';
 import { bridgeAdditions, deletions, listBridge, type RunTool } from './nft-plane.ts';
-import { bridgeChain, bridgePlace, bridgeTable, standingOf } from './nft-rule.ts';
-import { type NftEvent, watchNft } from './nft-watch.ts';
-import type { Rule } from './rule.ts';
+import { bridgeChain, bridgePlace, bridgeTable } from './nft-rule.ts';
+import { watchNft } from './nft-watch.ts';
+import { commentOf, type ListedFlow, type Rule, recognise } from './rule.ts';
 
 /** The packet filter did not do what it was told, or could not be asked. */
 export class KernelError extends Error {
@@ -90,6 +91,8 @@ export function createKernel(options: KernelOptions): Kernel {
   let during: NftEvent[] | undefined;
   /** Rules that we are adding to the routed plane now, by flow: what is announced of them lacks the comment. */
   const expected = new Map<string, Rule[]>();
+  /** Rules that we are adding to the bridged plane now, by their comment. */
+  const adding = new Map<string, Rule>();
   let onChange = () => {};
 
   const tool =
@@ -116,24 +119,26 @@ export function createKernel(options: KernelOptions): Kernel {
       case 'structure':
         unseen = true;
         return;
-      case 'rule deleted': {
-        const { rule } = event;
-        mirrorOf(rule)?.drop(rule.handle);
+      case 'rule deleted':
+        mirrorOf(event.place)?.drop(event.place.handle);
         return;
-      }
       case 'rule added': {
-        const { rule } = event;
-        const mirror = mirrorOf(rule);
-        if (mirror === undefined || mirror.holds(rule.handle)) return;
-        if (mirror === nft) {
-          mirror.put(rule.handle, standingOf(rule));
-          return;
-        }
-        const ours = rule.flow === undefined ? undefined : takeExpected(flowKey(rule.flow));
-        if (ours === undefined) unseen = true;
-        else mirror.put(rule.handle, { kind: 'rule', rule: ours });
+        const { place, flow } = event;
+        const mirror = mirrorOf(place);
+        if (mirror === undefined || mirror.holds(place.handle)) return;
+        const rule =
+          flow === undefined ? undefined : mirror === nft ? bridgedRule(flow) : takeExpected(flowKey(flow));
+        if (rule === undefined) unseen = true;
+        else mirror.put(place.handle, { kind: 'rule', rule });
       }
     }
+  }
+
+  /** The rule of ours that was announced; the object of those that we are adding, for there are thousands. */
+  function bridgedRule(flow: ListedFlow): Rule | undefined {
+    const added = adding.get(flow.comment);
+    adding.delete(flow.comment);
+    return added !== undefined && flowKey(added) === flowKey(flow) ? added : recognise(flow);
   }
 
   function takeExpected(key: string): Rule | undefined {
@@ -143,7 +148,7 @@ export function createKernel(options: KernelOptions): Kernel {
     return first;
   }
 
-  function mirrorOf({ family, table, chain: name }: { family: string; table: string; chain: string }) {
+  function mirrorOf({ family, table, chain: name }: RulePlace) {
     if (family === 'bridge' && table === bridgeTable && name === bridgeChain) {
       if (nft === undefined) unseen = true;
       return nft;
@@ -157,6 +162,7 @@ export function createKernel(options: KernelOptions): Kernel {
     if (planes === 'both') {
       unseen = false;
       expected.clear();
+      adding.clear();
     }
     during = [];
     try {
@@ -269,6 +275,7 @@ export function createKernel(options: KernelOptions): Kernel {
       if (goes !== undefined) proofs.push(() => !iptables.holds(goes));
       else if (alsoGoes !== undefined) proofs.push(() => nft?.holds(alsoGoes) === false);
       else if (first !== undefined) proofs.push(() => isPlaced(nft, first.id));
+      for (const rule of work.nftAdd) adding.set(commentOf(rule), rule);
       await run('nft', ['-f', '-'], `${script.join('\n')}\n`);
       if (nft !== undefined && work.nftAdd.length > 0) nft.exists = true;
     }

@@ -2,27 +2,11 @@ import { createLogger } from '@coold/runtime';
 import { scratchFolder } from '@coold/testbed';
 import { createPacketFilter } from '@coold/testbed/packet-filter';
 import { expect, test, vi } from 'vitest';
-import { type NftEvent, readNftEvent, watchNft } from './nft-watch.ts';
+import type { NftEvent } from './nft-event.ts';
+import { watchNft } from './nft-watch.ts';
 
 const log = createLogger('coold', { level: 'off', components: new Map() }, false);
 const names = ['mine', 'coolify_bridge'];
-const rule = { family: 'ip', table: 'filter', chain: 'mine', handle: 7, expr: [{ accept: null }] };
-
-test('lines of the monitor are read, and those of others passed over', () => {
-  const read = (value: unknown) => readNftEvent(JSON.stringify(value), names, ['FORWARD'])?.kind;
-  expect(read({ add: { rule } })).toBe('rule added');
-  expect(read({ insert: { rule } })).toBe('rule added');
-  expect(read({ delete: { rule } })).toBe('rule deleted');
-  expect(read({ replace: { rule } })).toBe('gap');
-  expect(read({ add: { rule: { ...rule, handle: 'x' } } })).toBe('gap');
-  expect(read({ add: { chain: { family: 'ip', table: 'filter', name: 'mine' } } })).toBe('structure');
-  expect(read({ delete: { table: { family: 'bridge', name: 'coolify_bridge' } } })).toBe('structure');
-  expect(read({ insert: { rule: { ...rule, chain: 'FORWARD' } } })).toBe('elsewhere');
-  expect(read({ add: { rule: { ...rule, chain: 'other' } } })).toBeUndefined();
-  expect(readNftEvent('# ERROR: We lost some netlink events!', names)?.kind).toBe('gap');
-  expect(readNftEvent('{"mine"', names)?.kind).toBe('gap');
-});
-
 test('everything is announced from the first moment on, also after the monitor was killed', async () => {
   await using cleanup = new AsyncDisposableStack();
   const filter = cleanup.use(await createPacketFilter(cleanup.use(await scratchFolder()).path));

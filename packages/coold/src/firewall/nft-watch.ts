@@ -3,22 +3,12 @@ import { readFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Backoff, createBackoff, type Logger } from '@coold/runtime';
-import { isObject, type NftRule, readNftRule } from './nft-rule.ts';
-
-/** What the kernel announced of the packet filter. */
-export type NftEvent =
-  | { kind: 'rule added' | 'rule deleted'; rule: NftRule }
-  /** One of the chains that only somebody else cares for changed. */
-  | { kind: 'elsewhere' }
-  /** A chain or table came or went. */
-  | { kind: 'structure' }
-  /** Something was announced that could not be read, or was lost: only a listing helps. */
-  | { kind: 'gap' };
+import { type NftEvent, readNftEvent } from './nft-event.ts';
 
 export interface NftWatchOptions {
-  /** Only lines that name one of these are looked into. */
+  /** Tables and chains of which everything is told. */
   names: readonly string[];
-  /** Of these it is only told that something changed. */
+  /** Chains of which only that something changed is told. */
   elsewhere: readonly string[];
   onEvent(event: NftEvent): void;
   /** From now on everything is announced (true), or nothing any more (false). */
@@ -29,7 +19,7 @@ export interface NftWatchOptions {
   backoff?: Backoff;
 }
 
-/** Runs `nft -j monitor` until `stop`, again whenever it ends; it dies with this process. */
+/** Runs `nft -a monitor` until `stop`, again whenever it ends; it dies with this process. */
 export async function watchNft(options: NftWatchOptions, stop: AbortSignal): Promise<void> {
   const { log, onState } = options;
   const backoff = options.backoff ?? createBackoff({ firstMs: 500, maxMs: 30_000 });
@@ -54,7 +44,7 @@ async function monitorOnce(
   stop: AbortSignal,
   onListening: () => void,
 ): Promise<string> {
-  const args = ['--pdeathsig', 'KILL', '--', 'nft', '-j', 'monitor'];
+  const args = ['--pdeathsig', 'KILL', '--', 'nft', '-a', 'monitor'];
   const child = spawn('setpriv', args, {
     stdio: ['ignore', 'pipe', 'ignore'],
     signal: stop,
@@ -90,40 +80,4 @@ async function untilListening(pid: number, timeoutMs: number, over: AbortSignal)
     await delay(5, undefined, { signal: over }).catch(() => {});
   }
   return false;
-}
-
-/** Reads a line of `nft -j monitor`; undefined when it tells of nothing that is named. */
-export function readNftEvent(
-  line: string,
-  names: readonly string[],
-  elsewhere: readonly string[] = [],
-): NftEvent | undefined {
-  const isNamed = (name: string) => line.includes(`"${name}"`);
-  if (line.startsWith('{') && !names.some(isNamed))
-    return elsewhere.some(isNamed) ? { kind: 'elsewhere' } : undefined;
-  if (line.trim() === '') return undefined;
-  let value: unknown;
-  try {
-    value = JSON.parse(line);
-  } catch {
-    return { kind: 'gap' };
-  }
-  if (!isObject(value)) return { kind: 'gap' };
-  const [verb = ''] = Object.keys(value);
-  const what = value[verb];
-  if (!isObject(what)) return { kind: 'gap' };
-  if ('table' in what || 'chain' in what) return { kind: 'structure' };
-  if (!('rule' in what)) return undefined;
-  const rule = readNftRule(what['rule']);
-  if (rule === undefined) return { kind: 'gap' };
-  switch (verb) {
-    case 'add':
-    case 'insert':
-    case 'create':
-      return { kind: 'rule added', rule };
-    case 'delete':
-      return { kind: 'rule deleted', rule };
-    default:
-      return { kind: 'gap' };
-  }
 }

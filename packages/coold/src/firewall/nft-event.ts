@@ -1,0 +1,144 @@
+import type { ListedFlow } from './rule.ts';
+
+/** Where a rule is: all that a deleted one still says of itself. */
+export interface RulePlace {
+  family: string;
+  table: string;
+  chain: string;
+  handle: number;
+}
+
+/** What the kernel announced of the packet filter. */
+export type NftEvent =
+  /** Without a flow: it matches or does more or else than an allow rule. */
+  | { kind: 'rule added'; place: RulePlace; flow: ListedFlow | undefined }
+  | { kind: 'rule deleted'; place: RulePlace }
+  /** One of the chains that only somebody else cares for changed. */
+  | { kind: 'elsewhere' }
+  /** A chain or table came or went. */
+  | { kind: 'structure' }
+  /** Something was announced that could not be read, or was lost: only a listing helps. */
+  | { kind: 'gap' };
+
+const linePattern = /^([a-z]+) ([a-z]+) ([a-z0-9]+) (\S+)(?: (\S+))?/;
+const placePattern = /^(?:add|insert|create) rule \S+ \S+ \S+ (?:(?:handle|position|index) \d+ )?/;
+const handlePattern = / # handle (\d{1,15})$/;
+const deletedPattern = /^delete rule \S+ \S+ \S+ handle (\d{1,15})$/;
+
+/**
+ * Reads a line of `nft -a monitor`; undefined when it tells of nothing that is named. Its text and not its JSON, which is four
+ * times as long, and of a deleted rule all of it instead of its handle.
+ *
+ * @param names of these tables and chains everything is told
+ * @param elsewhere of these chains only that something changed
+ */
+export function readNftEvent(
+  line: string,
+  names: readonly string[],
+  elsewhere: readonly string[] = [],
+): NftEvent | undefined {
+  const [, verb = '', object, family = '', table = '', chain = ''] = linePattern.exec(line) ?? [];
+  // "# new generation …" says nothing more; "# ERROR: We lost some netlink events!" much, and so does half a line.
+  if (object === undefined)
+    return line === '' || line.startsWith('# new ') ? undefined : unreadable(line, names);
+  if (!names.includes(table) && !names.includes(chain))
+    return elsewhere.includes(chain) ? { kind: 'elsewhere' } : undefined;
+  switch (object) {
+    case 'table':
+    case 'chain':
+      return { kind: 'structure' };
+    case 'rule':
+      return readRuleEvent(line, verb, { family, table, chain });
+    default:
+      return undefined;
+  }
+}
+
+/** The rest of what had a line break in it, or a loss: of the former only what names one of ours can be about ours. */
+function unreadable(line: string, names: readonly string[]): NftEvent | undefined {
+  return line.startsWith('#') || names.some(name => line.includes(name)) ? { kind: 'gap' } : undefined;
+}
+
+function readRuleEvent(line: string, verb: string, where: Omit<RulePlace, 'handle'>): NftEvent {
+  switch (verb) {
+    case 'add':
+    case 'insert':
+    case 'create': {
+      const begins = placePattern.exec(line);
+      const ends = handlePattern.exec(line);
+      if (begins === null || ends === null) return { kind: 'gap' };
+      const place = { ...where, handle: Number(ends[1]) };
+      return { kind: 'rule added', place, flow: readFlow(line.slice(begins[0].length, ends.index)) };
+    }
+    case 'delete': {
+      const [, handle] = deletedPattern.exec(line) ?? [];
+      return handle === undefined
+        ? { kind: 'gap' }
+        : { kind: 'rule deleted', place: { ...where, handle: Number(handle) } };
+    }
+    default:
+      return { kind: 'gap' };
+  }
+}
+
+/** nft words a rule anew when it announces it, and versions differ; each part may be there once. */
+function readFlow(text: string): ListedFlow | undefined {
+  const words = text.split(' ').filter(word => word !== '');
+  const flow: ListedFlow = { src: '', dst: '', proto: '', port: 0, comment: '' };
+  let at = 0;
+  for (; at < words.length && words[at] !== 'accept'; ) {
+    const size = readPart(flow, words, at);
+    if (size === 0) return undefined;
+    at += size;
+  }
+  const [accept, ...marks] = words.slice(at);
+  if (accept === undefined) return undefined;
+  if (marks.length === 0) return flow;
+  const [, comment] = /^comment "([^"]+)"$/.exec(marks.join(' ')) ?? [];
+  return comment === undefined ? undefined : { ...flow, comment };
+}
+
+/** Takes a part of a rule into a flow. @returns how many words it has; 0: it is none of an allow rule */
+function readPart(flow: ListedFlow, words: readonly string[], at: number): number {
+  const [first = '', second = '', third = ''] = words.slice(at, at + 3);
+  switch (`${first} ${second}`) {
+    case 'ip saddr':
+      if (flow.src !== '') return 0;
+      flow.src = third;
+      return 3;
+    case 'ip daddr':
+      if (flow.dst !== '') return 0;
+      flow.dst = third;
+      return 3;
+    case 'ip protocol':
+    case 'meta l4proto':
+      return setProto(flow, third) ? 3 : 0;
+    case 'meta protocol':
+    case 'ether type':
+      return third === 'ip' ? 3 : 0;
+    case 'tcp dport':
+    case 'udp dport':
+      return setProto(flow, first) && setPort(flow, third) ? 3 : 0;
+    case 'th dport':
+      return setPort(flow, third) ? 3 : 0;
+    case 'counter packets':
+      return words[at + 3] === 'bytes' ? 5 : 0;
+    // iptables-nft keeps a comment where nft does not show it.
+    case 'xt match':
+      return third === '"comment"' || third === 'comment' ? 3 : 0;
+    default:
+      return 0;
+  }
+}
+
+function setProto(flow: ListedFlow, proto: string): boolean {
+  if (flow.proto !== '' && flow.proto !== proto) return false;
+  flow.proto = proto;
+  return true;
+}
+
+function setPort(flow: ListedFlow, port: string): boolean {
+  if (flow.port !== 0 || !/^[1-9]\d{0,4}$/.test(port)) return false;
+  flow.port = Number(port);
+  return true;
+}

@@ -12,7 +12,10 @@ export type FilterFault =
   /** It does nothing and says that it did. */
   | 'lies'
   /** It says no; listings and monitors still work. */
-  | 'refuses';
+  | 'refuses'
+  /** The same of real changes alone: asked whether it would, it says yes. */
+  | 'refuses at work'
+  | 'hangs at work';
 
 /**
  * A packet filter of one's own, in a network namespace, for programs that run outside of it: a folder to begin their PATH
@@ -54,6 +57,14 @@ export async function createPacketFilter(
     await rename(temporary, join(bin, program));
   }
   const repair = (program: FilterProgram) => place(program, `${enter} ${real[program]} "$@"`);
+  const changes = ['*" -A "*', '*" -f "*', '*"--noflush"*'];
+  const asking = ['*" --test "*', '*" -c "*'];
+  /** Something else than its work, where its arguments are such and not others. */
+  const instead = (program: FilterProgram, such: string[], script: string, others: string[] = ['""']) =>
+    place(
+      program,
+      `case " $* " in ${others.join('|')}) ;; ${such.join('|')}) ${script};; esac\n${enter} ${real[program]} "$@"`,
+    );
   const run = async (program: FilterProgram, args: readonly string[]) =>
     (await netns.exec(real[program], args)).stdout;
   await Promise.all((['iptables', 'iptables-restore', 'nft'] as const).map(repair));
@@ -70,16 +81,13 @@ export async function createPacketFilter(
         case 'hangs':
           return await place(program, 'exec sleep 600');
         case 'lies':
-          return await place(
-            program,
-            'case " $* " in *" -A "*|*" -f "*|*"--noflush"*) exit 0;; esac\n' +
-              `${enter} ${real[program]} "$@"`,
-          );
+          return await instead(program, changes, 'exit 0');
         case 'refuses':
-          return await place(
-            program,
-            `case " $* " in *" -A "*|*" -f "*|*"--noflush"*) echo "no, says ${program}" >&2; exit 1;; esac\n${enter} ${real[program]} "$@"`,
-          );
+          return await instead(program, changes, `echo "no, says ${program}" >&2; exit 1`);
+        case 'refuses at work':
+          return await instead(program, changes, `echo "no, says ${program}" >&2; exit 1`, asking);
+        case 'hangs at work':
+          return await instead(program, changes, 'exec sleep 600', asking);
       }
     },
     async scaffold() {

@@ -1,12 +1,12 @@
 import { ChildError, type Logger } from '@coold/runtime';
 import type { Change } from './change.ts';
+import { changeBridgedAlone, changeRoutedAlone } from './change-alone.ts';
 import { runTool } from './iptables.ts';
 import {
   type Backend,
   changeRouted,
   checkRouted,
   flowKey,
-  listAllow,
   listRouted,
   placeOf,
   readBackend,
@@ -14,9 +14,10 @@ import {
 } from './iptables-plane.ts';
 import { createMirror, type Mirror, type Place } from './mirror.ts';
 import type { NftEvent, RulePlace } from './nft-event.ts';
-import { bridgeAdditions, deletions, listBridge, type RunTool } from './nft-plane.ts';
+import { bridgeAdditions, deletions, listBridge, proving, type RunTool, takeProof } from './nft-plane.ts';
 import { bridgeChain, bridgePlace, bridgeTable } from './nft-rule.ts';
 import { watchNft } from './nft-watch.ts';
+import { outstanding } from './outstanding.ts';
 import { commentOf, type ListedFlow, type Rule, recognise } from './rule.ts';
 
 /** The packet filter did not do what it was told, or could not be asked. */
@@ -47,17 +48,15 @@ export interface Kernel {
   /** Asks both planes whether they would take such rules; changes nothing. @throws KernelError */
   check(rules: readonly Rule[]): Promise<void>;
   /**
-   * Does what is not done yet of some changes, the routed plane first, and sees to it that it is done: a tool that says it
-   * did is not believed. On failure some of it may have happened; `look`, and take it back.
+   * Does what is not done yet of some changes, the routed plane first, or both at once where there are many; and sees to it
+   * that it is done: a tool that says it did is not believed. On failure some of it may have happened; `look`, and take it
+   * back.
    *
    * @throws KernelError
    */
   apply(changes: readonly Change[]): Promise<void>;
-  /**
-   * The same in the routed plane alone and by iptables alone, however slow: for taking back what went there when nft cannot
-   * be run. @throws KernelError
-   */
-  applyRouted(changes: readonly Change[]): Promise<void>;
+  /** The same in one plane by the program that can still be run, however slow: for taking back. @throws KernelError */
+  applyAlone(plane: 'iptables' | 'nft', changes: readonly Change[]): Promise<void>;
   /** What a rule has counted in the routed plane; its line in the other has no counter (CONTRACT §4). */
   counters(id: string): Promise<{ packets: number; bytes: number } | undefined>;
   /** Follows what is announced until `stop`. `onState` is called whenever that begins, ends or fails. */
@@ -76,6 +75,9 @@ export interface KernelOptions {
 }
 
 const perRuleMs = 3;
+
+/** From so many on, the time that both planes take one after the other is worth their going together. */
+const manyRules = 500;
 
 const isHandle = (place: Place) => typeof place === 'number';
 
@@ -175,9 +177,7 @@ export function createKernel(options: KernelOptions): Kernel {
       [backend, iptables, nft, looked] = [found, routed, bridged, true];
     } catch (error) {
       looked = false;
-      throw error instanceof KernelError
-        ? error
-        : new KernelError((error as Error).message, { cause: error });
+      throw asKernelError(error);
     } finally {
       const missed = during;
       during = undefined;
@@ -186,28 +186,6 @@ export function createKernel(options: KernelOptions): Kernel {
   }
 
   const isFresh = () => looked && !unseen && watched;
-
-  /** What is left to do of some changes. */
-  function outstanding(changes: readonly Change[]) {
-    const work = {
-      iptablesAdd: [] as Rule[],
-      nftAdd: [] as Rule[],
-      iptables: [] as Place[],
-      nft: [] as Place[],
-    };
-    for (const { kind, rule, ...touches } of changes) {
-      const routed = touches.iptables ? iptables : undefined;
-      const bridged = touches.nft ? nft : undefined;
-      if (kind === 'add') {
-        if (routed?.has(rule.id) === false) work.iptablesAdd.push(rule);
-        if (bridged?.has(rule.id) === false) work.nftAdd.push(rule);
-      } else {
-        work.iptables.push(...(routed?.rules.get(rule.id)?.places ?? []));
-        work.nft.push(...(bridged?.rules.get(rule.id)?.places ?? []));
-      }
-    }
-    return work;
-  }
 
   /** Whether something comes to be announced in time. */
   function announced(isSo: () => boolean, waitMs: number): Promise<boolean> {
@@ -243,51 +221,60 @@ export function createKernel(options: KernelOptions): Kernel {
 
   async function apply(changes: readonly Change[]): Promise<void> {
     await untilPlaced(changes);
-    const work = outstanding(changes);
+    const work = outstanding(changes, iptables, nft);
     const run = tool(changes.length);
     const handles = { iptables: work.iptables.filter(isHandle), nft: work.nft.filter(isHandle) };
-    /** One for each transaction: what is announced of it first. It is all in the kernel then, or none of it. */
-    const proofs: (() => boolean)[] = [];
     const routed = {
       ...{ chain, exists: iptables.exists, add: work.iptablesAdd },
       remove: work.iptables.filter(place => typeof place === 'string'),
     };
-    if (routed.add.length + routed.remove.length > 0) {
-      for (const rule of routed.add) {
-        const key = flowKey(rule);
-        expected.set(key, [...(expected.get(key) ?? []), rule]);
-      }
-      const [first] = routed.add;
-      if (backend === 'nf_tables' && first !== undefined) proofs.push(() => isPlaced(iptables, first.id));
-      await changeRouted(run, routed);
-      iptables.exists = true;
-    }
+    const inRouted = routed.add.length + routed.remove.length > 0;
     // Deleting is one transaction over both planes where iptables keeps its rules in nf_tables.
     const script = [
       ...deletions(placeOf(chain), handles.iptables),
       ...deletions(bridgePlace, handles.nft),
       ...bridgeAdditions(work.nftAdd, nft?.exists ?? true),
     ];
-    if (script.length > 0) {
+    const many = work.nftAdd.length >= manyRules;
+    /** One for each transaction: what is announced of it first. It is all in the kernel then, or none of it. */
+    const proofs: (() => boolean)[] = [];
+    for (const rule of routed.add) {
+      const key = flowKey(rule);
+      expected.set(key, [...(expected.get(key) ?? []), rule]);
+    }
+    for (const rule of work.nftAdd) adding.set(commentOf(rule), rule);
+    async function changeInIptables(): Promise<void> {
+      const [first] = routed.add;
+      if (backend === 'nf_tables' && first !== undefined) proofs.push(() => isPlaced(iptables, first.id));
+      await changeRouted(run, routed);
+      iptables.exists = true;
+    }
+    async function changeInNft(): Promise<void> {
       const [goes] = handles.iptables;
       const [alsoGoes] = handles.nft;
       const [first] = work.nftAdd;
-      if (goes !== undefined) proofs.push(() => !iptables.holds(goes));
-      else if (alsoGoes !== undefined) proofs.push(() => nft?.holds(alsoGoes) === false);
-      else if (first !== undefined) proofs.push(() => isPlaced(nft, first.id));
-      for (const rule of work.nftAdd) adding.set(commentOf(rule), rule);
-      await run('nft', ['-f', '-'], `${script.join('\n')}\n`);
+      if (!many) {
+        if (goes !== undefined) proofs.push(() => !iptables.holds(goes));
+        else if (alsoGoes !== undefined) proofs.push(() => nft?.holds(alsoGoes) === false);
+        else if (first !== undefined) proofs.push(() => isPlaced(nft, first.id));
+      }
+      await run('nft', ['-f', '-'], `${(many ? proving(script) : script).join('\n')}\n`);
+      if (many && !(await takeProof(run))) throw new KernelError('nft said it was done, and it was not');
       if (nft !== undefined && work.nftAdd.length > 0) nft.exists = true;
     }
+    const steps = [...(inRouted ? [changeInIptables] : []), ...(script.length > 0 ? [changeInNft] : [])];
+    // Both were asked beforehand whether they would take so many; that is where one that cannot be run is found.
+    if (many) await allDone(steps.map(step => step()));
+    else for (const step of steps) await step();
     if (await announced(() => proofs.every(isSo => isSo()), announcedMs + changes.length)) {
       if (backend === 'nf_tables') for (const rule of work.iptablesAdd) iptables.expect(rule);
       for (const rule of work.nftAdd) nft?.expect(rule);
       for (const handle of handles.iptables) iptables.drop(handle);
       for (const handle of handles.nft) nft?.drop(handle);
-      if (backend !== 'legacy' || routed.add.length + routed.remove.length === 0) return;
+      if (backend !== 'legacy' || !inRouted) return;
       await look('routed');
     } else await look();
-    const left = outstanding(changes);
+    const left = outstanding(changes, iptables, nft);
     const undone = (['iptablesAdd', 'iptables', 'nftAdd', 'nft'] as const).find(
       part => left[part].length > 0,
     );
@@ -314,26 +301,15 @@ export function createKernel(options: KernelOptions): Kernel {
       if (backend === 'legacy') await look('routed');
     },
     apply,
-    async applyRouted(changes) {
+    async applyAlone(plane, changes) {
       const run = tool(changes.length);
       looked = false;
-      const { exists, lines } = await listAllow(run, chain).catch((error: unknown) => {
-        throw error instanceof KernelError
-          ? error
-          : new KernelError((error as Error).message, { cause: error });
-      });
-      const standing = new Map(
-        lines.flatMap(({ line, standing }) =>
-          standing.kind === 'rule' ? [[standing.rule.id, line] as const] : [],
-        ),
-      );
-      const routed = changes.filter(change => change.iptables);
-      const add = routed.filter(({ kind, rule }) => kind === 'add' && !standing.has(rule.id));
-      const remove = routed.flatMap(({ kind, rule }) =>
-        kind === 'remove' ? (standing.get(rule.id) ?? []) : [],
-      );
-      if (add.length + remove.length === 0) return;
-      await changeRouted(run, { chain, exists, add: add.map(({ rule }) => rule), remove });
+      try {
+        if (plane === 'iptables') await changeRoutedAlone(run, chain, changes);
+        else await changeBridgedAlone(run, changes);
+      } catch (error) {
+        throw asKernelError(error);
+      }
     },
     async check(rules) {
       // Rules differ in their addresses only; one of each form stands for all.
@@ -368,4 +344,14 @@ export function createKernel(options: KernelOptions): Kernel {
         stop,
       ),
   };
+}
+
+/** Waits for all of them, also when one has failed. @throws what the first of those did that failed */
+async function allDone(steps: readonly Promise<void>[]): Promise<void> {
+  for (const outcome of await Promise.allSettled(steps))
+    if (outcome.status === 'rejected') throw outcome.reason;
+}
+
+function asKernelError(error: unknown): KernelError {
+  return error instanceof KernelError ? error : new KernelError((error as Error).message, { cause: error });
 }

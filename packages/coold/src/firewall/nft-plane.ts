@@ -20,6 +20,8 @@ export async function listBridge(run: RunTool): Promise<Mirror | undefined> {
     listObjects(run, 'table', ['tables', 'bridge']),
     listObjects(run, 'chain', ['chains', 'bridge']),
   ]);
+  // Left by a process that was killed within a large change.
+  if (tables.some(({ name }) => name === proofTable)) await dropProof(run);
   if (!tables.some(({ name }) => name === bridgeTable)) return undefined;
   if (!chains.some(({ table, name }) => table === bridgeTable && name === bridgeChain))
     return createMirror(false);
@@ -68,4 +70,27 @@ export function bridgeAdditions(rules: readonly Rule[], exists: boolean): string
 /** Lines for `nft -f` that delete by handle: the one way that does not search thousands of rules. */
 export function deletions(place: string, handles: readonly number[]): string[] {
   return handles.map(handle => `delete rule ${place} handle ${handle}`);
+}
+
+/**
+ * Made by a large transaction with everything else in it, or not at all: it is there at once, when what is announced of
+ * thousands of rules is still to be read.
+ */
+export const proofTable = 'coolify_proof';
+
+/** The script of a transaction that proves itself. */
+export function proving(script: readonly string[]): string[] {
+  return [`create table bridge ${proofTable}`, ...script];
+}
+
+/** Whether a transaction that proves itself happened; can be asked once. @throws Error */
+export async function takeProof(run: RunTool): Promise<boolean> {
+  const tables = await listObjects(run, 'table', ['tables', 'bridge']);
+  if (!tables.some(({ name }) => name === proofTable)) return false;
+  await dropProof(run);
+  return true;
+}
+
+async function dropProof(run: RunTool): Promise<void> {
+  await run('nft', ['-f', '-'], `delete table bridge ${proofTable}\n`);
 }

@@ -142,22 +142,22 @@ export function createStore(options: StoreOptions): Store {
   }
 
   /**
-   * Does some changes in both planes and both files, or in none: first everything that can fail without the kernel (room
-   * on the disk above all), then the journal says what is coming, then the kernel, then the files are seen.
+   * Does some changes in both planes and both files, or in none: first everything that can fail without changing the
+   * kernel (room on the disk above all, and whether it would take many rules), then the journal says what is coming, then the kernel, then the files are seen.
    */
-  async function commit(changes: readonly Change[], rewrite: boolean): Promise<void> {
+  async function commit(changes: readonly Change[], rewrite = false): Promise<void> {
     const writes = rewrite || changes.some(({ file }) => file);
     if (changes.length === 0 && !writes) return;
+    const adds = changes.filter(({ kind, iptables, nft }) => kind === 'add' && (iptables || nft));
+    const checking = adds.length > 1 ? kernel.check(adds.map(({ rule }) => rule)) : undefined;
     const next = writes ? nextSnapshot(changes) : undefined;
     const staging = next === undefined ? undefined : files.stage(renderSnapshot(next, chain));
-    const [staged, begun] = await Promise.allSettled([staging, journal.begin(changes)]);
-    if (staged.status === 'rejected' || begun.status === 'rejected') {
+    const [staged, ...others] = await Promise.allSettled([staging, journal.begin(changes), checking]);
+    const failed = [staged, ...others].find(outcome => outcome.status === 'rejected');
+    if (failed !== undefined || staged.status === 'rejected') {
       if (staged.status === 'fulfilled') await staged.value?.discard();
       await journal.forget();
-      throw new FirewallError(
-        503,
-        `nothing has changed: ${messageOf(staged.status === 'rejected' ? staged.reason : begun.status === 'rejected' ? begun.reason : '')}`,
-      );
+      throw new FirewallError(503, `nothing has changed: ${messageOf(failed?.reason)}`, failed?.reason);
     }
     try {
       await kernel.apply(changes);
@@ -196,10 +196,10 @@ export function createStore(options: StoreOptions): Store {
         { err: error },
         'a failed change could not be taken back together; taking it back from iptables',
       );
-      return await kernel.applyRouted(changes);
+      return await kernel.applyAlone('iptables', changes);
     }
     // What went to the other plane is taken back; both are looked at as soon as that is possible.
-    if (hung === 'nft') await kernel.applyRouted(changes);
+    await kernel.applyAlone(hung === 'nft' ? 'iptables' : 'nft', changes);
     log.warn({ program: hung, rules: changes.length }, 'it is unknown what that program did; looking soon');
   }
 
@@ -312,10 +312,7 @@ export function createStore(options: StoreOptions): Store {
       for (const edit of edits)
         if (edit.kind === 'allow') wanted.set(edit.rule.id, edit.rule);
         else wanted.set(edit.id, undefined);
-    const changes = plan(wanted);
-    const adds = changes.filter(({ kind, iptables, nft }) => kind === 'add' && (iptables || nft));
-    if (adds.length > 1) await kernel.check(adds.map(({ rule }) => rule));
-    await commit(changes, false);
+    await commit(plan(wanted));
     for (const job of jobs) job.done(count(job.edits));
   }
 
@@ -345,7 +342,6 @@ export function createStore(options: StoreOptions): Store {
       for (const id of plane?.keys() ?? []) wanted.set(id, undefined);
     for (const rule of target) wanted.set(rule.id, rule);
     const changes = plan(wanted);
-    await kernel.check(changes.filter(({ kind }) => kind === 'add').map(({ rule }) => rule));
     await commit(changes, snapshotProblem !== undefined || filed === undefined);
     model.clear();
     for (const rule of target) model.set(rule.id, rule);

@@ -1,0 +1,108 @@
+// The store against real iptables and nft, each backend in a network namespace of its own. Needs root.
+import { mkdir, readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createLogger } from '@coold/runtime';
+import { scratchFolder } from '@coold/testbed';
+import { createPacketFilter, type PacketFilter } from '@coold/testbed/packet-filter';
+import { expect } from 'vitest';
+import { createFirewall } from './firewall.ts';
+import { readIptablesLine } from './iptables-rule.ts';
+import { type Rule, readRule } from './rule.ts';
+import { changeSnapshot, renderSnapshot as renderLines } from './snapshot.ts';
+import type { Counted, Edit, Store } from './store.ts';
+
+export const chain = 'COOLIFY-ALLOW';
+const toolTimeoutMs = 1500;
+const log = createLogger('coold', { level: 'off', components: new Map() }, false);
+
+export const web = readRule({ src: '10.210.5.2', dst: '10.210.6.3', proto: 'tcp', port: 80 });
+export const ids = (rules: readonly Rule[]) => rules.map(({ id }) => id).sort();
+export const allow = (...rules: Rule[]): Edit[] => rules.map(rule => ({ kind: 'allow', rule }));
+export const revoke = (...wanted: string[]): Edit[] => wanted.map(id => ({ kind: 'revoke', id }));
+export const noDrift = { kernelOnly: [], modelOnly: [], planesDiffer: [], snapshotDiffers: [] };
+
+export const renderSnapshot = (...args: Parameters<typeof renderLines>) => {
+  const { iptables, nft } = renderLines(...args);
+  return { iptables: iptables.join(''), nft: nft.join('') };
+};
+
+/** A coold's firewall, serving until it is stopped or its host is gone. */
+export interface Running {
+  store: Store;
+  edit(edits: Edit[]): Promise<Counted>;
+  stop(): Promise<void>;
+}
+
+/** A packet filter and a folder for the files, with PATH leading to the former. */
+export interface FirewallHost extends AsyncDisposable {
+  filter: PacketFilter;
+  etc: string;
+  /** A file in that folder. */
+  file(name: string): string;
+  start(options?: { folder?: string; lockWaitMs?: number }): Promise<Running>;
+  inIptables(): Promise<string[]>;
+  inNft(): Promise<string[]>;
+  expectEverywhere(rules: readonly Rule[]): Promise<void>;
+  expectFiles(rules: readonly Rule[]): Promise<void>;
+  /** Done when the host goes, after what was started since has stopped. */
+  defer(work: () => Promise<void>): void;
+}
+
+export async function openFirewallHost(backend: 'nft' | 'legacy'): Promise<FirewallHost> {
+  const cleanup = new AsyncDisposableStack();
+  const { path } = cleanup.use(await scratchFolder());
+  const filter = cleanup.use(await createPacketFilter(path, backend));
+  const etc = join(path, 'etc');
+  const file = (name: string) => join(etc, name);
+  await mkdir(etc);
+  const machinePath = process.env['PATH'];
+  cleanup.defer(() => {
+    process.env['PATH'] = machinePath;
+  });
+  process.env['PATH'] = filter.path;
+
+  const host: FirewallHost = {
+    ...{ filter, etc, file },
+    async start({ folder = etc, ...rest } = {}) {
+      const stopping = new AbortController();
+      const paths = { rulesPath: join(folder, 'allow.rules'), bridgeRulesPath: join(folder, 'allow.nft') };
+      const firewall = createFirewall({ chain, ...paths, log, toolTimeoutMs, ...rest });
+      const loaded = Promise.withResolvers<void>();
+      const kept = firewall.keep(loaded.resolve)(stopping.signal);
+      const stop = async () => {
+        stopping.abort();
+        await kept;
+      };
+      cleanup.defer(() => stop().catch(() => {}));
+      await Promise.race([loaded.promise, kept]);
+      const { store } = firewall;
+      return { store, stop, edit: edits => store.edit(edits) };
+    },
+    async inIptables() {
+      const lines = (await filter.iptables('-S'))
+        .split('\n')
+        .flatMap(line => readIptablesLine(chain, line) ?? []);
+      return lines.flatMap(({ standing }) => (standing.kind === 'rule' ? [standing.rule.id] : [])).sort();
+    },
+    async inNft() {
+      const text = await filter.nft('list', 'chain', 'bridge', 'coolify_bridge', 'coolify_allow');
+      return [...text.matchAll(/cid:([0-9a-f]{12})/g)].map(([, id = '']) => id).sort();
+    },
+    async expectEverywhere(rules) {
+      expect(await host.inIptables()).toEqual(ids(rules));
+      expect(await host.inNft()).toEqual(ids(rules));
+      await host.expectFiles(rules);
+    },
+    async expectFiles(rules) {
+      const text = renderSnapshot(changeSnapshot([], chain, { add: rules, remove: new Set() }), chain);
+      expect(await readFile(file('allow.rules'), 'utf8')).toBe(text.iptables);
+      expect(await readFile(file('allow.nft'), 'utf8')).toBe(text.nft);
+      expect((await readdir(etc)).filter(name => !name.endsWith('.damaged')).sort()).toEqual([
+        ...['allow.lock', 'allow.nft', 'allow.rules'],
+      ]);
+    },
+    defer: work => cleanup.defer(work),
+    [Symbol.asyncDispose]: () => cleanup.disposeAsync(),
+  };
+  return host;
+}

@@ -33,6 +33,8 @@ export async function runTool(
     timeoutMs: limitMs,
     maxOutputBytes,
     input,
+    // What they say is read.
+    env: { ...process.env, LC_ALL: 'C' },
   });
   if (code === 0) return stdout;
   const said = stderr.trim().replaceAll(/\s+/g, ' ').slice(0, 500);

@@ -70,19 +70,25 @@ export interface KernelOptions {
   toolTimeoutMs?: number;
   /** What was done is announced within this long, in ms, or looked for. */
   announcedMs?: number;
+  /** From so many rules on, the time that both planes take one after the other is worth their going together. */
+  manyRules?: number;
   /** Called when the chains that the default deny is hooked into have changed. */
   onHooked?: () => void;
 }
 
 const perRuleMs = 3;
 
-/** From so many on, the time that both planes take one after the other is worth their going together. */
-const manyRules = 500;
-
 const isHandle = (place: Place) => typeof place === 'number';
 
 export function createKernel(options: KernelOptions): Kernel {
-  const { chain, log, toolTimeoutMs = 5000, announcedMs = 1000, onHooked = () => {} } = options;
+  const {
+    chain,
+    log,
+    toolTimeoutMs = 5000,
+    announcedMs = 1000,
+    manyRules = 500,
+    onHooked = () => {},
+  } = options;
   let backend: Backend | undefined;
   let iptables = createMirror(false);
   let nft: Mirror | undefined;

@@ -38,7 +38,8 @@ function mortal<T extends object>(inner: T): T {
   });
 }
 
-const kernel = createKernel({ chain, log });
+// Two are many: both ways in which changes are made are died in.
+const kernel = createKernel({ chain, log, manyRules: 2 });
 const store = createStore({
   chain,
   kernel: mortal(kernel),

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
-import { createServer, type RequestListener, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http';
 import { connect, type Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { createHttpEdge, type HttpEdge, type HttpEdgeOptions } from './http-edge.ts';
 
@@ -34,7 +35,7 @@ async function serve(
   return {
     edge,
     async open() {
-      const socket = connect(address.port, '127.0.0.1');
+      const socket = connect({ port: address.port, host: '127.0.0.1', allowHalfOpen: true });
       stack.push({ close: () => socket.destroy() });
       socket.on('error', () => {});
       await once(socket, 'connect');
@@ -102,6 +103,44 @@ describe('a body', () => {
     const socket = await open();
     socket.write('GET / HTTP/1.1\r\nhost:');
     expect(await everything(socket)).toMatch(/^HTTP\/1\.1 408 .*"oops":"request timeout"/s);
+  });
+
+  const refuse = (_request: IncomingMessage, response: ServerResponse) =>
+    response.writeHead(400, { connection: 'close' }).end('no, because');
+  const begins = 'POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n5\r\nfirst\r\n';
+
+  it('whose sender goes on after the last answer of its connection: the answer is heard all the same', async () => {
+    const answered = Promise.withResolvers<void>();
+    const { open } = await serve(() => async (request, response) => {
+      const chunks = request.iterator({ destroyOnReturn: false });
+      await chunks.next();
+      // Asked for, and left.
+      void chunks.next().catch(() => {});
+      response.once('close', answered.resolve);
+      refuse(request, response);
+    });
+    const socket = await open();
+    socket.write(begins);
+    await answered.promise;
+    for (let n = 0; n < 3; n += 1) {
+      await new Promise<void>((resolve, reject) =>
+        socket.write('4\r\nmore\r\n', error => (error == null ? resolve() : reject(error))),
+      );
+      await delay(20); // a reset would take as long to come
+    }
+    socket.end('0\r\n\r\n');
+    expect(await everything(socket)).toContain('no, because');
+  });
+
+  it('whose sender goes on for too long after it is cut off', async () => {
+    const { open } = await serve(() => refuse, { lingerMs: 100 });
+    const socket = await open();
+    socket.write(begins);
+    socket.resume();
+    await once(socket, 'end');
+    const going = setInterval(() => socket.write('4\r\nmore\r\n'), 10);
+    await new Promise(resolve => socket.once('close', resolve));
+    clearInterval(going);
   });
 
   it('that is left to its handler takes its time', async () => {

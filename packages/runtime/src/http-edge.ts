@@ -1,5 +1,6 @@
 import { type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Server as TlsServer } from 'node:https';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 
 export interface HttpEdgeOptions {
@@ -9,6 +10,8 @@ export interface HttpEdgeOptions {
   bodyTimeoutMs: number;
   /** A caller that takes nothing of a reply for this long, in ms, is cut off. */
   stalledReplyMs: number;
+  /** A sender that was answered for the last time on its connection may go on for this long, in ms, unheard. */
+  lingerMs?: number;
 }
 
 /**
@@ -28,7 +31,8 @@ export interface HttpEdge {
 
 const messages = { 400: 'not an HTTP request', 408: 'request timeout', 431: 'headers too large' } as const;
 
-export function createHttpEdge({ errorBody, bodyTimeoutMs, stalledReplyMs }: HttpEdgeOptions): HttpEdge {
+export function createHttpEdge(options: HttpEdgeOptions): HttpEdge {
+  const { errorBody, bodyTimeoutMs, stalledReplyMs, lingerMs = 2000 } = options;
   const underWay = new Set<ServerResponse>();
   /** Requests whose bodies may still be coming, with when they must be there, by the monotonic clock in ms. */
   const bodies = new Map<IncomingMessage, number>();
@@ -63,7 +67,32 @@ export function createHttpEdge({ errorBody, bodyTimeoutMs, stalledReplyMs }: Htt
     }
   }
 
+  /**
+   * A socket that is closed while its sender still writes is reset, and its sender may never see the answer that says why. So
+   * our half is closed first, and what still comes is thrown away for a while.
+   */
+  function linger(request: IncomingMessage): void {
+    const { socket } = request;
+    const cut = setTimeout(() => socket.destroy(), lingerMs);
+    request.once('close', () => socket.destroy());
+    socket.once('close', () => clearTimeout(cut));
+    socket.end();
+    // Its handler may have left it in the middle.
+    request.removeAllListeners('readable').removeAllListeners('data').resume();
+  }
+
+  /** Once for each connection: this is what Node calls after its last answer. */
+  function lingerAtEnd(socket: Socket): void {
+    const close = socket.destroySoon;
+    socket.destroySoon = () => {
+      const request = latest.get(socket)?.req;
+      if (request === undefined || request.complete || socket.destroyed) close.call(socket);
+      else linger(request);
+    };
+  }
+
   function begin(request: IncomingMessage, response: ServerResponse): void {
+    if (!latest.has(request.socket)) lingerAtEnd(request.socket);
     underWay.add(response);
     latest.set(request.socket, response);
     bodies.set(request, performance.now() + bodyTimeoutMs);

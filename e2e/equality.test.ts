@@ -1,327 +1,28 @@
 // Every verb with a place on REST, asked the same over REST and over broker.sock: the answers must be the same.
 import { join } from 'node:path';
-import { readVerbs, type Verb } from '@coold/proto';
-import { startRegistry, streamedCall } from '@coold/testbed';
+import { readVerbs } from '@coold/proto';
+import { startRegistry } from '@coold/testbed';
 import { Agent, request } from 'undici';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { type RestVerb, type Transports, transportsTo } from './both-transports.ts';
+import { type Example, examplesOf, image, spare, web } from './equality-examples.ts';
 import { type Stack, startStack } from './stack.ts';
 
-/** What a caller learns, without the words of its transport. */
-type Outcome = { data: unknown } | { code: unknown; message: unknown; field: unknown };
-
-interface Example {
-  fields?: Record<string, unknown>;
-  /** Makes the host as the request wants to find it, before each of the two. */
-  prepare?: () => Promise<unknown>;
-  /** Compared by names and types: its values are other ones at every call. */
-  varies?: true;
-}
-
-interface Examples {
-  answered: Example[];
-  refused: (Example & { code: number; field?: string })[];
-  /** What is only asked for as a stream, beside all of the above; of verbs that stream. */
-  streamed?: (Example & {
-    /** Lines for its input call, once it has begun; where they are refused the caller hangs up. */
-    input?: object[];
-    inputRefused?: { code: number; field: string };
-  })[];
-}
-
-type RestVerb = Verb & { http: NonNullable<Verb['http']> };
 const restVerbs = [...readVerbs().values()].filter((verb): verb is RestVerb => verb.http !== undefined);
 
-const image = 'localhost/tiny:latest';
-const spare = '127.0.0.1:5000/tiny:1';
-const web = { image, name: 'web', network: 'n', stop_timeout: 0 };
-
-const cat = { id: 'web', cmd: ['/bin/busybox', 'cat'] };
-const size = { code: 400, field: 'lines[0].resize.cols' };
-const shop = { service_id: 's', name: 'shop', namespace: 'default', container_id: 'web', port: 80 };
-const flow = { src: '10.210.5.2', dst: '10.210.6.3', proto: 'tcp', port: 80 };
-const flowId = '644d80ecc835';
-
-const examples: Record<string, Examples> = {
-  'images.pull': {
-    answered: [
-      { fields: { ref: spare } },
-      { fields: { ref: spare }, prepare: () => absent('images', spare) },
-    ],
-    refused: [
-      { fields: { ref: 'dir:/etc' }, code: 400, field: 'ref' },
-      { fields: { ref: '127.0.0.1:5000/tiny:none' }, code: 404, field: 'ref' },
-      { fields: { ref: spare, auth: { username: 'robot' } }, code: 400, field: 'auth.password' },
-      { fields: { ref: spare, auth: { username: 5 } }, code: 400, field: 'auth.username' },
-    ],
-  },
-  'images.list': { answered: [{}], refused: [{ fields: { nosuch: 'x' }, code: 400, field: 'nosuch' }] },
-  'images.delete': {
-    answered: [{ fields: { ref: spare }, prepare: () => call('images.pull', { ref: spare }) }],
-    refused: [
-      { fields: { ref: 'localhost/nosuch:1' }, code: 404 },
-      { fields: { ref: image }, code: 409 },
-      { fields: { ref: 'a b?#%/é' }, code: 400, field: 'ref' },
-    ],
-  },
-  'containers.create': {
-    answered: [{ fields: { image, name: 'new' }, prepare: () => absent('containers', 'new'), varies: true }],
-    refused: [
-      { fields: { image, name: 'new', cap_add: ['SYS_ADMIN'] }, code: 403, field: 'cap_add[0]' },
-      {
-        fields: { image, name: 'new', mounts: [{ bind: '/etc', target: '/x' }] },
-        code: 403,
-        field: 'mounts[0].bind',
-      },
-      { fields: { image, hooks: [] }, code: 400, field: 'hooks' },
-      { fields: { image: 'localhost/nosuch:1', name: 'new' }, code: 404, field: 'image' },
-      { fields: web, code: 409, field: 'name' },
-    ],
-  },
-  'containers.start': {
-    answered: [
-      { fields: { id: 'web' } },
-      { fields: { id: 'web' }, prepare: () => call('containers.stop', { id: 'web' }) },
-    ],
-    refused: [{ fields: { id: 'nosuch' }, code: 404 }],
-  },
-  'containers.restart': {
-    answered: [{ fields: { id: 'web' } }],
-    refused: [
-      { fields: { id: 'nosuch' }, code: 404 },
-      { fields: { id: '../web' }, code: 400, field: 'id' },
-    ],
-  },
-  'containers.stop': {
-    answered: [{ fields: { id: 'other', timeout: 0 } }, { fields: { id: 'other' } }],
-    refused: [
-      { fields: { id: 'nosuch' }, code: 404 },
-      { fields: { id: 'other', timeout: 'soon' }, code: 400, field: 'timeout' },
-      { fields: { id: 'other', timeout: 86_401 }, code: 400, field: 'timeout' },
-    ],
-  },
-  'containers.delete': {
-    answered: [
-      { fields: { id: 'new' }, prepare: () => fresh('new') },
-      {
-        fields: { id: 'new', force: true },
-        prepare: async () => {
-          await fresh('new');
-          await call('containers.start', { id: 'new' });
-        },
-      },
-    ],
-    refused: [
-      { fields: { id: 'nosuch' }, code: 404 },
-      { fields: { id: 'web', force: false }, code: 409 },
-    ],
-  },
-  'containers.inspect': {
-    answered: [{ fields: { id: 'other' } }, { fields: { id: 'web' } }],
-    refused: [
-      { fields: { id: 'nosuch' }, code: 404 },
-      { fields: { id: 'ü' }, code: 400, field: 'id' },
-    ],
-  },
-  // Streams on REST, bounded in a plain dispatch: compared by what both have said at the end.
-  'containers.logs': {
-    answered: [{ fields: { id: 'talker' } }, { fields: { id: 'talker', tail: 1, timestamps: true } }],
-    refused: [
-      { fields: { id: 'nosuch' }, code: 404 },
-      { fields: { id: 'talker', tail: -1 }, code: 400, field: 'tail' },
-      { fields: { id: 'talker', tail: 4_294_967_295 }, code: 400, field: 'tail' },
-      { fields: { id: 'talker', stdout: false }, code: 400, field: 'stdout' },
-    ],
-    streamed: [{ fields: { id: 'brief', follow: true } }, { fields: { id: 'brief', stderr: true } }],
-  },
-  'containers.exec': {
-    answered: [
-      { fields: { id: 'web', cmd: ['/bin/busybox', 'echo', 'hé'] } },
-      { fields: { id: 'web', cmd: ['/bin/busybox', 'sh', '-c', 'exit 3'], env: { A: 'b' } } },
-      { fields: { id: 'web', cmd: ['/bin/busybox', 'tty'], tty: true } },
-    ],
-    refused: [
-      { fields: { id: 'web', cmd: [] }, code: 400, field: 'cmd' },
-      { fields: { id: 'web', cmd: ['a'], workdir: 'x' }, code: 400, field: 'workdir' },
-      { fields: { id: 'nosuch', cmd: ['a'] }, code: 404 },
-      { fields: { id: 'other', cmd: ['a'] }, code: 409 },
-    ],
-    streamed: [
-      { fields: cat, input: [{ stdin: 'é' }, { stdin: '/w==', encoding: 'base64' }, { eof: true }] },
-      { fields: cat, input: [{ stdin: 5 }], inputRefused: { code: 400, field: 'lines[0].stdin' } },
-      { fields: cat, input: [{ resize: { cols: 0, rows: 1 } }], inputRefused: size },
-      {
-        // It still runs when more is sent after the end of its input.
-        fields: { id: 'web', cmd: ['/bin/busybox', 'sleep', '1000'] },
-        input: [{ eof: true }, { stdin: 'more' }],
-        inputRefused: { code: 409, field: 'stdin' },
-      },
-    ],
-  },
-  'containers.healthcheck': {
-    answered: [{ fields: { id: 'web' } }],
-    refused: [
-      { fields: { id: 'nosuch' }, code: 404 },
-      { fields: { id: 'other' }, code: 409 },
-    ],
-  },
-  'volumes.create': {
-    answered: [
-      { fields: { name: 'v' } },
-      { fields: { name: 'w', labels: { a: 'é' } }, prepare: () => absent('volumes', 'w'), varies: true },
-    ],
-    refused: [
-      { fields: {}, code: 400, field: 'name' },
-      { fields: { name: 'w', labels: { a: 1 } }, code: 400, field: 'labels.a' },
-    ],
-  },
-  'volumes.delete': {
-    answered: [{ fields: { name: 'w' }, prepare: () => call('volumes.create', { name: 'w' }) }],
-    refused: [
-      { fields: { name: 'nosuch' }, code: 404 },
-      { fields: { name: 'v' }, code: 409 },
-    ],
-  },
-  'volumes.inspect': {
-    answered: [{ fields: { name: 'v' } }],
-    refused: [{ fields: { name: 'nosuch' }, code: 404 }],
-  },
-  'networks.create': {
-    answered: [
-      {
-        fields: { name: 'm', namespace: 'shop', subnet: '10.231.6.0/24', gateway: '10.231.6.9' },
-        prepare: () => absent('networks', 'm'),
-      },
-    ],
-    refused: [
-      { fields: { name: 'n', subnet: '10.231.7.0/24' }, code: 409, field: 'name' },
-      { fields: { name: 'm2', subnet: '10.231.5.128/25' }, code: 409, field: 'subnet' },
-      { fields: { name: 'm2', driver: 'macvlan' }, code: 400, field: 'driver' },
-    ],
-  },
-  'networks.delete': {
-    answered: [
-      {
-        fields: { name: 'm' },
-        prepare: async () => {
-          await absent('networks', 'm');
-          await call('networks.create', { name: 'm' });
-        },
-      },
-    ],
-    refused: [
-      { fields: { name: 'nosuch' }, code: 404 },
-      { fields: { name: 'n' }, code: 409 },
-      { fields: { name: 'podman' }, code: 409 },
-    ],
-  },
-  'networks.list': { answered: [{}], refused: [{ fields: { nosuch: 'x' }, code: 400, field: 'nosuch' }] },
-  'firewall.allow': {
-    answered: [
-      { fields: flow },
-      { fields: { ...flow, namespace: 'shop' }, prepare: revokeAll },
-      { fields: { src: '10.210.0.2', dst: '10.210.0.3', id: '06386f90350d' } },
-    ],
-    refused: [
-      { fields: { ...flow, src: '10.210.0.0/24' }, code: 400, field: 'src' },
-      { fields: { ...flow, dst: 'fd00::1' }, code: 400, field: 'dst' },
-      { fields: { ...flow, proto: 'TCP ' }, code: 400, field: 'proto' },
-      { fields: { ...flow, port: 0 }, code: 400, field: 'port' },
-      { fields: { ...flow, port: '80' }, code: 400, field: 'port' },
-      { fields: { ...flow, namespace: 'a"\n' }, code: 400, field: 'namespace' },
-      { fields: { ...flow, id: '000000000000' }, code: 400, field: 'id' },
-    ],
-  },
-  'firewall.revoke': {
-    answered: [
-      { fields: { id: flowId }, prepare: () => call('firewall.allow', flow) },
-      { fields: { id: '000000000000' } },
-    ],
-    refused: [{ fields: { id: 'x' }, code: 400, field: 'id' }],
-  },
-  'firewall.list': {
-    answered: [{ prepare: () => call('firewall.allow', flow) }, { fields: { namespace: 'nobody' } }],
-    refused: [
-      { fields: { namespace: 'A' }, code: 400, field: 'namespace' },
-      { fields: { nosuch: 'x' }, code: 400, field: 'nosuch' },
-    ],
-  },
-  'firewall.show': {
-    answered: [{ fields: { id: flowId }, prepare: () => call('firewall.allow', flow) }],
-    refused: [
-      { fields: { id: '000000000000' }, code: 404 },
-      { fields: { id: '../../x' }, code: 400, field: 'id' },
-    ],
-  },
-  'firewall.bulk': {
-    answered: [
-      {
-        fields: { add: [flow, { ...flow, port: 81 }], remove: ['000000000000'] },
-        prepare: revokeAll,
-      },
-    ],
-    refused: [
-      { fields: { add: [flow, { ...flow, src: '10.1' }] }, code: 400, field: 'add[1].src' },
-      { fields: { add: [flow], remove: [flowId] }, code: 400, field: 'add[0]' },
-      { fields: { remove: ['0'] }, code: 400, field: 'remove[0]' },
-    ],
-  },
-  'firewall.reconcile': { answered: [{}], refused: [{ fields: { force: true }, code: 400, field: 'force' }] },
-  'firewall.status': { answered: [{}], refused: [{ fields: { nosuch: 'x' }, code: 400, field: 'nosuch' }] },
-  'services.register': {
-    answered: [{ fields: shop }, { fields: { ...shop, port: 0 } }],
-    refused: [
-      { fields: { ...shop, container_id: 'nosuch' }, code: 404 },
-      { fields: { ...shop, name: 'a.b' }, code: 400, field: 'name' },
-      { fields: { ...shop, namespace: '' }, code: 400, field: 'namespace' },
-      { fields: { ...shop, port: 65_536 }, code: 400, field: 'port' },
-    ],
-  },
-  'services.unregister': {
-    answered: [
-      { fields: { id: 's', container_id: 'web' }, prepare: () => call('services.register', shop) },
-      { fields: { id: 'nosuch', container_id: 'nosuch' } },
-    ],
-    refused: [{ fields: { id: 's', container_id: 'a b' }, code: 400, field: 'container_id' }],
-  },
-  'services.endpoints': {
-    answered: [
-      // What is known of a container follows what happened to it a moment later.
-      { fields: { id: 's' }, prepare: () => call('services.register', shop), varies: true },
-      { fields: { id: 'nosuch' } },
-    ],
-    refused: [{ fields: { id: 's', nosuch: 'x' }, code: 400, field: 'nosuch' }],
-  },
-  'dns.lookup': {
-    answered: [
-      { fields: { name: 'Default.coolify.internal' } },
-      { fields: { name: 'web.coolify.internal' } },
-    ],
-    refused: [{ fields: { name: 'a b?#%/é' }, code: 400, field: 'name' }],
-  },
-  'dns.stats': {
-    answered: [{ varies: true }],
-    refused: [{ fields: { nosuch: 'x' }, code: 400, field: 'nosuch' }],
-  },
-  'host.info': {
-    answered: [{ varies: true }],
-    refused: [{ fields: { nosuch: 'x' }, code: 400, field: 'nosuch' }],
-  },
-  'host.containers': { answered: [{}], refused: [{ fields: { nosuch: 'x' }, code: 400, field: 'nosuch' }] },
-  'host.stats': {
-    answered: [{ varies: true }],
-    refused: [{ fields: { nosuch: 'x' }, code: 400, field: 'nosuch' }],
-  },
-};
+const examples = examplesOf({ call, absent, fresh, revokeAll });
 
 const cleanup = new AsyncDisposableStack();
 let stack: Stack;
 let origin: string;
 let agent: Agent;
+let ask: Transports;
 beforeAll(async () => {
   stack = cleanup.use(await startStack());
   const { address } = await stack.coold.logged(({ msg }) => msg === 'serving the API');
   origin = `http://${String(address)}`;
   agent = cleanup.adopt(new Agent(), it => it.destroy());
+  ask = transportsTo(stack, origin, agent);
   await stack.podman.ensureTinyImage();
   cleanup.use(await startRegistry(stack.podman, { folder: join(stack.folder, 'registry'), port: 5000 }));
   const push = `/v4.0.0/libpod/images/${encodeURIComponent(image)}/push?destination=${spare}`;
@@ -348,133 +49,8 @@ beforeAll(async () => {
 });
 afterAll(() => cleanup.disposeAsync());
 
-let requests = 0;
-async function overStream(name: string, fields: Record<string, unknown>): Promise<Outcome> {
-  requests += 1;
-  const answer = await stack.dispatch(`e-${requests}`, { type: name, ...fields });
-  const { status, data, code, message, field } = answer.json() as Record<string, unknown>;
-  return status === 'ok' ? { data } : { code, message, field };
-}
-
-async function overRest(verb: RestVerb, fields: Record<string, unknown>): Promise<Outcome> {
-  const { streams, http } = verb;
-  const answer = await askRest(verb, fields);
-  const text = await answer.body.text();
-  const { statusCode } = answer;
-  if (statusCode === http.status && streams) return { data: collected(text) };
-  if (statusCode === http.status)
-    return { data: statusCode === 204 && text === '' ? null : JSON.parse(text) };
-  return restError(statusCode, text);
-}
-
-function restError(code: number, text: string): Outcome {
-  const { error, field } = JSON.parse(text) as Record<string, unknown>;
-  return { code, message: error, field };
-}
-
-function askRest({ http }: RestVerb, fields: Record<string, unknown>) {
-  const { method, path, pathFields } = http;
-  const at = path.replaceAll(/\{([^}]*)\}/g, (_, name: string) => encodeURIComponent(String(fields[name])));
-  const rest = Object.entries(fields).filter(([name]) => !pathFields.includes(name));
-  const query = new URLSearchParams(rest.map(([name, value]) => [name, String(value)]));
-  return request(`${origin}${at}${method === 'POST' || rest.length === 0 ? '' : `?${query}`}`, {
-    dispatcher: agent,
-    method,
-    headers: {
-      authorization: `Bearer ${stack.pairing.apiToken}`,
-      ...(method === 'POST' ? { 'content-type': 'application/json' } : {}),
-    },
-    body: method === 'POST' ? JSON.stringify(Object.fromEntries(rest)) : null,
-  });
-}
-
-/** What a stream said, and what became of its input. */
-interface Streamed {
-  said: Outcome;
-  input: Outcome | undefined;
-}
-
-async function streamOverLane(
-  name: string,
-  fields: Record<string, unknown>,
-  input?: object[],
-): Promise<Streamed> {
-  requests += 1;
-  const { socketPath, hostId } = stack.pairing;
-  const requestId = `s-${requests}`;
-  const json = { host_id: hostId, request_id: requestId, command: { type: name, ...fields } };
-  using call = streamedCall({ socketPath, path: '/v1/coold/stream', json });
-  const first = (await call.next()) as Record<string, unknown>;
-  if (first['status'] !== 'ok') return { said: laneError(first), input: undefined };
-  if (input === undefined) return { said: { data: joined(await call.rest()) }, input };
-  using bringing = streamedCall({ socketPath, path: `/v1/coold/stream/${requestId}/input` });
-  for (const line of input) await bringing.write(line);
-  bringing.end();
-  if ((await bringing.answered).status === 204)
-    return { said: { data: joined(await call.rest()) }, input: { data: null } };
-  return { said: { data: null }, input: laneError((await bringing.next()) as Record<string, unknown>) };
-}
-
-function laneError({ code, message, field }: Record<string, unknown>): Outcome {
-  return { code, message, field };
-}
-
-async function streamOverRest(
-  verb: RestVerb,
-  fields: Record<string, unknown>,
-  input?: object[],
-): Promise<Streamed> {
-  const answer = await askRest(verb, fields);
-  if (answer.statusCode !== 200)
-    return { said: restError(answer.statusCode, await answer.body.text()), input: undefined };
-  const lines = async () => {
-    const text = await answer.body.text();
-    return joined(text.split('\n').flatMap(line => (line === '' ? [] : [JSON.parse(line) as unknown])));
-  };
-  if (input === undefined) return { said: { data: await lines() }, input };
-  const at = verb.http.path.replaceAll(/\{([^}]*)\}/g, (_, name: string) => String(fields[name]));
-  const brought = await request(`${origin}${at}/${String(answer.headers['x-exec-session'])}/input`, {
-    dispatcher: agent,
-    method: 'POST',
-    headers: {
-      authorization: `Bearer ${stack.pairing.apiToken}`,
-      'content-type': 'application/x-ndjson',
-    },
-    body: input.map(line => `${JSON.stringify(line)}\n`).join(''),
-  });
-  const text = await brought.body.text();
-  if (brought.statusCode === 204) return { said: { data: await lines() }, input: { data: null } };
-  answer.body.destroy();
-  return { said: { data: null }, input: restError(brought.statusCode, text) };
-}
-
-/** Where output is cut into lines is up to the pipes it came through; what comes after what, within one source, is not. */
-function joined(lines: unknown[]): unknown {
-  const output: Record<string, Buffer> = {};
-  const others: unknown[] = [];
-  for (const line of lines) {
-    const { stream, data, encoding, ...rest } = line as {
-      stream?: string;
-      data?: string;
-      encoding?: 'base64';
-    };
-    if (stream === undefined || data === undefined || Object.keys(rest).length > 0) others.push(line);
-    else output[stream] = Buffer.concat([output[stream] ?? Buffer.alloc(0), Buffer.from(data, encoding)]);
-  }
-  return { output, others };
-}
-
-/** What a stream said, as the bounded answer of a plain dispatch has it. */
-function collected(ndjson: string): unknown {
-  const lines = ndjson.split('\n').slice(0, -1);
-  const said = lines.map(line => JSON.parse(line) as Record<string, unknown>);
-  const { exit_code } = said.at(-1) ?? {};
-  if (exit_code === undefined) return { frames: said, truncated: false };
-  return { exit_code, output: said.map(({ data }) => data ?? '').join(''), truncated: false };
-}
-
 async function call(name: string, fields: Record<string, unknown>): Promise<unknown> {
-  const outcome = await overStream(name, fields);
+  const outcome = await ask.overStream(name, fields);
   if (!('data' in outcome)) throw new Error(`${name}: ${JSON.stringify(outcome)}`);
   return outcome.data;
 }
@@ -491,7 +67,7 @@ async function absent(kind: 'images' | 'containers' | 'volumes' | 'networks', na
     volumes: { name },
     networks: { name },
   };
-  const outcome = await overStream(`${kind}.delete`, fields[kind]);
+  const outcome = await ask.overStream(`${kind}.delete`, fields[kind]);
   if (!('data' in outcome) && outcome.code !== 404) throw new Error(`${name}: ${JSON.stringify(outcome)}`);
 }
 
@@ -510,11 +86,11 @@ function shape(value: unknown): unknown {
 
 describe.each(restVerbs)('$name', verb => {
   const { answered, refused } = examples[verb.name] ?? { answered: [], refused: [] };
-  const ask = async ({ fields = {}, prepare }: Example) => {
+  const askBoth = async ({ fields = {}, prepare }: Example) => {
     await prepare?.();
-    const rest = await overRest(verb, fields);
+    const rest = await ask.overRest(verb, fields);
     await prepare?.();
-    return { rest, stream: await overStream(verb.name, fields) };
+    return { rest, stream: await ask.overStream(verb.name, fields) };
   };
 
   it('has requests that are answered and requests that are refused', () => {
@@ -523,7 +99,7 @@ describe.each(restVerbs)('$name', verb => {
 
   it('answers both transports with the same data', async () => {
     for (const example of answered) {
-      const { rest, stream } = await ask(example);
+      const { rest, stream } = await askBoth(example);
       expect(stream, JSON.stringify(example.fields)).toHaveProperty('data');
       if (example.varies) expect(shape(rest), JSON.stringify(example.fields)).toEqual(shape(stream));
       else expect(rest, JSON.stringify(example.fields)).toEqual(stream);
@@ -532,7 +108,7 @@ describe.each(restVerbs)('$name', verb => {
 
   it('refuses both transports with the same code, message and field', async () => {
     for (const { code, field, ...example } of refused) {
-      const { rest, stream } = await ask(example);
+      const { rest, stream } = await askBoth(example);
       expect(stream, JSON.stringify(example.fields)).toMatchObject({ code, field });
       expect(rest, JSON.stringify(example.fields)).toEqual(stream);
     }
@@ -546,9 +122,9 @@ describe.each(restVerbs.filter(({ streams }) => streams))('$name as a stream', v
     expect(streamed.length, `examples of ${verb.name}`).toBeGreaterThan(0);
     for (const { fields = {}, prepare } of [...answered, ...refused, ...streamed.filter(it => !it.input)]) {
       await prepare?.();
-      const rest = await streamOverRest(verb, fields);
+      const rest = await ask.streamOverRest(verb, fields);
       await prepare?.();
-      const lane = await streamOverLane(verb.name, fields);
+      const lane = await ask.streamOverLane(verb.name, fields);
       expect(rest, JSON.stringify(fields)).toEqual(lane);
       expect('data' in lane.said, JSON.stringify(lane)).toBe(!refused.some(it => it.fields === fields));
     }
@@ -558,8 +134,8 @@ describe.each(restVerbs.filter(({ streams }) => streams))('$name as a stream', v
     'takes the same input: $input',
     async example => {
       const { fields = {}, input, inputRefused } = example;
-      const rest = await streamOverRest(verb, fields, input);
-      expect(rest).toEqual(await streamOverLane(verb.name, fields, input));
+      const rest = await ask.streamOverRest(verb, fields, input);
+      expect(rest).toEqual(await ask.streamOverLane(verb.name, fields, input));
       expect(rest.input).toMatchObject(inputRefused ?? { data: null });
     },
   );

@@ -32,6 +32,7 @@ export const testPackages = [
   'docker-registry',
   'git',
   'iputils-ping',
+  'nats-server',
   'openssh-client',
   'openssh-server',
   'openssl',

@@ -1,10 +1,11 @@
-// The host of the dispatch benchmark, both for the broker and for its peer: answers at once with the same three
-// containers. Arguments: "broker" ADDRESS TOKEN, or "echo" ADDRESS.
+// The host of the dispatch benchmark, for the broker and for each of its peers: answers at once with the same three
+// containers. Arguments: "broker" ADDRESS TOKEN, "echo" ADDRESS, or "nats" ADDRESS.
 import { create, toBinary } from '@bufbuild/protobuf';
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import { ClientMsgSchema, ResponseSchema } from '@coold/proto';
 import { connectStubHost } from '@coold/testbed';
 import { Client, credentials, Metadata } from '@grpc/grpc-js';
+import { connect } from '@nats-io/transport-node';
 import { echoStream } from './echo-wire.ts';
 
 const containers = ['web', 'db', 'cache'].map(name => ({
@@ -14,6 +15,8 @@ const containers = ['web', 'db', 'cache'].map(name => ({
   state: 'running',
   networks: ['coolify-default-mesh'],
 }));
+
+const answer = Buffer.from(JSON.stringify({ request_id: 'bench-000000', status: 'ok', data: containers }));
 
 const [kind, address = '', token = ''] = process.argv.slice(2);
 if (kind === 'broker') {
@@ -31,8 +34,11 @@ if (kind === 'broker') {
     },
   });
   await host.accepted;
+} else if (kind === 'nats') {
+  const connection = await connect({ servers: address });
+  connection.subscribe('host.bench', { callback: (_error, message) => void message.respond(answer) });
+  await connection.flush();
 } else {
-  const answer = Buffer.from(JSON.stringify({ request_id: 'bench-000000', status: 'ok', data: containers }));
   const client = new Client(`dns:${address}`, credentials.createInsecure());
   const call = client.makeBidiStreamRequest(
     echoStream.path,

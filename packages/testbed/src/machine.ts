@@ -58,8 +58,10 @@ export async function createMachine(without: readonly string[] = []): Promise<Ma
     root,
     exec,
     start(program, args, env = {}) {
-      const nsenter = ['-t', String(netns.pid), '-n', '-m', '--', 'chroot', ...inside(program, args, env)];
-      const child = spawn('nsenter', nsenter, { stdio: ['ignore', 'inherit', 'inherit'] });
+      const enter = ['nsenter', '-t', String(netns.pid), '-n', '-m', '--', 'chroot'];
+      // pdeathsig: a run that is killed leaves no program behind.
+      const alone = ['--pdeathsig', 'KILL', '--', ...enter, ...inside(program, args, env)];
+      const child = spawn('setpriv', alone, { stdio: ['ignore', 'inherit', 'inherit'] });
       started.push(child);
       return child;
     },
@@ -70,7 +72,7 @@ export async function createMachine(without: readonly string[] = []): Promise<Ma
   };
 }
 
-/** nsenter, chroot and env each become the next, so the child is the program itself. */
+/** setpriv, nsenter, chroot and env each become the next, so the child is the program itself. */
 async function ended(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const gone = new Promise(resolve => child.once('exit', resolve));

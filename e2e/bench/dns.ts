@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { scratchFolder, startDnsmasq, startScript } from '@coold/testbed';
@@ -144,6 +144,7 @@ async function startAardvark(cleanup: AsyncDisposableStack, netns: Netns, folder
   cleanup.defer(async () => {
     child.kill('SIGKILL');
     await gone;
+    await killDaemon(folder);
   });
   const question = ['-b', client, `@${gateway}`, '+short', '+time=1', '+tries=1'];
   const name = `${names[0]}.${namespace}.${zone}`;
@@ -155,4 +156,15 @@ async function startAardvark(cleanup: AsyncDisposableStack, netns: Netns, folder
     },
     { timeoutMs: 10_000 },
   );
+}
+
+/** What answers is a child of what was started, which has ended long ago; its id is where netavark would look for it. */
+async function killDaemon(folder: string): Promise<void> {
+  const pid = Number(await readFile(join(folder, 'aardvark.pid'), 'utf8').catch(() => ''));
+  if (!(pid > 1)) return;
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
 }

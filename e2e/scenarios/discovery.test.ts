@@ -1,30 +1,18 @@
 // Containers of two hosts, as each of them knows of the other's: Podman's events by journald, gossip over wg0.
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { eventually } from '../harness/eventually.ts';
-import { createFleet, type Fleet, type FleetHost } from '../harness/fleet.ts';
+import type { Fleet, FleetHost } from '../harness/fleet.ts';
 import { runContainer } from '../harness/images.ts';
-import { expectExec, type Provider } from '../harness/provider.ts';
-import { journalsOnFailure } from './journals.ts';
-import { chooseGround } from './provider.ts';
+import { expectExec } from '../harness/provider.ts';
+import { twoHosts } from './two-hosts.ts';
 
-/** Rented machines take minutes where the lab takes seconds. */
-const setUpMs = 15 * 60_000;
-
-let provider: Provider;
 let fleet: Fleet;
 let a: FleetHost;
 let b: FleetHost;
 
-beforeAll(async () => {
-  const ground = await chooseGround();
-  provider = ground.provider;
-  fleet = await createFleet(ground, ['a', 'b'], ['default', 'alpha']);
-  const [first, second] = fleet.hosts;
-  if (first === undefined || second === undefined) throw new Error('two hosts were asked for');
-  [a, b] = [first, second];
-}, setUpMs);
-afterAll(() => provider?.close(), setUpMs);
-beforeEach(() => journalsOnFailure(fleet));
+twoHosts(['default', 'alpha'], given => {
+  ({ fleet, a, b } = given);
+});
 
 let requests = 0;
 async function call(host: FleetHost, type: string, fields: object): Promise<unknown> {

@@ -1,40 +1,21 @@
 // The installed product on two hosts: A is central and a host, B is a host.
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { corrosionApiPort } from '../harness/corrosion.ts';
 import { eventually } from '../harness/eventually.ts';
-import {
-  createFleet,
-  type Fleet,
-  type FleetHost,
-  hostUnits,
-  install,
-  laravelGroup,
-} from '../harness/fleet.ts';
+import { type Fleet, type FleetHost, hostUnits, install, laravelGroup } from '../harness/fleet.ts';
 import { runContainer } from '../harness/images.ts';
 import { addressOf, fetched, serve } from '../harness/pages.ts';
 import { builtPackage } from '../harness/product.ts';
-import { expectExec, type Provider } from '../harness/provider.ts';
-import { journalsOnFailure } from './journals.ts';
-import { chooseGround } from './provider.ts';
+import { expectExec } from '../harness/provider.ts';
+import { twoHosts } from './two-hosts.ts';
 
-/** Rented machines take minutes where the lab takes seconds. */
-const setUpMs = 15 * 60_000;
-
-let provider: Provider;
 let fleet: Fleet;
 let a: FleetHost;
 let b: FleetHost;
 
-beforeAll(async () => {
-  const ground = await chooseGround();
-  provider = ground.provider;
-  fleet = await createFleet(ground, ['a', 'b'], ['default', 'alpha']);
-  const [first, second] = fleet.hosts;
-  if (first === undefined || second === undefined) throw new Error('two hosts were asked for');
-  [a, b] = [first, second];
-}, setUpMs);
-afterAll(() => provider?.close(), setUpMs);
-beforeEach(() => journalsOnFailure(fleet));
+twoHosts(['default', 'alpha'], given => {
+  ({ fleet, a, b } = given);
+});
 
 const stat = async ({ host }: FleetHost, path: string) =>
   (await expectExec(host, ['stat', '--format', '%a %U %G', path])).trim();

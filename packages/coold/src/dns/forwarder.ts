@@ -1,6 +1,7 @@
 import type { Address } from '@coold/runtime';
 import type { Transport } from './answer.ts';
 import { isTruncated, withId } from './exchange.ts';
+import { createForwarding, createForwardingMemory, type Forwarding } from './forwarding.ts';
 import { openUpstreamSocket, type UpstreamSocket } from './upstream-socket.ts';
 import { askOverTcp } from './upstream-tcp.ts';
 import { uint16 } from './wire.ts';
@@ -23,8 +24,10 @@ export interface ForwarderOptions {
   upstream: Address;
   /** For one query, all its tries together, in ms. */
   timeoutMs?: number;
-  /** Queries that may wait at once; one more is given up at once. */
+  /** Queries that may wait at once, of all that share `forwarding`; one more is given up at once. */
   maxWaiting?: number;
+  /** Shared with other threads; undefined: with none. */
+  forwarding?: Forwarding;
 }
 
 /**
@@ -47,12 +50,9 @@ export function createForwarder({
   upstream,
   timeoutMs = 2000,
   maxWaiting = 1000,
+  forwarding = createForwarding(createForwardingMemory()),
 }: ForwarderOptions): Forwarder {
   const slots: (Slot | undefined)[] = [];
-  const open = new Set<UpstreamSocket>();
-  let waiting = 0;
-  let forwarded = 0;
-  let errors = 0;
   let isClosed = false;
 
   function pick(): Promise<UpstreamSocket> {
@@ -67,7 +67,7 @@ export function createForwarder({
     const opened = openUpstreamSocket(upstream);
     slots[index] = { opened, uses: 1, until: now + socketLifeMs };
     opened.then(
-      socket => (isClosed ? socket.retire() : open.add(socket)),
+      socket => (isClosed ? socket.retire() : forwarding.opened(socket.address, socket.port)),
       () => {
         if (slots[index]?.opened === opened) slots[index] = undefined;
       },
@@ -80,7 +80,7 @@ export function createForwarder({
       socket => {
         socket.retire();
         // Kept in mind while its queries are on their way: they may be coming back to us.
-        setTimeout(() => open.delete(socket), timeoutMs).unref();
+        setTimeout(() => forwarding.closed(socket.port), timeoutMs).unref();
       },
       () => {},
     );
@@ -97,25 +97,13 @@ export function createForwarder({
 
   return {
     async ask(query, transport) {
-      if (waiting >= maxWaiting || isClosed) {
-        errors += 1;
-        return undefined;
-      }
-      waiting += 1;
-      forwarded += 1;
-      try {
-        const answer = await exchange(query, transport).catch(() => undefined);
-        if (answer === undefined) errors += 1;
-        return answer === undefined ? undefined : withId(answer, uint16(query, 0));
-      } finally {
-        waiting -= 1;
-      }
+      if (isClosed || !forwarding.begin(maxWaiting)) return undefined;
+      const answer = await exchange(query, transport).catch(() => undefined);
+      forwarding.end(answer !== undefined);
+      return answer === undefined ? undefined : withId(answer, uint16(query, 0));
     },
-    isOwn(address, port) {
-      for (const socket of open) if (socket.sentFrom(address, port)) return true;
-      return false;
-    },
-    stats: () => ({ forwarded, errors, waiting }),
+    isOwn: forwarding.isOwn,
+    stats: forwarding.stats,
     close() {
       isClosed = true;
       for (const slot of slots) if (slot !== undefined) retire(slot);

@@ -1,7 +1,7 @@
 import { type AnswerPacket, encodeFailure, type Transport } from './answer.ts';
-import { count, type QueryCounts, rcodeName } from './counts.ts';
+import { count, type QueryCounts } from './counts.ts';
 import type { Forwarder } from './forwarder.ts';
-import { byte, type Query } from './wire.ts';
+import { byte, type Query, rcodes } from './wire.ts';
 
 /** Where a message came from. */
 export interface Peer {
@@ -18,7 +18,7 @@ export type ServeQuery = (
   packet: Buffer,
   transport: Transport,
   peer: Peer,
-) => Buffer | undefined | Promise<Buffer>;
+) => Buffer | undefined | Promise<Buffer | undefined>;
 
 export function createServeQuery(
   answerPacket: AnswerPacket,
@@ -30,20 +30,23 @@ export function createServeQuery(
     const isLoop = transport === 'udp' && forwarder.isOwn(peer.address, peer.port);
     const answer = isLoop ? undefined : await forwarder.ask(query.packet, transport);
     const reply = answer ?? encodeFailure(query, 'SERVFAIL');
-    count(counts, rcodeName(byte(reply, 3) & 0x0f));
+    count(counts, byte(reply, 3) & 0x0f);
     return reply;
   }
 
-  return (packet, transport, peer) => {
+  const serve: ServeQuery = (packet, transport, peer) => {
     const answer = answerPacket(packet, transport);
     switch (answer.kind) {
       case 'ignored':
         return undefined;
       case 'forward':
         return forward(answer.query, transport, peer);
+      case 'later':
+        return answer.known.then(isKnown => (isKnown ? serve(packet, transport, peer) : undefined));
       case 'reply':
-        if (!answer.isSelfQuery) count(counts, answer.rcode);
+        if (!answer.isSelfQuery) count(counts, rcodes[answer.rcode]);
         return answer.packet;
     }
   };
+  return serve;
 }

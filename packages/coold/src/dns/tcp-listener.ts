@@ -74,9 +74,10 @@ function serveConnection(socket: Socket, serve: ServeQuery, limits: TcpLimits, o
     if (socket.writableLength > limits.unsentBytes) socket.destroy();
     active();
   };
-  const later = async (reply: Promise<Buffer>) => {
+  const later = async (reply: Promise<Buffer | undefined>) => {
     pending += 1;
-    send(await reply);
+    const answer = await reply;
+    if (answer !== undefined) send(answer);
     pending -= 1;
     take();
   };

@@ -10,8 +10,9 @@ export interface UpstreamSocket {
   readonly waiting: number;
   /** Asks, and asks once more when half the time has passed. @returns undefined: no answer came, or none can */
   ask(query: Buffer, timeoutMs: number): Promise<Buffer | undefined>;
-  /** Whether a message from this address is one that this socket sent. */
-  sentFrom(address: string, port: number): boolean;
+  /** Where it asks from. */
+  readonly address: string;
+  readonly port: number;
   /** Takes no more queries, and is gone once the last has its answer. */
   retire(): void;
 }
@@ -52,7 +53,8 @@ export async function openUpstreamSocket(upstream: Address): Promise<UpstreamSoc
     get waiting() {
       return byId.size;
     },
-    sentFrom: (address, port) => port === local.port && address === plain(local.address),
+    address: plain(local.address),
+    port: local.port,
     ask(query, timeoutMs) {
       if (isClosed) return Promise.resolve(undefined);
       return new Promise(resolve => {

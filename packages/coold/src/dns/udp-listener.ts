@@ -49,13 +49,10 @@ export async function listenUdp(
   socket.on('message', (message, peer) => {
     // Port 0 is nobody's, and sending there would throw.
     if (peer.port === 0) return;
-    const send = (reply: Buffer | undefined) => {
+    serve(message, 'udp', peer, reply => {
       // Without a callback: it would cost a turn each, and that a client is gone is no failure of ours.
       if (reply !== undefined && !isClosed) socket.send(reply, peer.port, peer.address);
-    };
-    const reply = serve(message, 'udp', peer);
-    if (reply instanceof Promise) void reply.then(send);
-    else send(reply);
+    });
   });
   return {
     port: socket.address().port,

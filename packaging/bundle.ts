@@ -1,4 +1,5 @@
 import { isBuiltin } from 'node:module';
+import { basename } from 'node:path';
 import { build, type Plugin } from 'esbuild';
 import type { Program } from './programs.ts';
 
@@ -14,12 +15,18 @@ export interface Bundle {
  *
  * @throws Error when something would be missing at run time, such as a module with native code
  */
-export async function bundleProgram(root: string, { name, entry }: Program, folder: string): Promise<Bundle> {
+export async function bundleProgram(
+  root: string,
+  { name, entry, threads = [] }: Program,
+  folder: string,
+): Promise<Bundle> {
   const { metafile } = await build({
     absWorkingDir: root,
-    entryPoints: [entry],
+    entryPoints: [
+      { in: entry, out: name },
+      ...threads.map(thread => ({ in: thread, out: basename(thread, '.ts') })),
+    ],
     outdir: folder,
-    entryNames: name,
     chunkNames: `${name}-[hash]`,
     outExtension: { '.js': '.mjs' },
     bundle: true,

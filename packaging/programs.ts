@@ -4,13 +4,20 @@ export interface Program {
   name: string;
   /** Its main module, from the root of the repository. */
   entry: string;
+  /** Main modules of its threads, each bundled under its own name. */
+  threads?: readonly string[];
   /** `host`: where containers run. `central`: beside Laravel. */
   role: 'host' | 'central';
 }
 
 /** Everything the package holds; a program joins it by a line here. */
 export const programs: readonly Program[] = [
-  { name: 'coold', entry: 'packages/coold/src/main.ts', role: 'host' },
+  {
+    name: 'coold',
+    entry: 'packages/coold/src/main.ts',
+    threads: ['packages/coold/src/dns/dns-thread.ts'],
+    role: 'host',
+  },
   { name: 'builder', entry: 'packages/builder/src/main.ts', role: 'host' },
   { name: 'broker', entry: 'packages/broker/src/main.ts', role: 'central' },
 ];

@@ -1,11 +1,11 @@
-// A server of the dns suite as a process of its own, in the network namespace that started it: coold's DNS, or a bare loop
-// that answers the same bytes. Says "answering" once it does.
+// A server of the dns suite as a process of its own, in the network namespace that started it: coold's DNS with so many threads,
+// or a bare loop that answers the same bytes. Says "answering" once it does.
 import { createSocket } from 'node:dgram';
 import { createDns } from '@coold/coold/dns';
 import { createLogger, logFilter } from '@coold/runtime';
 import { addressOf, namespace, zone } from './dns-names.ts';
 
-const [kind, gateway = '', upstream = ''] = process.argv.slice(2);
+const [kind, gateway = '', upstream = '', threads = '1'] = process.argv.slice(2);
 switch (kind) {
   case 'coold':
     await serveCoold();
@@ -27,6 +27,7 @@ async function serveCoold() {
   const dns = createDns({
     zone,
     upstream: { host: upstream, port: 53 },
+    threads: Number(threads),
     namespaces: [{ name: namespace, network: 'bench', gateway }],
     directory: {
       find(wanted, name) {
@@ -37,6 +38,7 @@ async function serveCoold() {
         return known;
       },
       hasNamespace: wanted => wanted === namespace,
+      watch() {},
       isLoaded: () => true,
       stats: () => ({ rows: 0, ageMs: 0, connected: true, resubscriptions: 0 }),
     },

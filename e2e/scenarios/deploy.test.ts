@@ -1,22 +1,17 @@
 // An application is deployed to a host, as central does it: the mission's T2 to T7, T9 and T10, over either way to a host.
 import { isDeepStrictEqual } from 'node:util';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { type Caller, type Command, laravel, operator } from '../harness/callers.ts';
 import { addressesIn, dig, type Vantage, vantage } from '../harness/dig.ts';
 import { eventually } from '../harness/eventually.ts';
-import { createFleet, type Fleet, type FleetHost } from '../harness/fleet.ts';
+import type { Fleet, FleetHost } from '../harness/fleet.ts';
 import { busyboxImage, runContainer } from '../harness/images.ts';
-import type { Provider } from '../harness/provider.ts';
 import { expectExec } from '../harness/provider.ts';
 import { pushBusybox, startRegistry } from '../harness/registry.ts';
-import { journalsOnFailure } from './journals.ts';
-import { chooseGround } from './provider.ts';
+import { twoHosts } from './two-hosts.ts';
 
-/** Rented machines take minutes where the lab takes seconds. */
-const setUpMs = 15 * 60_000;
 const scenarioMs = 3 * 60_000;
 
-let provider: Provider;
 let fleet: Fleet;
 let b: FleetHost;
 /** On the other host. */
@@ -24,21 +19,15 @@ let neighbour: Vantage;
 let image: string;
 let digest: string;
 
-beforeAll(async () => {
-  const ground = await chooseGround();
-  provider = ground.provider;
-  fleet = await createFleet(ground, ['a', 'b'], ['default']);
-  const [first, second] = fleet.hosts;
-  if (first === undefined || second === undefined) throw new Error('two hosts were asked for');
-  b = second;
-  const { network = '', gateway = '' } = first.namespaces['default'] ?? {};
-  await runContainer(first.host, { name: 'neighbour', network });
-  neighbour = await vantage(first.host, 'neighbour', gateway);
-  image = `${await startRegistry(first, fleet.hosts)}/tenant/web:v2`;
-  digest = await pushBusybox(first, image);
-}, setUpMs);
-afterAll(() => provider?.close(), setUpMs);
-beforeEach(() => journalsOnFailure(fleet));
+twoHosts(['default'], async given => {
+  ({ fleet, b } = given);
+  const { a } = given;
+  const { network = '', gateway = '' } = a.namespaces['default'] ?? {};
+  await runContainer(a.host, { name: 'neighbour', network });
+  neighbour = await vantage(a.host, 'neighbour', gateway);
+  image = `${await startRegistry(a, fleet.hosts)}/tenant/web:v2`;
+  digest = await pushBusybox(a, image);
+});
 
 const ways: [string, () => Caller][] = [
   ['PHP over broker.sock', () => laravel(fleet)],

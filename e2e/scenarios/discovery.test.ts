@@ -1,30 +1,20 @@
 // Containers of two hosts, as each of them knows of the other's: Podman's events by journald, gossip over wg0.
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
+import { askCorrosion } from '../harness/ask-corrosion.ts';
+import { addressesIn, digAll, type Vantage, vantage } from '../harness/dig.ts';
 import { eventually } from '../harness/eventually.ts';
-import { createFleet, type Fleet, type FleetHost } from '../harness/fleet.ts';
+import type { Fleet, FleetHost } from '../harness/fleet.ts';
 import { runContainer } from '../harness/images.ts';
-import { expectExec, type Provider } from '../harness/provider.ts';
-import { journalsOnFailure } from './journals.ts';
-import { chooseGround } from './provider.ts';
+import { expectExec, type Host } from '../harness/provider.ts';
+import { twoHosts } from './two-hosts.ts';
 
-/** Rented machines take minutes where the lab takes seconds. */
-const setUpMs = 15 * 60_000;
-
-let provider: Provider;
 let fleet: Fleet;
 let a: FleetHost;
 let b: FleetHost;
 
-beforeAll(async () => {
-  const ground = await chooseGround();
-  provider = ground.provider;
-  fleet = await createFleet(ground, ['a', 'b'], ['default', 'alpha']);
-  const [first, second] = fleet.hosts;
-  if (first === undefined || second === undefined) throw new Error('two hosts were asked for');
-  [a, b] = [first, second];
-}, setUpMs);
-afterAll(() => provider?.close(), setUpMs);
-beforeEach(() => journalsOnFailure(fleet));
+twoHosts(['default', 'alpha'], given => {
+  ({ fleet, a, b } = given);
+});
 
 let requests = 0;
 async function call(host: FleetHost, type: string, fields: object): Promise<unknown> {
@@ -110,3 +100,78 @@ test('what happened while coold was down is made up for when it is back', async 
   await everywhere('the one to be gone', 'gone', []);
   await everywhere('the other to be there', 'kept', [row(kept, b)]);
 });
+
+test('fifty containers are replaced one after the other and Corrosion is killed meanwhile: no row and no name is wrong', {
+  timeout: 6 * 60_000,
+}, async () => {
+  const count = 50;
+  const names = Array.from({ length: count }, (_, index) => `roll-${index}`);
+  const network = 'coolify-default-mesh';
+  /** By name, what Podman says of the container that bears it. */
+  const truth = new Map<string, { id: string; ip: string }>();
+  /** Two at once, as many as the machine has hands for. */
+  const replaceAll = async (those: readonly string[]) => {
+    const queue = those.values();
+    const work = async () => {
+      for (const name of queue)
+        truth.set(name, await runContainer(a.host, { name, network, args: ['--replace'] }));
+    };
+    await Promise.all([work(), work()]);
+  };
+  const asking = await Promise.all(
+    [a, b].map(async ({ host, namespaces }) => {
+      const client = await runContainer(host, { name: 'asker', network });
+      return vantage(host, client.name, namespaces['default']?.gateway ?? '');
+    }),
+  );
+
+  await replaceAll(names);
+  await agreed(asking, truth);
+  await replaceAll(names.slice(0, 10));
+  await expectExec(a.host, ['systemctl', 'mask', '--runtime', 'corrosion.service']);
+  await expectExec(a.host, ['systemctl', 'kill', '--signal=KILL', 'corrosion.service']);
+  await replaceAll(names.slice(10, 40));
+  await expectExec(a.host, ['systemctl', 'unmask', '--runtime', 'corrosion.service']);
+  await expectExec(a.host, ['systemctl', 'start', 'corrosion.service']);
+  await replaceAll(names.slice(40));
+  await agreed(asking, truth);
+
+  await expectExec(a.host, ['podman', 'rm', '--force', '--time=0', 'asker', ...names]);
+  await expectExec(b.host, ['podman', 'rm', '--force', '--time=0', 'asker']);
+});
+
+/** Resolves once the rows of either host and the answers of either DNS are those of these containers of a's, and no others. */
+async function agreed(
+  asking: readonly Vantage[],
+  truth: ReadonlyMap<string, { id: string; ip: string }>,
+): Promise<void> {
+  const domain = (name: string) => `${name}.default.coolify.internal`;
+  const rows = [...truth].map(([name, { id, ip }]) => `${name} ${id} ${ip} running`).toSorted();
+  const answers = [...truth].map(([name, { ip }]) => `${domain(name)}. ${ip}`).toSorted();
+  const become = (what: string, wanted: readonly string[], ask: () => Promise<string[]>) =>
+    eventually(
+      what,
+      async () => {
+        // An agent that is coming up refuses.
+        const told = await ask().catch(() => []);
+        return JSON.stringify(told.toSorted()) === JSON.stringify(wanted) || undefined;
+      },
+      { timeoutMs: 30_000 },
+    );
+  for (const from of asking) {
+    await become(`the rows of ${from.host.name} to be what Podman says`, rows, () =>
+      rowsOf(from.host, 'roll-'),
+    );
+    await become(`the answers at ${from.server} to be what Podman says`, answers, async () => {
+      const dug = await digAll(from, [...truth.keys()].map(domain));
+      return dug.map(one => `${one.question} ${addressesIn(one).join()}`);
+    });
+  }
+}
+
+/** What a host's Corrosion has of containers whose names begin so. */
+async function rowsOf(host: Host, prefix: string): Promise<string[]> {
+  const columns = 'container_name, container_id, container_ip, state';
+  const select = `SELECT ${columns} FROM service_endpoints WHERE container_name LIKE ?`;
+  return (await askCorrosion(host, 'queries', [select, [`${prefix}%`]])).map(row => row.join(' '));
+}

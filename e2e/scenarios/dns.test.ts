@@ -1,19 +1,16 @@
 // The zone as containers of two hosts find it: `dig` in their networks, over both transports, and what happens to the
 // containers, to Corrosion, to Podman and to a bridge meanwhile.
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Command, laravel } from '../harness/callers.ts';
 import { addressesIn, dig, type Vantage, vantage } from '../harness/dig.ts';
 import { eventually } from '../harness/eventually.ts';
-import { createFleet, type Fleet, type FleetHost } from '../harness/fleet.ts';
+import type { Fleet, FleetHost } from '../harness/fleet.ts';
 import { type RunningContainer, runContainer } from '../harness/images.ts';
-import { expectExec, type Host, type Provider } from '../harness/provider.ts';
+import { expectExec, type Host } from '../harness/provider.ts';
 import { startUpstream } from '../harness/upstream.ts';
-import { journalsOnFailure } from './journals.ts';
-import { chooseGround } from './provider.ts';
 import { soak } from './soak.ts';
+import { twoHosts } from './two-hosts.ts';
 
-/** Rented machines take minutes where the lab takes seconds. */
-const setUpMs = 15 * 60_000;
 const scenarioMs = 3 * 60_000;
 /** Of the soak, in seconds; ten minutes tell more than every run can wait for. */
 const soakSecs = Number(process.env['E2E_SOAK_SECS'] ?? 30);
@@ -23,27 +20,19 @@ const zone = 'coolify.internal';
 const outside = 'www.example.test';
 const transports = ['udp', 'tcp'] as const;
 
-let provider: Provider;
 let fleet: Fleet;
 let a: FleetHost;
 let b: FleetHost;
 /** In both namespaces of both hosts. */
 let everywhere: Vantage[];
 
-beforeAll(async () => {
-  const ground = await chooseGround();
-  provider = ground.provider;
-  fleet = await createFleet(ground, ['a', 'b'], ['default', 'alpha']);
-  const [first, second] = fleet.hosts;
-  if (first === undefined || second === undefined) throw new Error('two hosts were asked for');
-  [a, b] = [first, second];
+twoHosts(['default', 'alpha'], async given => {
+  ({ fleet, a, b } = given);
   await startUpstream(a, fleet, { [outside]: '192.0.2.7' });
   everywhere = await Promise.all(
     fleet.hosts.flatMap(member => Object.keys(member.namespaces).map(name => client(member, name))),
   );
-}, setUpMs);
-afterAll(() => provider?.close(), setUpMs);
-beforeEach(() => journalsOnFailure(fleet));
+});
 
 const at = (member: FleetHost, namespace: string) => {
   const network = member.namespaces[namespace];

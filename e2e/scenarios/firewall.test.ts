@@ -1,18 +1,14 @@
 // Allow rules on two hosts, with containers of several namespaces and their packets.
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { type Caller, type Command, laravel, operator } from '../harness/callers.ts';
 import { eventually } from '../harness/eventually.ts';
-import { createFleet, type Fleet, type FleetHost } from '../harness/fleet.ts';
+import type { Fleet, FleetHost } from '../harness/fleet.ts';
 import { addressOf, fetched, serve } from '../harness/pages.ts';
-import { expectExec, type Provider } from '../harness/provider.ts';
-import { journalsOnFailure } from './journals.ts';
-import { chooseGround } from './provider.ts';
+import { expectExec } from '../harness/provider.ts';
+import { twoHosts } from './two-hosts.ts';
 
-/** Rented machines take minutes where the lab takes seconds. */
-const setUpMs = 15 * 60_000;
 const again = ['--restart', 'always'];
 
-let provider: Provider;
 let fleet: Fleet;
 let a: FleetHost;
 let b: FleetHost;
@@ -29,13 +25,8 @@ const alpha = end(() => a, 'alpha');
 const far = end(() => b, 'far');
 const farAlpha = end(() => b, 'far-alpha');
 
-beforeAll(async () => {
-  const ground = await chooseGround();
-  provider = ground.provider;
-  fleet = await createFleet(ground, ['a', 'b'], ['default', 'alpha']);
-  const [first, second] = fleet.hosts;
-  if (first === undefined || second === undefined) throw new Error('two hosts were asked for');
-  [a, b] = [first, second];
+twoHosts(['default', 'alpha'], async given => {
+  ({ fleet, a, b } = given);
   const ports = [80, 81];
   const start = ({ on, name }: End, namespace: string, args: readonly string[] = again) =>
     serve(on(), name, `coolify-${namespace}-mesh`, { args, ports });
@@ -55,9 +46,7 @@ beforeAll(async () => {
       );
     })(),
   ]);
-}, setUpMs);
-afterAll(() => provider?.close(), setUpMs);
-beforeEach(() => journalsOnFailure(fleet));
+});
 
 const callers = { laravel: () => laravel(fleet), operator: () => operator() };
 

@@ -1,40 +1,21 @@
 // The installed product on two hosts: A is central and a host, B is a host.
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { corrosionApiPort } from '../harness/corrosion.ts';
+import { describe, expect, test } from 'vitest';
+import { askCorrosion } from '../harness/ask-corrosion.ts';
 import { eventually } from '../harness/eventually.ts';
-import {
-  createFleet,
-  type Fleet,
-  type FleetHost,
-  hostUnits,
-  install,
-  laravelGroup,
-} from '../harness/fleet.ts';
+import { type Fleet, type FleetHost, hostUnits, install, laravelGroup } from '../harness/fleet.ts';
 import { runContainer } from '../harness/images.ts';
 import { addressOf, fetched, serve } from '../harness/pages.ts';
 import { builtPackage } from '../harness/product.ts';
-import { expectExec, type Provider } from '../harness/provider.ts';
-import { journalsOnFailure } from './journals.ts';
-import { chooseGround } from './provider.ts';
+import { expectExec } from '../harness/provider.ts';
+import { twoHosts } from './two-hosts.ts';
 
-/** Rented machines take minutes where the lab takes seconds. */
-const setUpMs = 15 * 60_000;
-
-let provider: Provider;
 let fleet: Fleet;
 let a: FleetHost;
 let b: FleetHost;
 
-beforeAll(async () => {
-  const ground = await chooseGround();
-  provider = ground.provider;
-  fleet = await createFleet(ground, ['a', 'b'], ['default', 'alpha']);
-  const [first, second] = fleet.hosts;
-  if (first === undefined || second === undefined) throw new Error('two hosts were asked for');
-  [a, b] = [first, second];
-}, setUpMs);
-afterAll(() => provider?.close(), setUpMs);
-beforeEach(() => journalsOnFailure(fleet));
+twoHosts(['default', 'alpha'], given => {
+  ({ fleet, a, b } = given);
+});
 
 const stat = async ({ host }: FleetHost, path: string) =>
   (await expectExec(host, ['stat', '--format', '%a %U %G', path])).trim();
@@ -165,31 +146,12 @@ describe('dispatch', () => {
   });
 });
 
-/** Runs one statement on a host's agent; the rows of a query. */
-async function corrosion(
-  { host }: FleetHost,
-  endpoint: 'queries' | 'transactions',
-  statement: readonly [string, readonly unknown[]],
-): Promise<unknown[][]> {
-  const url = `http://127.0.0.1:${corrosionApiPort}/v1/${endpoint}`;
-  const body = JSON.stringify(endpoint === 'queries' ? statement : [statement]);
-  const post = ['curl', '--silent', '--show-error', '--fail-with-body', '--max-time', '10'] as const;
-  const args = ['--header', 'content-type: application/json', '--data-binary', '@-', url];
-  const text = await expectExec(host, [...post, ...args], { input: body });
-  const frames = text
-    .trim()
-    .split('\n')
-    .map(line => JSON.parse(line) as { row?: [number, unknown[]]; error?: string });
-  expect(frames.filter(frame => frame.error !== undefined)).toEqual([]);
-  return frames.flatMap(({ row }) => (row === undefined ? [] : [row[1]]));
-}
-
 const insert = 'INSERT INTO service_endpoints (container_id, container_name, host_mgmt_ip) VALUES (?, ?, ?)';
 const select = 'SELECT container_name FROM service_endpoints WHERE container_id = ?';
 const seenOn = (member: FleetHost, id: string) =>
   eventually(
     `row ${id} on ${member.name}`,
-    async () => (await corrosion(member, 'queries', [select, [id]]))[0]?.[0],
+    async () => (await askCorrosion(member.host, 'queries', [select, [id]]))[0]?.[0],
     {
       timeoutMs: 30_000,
     },
@@ -197,12 +159,15 @@ const seenOn = (member: FleetHost, id: string) =>
 
 describe('Corrosion', () => {
   test('a row written on one host appears on the other, with the schemas of the package', async () => {
-    await corrosion(a, 'transactions', [insert, ['c-1', 'web', a.mgmtIp]]);
+    await askCorrosion(a.host, 'transactions', [insert, ['c-1', 'web', a.mgmtIp]]);
     expect(await seenOn(b, 'c-1')).toBe('web');
-    await corrosion(b, 'transactions', [insert, ['c-2', 'db', b.mgmtIp]]);
+    await askCorrosion(b.host, 'transactions', [insert, ['c-2', 'db', b.mgmtIp]]);
     expect(await seenOn(a, 'c-2')).toBe('db');
     for (const id of ['c-1', 'c-2'])
-      await corrosion(a, 'transactions', ['DELETE FROM service_endpoints WHERE container_id = ?', [id]]);
+      await askCorrosion(a.host, 'transactions', [
+        'DELETE FROM service_endpoints WHERE container_id = ?',
+        [id],
+      ]);
   });
 });
 
@@ -342,7 +307,7 @@ describe('when power or a cable goes', () => {
     await b.host.heal();
     await fleet.allConnected(90_000);
     expect((await fleet.dispatch('b', 'healed-1')).body.status).toBe('ok');
-    await corrosion(a, 'transactions', [insert, ['c-healed', 'web', a.mgmtIp]]);
+    await askCorrosion(a.host, 'transactions', [insert, ['c-healed', 'web', a.mgmtIp]]);
     expect(await seenOn(b, 'c-healed')).toBe('web');
     expect(await expectExec(b.host, ['systemctl', 'show', '--property', 'MainPID', 'coold.service'])).toBe(
       before,

@@ -125,6 +125,11 @@ export const cooldCommand = defineCommand({
       default: '1.1.1.1:53',
       help: 'The resolver that is asked for every name outside the zone',
     },
+    dnsThreads: {
+      type: integer(1, 16),
+      default: '2',
+      help: 'Threads that answer DNS over UDP, the main one among them; each other one takes some 10 MB',
+    },
     rulesPath: {
       type: absolutePath,
       default: '/etc/coolify/allow.rules',

@@ -68,6 +68,7 @@ export function cooldTasks(given: CooldOptions): Record<string, Task> {
   const dns = createDns({
     zone: config.dnsZone,
     upstream: config.dnsUpstream,
+    threads: config.dnsThreads,
     namespaces: config.namespaces,
     directory: discovery.directory,
     log: log.child('dns'),

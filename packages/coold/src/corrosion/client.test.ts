@@ -173,6 +173,14 @@ describe('an agent that fails', () => {
     await expect(corrosion.subscribe({ statement: names }, on, forever)).rejects.toEqual(unreachable);
   });
 
+  it('whose rows never end is given up, however steadily they come', async () => {
+    const corrosion = await fake((_asked, answer) => {
+      const more = setInterval(() => answer.write('{"row":[1,["a"]]}\n'), 20);
+      answer.on('close', () => clearInterval(more));
+    });
+    await expect(corrosion.query(names, () => {}, forever)).rejects.toMatchObject({ fault: 'unreachable' });
+  });
+
   it('by ending its rows too early has not answered', async () => {
     const corrosion = await fake((_asked, answer) => answer.end('{"columns":["a"]}\n{"row":[1,["a"]]}\n'));
     await expect(corrosion.query(names, () => {}, forever)).rejects.toMatchObject({ fault: 'unreachable' });

@@ -35,13 +35,16 @@ export interface CorrosionOptions {
   url: string;
   /** Bearer token, read at every call; undefined: none is sent. */
   tokenFile: string | undefined;
-  /** For a whole transaction, for the begin of any answer, and between any two parts of a query's; ms. */
+  /** For a whole transaction, for the begin of any answer, and between any two parts of a query's; a query as a whole may
+   * take `queryTimes` as long; ms. */
   timeoutMs?: number;
 }
 
 /** The agent is on this host: what takes longer is stuck. */
 const defaultTimeoutMs = 10_000;
 const connectTimeoutMs = 2000;
+/** A mesh of 50,000 rows comes in a fraction of one. */
+const queryTimes = 6;
 /** Answers to transactions, and errors, are short. */
 const maxTextBytes = 4 << 20;
 
@@ -91,7 +94,11 @@ export function createCorrosion({
       }),
     query: (statement, onRow, signal) =>
       told(async () => {
-        const { body } = await send('POST', '/v1/queries', statement, { bodyTimeout: timeoutMs, signal });
+        const within = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs * queryTimes)]);
+        const { body } = await send('POST', '/v1/queries', statement, {
+          bodyTimeout: timeoutMs,
+          signal: within,
+        });
         let isWhole = false;
         for await (const line of linesOf(body)) {
           const frame = parseFrame(line);

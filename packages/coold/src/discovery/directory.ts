@@ -31,6 +31,8 @@ export interface Directory {
   stats(): DirectoryStats;
   /** Higher whenever any answer may differ. */
   readonly version: number;
+  /** Calls back, from now on, at every higher version. */
+  watch(onChange: () => void): void;
 }
 
 export interface DirectoryStats {
@@ -90,8 +92,11 @@ export function createDirectory(now: () => number = () => performance.now()): Fi
   /** Unions of registered and own names, each with the version that it was last found to hold at. */
   const unions = new Map<string, { of: number; list: readonly Endpoint[] }>();
 
+  const watchers: (() => void)[] = [];
+
   const changed = () => {
     version += 1;
+    for (const onChange of watchers) onChange();
   };
 
   /** Who answers under a name that was registered, whatever they are called themselves. */
@@ -157,6 +162,7 @@ export function createDirectory(now: () => number = () => performance.now()): Fi
     get version() {
       return version;
     },
+    watch: onChange => void watchers.push(onChange),
   };
   return {
     directory,

@@ -104,6 +104,47 @@ describe('a container', () => {
     await soon(() => expect(found(discovery, 'web')).toEqual([id]));
   });
 
+  it('whose health is the same after a check is looked at once for it', async () => {
+    const seen = { lists: 0, facts: 0, events: 0 };
+    const { lifecycle } = host.podman;
+    start({
+      podman: {
+        ...host.podman,
+        lifecycle: {
+          list(signal) {
+            seen.lists += 1;
+            return lifecycle.list(signal);
+          },
+          facts(id, signal) {
+            seen.facts += 1;
+            return lifecycle.facts(id, signal);
+          },
+          events: (onContainer, signal) =>
+            lifecycle.events((...event) => {
+              seen.events += 1;
+              onContainer(...event);
+            }, signal),
+        },
+      },
+    });
+    const lists = (more: number) => {
+      const wanted = seen.lists + more;
+      return soon(() => expect(seen.lists).toBeGreaterThanOrEqual(wanted));
+    };
+    const check = { Test: ['CMD', '/bin/busybox', 'true'], Interval: 0, Timeout: 5e9, Retries: 1 };
+    const id = await host.run('web', ['mesh'], { healthconfig: check });
+    await host.podman.containers.healthcheck(id, forever);
+    await soon(async () => expect((await rowsOf(standIn.url)).get(id)).toMatchObject({ health: 'healthy' }));
+    await lists(3);
+    Object.assign(seen, { lists: 0, facts: 0, events: 0 });
+    for (let round = 1; round <= 3; round += 1) {
+      await host.podman.containers.healthcheck(id, forever);
+      await soon(() => expect(seen.events).toBeGreaterThanOrEqual(round));
+      await lists(3);
+    }
+    expect(seen).toMatchObject({ facts: 3, events: 3 });
+  });
+
   it('is found in the namespace of its network, the first of several, and in none without', async () => {
     const discovery = start();
     const alpha = await host.run('a', ['alpha-mesh']);

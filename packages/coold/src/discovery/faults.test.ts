@@ -250,8 +250,8 @@ function createManyContainers(count: number) {
         const networks = new Map([['mesh', state === 'running' ? '10.231.1.9' : '']]);
         return { id, name: id, state, health: 'unknown', networks };
       },
-      events: (onContainer: (id: string) => void, signal: AbortSignal) => {
-        tell = onContainer;
+      events: (onContainer: (id: string, about: 'change') => void, signal: AbortSignal) => {
+        tell = id => onContainer(id, 'change');
         return new Promise<void>(resolve =>
           signal.addEventListener('abort', () => resolve(), { once: true }),
         );

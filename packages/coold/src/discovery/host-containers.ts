@@ -1,6 +1,6 @@
 import type { Logger } from '@coold/runtime';
 import { VerbError } from '../api/verb-error.ts';
-import type { ContainerFacts, PodmanLifecycle } from '../podman/lifecycle.ts';
+import type { ContainerFacts, EventSubject, PodmanLifecycle } from '../podman/lifecycle.ts';
 import type { PodmanNetworks } from '../podman/networks.ts';
 import { containerEndpoint, type NetworkNamespaces, networkNamespaces } from './container-endpoint.ts';
 import { type Endpoint, isDnsLabel } from './endpoint.ts';
@@ -26,8 +26,12 @@ export interface HostContainers {
   isUnread(id: string): boolean;
   /** Lists all, and looks closer at what is new or has changed. @throws VerbError when Podman does not answer */
   lookAtAll(signal: AbortSignal): Promise<void>;
-  /** Looks at these; what Podman does not know is gone. @throws VerbError when Podman does not answer */
-  lookAt(ids: readonly string[], signal: AbortSignal): Promise<void>;
+  /**
+   * Looks at these, each for what was heard of it; what Podman does not know is gone.
+   *
+   * @throws VerbError when Podman does not answer
+   */
+  lookAt(heard: Iterable<readonly [id: string, about: EventSubject]>, signal: AbortSignal): Promise<void>;
 }
 
 /** Podman serves one after the other in the main; a few keep it busy. */
@@ -138,10 +142,11 @@ export function createHostContainers(options: HostContainersOptions): HostContai
       );
       isWhole = true;
     },
-    // Without a fingerprint: an event may come before what it tells of is done, so the next list looks once more.
-    lookAt: (ids, signal) =>
+    // Without a fingerprint: an event may come before what it tells of is done, so the next list looks once more. A check
+    // that changes the health changes the list too, and most of them change nothing.
+    lookAt: (heard, signal) =>
       inspectAll(
-        ids.map(id => [id, undefined] as const),
+        Array.from(heard, ([id, about]) => [id, about === 'health' ? known.get(id)?.fingerprint : undefined]),
         signal,
       ),
   };

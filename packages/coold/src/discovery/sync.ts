@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { createBackoff, type Logger, type Task } from '@coold/runtime';
-import type { PodmanLifecycle } from '../podman/lifecycle.ts';
+import type { EventSubject, PodmanLifecycle } from '../podman/lifecycle.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { EndpointWriter } from './endpoint-writer.ts';
 import type { HostContainers } from './host-containers.ts';
@@ -50,10 +50,15 @@ const maxTouched = 10_000;
 export function createSync(options: SyncOptions): Sync {
   const { events, containers, writer, registrations, intervalMs, onReconciled, log } = options;
   const { now = () => performance.now() } = options;
-  const touched = new Set<string>();
+  const touched = new Map<string, EventSubject>();
   let wake = () => {};
   const totals = { written: 0, podmanFailures: 0, corrosionFailures: 0 };
   const broken = { podman: false, corrosion: false };
+
+  const touch = (id: string, about: EventSubject) => {
+    if (touched.get(id) !== 'change') touched.set(id, about);
+    wake();
+  };
 
   /** Says once that a neighbour fails, and once that it is back. */
   const outcome = (which: keyof typeof broken, error: unknown) => {
@@ -106,7 +111,10 @@ export function createSync(options: SyncOptions): Sync {
     if (missing.length === 0) return;
     // One that was registered a moment ago may be newer than the list.
     try {
-      await containers.lookAt(missing, signal);
+      await containers.lookAt(
+        missing.map(id => [id, 'change'] as const),
+        signal,
+      );
     } catch {
       return; // Podman cannot say: another time
     }
@@ -137,10 +145,7 @@ export function createSync(options: SyncOptions): Sync {
   };
 
   return {
-    touch(id) {
-      touched.add(id);
-      wake();
-    },
+    touch: id => touch(id, 'change'),
     doubt() {
       writer.doubt();
       registrations.doubt();
@@ -164,12 +169,11 @@ export function createSync(options: SyncOptions): Sync {
       while (!signal.aborted) {
         let why: unknown;
         try {
-          await events(id => {
+          await events((id, about) => {
             if (isBroken) log.info("podman's events come again");
             isBroken = false;
             backoff.reset();
-            touched.add(id);
-            wake();
+            touch(id, about);
           }, signal);
         } catch (error) {
           why = (error as Error).message;

@@ -1,6 +1,5 @@
-import type { NamedAddress } from '../discovery/directory.ts';
 import { encodeHeader, encodeReply, type Query, type Rcode, readQuery, types, udpLimit } from './wire.ts';
-import type { Zone } from './zone.ts';
+import type { Holding } from './zone.ts';
 
 /** Seconds (CONTRACT §6), of addresses and of "no such name" alike. */
 export const zoneTtl = 5;
@@ -15,7 +14,28 @@ export type Answer =
   | { kind: 'reply'; packet: Buffer; rcode: Rcode; isSelfQuery: boolean }
   /** Outside the zone. */
   | { kind: 'forward'; query: Query }
+  /** To be asked for again; false: in vain. */
+  | { kind: 'later'; known: Promise<boolean> }
   | { kind: 'ignored' };
+
+/** What there is to say of a name; `later`: once that resolves, if it does with true. */
+export type Known =
+  | Exclude<Holding, { kind: 'endpoints' }>
+  | { kind: 'endpoints'; endpoints: readonly HasAddress[] }
+  | { kind: 'later'; known: Promise<boolean> };
+
+/** A zone as far as answers need it. */
+export interface AnswerableZone {
+  /** Its name on the wire. */
+  readonly wire: string;
+  /** @param name on the wire, in lower case */
+  find(name: string): Known;
+}
+
+interface HasAddress {
+  /** IPv4. */
+  readonly address: string;
+}
 
 export type AnswerPacket = (packet: Buffer, transport: Transport) => Answer;
 
@@ -24,7 +44,7 @@ export type AnswerPacket = (packet: Buffer, transport: Transport) => Answer;
  *
  * @param serial of the zone; whoever answers with another is not this process
  */
-export function createAnswerPacket(zone: Zone, serial: number): AnswerPacket {
+export function createAnswerPacket(zone: AnswerableZone, serial: number): AnswerPacket {
   const authority = { zone: zone.wire, serial };
   const addressesOf = packedAddresses();
 
@@ -32,7 +52,7 @@ export function createAnswerPacket(zone: Zone, serial: number): AnswerPacket {
     query: Query,
     rcode: Rcode,
     transport: Transport,
-    endpoints?: readonly NamedAddress[],
+    endpoints?: readonly HasAddress[],
   ): Answer {
     const limit = transport === 'udp' ? udpLimit(query) : maxTcpBytes;
     const addresses = endpoints === undefined ? undefined : addressesOf(endpoints);
@@ -75,6 +95,8 @@ export function createAnswerPacket(zone: Zone, serial: number): AnswerPacket {
             };
           case 'outside':
             return { kind: 'forward', query };
+          case 'later':
+            return holding;
         }
       }
     }
@@ -87,8 +109,8 @@ export function encodeFailure(query: Query, rcode: Rcode): Buffer {
 }
 
 /** Endpoints as numbers, kept for as long as their list lives: one list is asked for thousands of times a second. */
-function packedAddresses(): (endpoints: readonly NamedAddress[]) => Uint32Array {
-  const packed = new WeakMap<readonly NamedAddress[], Uint32Array>();
+function packedAddresses(): (endpoints: readonly HasAddress[]) => Uint32Array {
+  const packed = new WeakMap<readonly HasAddress[], Uint32Array>();
   return endpoints => {
     const known = packed.get(endpoints);
     if (known !== undefined) return known;

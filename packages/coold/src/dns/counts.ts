@@ -1,10 +1,34 @@
-import type { Rcode } from './wire.ts';
+import { type Rcode, rcodes } from './wire.ts';
 
-/** Queries of one namespace's listener, by how they were answered. */
-export type QueryCounts = Map<string, number>;
+/**
+ * Queries of one namespace's listeners, by the code that they were answered with, of the header or of EDNS. In memory that
+ * the threads that answer share: each adds, and what is read is whole.
+ */
+export type QueryCounts = BigInt64Array<ArrayBufferLike>;
 
-export function count(counts: QueryCounts, rcode: string): void {
-  counts.set(rcode, (counts.get(rcode) ?? 0) + 1);
+/** Those of the header, and the one of EDNS that we give. */
+const codes = 17;
+
+export function createQueryCounts(): QueryCounts {
+  return sharedCells(codes);
+}
+
+/** Numbers, all 0, in memory that threads can share. */
+export function sharedCells(count: number): BigInt64Array<ArrayBufferLike> {
+  return new BigInt64Array(new SharedArrayBuffer(count * BigInt64Array.BYTES_PER_ELEMENT));
+}
+
+/** @param code of the header, or BADVERS */
+export function count(counts: QueryCounts, code: number): void {
+  Atomics.add(counts, code, 1n);
+}
+
+/** Those that are not 0. */
+export function readCounts(counts: QueryCounts): { rcode: string; queries: number }[] {
+  return Array.from(counts, (_, code) => ({
+    rcode: rcodeName(code),
+    queries: Number(Atomics.load(counts, code)),
+  })).filter(({ queries }) => queries > 0);
 }
 
 const names: readonly string[] = [
@@ -12,9 +36,9 @@ const names: readonly string[] = [
   ...['YXDOMAIN', 'YXRRSET', 'NXRRSET', 'NOTAUTH', 'NOTZONE'],
 ];
 
-/** The name of a header's code, which may be an upstream's. */
+/** The name of a code, which may be an upstream's. */
 export function rcodeName(code: number): string {
-  return names[code] ?? `RCODE${code}`;
+  return code === rcodes.BADVERS ? 'BADVERS' : (names[code] ?? `RCODE${code}`);
 }
 
 /** Sums of queries by one of the two. */
@@ -22,7 +46,7 @@ export function total<K extends 'namespace' | 'rcode'>(
   counts: readonly (Record<K, string> & { queries: number })[],
   by: K,
 ): ReadonlyMap<string, number> {
-  const sums: QueryCounts = new Map();
+  const sums = new Map<string, number>();
   for (const entry of counts) sums.set(entry[by], (sums.get(entry[by]) ?? 0) + entry.queries);
   return sums;
 }

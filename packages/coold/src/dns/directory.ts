@@ -10,6 +10,8 @@ export interface DnsDirectory {
   find(namespace: string, name: string): readonly NamedAddress[] | undefined;
   /** Whether any name lies in a namespace, lower-case. */
   hasNamespace(namespace: string): boolean;
+  /** Calls back, from now on, whenever any of this may differ. */
+  watch(onChange: () => void): void;
   /** Whether the mesh was read once. */
   isLoaded(): boolean;
   stats(): {

@@ -20,338 +20,368 @@ const net = `127.${randomInt(1, 255)}.${randomInt(256)}`;
 const many = Array.from({ length: 200 }, (_, index) => `10.210.1.${index + 1}`);
 const directory = directoryOf({ 'web.shop': ['10.210.0.5', '10.210.0.6'], 'many.shop': many });
 
-async function start(options: Partial<DnsOptions> & { addresses: Record<string, string> }) {
-  const { addresses, ...rest } = options;
-  const answering = Promise.withResolvers<void>();
-  const dns = createDns({
-    zone: 'coolify.internal',
-    upstream: { host: '127.0.0.1', port: 9 },
-    namespaces: Object.entries(addresses).map(([name, gateway]) => ({ name, network: name, gateway })),
-    directory,
-    log: silent,
-    port,
-    listeners: {
-      onChange: () => {
-        if (dns.stats().listeners.every(({ bound }) => bound)) answering.resolve();
+// Nobody who asks shall notice which thread it was that answered.
+describe.each([1, 3])('with %i threads', threads => {
+  async function start(options: Partial<DnsOptions> & { addresses: Record<string, string> }) {
+    const { addresses, listeners, ...rest } = options;
+    const answering = Promise.withResolvers<void>();
+    const dns = createDns({
+      zone: 'coolify.internal',
+      upstream: { host: '127.0.0.1', port: 9 },
+      namespaces: Object.entries(addresses).map(([name, gateway]) => ({ name, network: name, gateway })),
+      directory,
+      threads,
+      log: silent,
+      port,
+      listeners: {
+        ...listeners,
+        onChange: () => {
+          if (dns.stats().listeners.every(({ bound }) => bound)) answering.resolve();
+        },
       },
-    },
-    ...rest,
-  });
-  const stop = new AbortController();
-  const ended = dns.run(stop.signal);
-  await Promise.race([answering.promise, ended]);
-  return {
-    dns,
-    async [Symbol.asyncDispose]() {
-      stop.abort();
-      await ended;
-    },
-  };
-}
-
-async function dig(address: string, ...args: string[]) {
-  const { stdout } = await runChild(
-    'dig',
-    [`@${address}`, '-p', String(port), '+time=10', '+tries=1', ...args],
-    {
-      timeoutMs: 20_000,
-    },
-  );
-  const status = /status: (\w+)/.exec(stdout)?.[1];
-  const flags = /;; flags: ([a-z ]*);/.exec(stdout)?.[1]?.split(' ');
-  const records = stdout
-    .split('\n')
-    .filter(line => line !== '' && !line.startsWith(';'))
-    .map(line => line.split(/\s+/));
-  return { stdout, status, flags, records };
-}
-
-const shop = `${net}.1`;
-const blog = `${net}.2`;
-const upstream = `${net}.9`;
-const cleanup = new AsyncDisposableStack();
-let served: Awaited<ReturnType<typeof start>>;
-beforeAll(async () => {
-  // It knows the names below example.test and no others.
-  cleanup.use(
-    await startDnsmasq([
-      ...[`--port=${port}`, `--listen-address=${upstream}`, '--local=/example.test/'],
-      '--host-record=web.example.test,192.0.2.7,300',
-      ...many.map(text => `--txt-record=big.example.test,${text}`),
-    ]),
-  );
-  served = cleanup.use(await start({ addresses: { shop, blog }, upstream: { host: upstream, port } }));
-});
-afterAll(() => cleanup.disposeAsync());
-
-describe('dig', () => {
-  it.each(['+notcp', '+tcp'])('finds replicas in the zone on every gateway, %s', async transport => {
-    for (const address of [shop, blog]) {
-      const { status, flags, records } = await dig(address, transport, 'Web.SHOP.coolify.internal');
-      expect(status).toBe('NOERROR');
-      expect(flags).toEqual(['qr', 'aa', 'rd', 'ra']);
-      expect(records.map(([, ttl, , type, data]) => [ttl, type, data]).sort()).toEqual([
-        ['5', 'A', '10.210.0.5'],
-        ['5', 'A', '10.210.0.6'],
-      ]);
-      // As it was asked: some resolvers check it to the letter.
-      expect(records[0]?.[0]).toBe('Web.SHOP.coolify.internal.');
-    }
-  });
-
-  it.each([
-    ['web.shop.coolify.internal', 'AAAA', 'NOERROR'],
-    ['coolify.internal', 'A', 'NOERROR'],
-    ['shop.coolify.internal', 'A', 'NOERROR'],
-    ['web.coolify.internal', 'A', 'NXDOMAIN'],
-    ['nosuch.shop.coolify.internal', 'A', 'NXDOMAIN'],
-  ])('finds no record for %s %s: %s', async (name, type, rcode) => {
-    const { status, records } = await dig(shop, name, type);
-    expect(status).toBe(rcode);
-    expect(records.map(([owner, ttl, , kind]) => [owner, ttl, kind])).toEqual([
-      ['coolify.internal.', '5', 'SOA'],
-    ]);
-  });
-
-  it('is told to come over TCP for what does not fit, and gets it all there', async () => {
-    const name = 'many.shop.coolify.internal';
-    const cut = await dig(shop, '+ignore', '+bufsize=1232', name);
-    expect(cut.flags).toContain('tc');
-    expect(cut.records.length).toBeLessThan(many.length);
-    const whole = await dig(shop, '+bufsize=1232', name);
-    expect(whole.stdout).toMatch(/\(TCP\)|retrying in TCP/);
-    expect(whole.records.map(record => record[4]).sort()).toEqual([...many].sort());
-  });
-
-  it('with EDNS gets EDNS, without it none, and with a version to come BADVERS', async () => {
-    const name = 'web.shop.coolify.internal';
-    expect((await dig(shop, '+dnssec', name)).stdout).toContain('; EDNS: version: 0, flags: do; udp: 4096');
-    expect((await dig(shop, '+noedns', name)).stdout).not.toContain('EDNS');
-    expect((await dig(shop, '+edns=1', '+noednsnegotiation', name)).status).toBe('BADVERS');
-  });
-
-  it.each([
-    ['NOTIMP', ['+opcode=NOTIFY', 'web.shop.coolify.internal']],
-    ['REFUSED', ['CH', 'TXT', 'version.bind']],
-  ])('gets %s for %j', async (status, args) => {
-    expect((await dig(shop, ...args)).status).toBe(status);
-  });
-
-  it('gets what the upstream answers outside the zone, as it answers', async () => {
-    const found = await dig(shop, 'web.example.test');
-    expect(found).toMatchObject({
-      status: 'NOERROR',
-      records: [['web.example.test.', '300', 'IN', 'A', '192.0.2.7']],
+      ...rest,
     });
-    expect((await dig(shop, 'nosuch.example.test')).status).toBe('NXDOMAIN');
-    expect((await dig(shop, 'elsewhere.test')).status).toBe('REFUSED');
-    const cut = await dig(shop, '+ignore', '+bufsize=1232', 'big.example.test', 'TXT');
-    expect(cut.flags).toContain('tc');
-    const whole = await dig(shop, '+tcp', 'big.example.test', 'TXT');
-    expect(whole.records.map(record => record[4]).sort()).toEqual(many.map(text => `"${text}"`).sort());
-  });
-
-  it('is counted', async () => {
-    const before = served.dns.stats();
-    await dig(blog, 'nosuch.blog.coolify.internal');
-    await dig(blog, 'web.example.test');
-    const after = served.dns.stats();
-    expect(after.queries - before.queries).toBe(2);
-    expect(after.forwarded - before.forwarded).toBe(1);
-    const grown = (of: 'byRcode' | 'byNamespace', key: string) =>
-      (after[of].get(key) ?? 0) - (before[of].get(key) ?? 0);
-    expect([grown('byRcode', 'NXDOMAIN'), grown('byRcode', 'NOERROR')]).toEqual([1, 1]);
-    expect([grown('byNamespace', 'blog'), grown('byNamespace', 'shop')]).toEqual([2, 0]);
-    expect(after.listeners).toEqual([
-      { namespace: 'shop', address: shop, bound: true, problem: undefined },
-      { namespace: 'blog', address: blog, bound: true, problem: undefined },
-    ]);
-  });
-});
-
-it('a look-up tells what a client would find', async () => {
-  const lookUp = (name: string) => served.dns.lookUp(name);
-  const inZone = { inZone: true, ttl: 5 };
-  expect(await lookUp('web.shop.coolify.internal')).toEqual({
-    ...{ ...inZone, name: 'web.shop.coolify.internal', rcode: 'NOERROR' },
-    answers: [
-      { address: '10.210.0.5', hostMgmtIp: '100.64.0.1', containerId: 'web.shop-0' },
-      { address: '10.210.0.6', hostMgmtIp: '100.64.0.1', containerId: 'web.shop-1' },
-    ],
-  });
-  expect(await lookUp('shop.coolify.internal')).toMatchObject({ ...inZone, rcode: 'NOERROR', answers: [] });
-  expect(await lookUp('web.coolify.internal')).toMatchObject({ ...inZone, rcode: 'NXDOMAIN', answers: [] });
-  expect(await lookUp('web.example.test')).toEqual({
-    ...{ name: 'web.example.test', inZone: false, rcode: 'NOERROR', ttl: 300 },
-    answers: [{ address: '192.0.2.7', hostMgmtIp: '', containerId: '' }],
-  });
-  expect(await lookUp('nosuch.example.test')).toMatchObject({
-    inZone: false,
-    rcode: 'NXDOMAIN',
-    answers: [],
-  });
-});
-
-/** Asks over UDP by hand. */
-async function overUdp(address: string, query: Buffer): Promise<Buffer> {
-  const socket = createSocket('udp4');
-  try {
-    socket.send(query, port, address);
-    const [answer] = (await once(socket, 'message')) as [Buffer];
-    return answer;
-  } finally {
-    socket.close();
+    const stop = new AbortController();
+    const ended = dns.run(stop.signal);
+    await Promise.race([answering.promise, ended]);
+    return {
+      dns,
+      async [Symbol.asyncDispose]() {
+        stop.abort();
+        await ended;
+      },
+    };
   }
-}
 
-it('any packet is survived: the next question is answered', async () => {
-  const socket = createSocket('udp4');
-  const packets = fc.sample(fc.uint8Array({ maxLength: 1500 }), 2000);
-  for (const packet of [...packets, Buffer.alloc(0), randomBytes(65_507), Buffer.alloc(65_507)])
-    await new Promise(sent => socket.send(packet, port, shop, sent));
-  const query = askFor('web.shop.coolify.internal', 1);
-  const answered = new Promise(resolve =>
-    socket.on('message', answer => {
-      if (answer.length > 2 && answer.readUInt16BE(0) === query.readUInt16BE(0) && answer[7] === 2)
-        resolve(true);
-    }),
-  );
-  const again = setInterval(() => socket.send(query, port, shop), 100);
-  await answered;
-  clearInterval(again);
-  socket.close();
-});
-
-/** A connection by hand. */
-async function connection(address: string): Promise<Socket> {
-  const socket = connect(port, address);
-  socket.on('error', () => {});
-  await once(socket, 'connect');
-  return socket;
-}
-
-describe('over TCP', () => {
-  const inZone = askFor('web.shop.coolify.internal', 1);
-
-  it('queries sent in one go, in any pieces, are all answered', async () => {
-    const socket = await connection(shop);
-    const queries = Array.from({ length: 300 }, (_, index) =>
-      askFor(index % 3 === 0 ? 'web.example.test' : 'web.shop.coolify.internal', 1),
+  async function dig(address: string, ...args: string[]) {
+    const { stdout } = await runChild(
+      'dig',
+      [`@${address}`, '-p', String(port), '+time=10', '+tries=1', ...args],
+      {
+        timeoutMs: 20_000,
+      },
     );
-    const ids = new Map<number, number>();
-    for (const query of queries) ids.set(query.readUInt16BE(0), (ids.get(query.readUInt16BE(0)) ?? 0) + 1);
-    const all = new Promise<void>(resolve => {
-      let left = queries.length;
-      const read = createMessageReader(answer => {
-        expect(Packet.parse(answer).header.rcode).toBe(0);
-        const id = answer.readUInt16BE(0);
-        ids.set(id, (ids.get(id) ?? 0) - 1);
-        left -= 1;
-        if (left === 0) resolve();
-      });
-      socket.on('data', read);
+    const status = /status: (\w+)/.exec(stdout)?.[1];
+    const flags = /;; flags: ([a-z ]*);/.exec(stdout)?.[1]?.split(' ');
+    const records = stdout
+      .split('\n')
+      .filter(line => line !== '' && !line.startsWith(';'))
+      .map(line => line.split(/\s+/));
+    return { stdout, status, flags, records };
+  }
+
+  const shop = `${net}.1`;
+  const blog = `${net}.2`;
+  const upstream = `${net}.9`;
+  const cleanup = new AsyncDisposableStack();
+  let served: Awaited<ReturnType<typeof start>>;
+  beforeAll(async () => {
+    // It knows the names below example.test and no others.
+    cleanup.use(
+      await startDnsmasq([
+        ...[`--port=${port}`, `--listen-address=${upstream}`, '--local=/example.test/'],
+        '--host-record=web.example.test,192.0.2.7,300',
+        ...many.map(text => `--txt-record=big.example.test,${text}`),
+      ]),
+    );
+    served = cleanup.use(await start({ addresses: { shop, blog }, upstream: { host: upstream, port } }));
+  });
+  afterAll(() => cleanup.disposeAsync());
+
+  describe('dig', () => {
+    it.each(['+notcp', '+tcp'])('finds replicas in the zone on every gateway, %s', async transport => {
+      for (const address of [shop, blog]) {
+        const { status, flags, records } = await dig(address, transport, 'Web.SHOP.coolify.internal');
+        expect(status).toBe('NOERROR');
+        expect(flags).toEqual(['qr', 'aa', 'rd', 'ra']);
+        expect(records.map(([, ttl, , type, data]) => [ttl, type, data]).sort()).toEqual([
+          ['5', 'A', '10.210.0.5'],
+          ['5', 'A', '10.210.0.6'],
+        ]);
+        // As it was asked: some resolvers check it to the letter.
+        expect(records[0]?.[0]).toBe('Web.SHOP.coolify.internal.');
+      }
     });
-    const stream = Buffer.concat(queries.map(framed));
-    for (let at = 0; at < stream.length; at += 999) socket.write(stream.subarray(at, at + 999));
-    await all;
-    expect([...ids.values()].every(count => count === 0)).toBe(true);
-    socket.destroy();
+
+    it.each([
+      ['web.shop.coolify.internal', 'AAAA', 'NOERROR'],
+      ['coolify.internal', 'A', 'NOERROR'],
+      ['shop.coolify.internal', 'A', 'NOERROR'],
+      ['web.coolify.internal', 'A', 'NXDOMAIN'],
+      ['nosuch.shop.coolify.internal', 'A', 'NXDOMAIN'],
+    ])('finds no record for %s %s: %s', async (name, type, rcode) => {
+      const { status, records } = await dig(shop, name, type);
+      expect(status).toBe(rcode);
+      expect(records.map(([owner, ttl, , kind]) => [owner, ttl, kind])).toEqual([
+        ['coolify.internal.', '5', 'SOA'],
+      ]);
+    });
+
+    it('is told to come over TCP for what does not fit, and gets it all there', async () => {
+      const name = 'many.shop.coolify.internal';
+      const cut = await dig(shop, '+ignore', '+bufsize=1232', name);
+      expect(cut.flags).toContain('tc');
+      expect(cut.records.length).toBeLessThan(many.length);
+      const whole = await dig(shop, '+bufsize=1232', name);
+      expect(whole.stdout).toMatch(/\(TCP\)|retrying in TCP/);
+      expect(whole.records.map(record => record[4]).sort()).toEqual([...many].sort());
+    });
+
+    it('with EDNS gets EDNS, without it none, and with a version to come BADVERS', async () => {
+      const name = 'web.shop.coolify.internal';
+      expect((await dig(shop, '+dnssec', name)).stdout).toContain('; EDNS: version: 0, flags: do; udp: 4096');
+      expect((await dig(shop, '+noedns', name)).stdout).not.toContain('EDNS');
+      expect((await dig(shop, '+edns=1', '+noednsnegotiation', name)).status).toBe('BADVERS');
+    });
+
+    it.each([
+      ['NOTIMP', ['+opcode=NOTIFY', 'web.shop.coolify.internal']],
+      ['REFUSED', ['CH', 'TXT', 'version.bind']],
+    ])('gets %s for %j', async (status, args) => {
+      expect((await dig(shop, ...args)).status).toBe(status);
+    });
+
+    it('gets what the upstream answers outside the zone, as it answers', async () => {
+      const found = await dig(shop, 'web.example.test');
+      expect(found).toMatchObject({
+        status: 'NOERROR',
+        records: [['web.example.test.', '300', 'IN', 'A', '192.0.2.7']],
+      });
+      expect((await dig(shop, 'nosuch.example.test')).status).toBe('NXDOMAIN');
+      expect((await dig(shop, 'elsewhere.test')).status).toBe('REFUSED');
+      const cut = await dig(shop, '+ignore', '+bufsize=1232', 'big.example.test', 'TXT');
+      expect(cut.flags).toContain('tc');
+      const whole = await dig(shop, '+tcp', 'big.example.test', 'TXT');
+      expect(whole.records.map(record => record[4]).sort()).toEqual(many.map(text => `"${text}"`).sort());
+    });
+
+    it('is counted', async () => {
+      const before = served.dns.stats();
+      await dig(blog, 'nosuch.blog.coolify.internal');
+      await dig(blog, 'web.example.test');
+      const after = served.dns.stats();
+      expect(after.queries - before.queries).toBe(2);
+      expect(after.forwarded - before.forwarded).toBe(1);
+      const grown = (of: 'byRcode' | 'byNamespace', key: string) =>
+        (after[of].get(key) ?? 0) - (before[of].get(key) ?? 0);
+      expect([grown('byRcode', 'NXDOMAIN'), grown('byRcode', 'NOERROR')]).toEqual([1, 1]);
+      expect([grown('byNamespace', 'blog'), grown('byNamespace', 'shop')]).toEqual([2, 0]);
+      expect(after.listeners).toEqual([
+        { namespace: 'shop', address: shop, bound: true, problem: undefined },
+        { namespace: 'blog', address: blog, bound: true, problem: undefined },
+      ]);
+    });
   });
 
-  it('what is no query ends the connection', async () => {
-    for (const bytes of [
-      framed(Buffer.alloc(0)),
-      framed(randomBytes(5)),
-      framed(Buffer.alloc(65_535, 0xff)),
-    ]) {
-      const socket = await connection(shop);
-      socket.resume();
-      socket.write(bytes);
-      await once(socket, 'close');
+  it('a look-up tells what a client would find', async () => {
+    const lookUp = (name: string) => served.dns.lookUp(name);
+    const inZone = { inZone: true, ttl: 5 };
+    expect(await lookUp('web.shop.coolify.internal')).toEqual({
+      ...{ ...inZone, name: 'web.shop.coolify.internal', rcode: 'NOERROR' },
+      answers: [
+        { address: '10.210.0.5', hostMgmtIp: '100.64.0.1', containerId: 'web.shop-0' },
+        { address: '10.210.0.6', hostMgmtIp: '100.64.0.1', containerId: 'web.shop-1' },
+      ],
+    });
+    expect(await lookUp('shop.coolify.internal')).toMatchObject({ ...inZone, rcode: 'NOERROR', answers: [] });
+    expect(await lookUp('web.coolify.internal')).toMatchObject({ ...inZone, rcode: 'NXDOMAIN', answers: [] });
+    expect(await lookUp('web.example.test')).toEqual({
+      ...{ name: 'web.example.test', inZone: false, rcode: 'NOERROR', ttl: 300 },
+      answers: [{ address: '192.0.2.7', hostMgmtIp: '', containerId: '' }],
+    });
+    expect(await lookUp('nosuch.example.test')).toMatchObject({
+      inZone: false,
+      rcode: 'NXDOMAIN',
+      answers: [],
+    });
+  });
+
+  /** Asks over UDP by hand. */
+  async function overUdp(address: string, query: Buffer): Promise<Buffer> {
+    const socket = createSocket('udp4');
+    try {
+      socket.send(query, port, address);
+      const [answer] = (await once(socket, 'message')) as [Buffer];
+      return answer;
+    } finally {
+      socket.close();
     }
-    expect((await overUdp(shop, inZone)).length).toBeGreaterThan(inZone.length);
-  });
-});
+  }
 
-it('in-zone answers go on while the upstream is a black hole and a thousand queries hang on it', async () => {
-  const hole = createSocket('udp4');
-  hole.bind(0, '127.0.0.1');
-  await once(hole, 'listening');
-  await using stuck = await start({
-    addresses: { shop: `${net}.20` },
-    upstream: { host: '127.0.0.1', port: hole.address().port },
+  it('any packet is survived: the next question is answered', async () => {
+    const socket = createSocket('udp4');
+    const packets = fc.sample(fc.uint8Array({ maxLength: 1500 }), 2000);
+    for (const packet of [...packets, Buffer.alloc(0), randomBytes(65_507), Buffer.alloc(65_507)])
+      await new Promise(sent => socket.send(packet, port, shop, sent));
+    const query = askFor('web.shop.coolify.internal', 1);
+    const answered = new Promise(resolve =>
+      socket.on('message', answer => {
+        if (answer.length > 2 && answer.readUInt16BE(0) === query.readUInt16BE(0) && answer[7] === 2)
+          resolve(true);
+      }),
+    );
+    const again = setInterval(() => socket.send(query, port, shop), 100);
+    await answered;
+    clearInterval(again);
+    socket.close();
   });
-  const socket = createSocket('udp4');
-  const seen = new Map<number, number>();
-  socket.on('message', answer => seen.set(answer.readUInt16BE(0), answer.readUInt8(3) & 15));
-  const hanging = Array.from({ length: 1000 }, (_, index) => {
-    const query = askFor('example.com', 1);
-    query.writeUInt16BE(index, 0);
-    return query;
-  });
-  for (const query of hanging) await new Promise(sent => socket.send(query, port, `${net}.20`, sent));
-  await vi.waitFor(() => expect(stuck.dns.stats().forwarded).toBe(1000), { timeout: 10_000, interval: 5 });
-  const [inZone, oneMore] = [askFor('web.shop.coolify.internal', 1), askFor('example.com', 1)];
-  inZone.writeUInt16BE(5000, 0);
-  oneMore.writeUInt16BE(5001, 0);
-  socket.send(inZone, port, `${net}.20`);
-  socket.send(oneMore, port, `${net}.20`);
-  await vi.waitFor(() => expect([seen.get(5000), seen.get(5001)]).toEqual([0, 2]), {
-    timeout: 10_000,
-    interval: 5,
-  });
-  // In the end every one of them is told; that all arrive at once is more than a socket here can hold.
-  await vi.waitFor(() => expect(stuck.dns.stats().byRcode.get('SERVFAIL')).toBe(1001), {
-    timeout: 15_000,
-    interval: 20,
-  });
-  expect(stuck.dns.stats()).toMatchObject({ forwarded: 1000, forwardErrors: 1001 });
-  socket.close();
-  hole.close();
-});
 
-it('an upstream that leads back here is no loop without end', async () => {
-  const address = `${net}.30`;
-  await using looping = await start({ addresses: { shop: address }, upstream: { host: address, port } });
-  const answer = await overUdp(address, askFor('example.com', 1));
-  expect(Packet.parse(answer).header.rcode).toBe(2);
-  expect(looping.dns.stats()).toMatchObject({ queries: 2, forwarded: 1 });
-});
+  /** A connection by hand. */
+  async function connection(address: string): Promise<Socket> {
+    const socket = connect(port, address);
+    socket.on('error', () => {});
+    await once(socket, 'connect');
+    return socket;
+  }
 
-it('answers follow the directory of the mesh, from before it was read to the last container', async () => {
-  const address = `${net}.40`;
-  const mesh = createDirectory();
-  await using _serving = await start({ addresses: { shop: address }, directory: mesh.directory });
-  const row = (containerId: string, change: Partial<Endpoint> = {}): Endpoint => ({
-    ...{ containerId, name: 'Web', namespace: 'shop', address: `10.210.0.${containerId}` },
-    ...{ hostMgmtIp: '100.64.0.1', state: 'running', health: 'unknown', ...change },
+  describe('over TCP', () => {
+    const inZone = askFor('web.shop.coolify.internal', 1);
+
+    it('queries sent in one go, in any pieces, are all answered', async () => {
+      const socket = await connection(shop);
+      const queries = Array.from({ length: 300 }, (_, index) =>
+        askFor(index % 3 === 0 ? 'web.example.test' : 'web.shop.coolify.internal', 1),
+      );
+      const ids = new Map<number, number>();
+      for (const query of queries) ids.set(query.readUInt16BE(0), (ids.get(query.readUInt16BE(0)) ?? 0) + 1);
+      const all = new Promise<void>(resolve => {
+        let left = queries.length;
+        const read = createMessageReader(answer => {
+          expect(Packet.parse(answer).header.rcode).toBe(0);
+          const id = answer.readUInt16BE(0);
+          ids.set(id, (ids.get(id) ?? 0) - 1);
+          left -= 1;
+          if (left === 0) resolve();
+        });
+        socket.on('data', read);
+      });
+      const stream = Buffer.concat(queries.map(framed));
+      for (let at = 0; at < stream.length; at += 999) socket.write(stream.subarray(at, at + 999));
+      await all;
+      expect([...ids.values()].every(count => count === 0)).toBe(true);
+      socket.destroy();
+    });
+
+    it('what is no query ends the connection', async () => {
+      for (const bytes of [
+        framed(Buffer.alloc(0)),
+        framed(randomBytes(5)),
+        framed(Buffer.alloc(65_535, 0xff)),
+      ]) {
+        const socket = await connection(shop);
+        socket.resume();
+        socket.write(bytes);
+        await once(socket, 'close');
+      }
+      expect((await overUdp(shop, inZone)).length).toBeGreaterThan(inZone.length);
+    });
   });
-  const ask = async (name = 'web') => {
-    const { status, records } = await dig(address, `${name}.shop.coolify.internal`);
-    return [status, ...records.filter(record => record[3] === 'A').map(record => record[4])].sort().join(' ');
-  };
-  expect(await ask()).toBe('SERVFAIL');
-  mesh.endpoints.begin();
-  mesh.endpoints.load(row('5'));
-  expect(await ask()).toBe('SERVFAIL');
-  mesh.endpoints.finish();
-  expect(await ask()).toBe('10.210.0.5 NOERROR');
-  mesh.endpoints.put(row('6'));
-  expect(await ask()).toBe('10.210.0.5 10.210.0.6 NOERROR');
-  mesh.endpoints.put(row('5', { health: 'unhealthy' }));
-  expect(await ask()).toBe('10.210.0.6 NOERROR');
-  mesh.endpoints.put(row('6', { address: '10.210.0.7' }));
-  expect(await ask()).toBe('10.210.0.7 NOERROR');
-  mesh.endpoints.put(row('8', { name: 'db' }));
-  mesh.registrations.begin();
-  mesh.registrations.load({ serviceId: 's', containerId: '8', name: 'web', namespace: 'shop' });
-  mesh.registrations.finish();
-  expect(await ask()).toBe('10.210.0.7 10.210.0.8 NOERROR');
-  mesh.endpoints.remove('6');
-  mesh.endpoints.put(row('5', { health: 'healthy' }));
-  expect(await ask()).toBe('10.210.0.5 10.210.0.8 NOERROR');
-  mesh.endpoints.put(row('5', { state: 'exited' }));
-  mesh.registrations.remove({ serviceId: 's', containerId: '8' });
-  expect(await ask()).toBe('NXDOMAIN');
-  expect(await ask('db')).toBe('10.210.0.8 NOERROR');
+
+  it('in-zone answers go on while the upstream is a black hole and a thousand queries hang on it', async () => {
+    const hole = createSocket('udp4');
+    hole.bind(0, '127.0.0.1');
+    await once(hole, 'listening');
+    await using stuck = await start({
+      addresses: { shop: `${net}.20` },
+      upstream: { host: '127.0.0.1', port: hole.address().port },
+    });
+    const socket = createSocket('udp4');
+    const seen = new Map<number, number>();
+    socket.on('message', answer => seen.set(answer.readUInt16BE(0), answer.readUInt8(3) & 15));
+    const hanging = Array.from({ length: 1000 }, (_, index) => {
+      const query = askFor('example.com', 1);
+      query.writeUInt16BE(index, 0);
+      return query;
+    });
+    for (const query of hanging) await new Promise(sent => socket.send(query, port, `${net}.20`, sent));
+    await vi.waitFor(() => expect(stuck.dns.stats().forwarded).toBe(1000), { timeout: 10_000, interval: 5 });
+    const [inZone, oneMore] = [askFor('web.shop.coolify.internal', 1), askFor('example.com', 1)];
+    inZone.writeUInt16BE(5000, 0);
+    oneMore.writeUInt16BE(5001, 0);
+    socket.send(inZone, port, `${net}.20`);
+    socket.send(oneMore, port, `${net}.20`);
+    await vi.waitFor(() => expect([seen.get(5000), seen.get(5001)]).toEqual([0, 2]), {
+      timeout: 10_000,
+      interval: 5,
+    });
+    // In the end every one of them is told; that all arrive at once is more than a socket here can hold.
+    await vi.waitFor(() => expect(stuck.dns.stats().byRcode.get('SERVFAIL')).toBe(1001), {
+      timeout: 15_000,
+      interval: 20,
+    });
+    expect(stuck.dns.stats()).toMatchObject({ forwarded: 1000, forwardErrors: 1001 });
+    socket.close();
+    hole.close();
+  });
+
+  it('notices who listens beside it, or lets nobody do so', async () => {
+    const address = `${net}.50`;
+    await using shared = await start({
+      addresses: { shop: address },
+      listeners: { selfQueryEveryMs: 50, selfQueryTimeoutMs: 500 },
+    });
+    const stranger = createSocket({ type: 'udp4', reusePort: true });
+    const bound = once(stranger, 'listening');
+    stranger.bind(port, address);
+    if (threads === 1) {
+      await expect(bound).rejects.toThrow('EADDRINUSE');
+      return;
+    }
+    await bound;
+    const problem = () => shared.dns.stats().listeners[0]?.problem;
+    await vi.waitFor(() => expect(problem()).toBeTypeOf('string'), { timeout: 30_000 });
+    stranger.close();
+    await vi.waitFor(() => expect(problem()).toBeUndefined(), { timeout: 30_000 });
+  });
+
+  it('an upstream that leads back here is no loop without end', async () => {
+    const address = `${net}.30`;
+    await using looping = await start({ addresses: { shop: address }, upstream: { host: address, port } });
+    const answer = await overUdp(address, askFor('example.com', 1));
+    expect(Packet.parse(answer).header.rcode).toBe(2);
+    expect(looping.dns.stats()).toMatchObject({ queries: 2, forwarded: 1 });
+  });
+
+  it('answers follow the directory of the mesh, from before it was read to the last container', async () => {
+    const address = `${net}.40`;
+    const mesh = createDirectory();
+    await using _serving = await start({ addresses: { shop: address }, directory: mesh.directory });
+    const row = (containerId: string, change: Partial<Endpoint> = {}): Endpoint => ({
+      ...{ containerId, name: 'Web', namespace: 'shop', address: `10.210.0.${containerId}` },
+      ...{ hostMgmtIp: '100.64.0.1', state: 'running', health: 'unknown', ...change },
+    });
+    const ask = async (name = 'web') => {
+      const { status, records } = await dig(address, `${name}.shop.coolify.internal`);
+      return [status, ...records.filter(record => record[3] === 'A').map(record => record[4])]
+        .sort()
+        .join(' ');
+    };
+    /** Other threads are told a moment later. */
+    const becomes = (wanted: string, name?: string) =>
+      vi.waitFor(async () => expect(await ask(name)).toBe(wanted), { timeout: 10_000, interval: 10 });
+    await becomes('SERVFAIL');
+    mesh.endpoints.begin();
+    mesh.endpoints.load(row('5'));
+    await becomes('SERVFAIL');
+    mesh.endpoints.finish();
+    await becomes('10.210.0.5 NOERROR');
+    mesh.endpoints.put(row('6'));
+    await becomes('10.210.0.5 10.210.0.6 NOERROR');
+    mesh.endpoints.put(row('5', { health: 'unhealthy' }));
+    await becomes('10.210.0.6 NOERROR');
+    mesh.endpoints.put(row('6', { address: '10.210.0.7' }));
+    await becomes('10.210.0.7 NOERROR');
+    mesh.endpoints.put(row('8', { name: 'db' }));
+    mesh.registrations.begin();
+    mesh.registrations.load({ serviceId: 's', containerId: '8', name: 'web', namespace: 'shop' });
+    mesh.registrations.finish();
+    await becomes('10.210.0.7 10.210.0.8 NOERROR');
+    mesh.endpoints.remove('6');
+    mesh.endpoints.put(row('5', { health: 'healthy' }));
+    await becomes('10.210.0.5 10.210.0.8 NOERROR');
+    mesh.endpoints.put(row('5', { state: 'exited' }));
+    mesh.registrations.remove({ serviceId: 's', containerId: '8' });
+    await becomes('NXDOMAIN');
+    await becomes('10.210.0.8 NOERROR', 'db');
+  });
 });

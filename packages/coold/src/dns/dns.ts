@@ -2,12 +2,14 @@ import { randomInt } from 'node:crypto';
 import type { Address, Logger, Task } from '@coold/runtime';
 import type { Namespace } from '../discovery/namespaces.ts';
 import { createAnswerPacket } from './answer.ts';
-import { type QueryCounts, total } from './counts.ts';
+import { createQueryCounts, readCounts, total } from './counts.ts';
 import type { DnsDirectory } from './directory.ts';
 import { createForwarder } from './forwarder.ts';
+import { createForwarding, createForwardingMemory } from './forwarding.ts';
 import { type KeepListenerOptions, keepListener, type ListenerState } from './keep-listener.ts';
 import { type Lookup, lookUp } from './lookup.ts';
 import { createServeQuery } from './serve-query.ts';
+import { type DnsThreads, startThreads } from './threads.ts';
 import { createZone } from './zone.ts';
 
 export interface DnsOptions {
@@ -17,6 +19,8 @@ export interface DnsOptions {
   namespaces: readonly Namespace[];
   directory: DnsDirectory;
   log: Logger;
+  /** Threads that answer over UDP, this one among them. */
+  threads?: number;
   /** DNS's own, unless a test must not need it. */
   port?: number;
   listeners?: Pick<KeepListenerOptions, 'selfQueryEveryMs' | 'selfQueryTimeoutMs' | 'onChange'>;
@@ -51,24 +55,43 @@ const noGateway = '0.0.0.0';
 export function createDns(options: DnsOptions): Dns {
   const { namespaces, directory, log, port = 53 } = options;
   const zone = createZone({ name: options.zone, namespaces: namespaces.map(({ name }) => name), directory });
-  const answerPacket = createAnswerPacket(zone, randomInt(2 ** 32));
-  const forwarder = createForwarder({ upstream: options.upstream });
-  const counted = new Map<string, QueryCounts>();
-  const listeners = namespaces
+  const serial = randomInt(2 ** 32);
+  const answerPacket = createAnswerPacket(zone, serial);
+  const forwarding = createForwardingMemory();
+  const forwarder = createForwarder({
+    upstream: options.upstream,
+    forwarding: createForwarding(forwarding),
+  });
+  const served = namespaces
     .filter(({ gateway }) => gateway !== noGateway)
-    .map(({ name, gateway }) => {
-      const counts: QueryCounts = new Map();
-      counted.set(name, counts);
-      return keepListener({
-        namespace: name,
-        address: { host: gateway, port },
-        zone: zone.wire,
-        answerPacket,
-        serve: createServeQuery(answerPacket, forwarder, counts),
-        log,
-        ...options.listeners,
-      });
-    });
+    .map(({ name, gateway }) => ({ name, gateway, counts: createQueryCounts() }));
+  let threads: DnsThreads | undefined;
+  const listeners = served.map(({ name, gateway, counts }, index) =>
+    keepListener({
+      namespace: name,
+      address: { host: gateway, port },
+      zone: zone.wire,
+      answerPacket,
+      serve: createServeQuery(answerPacket, forwarder, counts),
+      threads: () => threads?.listeners(index) ?? [],
+      log,
+      ...options.listeners,
+    }),
+  );
+  directory.watch(() => threads?.changed());
+
+  async function serve(stop: AbortSignal): Promise<void> {
+    const counts = served.map(each => each.counts);
+    const setup = { zone: zone.wire, serial, upstream: options.upstream, counts, forwarding };
+    threads = startThreads((options.threads ?? 1) - 1, setup, zone);
+    try {
+      await Promise.race([Promise.all(listeners.map(({ run }) => run(stop))), threads.broken]);
+    } finally {
+      await threads.close();
+      threads = undefined;
+      forwarder.close();
+    }
+  }
 
   return {
     async run(stop) {
@@ -78,17 +101,14 @@ export function createDns(options: DnsOptions): Dns {
           if (stop.aborted) resolve();
           else stop.addEventListener('abort', () => resolve(), { once: true });
         });
+        return;
       }
-      try {
-        await Promise.all(listeners.map(({ run }) => run(stop)));
-      } finally {
-        forwarder.close();
-      }
+      await serve(stop);
     },
     lookUp: name => lookUp(name, zone, forwarder),
     stats() {
-      const counts = [...counted].flatMap(([namespace, codes]) =>
-        [...codes].map(([rcode, queries]) => ({ namespace, rcode, queries })),
+      const counts = served.flatMap(({ name: namespace, counts: of }) =>
+        readCounts(of).map(each => ({ namespace, ...each })),
       );
       const { forwarded, errors } = forwarder.stats();
       return {

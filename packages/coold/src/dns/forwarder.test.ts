@@ -29,8 +29,12 @@ async function upstream(onQuery: (query: Buffer, from: RemoteInfo, socket: Socke
 }
 
 function forwarder(options: ForwarderOptions) {
-  const made = createForwarder(options);
-  return Object.assign(made, { [Symbol.dispose]: () => made.close() });
+  const { ask, isOwn, stats, close } = createForwarder(options);
+  return {
+    ask: (query: Buffer, transport: 'udp' | 'tcp') =>
+      new Promise<Buffer | undefined>(done => ask(query, transport, done)),
+    ...{ isOwn, stats, [Symbol.dispose]: close },
+  };
 }
 
 /** The query as an answer, with these header bytes. */

@@ -1,6 +1,8 @@
 import type { Address } from '@coold/runtime';
 import type { Transport } from './answer.ts';
-import { isTruncated, withId } from './exchange.ts';
+import { isTruncated } from './exchange.ts';
+import { createForwarding, createForwardingMemory, type Forwarding } from './forwarding.ts';
+import { createLapse } from './lapse.ts';
 import { openUpstreamSocket, type UpstreamSocket } from './upstream-socket.ts';
 import { askOverTcp } from './upstream-tcp.ts';
 import { uint16 } from './wire.ts';
@@ -10,9 +12,9 @@ export interface Forwarder {
    * Asks the upstream. Its answer is unchanged but for the id, which is the query's; where the upstream has more to say
    * than fits into UDP, a client that came over TCP gets it all.
    *
-   * @returns undefined: no answer in time, no way there, or too many already wait
+   * @param done is called once; undefined: no answer in time, no way there, or too many already wait
    */
-  ask(query: Buffer, transport: Transport): Promise<Buffer | undefined>;
+  ask(query: Buffer, transport: Transport, done: (answer: Buffer | undefined) => void): void;
   /** Whether a message that came from this address is one of ours: a loop. */
   isOwn(address: string, port: number): boolean;
   stats(): { forwarded: number; errors: number; waiting: number };
@@ -23,8 +25,10 @@ export interface ForwarderOptions {
   upstream: Address;
   /** For one query, all its tries together, in ms. */
   timeoutMs?: number;
-  /** Queries that may wait at once; one more is given up at once. */
+  /** Queries that may wait at once, of all that share `forwarding`; one more is given up at once. */
   maxWaiting?: number;
+  /** Shared with other threads; undefined: with none. */
+  forwarding?: Forwarding;
 }
 
 /**
@@ -38,41 +42,48 @@ const socketLifeMs = 30_000;
 
 interface Slot {
   opened: Promise<UpstreamSocket>;
+  /** Once it is open. */
+  socket: UpstreamSocket | undefined;
   uses: number;
   until: number;
 }
+
+type Done = (answer: Buffer | undefined) => void;
 
 /** Hands queries on to the upstream (CONTRACT §6). Never more than `maxWaiting` wait, whatever the upstream does. */
 export function createForwarder({
   upstream,
   timeoutMs = 2000,
   maxWaiting = 1000,
+  forwarding = createForwarding(createForwardingMemory()),
 }: ForwarderOptions): Forwarder {
   const slots: (Slot | undefined)[] = [];
-  const open = new Set<UpstreamSocket>();
-  let waiting = 0;
-  let forwarded = 0;
-  let errors = 0;
+  const half = createLapse(timeoutMs / 2);
   let isClosed = false;
 
-  function pick(): Promise<UpstreamSocket> {
+  function pick(): Slot {
     const index = Math.floor(Math.random() * poolSize);
     const slot = slots[index];
     const now = performance.now();
     if (slot !== undefined && slot.uses < queriesASocket && now < slot.until) {
       slot.uses += 1;
-      return slot.opened;
+      return slot;
     }
     if (slot !== undefined) retire(slot);
-    const opened = openUpstreamSocket(upstream);
-    slots[index] = { opened, uses: 1, until: now + socketLifeMs };
+    const opened = openUpstreamSocket(upstream, half);
+    const made: Slot = { opened, socket: undefined, uses: 1, until: now + socketLifeMs };
+    slots[index] = made;
     opened.then(
-      socket => (isClosed ? socket.retire() : open.add(socket)),
+      socket => {
+        made.socket = socket;
+        if (isClosed) socket.retire();
+        else forwarding.opened(socket.address, socket.port);
+      },
       () => {
-        if (slots[index]?.opened === opened) slots[index] = undefined;
+        if (slots[index] === made) slots[index] = undefined;
       },
     );
-    return opened;
+    return made;
   }
 
   function retire(slot: Slot): void {
@@ -80,42 +91,47 @@ export function createForwarder({
       socket => {
         socket.retire();
         // Kept in mind while its queries are on their way: they may be coming back to us.
-        setTimeout(() => open.delete(socket), timeoutMs).unref();
+        setTimeout(() => forwarding.closed(socket.port), timeoutMs).unref();
       },
       () => {},
     );
   }
 
-  async function exchange(query: Buffer, transport: Transport): Promise<Buffer | undefined> {
+  function overUdp(query: Buffer, done: Done): void {
+    const { socket, opened } = pick();
+    if (socket !== undefined) socket.ask(query, done);
+    else
+      opened.then(
+        open => open.ask(query, done),
+        () => done(undefined),
+      );
+  }
+
+  /** A truncated answer is no answer for who came over TCP to get it whole. */
+  function whole(query: Buffer, done: Done): void {
     const deadline = performance.now() + timeoutMs;
-    const socket = await pick();
-    const answer = await socket.ask(query, timeoutMs);
-    if (answer === undefined || transport === 'udp' || !isTruncated(answer)) return answer;
-    // A truncated answer is no answer for who came over TCP to get it whole.
-    return askOverTcp(upstream, query, Math.max(1, deadline - performance.now()));
+    overUdp(query, answer => {
+      if (answer === undefined || !isTruncated(answer)) done(answer);
+      else void askOverTcp(upstream, query, Math.max(1, deadline - performance.now())).then(done);
+    });
   }
 
   return {
-    async ask(query, transport) {
-      if (waiting >= maxWaiting || isClosed) {
-        errors += 1;
-        return undefined;
+    ask(query, transport, done) {
+      if (isClosed || !forwarding.begin(maxWaiting)) {
+        done(undefined);
+        return;
       }
-      waiting += 1;
-      forwarded += 1;
-      try {
-        const answer = await exchange(query, transport).catch(() => undefined);
-        if (answer === undefined) errors += 1;
-        return answer === undefined ? undefined : withId(answer, uint16(query, 0));
-      } finally {
-        waiting -= 1;
-      }
+      const exchange = transport === 'udp' ? overUdp : whole;
+      exchange(query, answer => {
+        forwarding.end(answer !== undefined);
+        // In place: nobody else has the message.
+        answer?.writeUInt16BE(uint16(query, 0), 0);
+        done(answer);
+      });
     },
-    isOwn(address, port) {
-      for (const socket of open) if (socket.sentFrom(address, port)) return true;
-      return false;
-    },
-    stats: () => ({ forwarded, errors, waiting }),
+    isOwn: forwarding.isOwn,
+    stats: forwarding.stats,
     close() {
       isClosed = true;
       for (const slot of slots) if (slot !== undefined) retire(slot);

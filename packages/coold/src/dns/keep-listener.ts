@@ -19,6 +19,9 @@ export interface ListenerState {
   problem: string | undefined;
 }
 
+/** Answers over UDP at an address, as `listenUdp` does. */
+export type ListenUdp = (address: Address) => Promise<Listener>;
+
 export interface KeptListener {
   state: Readonly<ListenerState>;
   run: Task;
@@ -31,6 +34,8 @@ export interface KeepListenerOptions {
   zone: string;
   answerPacket: AnswerPacket;
   serve: ServeQuery;
+  /** Those that open a listener over UDP in another thread; asked for anew whenever all are opened. */
+  threads?: () => readonly ListenUdp[];
   log: Logger;
   backoff?: Backoff;
   /** Between two looks at whether clients are answered, in ms. */
@@ -41,6 +46,7 @@ export interface KeepListenerOptions {
   onChange?: (state: ListenerState) => void;
 }
 
+const noThreads = () => [];
 const noAddress = 'no interface has the address: its bridge is not up';
 
 /** How often an address that is gone is looked for, in ms: the first container on a bridge asks as soon as it is up. */
@@ -52,6 +58,7 @@ const addressCheckMs = 250;
  */
 export function keepListener(options: KeepListenerOptions): KeptListener {
   const { namespace, address, log, onChange, selfQueryEveryMs = 10_000, selfQueryTimeoutMs = 2000 } = options;
+  const { threads = noThreads } = options;
   const backoff = options.backoff ?? createBackoff({ firstMs: 1000, maxMs: 30_000 });
   const at = `${address.host}:${address.port}`;
   const keepLinkAddress = createSteadyBridge(address.host, log);
@@ -71,7 +78,7 @@ export function keepListener(options: KeepListenerOptions): KeptListener {
   async function open(stop: AbortSignal): Promise<Sockets | undefined> {
     while (!stop.aborted) {
       try {
-        return await openSockets(address, options.serve);
+        return await openSockets(address, options.serve, threads());
       } catch (error) {
         const { code, message } = error as NodeJS.ErrnoException;
         const isMissing = code === 'EADDRNOTAVAIL';
@@ -107,9 +114,12 @@ export function keepListener(options: KeepListenerOptions): KeptListener {
   }
 
   /** One lost packet on a busy host is no verdict. */
-  async function lookTwice({ address: own }: Sockets, stop: AbortSignal): Promise<string | undefined> {
+  async function lookTwice(
+    { address: own, udpThreads }: Sockets,
+    stop: AbortSignal,
+  ): Promise<string | undefined> {
     for (let look = 0; ; look += 1) {
-      const verdict = await askSelf(own, options.zone, options.answerPacket, selfQueryTimeoutMs);
+      const verdict = await askSelf(own, options.zone, options.answerPacket, selfQueryTimeoutMs, udpThreads);
       if (verdict.kind === 'well' || stop.aborted) return undefined;
       if (look === 0) continue;
       switch (verdict.kind) {
@@ -142,28 +152,34 @@ export function keepListener(options: KeepListenerOptions): KeptListener {
 interface Sockets {
   /** The port that it got, where any would do. */
   address: Address;
+  /** That listen over UDP. */
+  udpThreads: number;
   /** Aborts when one of them broke by itself; its reason is the error. */
   failed: AbortSignal;
   close(): void;
 }
 
-/** Both transports or none. */
-async function openSockets(address: Address, serve: ServeQuery): Promise<Sockets> {
-  const tcp: Listener = await listenTcp(address, serve);
+/** Both transports and all threads, or none. */
+async function openSockets(
+  address: Address,
+  serve: ServeQuery,
+  threads: readonly ListenUdp[],
+): Promise<Sockets> {
+  // Alone at its address, whatever may be shared over UDP: what else wants to be there is found out by it.
+  const open: Listener[] = [await listenTcp(address, serve)];
+  const close = () => {
+    for (const listener of open) listener.close();
+  };
+  const at = { host: address.host, port: open[0]?.port ?? address.port };
   try {
-    const udp = await listenUdp({ host: address.host, port: tcp.port }, serve);
-    return {
-      address: { host: address.host, port: tcp.port },
-      failed: AbortSignal.any([udp.failed, tcp.failed]),
-      close() {
-        udp.close();
-        tcp.close();
-      },
-    };
+    open.push(await listenUdp(at, serve, threads.length > 0));
+    for (const listen of threads) open.push(await listen(at));
   } catch (error) {
-    tcp.close();
+    close();
     throw error;
   }
+  const failed = AbortSignal.any(open.map(listener => listener.failed));
+  return { address: at, udpThreads: 1 + threads.length, failed, close };
 }
 
 async function explain(what: string, { host, port }: Address): Promise<string> {

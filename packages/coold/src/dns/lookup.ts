@@ -40,7 +40,9 @@ export async function lookUp(name: string, zone: Zone, forwarder: Pick<Forwarder
     case 'unknown':
       return { ...local('SERVFAIL'), ttl: 0 };
     case 'outside': {
-      const answer = await forwarder.ask(addressQuery(name), 'tcp');
+      const answer = await new Promise<Buffer | undefined>(done =>
+        forwarder.ask(addressQuery(name), 'tcp', done),
+      );
       const nothing = { name, inZone: false, ttl: 0, answers: [] };
       if (answer === undefined) return { ...nothing, rcode: 'SERVFAIL' };
       const rcode = rcodeName(byte(answer, 3) & 0x0f);

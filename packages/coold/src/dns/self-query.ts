@@ -12,17 +12,22 @@ export type Verdict =
   | { kind: 'silent'; transport: 'udp' | 'tcp'; reason: string }
   | { kind: 'foreign'; transport: 'udp' | 'tcp' };
 
+/** For each thread that listens: which of them gets a question depends on the port that it comes from. */
+const udpQuestionsAThread = 8;
+
 /**
  * Asks a listener for what only this process answers: the serial in the answer is drawn at its start.
  *
  * @param zone on the wire; its apex is what is asked for
  * @param timeoutMs for each transport
+ * @param threads that listen over UDP
  */
 export async function askSelf(
   at: Address,
   zone: string,
   answerPacket: AnswerPacket,
   timeoutMs: number,
+  threads = 1,
 ): Promise<Verdict> {
   const query = selfQuery(zone);
   const expected = answerPacket(query, 'udp');
@@ -30,8 +35,10 @@ export async function askSelf(
   for (const transport of ['udp', 'tcp'] as const) {
     const stop = AbortSignal.timeout(timeoutMs);
     try {
-      const answer = await (transport === 'udp' ? overUdp : overTcp)(at, query, stop);
-      if (!answer.equals(expected.packet)) return { kind: 'foreign', transport };
+      const questions = transport === 'tcp' || threads === 1 ? 1 : threads * udpQuestionsAThread;
+      const ask = transport === 'udp' ? overUdp : overTcp;
+      const answers = await Promise.all(Array.from({ length: questions }, () => ask(at, query, stop)));
+      if (!answers.every(answer => answer.equals(expected.packet))) return { kind: 'foreign', transport };
     } catch (error) {
       const reason = stop.aborted ? `no answer within ${timeoutMs} ms` : (error as Error).message;
       return { kind: 'silent', transport, reason };

@@ -1,7 +1,7 @@
 import { type AnswerPacket, encodeFailure, type Transport } from './answer.ts';
-import { count, type QueryCounts, rcodeName } from './counts.ts';
+import { count, type QueryCounts } from './counts.ts';
 import type { Forwarder } from './forwarder.ts';
-import { byte, type Query } from './wire.ts';
+import { byte, type Query, rcodes } from './wire.ts';
 
 /** Where a message came from. */
 export interface Peer {
@@ -11,39 +11,51 @@ export interface Peer {
 
 /**
  * Answers one message: at once what the zone tells or the message's form forbids, later what the upstream has to be asked.
+ * No promise: each would be a good part of what a question outside the zone costs.
  *
- * @returns undefined: it gets no answer. A promise never rejects.
+ * @param reply is called once; undefined: it gets no answer
  */
 export type ServeQuery = (
   packet: Buffer,
   transport: Transport,
   peer: Peer,
-) => Buffer | undefined | Promise<Buffer>;
+  reply: (answer: Buffer | undefined) => void,
+) => void;
 
 export function createServeQuery(
   answerPacket: AnswerPacket,
   forwarder: Pick<Forwarder, 'ask' | 'isOwn'>,
   counts: QueryCounts,
 ): ServeQuery {
-  async function forward(query: Query, transport: Transport, peer: Peer): Promise<Buffer> {
+  function forward(query: Query, transport: Transport, peer: Peer, reply: (answer: Buffer) => void): void {
+    const done = (answer = encodeFailure(query, 'SERVFAIL')) => {
+      count(counts, byte(answer, 3) & 0x0f);
+      reply(answer);
+    };
     // Our own query come back: answered, so that whoever asked first is not left waiting either.
-    const isLoop = transport === 'udp' && forwarder.isOwn(peer.address, peer.port);
-    const answer = isLoop ? undefined : await forwarder.ask(query.packet, transport);
-    const reply = answer ?? encodeFailure(query, 'SERVFAIL');
-    count(counts, rcodeName(byte(reply, 3) & 0x0f));
-    return reply;
+    if (transport === 'udp' && forwarder.isOwn(peer.address, peer.port)) done();
+    else forwarder.ask(query.packet, transport, done);
   }
 
-  return (packet, transport, peer) => {
+  const serve: ServeQuery = (packet, transport, peer, reply) => {
     const answer = answerPacket(packet, transport);
     switch (answer.kind) {
       case 'ignored':
-        return undefined;
+        reply(undefined);
+        return;
       case 'forward':
-        return forward(answer.query, transport, peer);
+        forward(answer.query, transport, peer, reply);
+        return;
+      case 'later':
+        void answer.known.then(isKnown => {
+          if (isKnown) serve(packet, transport, peer, reply);
+          else reply(undefined);
+        });
+        return;
       case 'reply':
-        if (!answer.isSelfQuery) count(counts, answer.rcode);
-        return answer.packet;
+        if (!answer.isSelfQuery) count(counts, rcodes[answer.rcode]);
+        reply(answer.packet);
     }
   };
+  return serve;
 }

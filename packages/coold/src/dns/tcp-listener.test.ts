@@ -7,7 +7,7 @@ import { createMessageReader, framed } from './tcp-frames.ts';
 import { listenTcp, type TcpLimits } from './tcp-listener.ts';
 
 const limits: TcpLimits = { connections: 3, idleMs: 600_000, pending: 4, unsentBytes: 256 * 1024 };
-const echo: ServeQuery = packet => packet;
+const echo: ServeQuery = (packet, _transport, _peer, reply) => reply(packet);
 
 async function listen(serve: ServeQuery, change: Partial<TcpLimits> = {}) {
   const listener = await listenTcp({ host: '127.0.0.1', port: 0 }, serve, { ...limits, ...change });
@@ -74,9 +74,9 @@ describe('a connection', () => {
   it('whose answers are not taken is cut off before they fill the memory', async () => {
     const answer = Buffer.alloc(60_000);
     let served = 0;
-    using listener = await listen(() => {
+    using listener = await listen((_query, _transport, _peer, reply) => {
       served += 1;
-      return answer;
+      reply(answer);
     });
     const socket = await listener.connect();
     socket.pause();
@@ -93,7 +93,7 @@ describe('a connection', () => {
 
   it('is not read while too many of its queries wait', async () => {
     const waiting: ((answer: Buffer) => void)[] = [];
-    using listener = await listen(() => new Promise(resolve => waiting.push(resolve)));
+    using listener = await listen((_query, _transport, _peer, reply) => void waiting.push(reply));
     const socket = await listener.connect();
     const answers: number[] = [];
     const all = new Promise<void>(resolve => {
@@ -120,7 +120,7 @@ describe('a connection', () => {
 
   it('has no more queries wait than it may when they come in one piece, and gets all its answers', async () => {
     const waiting: ((answer: Buffer) => void)[] = [];
-    using listener = await listen(() => new Promise(resolve => waiting.push(resolve)));
+    using listener = await listen((_query, _transport, _peer, reply) => void waiting.push(reply));
     const socket = await listener.connect();
     let answers = 0;
     const all = new Promise<void>(resolve => {

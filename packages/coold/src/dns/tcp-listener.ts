@@ -62,39 +62,43 @@ export async function listenTcp(
 function serveConnection(socket: Socket, serve: ServeQuery, limits: TcpLimits, onActivity: () => void): void {
   const peer = { address: socket.remoteAddress ?? '', port: socket.remotePort ?? 0 };
   let pending = 0;
+  /** What is answered meanwhile has not waited. */
+  let isTaking = false;
   // Of our own, since the socket's counts single bytes as activity.
   const idle = setTimeout(() => socket.destroy(), limits.idleMs);
   const active = () => {
     idle.refresh();
     onActivity();
   };
-  const send = (reply: Buffer) => {
+  const send = (reply: Buffer | undefined) => {
     if (socket.destroyed) return;
+    // What deserves no answer is no client of DNS either.
+    if (reply === undefined) {
+      socket.destroy();
+      return;
+    }
     socket.write(framed(reply));
     if (socket.writableLength > limits.unsentBytes) socket.destroy();
     active();
-  };
-  const later = async (reply: Promise<Buffer>) => {
-    pending += 1;
-    send(await reply);
-    pending -= 1;
-    take();
   };
   /** Of the last piece that was read; at most its 64 KiB. */
   let received: Buffer[] = [];
   const read = createMessageReader(message => void received.push(message));
   const take = () => {
     let taken = 0;
+    isTaking = true;
     for (const message of received) {
       if (socket.destroyed || pending >= limits.pending) break;
       taken += 1;
       active();
-      const reply = serve(message, 'tcp', peer);
-      if (reply instanceof Promise) void later(reply);
-      else if (reply !== undefined) send(reply);
-      // What deserves no answer is no client of DNS either.
-      else socket.destroy();
+      pending += 1;
+      serve(message, 'tcp', peer, reply => {
+        pending -= 1;
+        send(reply);
+        if (!isTaking) take();
+      });
     }
+    isTaking = false;
     received = received.slice(taken);
     if (pending >= limits.pending) socket.pause();
     else socket.resume();

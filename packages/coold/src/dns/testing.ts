@@ -18,6 +18,7 @@ export function directoryOf(addresses: Record<string, readonly string[]>, isLoad
   return {
     find: (namespace, name) => endpoints.get(`${name}.${namespace}`),
     hasNamespace: namespace => [...endpoints.keys()].some(name => name.endsWith(`.${namespace}`)),
+    watch() {},
     isLoaded: () => isLoaded,
     stats: () => ({ rows: endpoints.size, ageMs: 1, connected: true, resubscriptions: 2 }),
   };

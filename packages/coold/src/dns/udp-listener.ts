@@ -13,10 +13,20 @@ export interface Listener {
 /** For bursts: with the kernel's default, what arrives during a pause of some ms is lost. The kernel gives what it may. */
 const socketBufferBytes = 4 * 1024 * 1024;
 
-/** Answers over UDP on one address. @throws Error with the system's code when it cannot be had */
-export async function listenUdp({ host, port }: Address, serve: ServeQuery): Promise<Listener> {
+/**
+ * Answers over UDP on one address.
+ *
+ * @param isShared others of this process listen there too: the kernel gives each client's socket to one of them
+ * @throws Error with the system's code when it cannot be had
+ */
+export async function listenUdp(
+  { host, port }: Address,
+  serve: ServeQuery,
+  isShared = false,
+): Promise<Listener> {
   const socket = createSocket({
     type: 'udp4',
+    reusePort: isShared,
     recvBufferSize: socketBufferBytes,
     sendBufferSize: socketBufferBytes,
     // Answers go to addresses; the default would put each on a queue of name look-ups.
@@ -39,13 +49,10 @@ export async function listenUdp({ host, port }: Address, serve: ServeQuery): Pro
   socket.on('message', (message, peer) => {
     // Port 0 is nobody's, and sending there would throw.
     if (peer.port === 0) return;
-    const send = (reply: Buffer) => {
+    serve(message, 'udp', peer, reply => {
       // Without a callback: it would cost a turn each, and that a client is gone is no failure of ours.
-      if (!isClosed) socket.send(reply, peer.port, peer.address);
-    };
-    const reply = serve(message, 'udp', peer);
-    if (reply instanceof Promise) void reply.then(send);
-    else if (reply !== undefined) send(reply);
+      if (reply !== undefined && !isClosed) socket.send(reply, peer.port, peer.address);
+    });
   });
   return {
     port: socket.address().port,

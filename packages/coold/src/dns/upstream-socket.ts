@@ -3,20 +3,24 @@ import { createSocket, type Socket } from 'node:dgram';
 import { isIPv6 } from 'node:net';
 import type { Address } from '@coold/runtime';
 import { answers, withId } from './exchange.ts';
+import type { Lapse } from './lapse.ts';
 
 /** One UDP socket to the upstream, on a port that the kernel drew. */
 export interface UpstreamSocket {
-  /** Queries that wait for their answer. */
-  readonly waiting: number;
-  /** Asks, and asks once more when half the time has passed. @returns undefined: no answer came, or none can */
-  ask(query: Buffer, timeoutMs: number): Promise<Buffer | undefined>;
-  /** Whether a message from this address is one that this socket sent. */
-  sentFrom(address: string, port: number): boolean;
+  /**
+   * Asks, and asks once more when half the time has passed.
+   *
+   * @param done is called once; undefined: no answer came, or none can
+   */
+  ask(query: Buffer, done: (answer: Buffer | undefined) => void): void;
+  /** Where it asks from. */
+  readonly address: string;
+  readonly port: number;
   /** Takes no more queries, and is gone once the last has its answer. */
   retire(): void;
 }
 
-interface Waiting {
+interface Asked {
   query: Buffer;
   done(answer: Buffer | undefined): void;
 }
@@ -25,12 +29,13 @@ interface Waiting {
  * Opens a socket that is connected: the kernel drops what comes from any other address than the upstream's, and says when
  * nothing listens there.
  *
+ * @param half of the time that a query may take
  * @throws Error when there is no way to the upstream
  */
-export async function openUpstreamSocket(upstream: Address): Promise<UpstreamSocket> {
+export async function openUpstreamSocket(upstream: Address, half: Lapse): Promise<UpstreamSocket> {
   const socket = await connected(upstream);
   const local = socket.address();
-  const byId = new Map<number, Waiting>();
+  const byId = new Map<number, Asked>();
   let isRetired = false;
   let isClosed = false;
 
@@ -41,37 +46,38 @@ export async function openUpstreamSocket(upstream: Address): Promise<UpstreamSoc
   };
   socket.on('message', message => {
     if (message.length < 2) return;
-    const waiting = byId.get(message.readUInt16BE(0));
-    if (waiting !== undefined && answers(message, waiting.query)) waiting.done(message);
+    const asked = byId.get(message.readUInt16BE(0));
+    if (asked !== undefined && answers(message, asked.query)) asked.done(message);
   });
   // Nothing listens, or the network is gone: what waits here would wait in vain.
   socket.on('error', () => {
     for (const { done } of [...byId.values()]) done(undefined);
   });
   return {
-    get waiting() {
-      return byId.size;
-    },
-    sentFrom: (address, port) => port === local.port && address === plain(local.address),
-    ask(query, timeoutMs) {
-      if (isClosed) return Promise.resolve(undefined);
-      return new Promise(resolve => {
-        const id = freeId(byId);
-        const sent = withId(query, id);
-        const send = () => socket.send(sent, error => error && finish(undefined));
-        let timer = setTimeout(() => {
-          send();
-          timer = setTimeout(() => finish(undefined), timeoutMs / 2);
-        }, timeoutMs / 2);
-        const finish = (answer: Buffer | undefined) => {
-          if (!byId.delete(id)) return;
-          clearTimeout(timer);
-          resolve(answer);
-          close();
-        };
-        byId.set(id, { query: sent, done: finish });
+    address: plain(local.address),
+    port: local.port,
+    ask(query, done) {
+      if (isClosed) {
+        done(undefined);
+        return;
+      }
+      const id = freeId(byId);
+      const sent = withId(query, id);
+      const send = () => socket.send(sent, error => error && finish(undefined));
+      const finish = (answer: Buffer | undefined) => {
+        if (byId.get(id) !== asked) return;
+        byId.delete(id);
+        half.end(waiting);
+        done(answer);
+        close();
+      };
+      const asked: Asked = { query: sent, done: finish };
+      let waiting = half.begin(() => {
         send();
+        waiting = half.begin(() => finish(undefined));
       });
+      byId.set(id, asked);
+      send();
     },
     retire() {
       isRetired = true;

@@ -53,6 +53,11 @@ export function createZone(options: {
   };
 }
 
+/** Whether a name is the zone's or one below it; both on the wire and in lower case. */
+export function isInZone(name: string, zone: string): boolean {
+  return labelsBelow(name, zone) !== undefined;
+}
+
 /** The labels of a name in front of the zone's own; undefined: it is not in the zone. */
 function labelsBelow(name: string, zone: string): string[] | undefined {
   if (!name.endsWith(zone)) return undefined;

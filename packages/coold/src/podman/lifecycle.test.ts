@@ -39,13 +39,23 @@ describe("Podman's answers", () => {
   );
 
   it.each([
-    [{ Type: 'container', Action: 'start', Actor: { ID: 'abc' } }, 'abc'],
-    [{ Type: 'network', Action: 'connect', Actor: { ID: 'abc' } }, 'abc'],
+    [
+      { Type: 'container', Action: 'start', Actor: { ID: 'abc' } },
+      { id: 'abc', about: 'change' },
+    ],
+    [
+      { Type: 'network', Action: 'connect', Actor: { ID: 'abc' } },
+      { id: 'abc', about: 'change' },
+    ],
+    [
+      { Type: 'container', Action: 'health_status', Actor: { ID: 'abc' } },
+      { id: 'abc', about: 'health' },
+    ],
     [{ Type: 'container', Action: 'exec_died', Actor: { ID: 'abc' } }, undefined],
     [{ Type: 'image', Action: 'pull', Actor: { ID: 'abc' } }, undefined],
     [{ Type: 'network', Action: 'create' }, undefined],
-  ])('of an event name the container that it is about: %j', (event, id) => {
-    expect(readEvent(event)).toBe(id);
+  ])('of an event name the container that it is about: %j', (event, told) => {
+    expect(readEvent(event)).toEqual(told);
   });
 
   it('of a list have a fingerprint that does not depend on the order of networks', () => {

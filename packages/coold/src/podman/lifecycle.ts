@@ -20,6 +20,9 @@ export interface Listed {
   fingerprint: string;
 }
 
+/** What an event tells of: a health check, which comes again and again and seldom changes anything, or something else. */
+export type EventSubject = 'health' | 'change';
+
 /** How containers come, change and go. */
 export interface PodmanLifecycle {
   /** Every container: one request, which says what has changed and not everything about it. */
@@ -27,10 +30,10 @@ export interface PodmanLifecycle {
   /** @throws VerbError 404 when there is none */
   facts(id: string, signal: AbortSignal): Promise<ContainerFacts>;
   /**
-   * Calls back for every event that may have changed a container's facts, with its id. Resolves when Podman ends the
-   * stream, as it does when it stops.
+   * Calls back for every event that may have changed a container's facts. Resolves when Podman ends the stream, as it does
+   * when it stops.
    */
-  events(onContainer: (id: string) => void, signal: AbortSignal): Promise<void>;
+  events(onContainer: (id: string, about: EventSubject) => void, signal: AbortSignal): Promise<void>;
 }
 
 /** So that a stream that went deaf does not stay so for good, ms. */
@@ -48,8 +51,8 @@ export function podmanLifecycle(connection: PodmanConnection): PodmanLifecycle {
       await connection.libpodLines(
         call,
         line => {
-          const id = readEvent(JSON.parse(line));
-          if (id !== undefined) onContainer(id);
+          const event = readEvent(JSON.parse(line));
+          if (event !== undefined) onContainer(event.id, event.about);
         },
         signal,
       );
@@ -112,12 +115,12 @@ const idle = new Set([
   'checkpoint',
 ]);
 
-/** The container of an event. @throws VerbError 502 */
-export function readEvent(answer: unknown): string | undefined {
+/** The container of an event, and what it is about. @throws VerbError 502 */
+export function readEvent(answer: unknown): { id: string; about: EventSubject } | undefined {
   const event = object(answer, 'event');
   const type = text(event['Type'] ?? '', 'event.Type');
   const action = text(event['Action'] ?? '', 'event.Action');
   if ((type !== 'container' && type !== 'network') || idle.has(action)) return undefined;
   const id = text(object(event['Actor'] ?? {}, 'event.Actor')['ID'] ?? '', 'event.Actor.ID');
-  return id === '' ? undefined : id;
+  return id === '' ? undefined : { id, about: action === 'health_status' ? 'health' : 'change' };
 }

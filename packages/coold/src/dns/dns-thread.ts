@@ -1,0 +1,58 @@
+// A thread that answers DNS over UDP beside the main one, on the same gateways. It has no directory: of each name in the zone
+// that it is asked for, it asks the main thread once, and is told of changes from then on. What it is asked for outside the
+// zone it asks the upstream itself.
+import { parentPort, workerData } from 'node:worker_threads';
+import { createAnswerPacket } from './answer.ts';
+import { createForwarder } from './forwarder.ts';
+import { createForwarding } from './forwarding.ts';
+import { createLearnedZone } from './learned-zone.ts';
+import { createServeQuery } from './serve-query.ts';
+import type { FromThread, ThreadSetup, ToThread } from './thread-messages.ts';
+import { type Listener, listenUdp } from './udp-listener.ts';
+
+const { zone, serial, upstream, counts, forwarding } = workerData as ThreadSetup;
+const tell = (message: FromThread) => parentPort?.postMessage(message);
+const learned = createLearnedZone(zone, name => tell({ kind: 'ask', name }));
+const answerPacket = createAnswerPacket(learned, serial);
+const forwarder = createForwarder({ upstream, forwarding: createForwarding(forwarding) });
+const serves = counts.map(each => createServeQuery(answerPacket, forwarder, each));
+/** Those that are being opened, too: closed meanwhile, they are closed once they are open. */
+const listeners = new Map<number, Listener | 'opening'>();
+
+async function listen({ listener, namespace, address }: ToThread & { kind: 'listen' }): Promise<void> {
+  const failed = (error: NodeJS.ErrnoException) => {
+    listeners.delete(listener);
+    tell({ kind: 'failed', listener, message: error.message, code: error.code });
+  };
+  const serve = serves[namespace];
+  if (serve === undefined) return failed(new Error(`no namespace ${namespace}`));
+  listeners.set(listener, 'opening');
+  try {
+    const opened = await listenUdp(address, serve, true);
+    if (!listeners.has(listener)) return opened.close();
+    listeners.set(listener, opened);
+    opened.failed.addEventListener('abort', () => failed(opened.failed.reason as Error), { once: true });
+    tell({ kind: 'listening', listener, port: opened.port });
+  } catch (error) {
+    failed(error as Error);
+  }
+}
+
+parentPort?.on('message', (message: ToThread) => {
+  switch (message.kind) {
+    case 'listen':
+      void listen(message);
+      return;
+    case 'close': {
+      const listener = listeners.get(message.listener);
+      listeners.delete(message.listener);
+      if (listener !== undefined && listener !== 'opening') listener.close();
+      return;
+    }
+    case 'told':
+      learned.told(message.names);
+      return;
+    case 'forget':
+      learned.forget();
+  }
+});

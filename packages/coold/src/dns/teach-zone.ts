@@ -1,0 +1,72 @@
+import type { Holding, Zone } from './zone.ts';
+
+/** Tells another thread what the zone holds: of each name that it asks for, and from then on whenever that changes. */
+export interface ZoneTeacher {
+  asked(name: string): void;
+  /** Something in the zone may have changed. */
+  changed(): void;
+  close(): void;
+}
+
+/** What it is told by; each `told` holds after all that were told before. */
+export interface Lesson {
+  told(names: [name: string, holding: Holding][]): void;
+  /** Nothing more is told of any name, unless it is asked for again. */
+  forget(): void;
+}
+
+/** Names that are kept up with; one more, and all are forgotten: whoever asks for so many asks for what does not exist. */
+export const maxTaught = 4096;
+/** Between two looks at all of them, in ms: of a mesh where something changes all the time, a small part of a core. */
+const lookEveryMs = 20;
+
+export function createZoneTeacher(zone: Pick<Zone, 'find'>, lesson: Lesson): ZoneTeacher {
+  const taught = new Map<string, Holding>();
+  let lastLookAt = Number.NEGATIVE_INFINITY;
+  let planned: NodeJS.Timeout | undefined;
+
+  const look = () => {
+    planned = undefined;
+    lastLookAt = performance.now();
+    const news: [string, Holding][] = [];
+    for (const [name, before] of taught) {
+      const holding = zone.find(name);
+      if (isSame(before, holding)) continue;
+      taught.set(name, holding);
+      news.push([name, portable(holding)]);
+    }
+    if (news.length > 0) lesson.told(news);
+  };
+
+  return {
+    asked(name) {
+      if (taught.size >= maxTaught) {
+        taught.clear();
+        lesson.forget();
+      }
+      const holding = zone.find(name);
+      taught.set(name, holding);
+      lesson.told([[name, portable(holding)]]);
+    },
+    changed() {
+      planned ??= setTimeout(look, Math.max(0, lastLookAt + lookEveryMs - performance.now()));
+    },
+    close: () => clearTimeout(planned),
+  };
+}
+
+/** Lists are never changed (see DnsDirectory), so that one list is one content. */
+function isSame(a: Holding, b: Holding): boolean {
+  return a.kind === 'endpoints' && b.kind === 'endpoints' ? a.endpoints === b.endpoints : a.kind === b.kind;
+}
+
+/** Without what else the directory keeps of a container. */
+function portable(holding: Holding): Holding {
+  if (holding.kind !== 'endpoints') return holding;
+  const endpoints = holding.endpoints.map(({ address, hostMgmtIp, containerId }) => ({
+    address,
+    hostMgmtIp,
+    containerId,
+  }));
+  return { kind: 'endpoints', endpoints };
+}

@@ -1,0 +1,30 @@
+import type { Address } from '@coold/runtime';
+import type { QueryCounts } from './counts.ts';
+import type { ForwardingMemory } from './forwarding.ts';
+import type { Holding } from './zone.ts';
+
+/** What a thread that answers is started with. */
+export interface ThreadSetup {
+  /** The zone's name on the wire. */
+  zone: string;
+  /** Of this process, by which it knows its own answers. */
+  serial: number;
+  upstream: Address;
+  /** By namespace, in the order of the configuration. */
+  counts: readonly QueryCounts[];
+  forwarding: ForwardingMemory;
+}
+
+/** What it is told. */
+export type ToThread =
+  | { kind: 'listen'; listener: number; namespace: number; address: Address }
+  | { kind: 'close'; listener: number }
+  | { kind: 'told'; names: [name: string, holding: Holding][] }
+  | { kind: 'forget' };
+
+/** What it says. */
+export type FromThread =
+  | { kind: 'ask'; name: string }
+  | { kind: 'listening'; listener: number; port: number }
+  /** It does not listen, or no longer. */
+  | { kind: 'failed'; listener: number; message: string; code: string | undefined };

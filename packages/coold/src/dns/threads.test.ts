@@ -1,0 +1,74 @@
+import { randomInt } from 'node:crypto';
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { afterEach, describe, expect, it } from 'vitest';
+import { createQueryCounts, readCounts } from './counts.ts';
+import { createForwardingMemory } from './forwarding.ts';
+import { wireName } from './names.ts';
+import { askFor } from './testing.ts';
+import type { ThreadSetup } from './thread-messages.ts';
+import { type DnsThreads, startThreads } from './threads.ts';
+import type { Holding } from './zone.ts';
+
+const host = `127.${randomInt(1, 255)}.${randomInt(256)}.1`;
+const name = 'web.shop.coolify.internal';
+
+let threads: DnsThreads | undefined;
+afterEach(() => threads?.close());
+
+function start(count: number, find: (name: string) => Holding = () => ({ kind: 'missing' })) {
+  const setup: ThreadSetup = {
+    zone: wireName('coolify.internal'),
+    serial: 1,
+    upstream: { host: '127.0.0.1', port: 9 },
+    counts: [createQueryCounts()],
+    forwarding: createForwardingMemory(),
+  };
+  threads = startThreads(count, setup, { find });
+  return { setup, threads, listeners: threads.listeners(0) };
+}
+
+describe('threads', () => {
+  it('share an address, answer from what they are told, and are counted together', async () => {
+    const asked: string[] = [];
+    const { setup, listeners } = start(2, wanted => {
+      asked.push(wanted);
+      return { kind: 'endpoints', endpoints: [{ address: '10.0.0.5', hostMgmtIp: '', containerId: '' }] };
+    });
+    const [first, second] = await Promise.all(listeners.map(listen => listen({ host, port: 5300 })));
+    expect([first?.port, second?.port]).toEqual([5300, 5300]);
+    const query = askFor(name, 1);
+    // So many clients that the kernel gives some of them to each.
+    await Promise.all(
+      Array.from({ length: 40 }, async () => {
+        const socket = createSocket('udp4');
+        socket.send(query, 5300, host);
+        const [answer] = (await once(socket, 'message')) as [Buffer];
+        expect([...answer.subarray(-4)]).toEqual([10, 0, 0, 5]);
+        socket.close();
+      }),
+    );
+    expect(asked).toEqual([wireName(name), wireName(name)]);
+    expect(readCounts(setup.counts[0] ?? createQueryCounts())).toEqual([{ rcode: 'NOERROR', queries: 40 }]);
+    first?.close();
+    second?.close();
+  });
+
+  it('say why they cannot listen', async () => {
+    const [listen] = start(1).listeners;
+    const taken = createSocket('udp4');
+    taken.bind(5301, host);
+    await once(taken, 'listening');
+    await expect(listen?.({ host, port: 5301 })).rejects.toMatchObject({ code: 'EADDRINUSE' });
+    await expect(listen?.({ host: '192.0.2.1', port: 5301 })).rejects.toMatchObject({
+      code: 'EADDRNOTAVAIL',
+    });
+    taken.close();
+  });
+
+  it('that end by themselves are reported', async () => {
+    // No sound setup makes one end.
+    threads = startThreads(1, {} as ThreadSetup, { find: () => ({ kind: 'missing' }) });
+    await expect(threads.broken).rejects.toThrow(TypeError);
+  });
+});

@@ -1,0 +1,127 @@
+import { extname } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import type { Address } from '@coold/runtime';
+import { createZoneTeacher } from './teach-zone.ts';
+import type { FromThread, ThreadSetup, ToThread } from './thread-messages.ts';
+import type { Listener } from './udp-listener.ts';
+import type { Zone } from './zone.ts';
+
+/** Threads that answer over UDP beside this one. */
+export interface DnsThreads {
+  /** One for each thread. @param namespace by its place in the configuration */
+  listeners(namespace: number): ((address: Address) => Promise<Listener>)[];
+  /** Something in the zone may have changed. */
+  changed(): void;
+  /** Rejects when one of them ends by itself. */
+  broken: Promise<never>;
+  close(): Promise<void>;
+}
+
+const listenTimeoutMs = 10_000;
+/** Far more than one needs: what it knows of the zone is bounded, and what it has in hand too. */
+const resourceLimits = { maxOldGenerationSizeMb: 128, maxYoungGenerationSizeMb: 4 };
+/** Beside this file, as the source has it and as the package does. */
+const threadFile = new URL(`./dns-thread${extname(import.meta.filename)}`, import.meta.url);
+
+export function startThreads(count: number, setup: ThreadSetup, zone: Pick<Zone, 'find'>): DnsThreads {
+  const broken = Promise.withResolvers<never>();
+  // Whoever waits for it sees it too.
+  broken.promise.catch(() => {});
+  const threads = Array.from({ length: count }, () => startThread(setup, zone, broken.reject));
+  return {
+    listeners: namespace =>
+      threads.map(
+        ({ listen }) =>
+          address =>
+            listen(namespace, address),
+      ),
+    changed() {
+      for (const { teacher } of threads) teacher.changed();
+    },
+    broken: broken.promise,
+    async close() {
+      await Promise.all(threads.map(thread => thread.close()));
+    },
+  };
+}
+
+function startThread(setup: ThreadSetup, zone: Pick<Zone, 'find'>, onBroken: (error: Error) => void) {
+  const worker = new Worker(threadFile, { name: 'dns', workerData: setup, resourceLimits });
+  const tell = (message: ToThread) => worker.postMessage(message);
+  const teacher = createZoneTeacher(zone, {
+    told: names => tell({ kind: 'told', names }),
+    forget: () => tell({ kind: 'forget' }),
+  });
+  const remotes = new Map<number, Remote>();
+  let count = 0;
+  let isClosed = false;
+
+  worker.on('message', (message: FromThread) => {
+    switch (message.kind) {
+      case 'ask':
+        teacher.asked(message.name);
+        return;
+      case 'listening':
+        remotes.get(message.listener)?.listening(message.port);
+        return;
+      case 'failed':
+        remotes
+          .get(message.listener)
+          ?.failed(Object.assign(new Error(message.message), { code: message.code }));
+    }
+  });
+  worker.on('error', error => onBroken(error as Error));
+  worker.on('exit', code => {
+    if (!isClosed) onBroken(new Error(`a thread that answers DNS ended, code ${code}`));
+  });
+
+  return {
+    teacher,
+    async listen(namespace: number, address: Address): Promise<Listener> {
+      const listener = count;
+      count += 1;
+      const close = () => {
+        remotes.delete(listener);
+        if (!isClosed) tell({ kind: 'close', listener });
+      };
+      const remote = createRemote();
+      remotes.set(listener, remote);
+      tell({ kind: 'listen', listener, namespace, address });
+      const late = setTimeout(
+        () => remote.failed(new Error(`a thread did not listen within ${listenTimeoutMs} ms`)),
+        listenTimeoutMs,
+      );
+      try {
+        const port = await remote.opened;
+        return { port, failed: remote.signal, close };
+      } catch (error) {
+        close();
+        throw error;
+      } finally {
+        clearTimeout(late);
+      }
+    },
+    async close() {
+      isClosed = true;
+      teacher.close();
+      await worker.terminate();
+    },
+  };
+}
+
+type Remote = ReturnType<typeof createRemote>;
+
+/** A listener of another thread: first it is waited for, later it may fail. */
+function createRemote() {
+  const { promise: opened, resolve: listening, reject } = Promise.withResolvers<number>();
+  const broken = new AbortController();
+  return {
+    opened,
+    listening,
+    signal: broken.signal,
+    failed(error: Error) {
+      reject(error);
+      broken.abort(error);
+    },
+  };
+}

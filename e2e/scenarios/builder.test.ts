@@ -328,6 +328,20 @@ describe('SIGKILL', () => {
       expect(await lane.result('shot')).toEqual(exited('shot'));
       await untilGone('shot', b);
       expect(await lane.result('shot')).toMatchObject({ status: 404 });
+      // In buildah it leaves a working container, which goes with the next build.
+      await git.letGo();
+      await lane.dispatch('step', slow('step'), 'b');
+      await untilSaid('step', b, 'STEP 2/3');
+      await systemctl(b, 'kill', '--signal=SIGKILL', unit('step'));
+      expect(await lane.result('step')).toMatchObject({ body: { code: 500 } });
+      expect(await expectExec(b.host, ['buildah', 'containers', '--quiet'])).not.toBe('');
+      await lane.dispatch('after', site('after'), 'b');
+      await untilStarted('after', b);
+      const progress = await lane.events('after');
+      await expectBuilt('after', b);
+      expect(await expectExec(b.host, ['buildah', 'containers', '--quiet']), JSON.stringify(progress)).toBe(
+        '',
+      );
     },
     scenarioMs,
   );

@@ -7,7 +7,7 @@ const files = {
   mounts: '/w/mounts',
   imageId: '/w/image-id',
   empty: '/w/empty',
-  networks: '/w/networks',
+  networks: 'networks',
   runtime: '/w/runtime',
 };
 const plan = { containerfile: 'FROM a:1\n', context: '/w/checkout', ignore: '', buildArgs: {}, runs: false };
@@ -25,7 +25,7 @@ it('of a plan that runs nothing are those of a build without containers', () => 
         '--layers=false',
       ],
       ...[
-        '--cni-config-dir=/w/networks',
+        '--cni-config-dir=networks',
         '--pull=true',
         '--force-rm',
         '--retry=1',

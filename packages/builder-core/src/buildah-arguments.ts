@@ -12,7 +12,11 @@ export interface BuildahFiles {
   imageId: string;
   /** An empty folder. */
   empty: string;
-  /** A folder for definitions of networks. buildah takes a lock in it also where it makes none, and /etc is read-only. */
+  /**
+   * A folder for definitions of networks. buildah takes a lock in it also where it makes none, and /etc is read-only. By its
+   * name in the scratch folder, where buildah is started: a working container keeps it as it is given here, and the build
+   * that removes what a dead one left has no other build's folder.
+   */
   networks: string;
   /** State of the runtime. */
   runtime: string;

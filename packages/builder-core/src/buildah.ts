@@ -38,13 +38,13 @@ export async function runBuild(plan: BuildPlan, options: BuildahOptions): Promis
     writeFile(files.ignore, plan.ignore),
     writeFile(files.mounts, ''),
     mkdir(files.empty),
-    mkdir(files.networks),
   ]);
   const { program, args } = buildInvocation(plan, files, options);
   const { code, lastWords } = await runTool(program, args, {
     env,
     stage: 'buildah',
     signal,
+    cwd: scratch.folder,
     onLines: lines => follow(lines, tracker),
   });
   if (code !== 0) throw buildahFailure(lastWords, plan.runs);
@@ -93,7 +93,7 @@ function filesIn(scratch: Scratch): BuildahFiles {
     mounts: mountsFileIn(scratch),
     imageId: join(folder, 'image-id'),
     empty: join(folder, 'empty'),
-    networks: join(folder, 'networks'),
+    networks: 'networks',
     runtime: join(folder, 'runtime'),
   };
 }

@@ -542,8 +542,13 @@ describe('working containers', () => {
       await killAll(killed);
       expect(await workingContainers()).not.toBe('');
       if (!isThere) await rm(killed.workDir, { recursive: true });
-      expect(await build(request())).toMatchObject({ code: 0 });
+      const before = await readdir(folder);
+      const after = await build(request());
+      expect(after).toMatchObject({ code: 0 });
       expect(await workingContainers()).toBe('');
+      expect(after.events.some(logged('stays for now'))).toBe(false);
+      // In a unit it could not: other builds' folders are read-only there.
+      expect(await readdir(folder), 'nothing but a folder of its own').toHaveLength(before.length + 1);
     },
     120_000,
   );

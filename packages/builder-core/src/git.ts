@@ -28,6 +28,9 @@ const settings = [
     'core.symlinks=true',
   ],
   ...['credential.helper=', 'gc.auto=0', 'maintenance.auto=false', 'advice.detachedHead=false'],
+  // A file that is larger, in bytes, is never in memory as a whole; and what comes is written down as it comes, by a program
+  // that says how far it is, which one that takes objects apart does not.
+  ...['core.bigFileThreshold=33554432', 'fetch.unpackLimit=1'],
   ...['submodule.recurse=false', 'fetch.recurseSubmodules=false', 'init.defaultBranch=build'],
 ].flatMap(setting => ['-c', setting]);
 

@@ -1,5 +1,6 @@
 // What builds need around them, all of it real: Podman's storage, a registry with a base image, a git server; for tests.
 import { spawn } from 'node:child_process';
+import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runChild } from '@coold/runtime';
 import {
@@ -126,11 +127,15 @@ export async function createGround(): Promise<Ground> {
         `M 100644 inline dist/${file}\ndata ${content.length}\n${content}\n`;
       const small = Array.from({ length: files }, (_, i) => blob(`${i % 100}/${i}.txt`, `${i}`));
       const head = 'commit refs/heads/main\ncommitter t <t@t> 0 +0000\ndata 1\nx\n';
-      const { code, stderr } = await runChild('git', ['fast-import', '--quiet'], {
-        cwd: large.path,
-        input: head + small.join('') + (zeros === 0 ? '' : blob('zeros', '\0'.repeat(zeros))),
-        timeoutMs: 120_000,
-      });
+      const file = join(folder, `${name}.import`);
+      await writeFile(file, head + small.join(''));
+      const tail =
+        zeros === 0
+          ? 'true'
+          : `printf 'M 100644 inline dist/zeros\\ndata ${zeros}\\n' && head -c ${zeros} /dev/zero && echo`;
+      const script = `(cat '${file}' && ${tail}) | git -c core.compression=1 fast-import --quiet`;
+      const { code, stderr } = await runChild('sh', ['-c', script], { cwd: large.path, timeoutMs: 300_000 });
+      await rm(file);
       if (code !== 0) throw new Error(stderr);
     },
     async startHanging() {

@@ -3,8 +3,8 @@
 import { readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createGround, type Ground, logged } from './ground-testing.ts';
 import { type Running, startBuilder } from './testing.ts';
-import { createGround, type Ground, logged } from './testing-ground.ts';
 
 let ground: Ground;
 /** Answers nothing on any connection. */

@@ -2,8 +2,8 @@
 import { mkdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { busybox, createGround, type Ground, logged } from './ground-testing.ts';
 import { outcomeOf, startBuilder } from './testing.ts';
-import { busybox, createGround, type Ground, logged } from './testing-ground.ts';
 
 let ground: Ground;
 

@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { busybox, createGround, type Ground, logged } from './testing-ground.ts';
+import { busybox, createGround, type Ground, logged } from './ground-testing.ts';
 
 let ground: Ground;
 

@@ -1,6 +1,6 @@
 // Repositories that are more than most.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createGround, type Ground } from './testing-ground.ts';
+import { createGround, type Ground } from './ground-testing.ts';
 
 let ground: Ground;
 

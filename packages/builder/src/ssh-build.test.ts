@@ -4,7 +4,7 @@ import { copyFile, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { freePort } from '@coold/testbed';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createGround, type Ground } from './testing-ground.ts';
+import { createGround, type Ground } from './ground-testing.ts';
 
 let ground: Ground;
 let server: string;

@@ -43,7 +43,11 @@ async function repository(name: string, files: Record<string, string>): Promise<
   await expectExec(host, ['sh', '-c', script]);
 }
 
-async function prepare(requestId: string, request: { stack: BuildUnit['stack'] } & Record<string, unknown>) {
+async function prepare(
+  requestId: string,
+  request: { stack: BuildUnit['stack'] } & Record<string, unknown>,
+  bin = '/usr/local/bin/builder',
+) {
   const workFolder = `${root}/${requestId}`;
   const common = {
     repo_url: `${server}/site`,
@@ -54,7 +58,7 @@ async function prepare(requestId: string, request: { stack: BuildUnit['stack'] }
   await expectExec(host, ['chmod', '700', workFolder]);
   const denyNets = ['100.64.0.0/16', '10.210.0.0/16'];
   const config = {
-    bin: '/usr/local/bin/builder',
+    bin,
     timeoutSecs: 600,
     memoryMax: '1G',
     cpuQuota: '200%',
@@ -166,28 +170,42 @@ test(
 );
 
 test(
-  "a build whose base image brings the host's folders into a step finds no key and no socket of the host there",
+  'what gets out of a container in a build finds no key and no socket of the host',
+  async () => {
+    const look =
+      'ls /usr >/dev/null && (ls -A /run/podman; ls -A /etc/coolify; cat /etc/shadow) >"$2/seen" 2>/dev/null; test -e "$2/seen"';
+    await host.put(`#!/bin/sh\n${look}\n`, '/usr/local/bin/look', 0o755);
+    const { running, workFolder } = await prepare('look', { stack: 'dockerfile' }, '/usr/local/bin/look');
+    const { code, stderr } = await running;
+    expect(code, stderr).toBe(0);
+    expect((await host.get(`${workFolder}/seen`)).toString()).toBe('');
+    expect(await expectExec(host, ['ls', '-A', '/run/podman'])).not.toBe('');
+  },
+  buildMs,
+);
+
+test(
+  "a base image that asks its builds for the host's folders is refused by name",
   async () => {
     // By ONBUILD, which no reading of the repository shows, and a symlink that buildah follows.
-    const look = [
-      'ONBUILD RUN --mount=type=bind,from=localhost/linked:1,source=/host,target=/mnt',
-      'ls /mnt/usr >/dev/null && (ls -A /mnt/run/podman; ls -A /mnt/etc/coolify; cat /mnt/etc/shadow) >/seen 2>/dev/null; test -e /seen',
-    ];
+    const look = 'ONBUILD RUN --mount=type=bind,from=localhost/linked:1,source=/host,target=/mnt ls /mnt';
     await host.put(`FROM ${busyboxImage}\nRUN ln -s / /host\n`, '/srv/linked', 0o644);
-    await host.put(`FROM ${busyboxImage}\n${look.join(' ')}\n`, '/srv/asking', 0o644);
+    await host.put(`FROM ${busyboxImage}\n${look}\n`, '/srv/asking', 0o644);
     const bud = 'buildah bud --pull=false --isolation=chroot';
     const made = `mkdir -p /srv/none && ${bud} -t localhost/linked:1 -f /srv/linked /srv/none && ${bud} --format=docker -t localhost/onbuild:1 -f /srv/asking /srv/none`;
     await expectExec(host, ['sh', '-c', made]);
-    await repository('onbuild', {
-      Dockerfile: 'FROM localhost/onbuild:1\nRUN echo "seen: $(wc -c </seen)"\n',
-    });
-    const request = { stack: 'dockerfile', repo_url: `${server}/onbuild` } as const;
-    const { running, workFolder } = await prepare('onbuild', request);
-    const { code, stderr } = await running;
-    const events = (await host.get(`${workFolder}/events.ndjson`)).toString();
-    expect(code, stderr + events).toBe(0);
-    expect(events).toContain('seen: 0');
-    expect(await expectExec(host, ['ls', '-A', '/run/podman'])).not.toBe('');
+    await repository('onbuild', { Dockerfile: 'FROM localhost/onbuild:1\nRUN true\n' });
+    const requests = [
+      { stack: 'dockerfile', repo_url: `${server}/onbuild` },
+      { stack: 'static', static_cfg: { base_image: 'localhost/onbuild:1' } },
+    ] as const;
+    for (const request of requests) {
+      const { running, outcome } = await prepare(`onbuild-${request.stack}`, request);
+      expect((await running).code).toBe(1);
+      const error = await outcome('error.json');
+      expect(error).toMatchObject({ code: 422, stage: 'stack' });
+      expect(error.message).toMatch(/^base image localhost\/onbuild:1: ONBUILD .*--mount=type=bind/);
+    }
   },
   buildMs,
 );

@@ -1,134 +1,51 @@
 // Images from git on hosts with a systemd of their own, as Laravel asks for them.
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { type BuildLane, createBuildLane, type GitServer, startGitServer } from '../harness/build-lane.ts';
-import { eventually } from '../harness/eventually.ts';
-import { createFleet, type Fleet, type FleetHost } from '../harness/fleet.ts';
+import type { BuildLane, GitServer } from '../harness/build-lane.ts';
+import type { Fleet, FleetHost } from '../harness/fleet.ts';
 import { busyboxImage } from '../harness/images.ts';
-import { expectExec, type Host, type Provider } from '../harness/provider.ts';
-import { pushBusybox, startRegistry } from '../harness/registry.ts';
+import { expectExec, type Provider } from '../harness/provider.ts';
+import {
+  type Builders,
+  createBuilders,
+  exited,
+  expectServed,
+  failure,
+  killed,
+  root,
+  systemctl,
+  taken,
+  unit,
+  until,
+  untilGone,
+  untilSaid,
+  untilStarted,
+} from './builders.ts';
 import { journalsOnFailure } from './journals.ts';
 import { chooseGround } from './provider.ts';
 
 /** Rented machines take minutes where the lab takes seconds. */
 const setUpMs = 15 * 60_000;
 const scenarioMs = 5 * 60_000;
-const root = '/var/lib/coolify-builder/work';
 
 let provider: Provider;
 let fleet: Fleet;
 let lane: BuildLane;
 let git: GitServer;
-/** Central, and no builder. */
 let a: FleetHost;
-/** A builder with two places. */
 let b: FleetHost;
-/** A builder with one place and little of everything. */
 let c: FleetHost;
-let baseImage: string;
+let site: Builders['site'];
+let slow: Builders['slow'];
+let expectBuilt: Builders['expectBuilt'];
 
 beforeAll(async () => {
   const ground = await chooseGround();
   provider = ground.provider;
-  const c = {
-    COOLD_BUILDER_CAPACITY: '1',
-    COOLD_BUILDER_TIMEOUT_SECS: '20',
-    COOLD_BUILDER_MEMORY_MAX: '400M',
-  };
-  fleet = await createFleet(ground, ['a', 'b', 'c'], ['default'], { builders: { b: {}, c } });
-  lane = createBuildLane(fleet);
-  setHosts(fleet.hosts);
-  git = await startGitServer(a.host);
-  await git.repository('site', { 'dist/index.html': '<h1>hello</h1>\n', 'secret.txt': 'not in the image' });
-  await git.repository('slow', { Dockerfile: `FROM ${busyboxImage}\nRUN sleep 6\nRUN touch /done\n` });
-  // Beside the mesh, which builds do not reach.
-  const registry = await startRegistry({ ...a, mgmtIp: a.host.address }, fleet.hosts);
-  baseImage = `${registry}/base/web:1`;
-  await pushBusybox(a, baseImage);
+  ({ fleet, lane, git, a, b, c, site, slow, expectBuilt } = await createBuilders(ground));
 }, setUpMs);
 afterAll(() => provider?.close(), setUpMs);
 beforeEach(() => journalsOnFailure(fleet));
 afterEach(() => git.letGo());
-
-function setHosts(hosts: readonly FleetHost[]): void {
-  const [first, second, third] = hosts;
-  if (first === undefined || second === undefined || third === undefined)
-    throw new Error('three hosts were asked for');
-  [a, b, c] = [first, second, third];
-}
-
-const site = (requestId: string) => ({
-  type: 'static_build',
-  ...{ repo_url: `${git.url}/site`, git_ref: 'main', target_image: target(requestId), base_image: baseImage },
-});
-const slow = (requestId: string) => ({
-  type: 'dockerfile_build',
-  ...{ repo_url: `${git.url}/slow`, git_ref: 'main', target_image: target(requestId) },
-});
-const target = (requestId: string) => `localhost/built/${requestId.toLowerCase()}:1`;
-const unit = (requestId: string) => `coolify-build-${requestId}.service`;
-const taken = (requestId: string) => ({ status: 202, body: { request_id: requestId } });
-const failure = (requestId: string, code: number, message: unknown, stage: string) => ({
-  status: 200,
-  body: { request_id: requestId, status: 'error', code, message, stage },
-});
-const exited = (requestId: string) =>
-  failure(requestId, 500, 'builder exited without result file', 'builder');
-
-/** Waits for a condition on a host, as a shell says it. */
-async function until(what: string, host: Host, script: string, ...args: string[]): Promise<void> {
-  const holds = async () =>
-    (await host.exec(['sh', '-c', script, 'sh', ...args])).code === 0 ? true : undefined;
-  await eventually(what, holds, { timeoutMs: 60_000, everyMs: 200 });
-}
-const untilStarted = (id: string, { host }: FleetHost) =>
-  until(
-    `${id} to run`,
-    host,
-    `systemctl is-active --quiet "$1" && test ! -e "$2"`,
-    unit(id),
-    `${root}/${id}/queued`,
-  );
-const untilSaid = (id: string, { host }: FleetHost, words: string) =>
-  until(`${id} to say ${words}`, host, 'grep -q -e "$1" "$2"', words, `${root}/${id}/events.ndjson`);
-/** Its result was read: nothing of it is left. */
-const untilGone = (id: string, { host }: FleetHost) =>
-  until(
-    `nothing to be left of ${id}`,
-    host,
-    'test ! -e "$1" && test "$(systemctl show --property LoadState --value "$2")" = not-found',
-    `${root}/${id}`,
-    unit(id),
-  );
-const systemctl = ({ host }: FleetHost, ...args: string[]) => expectExec(host, ['systemctl', ...args]);
-const killed = (host: FleetHost, service: string) =>
-  systemctl(host, 'kill', '--signal=SIGKILL', '--kill-who=main', service);
-
-/** Its image runs and serves the page. */
-async function expectServed(id: string, { host }: FleetHost): Promise<void> {
-  const serve = ['httpd', '-f', '-p', '80', '-h', '/usr/share/nginx/html'];
-  await expectExec(host, ['podman', 'run', '--detach', '--rm', '--init', '--name', id, target(id), ...serve]);
-  const page = ['podman', 'exec', id, 'wget', '-qO-', 'http://127.0.0.1/index.html'] as const;
-  await until(`the page of ${id}`, host, 'podman exec "$1" wget -qO- http://127.0.0.1/index.html', id);
-  expect(await expectExec(host, page)).toBe('<h1>hello</h1>\n');
-  expect((await host.exec(['podman', 'exec', id, 'ls', '/usr/share/nginx/html'])).stdout).not.toContain(
-    'secret',
-  );
-  await expectExec(host, ['podman', 'rm', '--force', '--time', '0', id]);
-}
-
-async function expectBuilt(id: string, on: FleetHost): Promise<void> {
-  const answer = await lane.result(id);
-  const shown = await on.host.exec(['podman', 'image', 'inspect', '--format', '{{.Digest}}', target(id)]);
-  const digest = shown.stdout.trim();
-  expect(answer).toEqual({
-    status: 200,
-    body: {
-      ...{ request_id: id, status: 'ok', digest, registry_ref: `${target(id)}@${digest}` },
-      duration_ms: expect.any(Number),
-    },
-  });
-  await untilGone(id, on);
-}
 
 test(
   'builder_lifecycle',
@@ -253,15 +170,26 @@ describe('a limit', () => {
     'of memory that a build exceeds is named',
     async () => {
       await git.repository('greedy', {
-        Dockerfile: `FROM ${busyboxImage}\nRUN dd if=/dev/zero of=/dev/null bs=900M count=1\n`,
+        Dockerfile: `FROM ${busyboxImage}\nRUN sleep 2 && dd if=/dev/zero of=/dev/null bs=900M count=1\n`,
       });
-      await lane.dispatch('greedy', { ...slow('greedy'), repo_url: `${git.url}/greedy` }, 'c');
+      const greedy = (id: string) => ({ ...slow(id), repo_url: `${git.url}/greedy` });
+      await lane.dispatch('greedy', greedy('greedy'), 'c');
+      await lane.dispatch('greedier', greedy('greedier'), 'b');
+      await untilSaid('greedy', c, 'STEP 2/2');
+      // The kernel's own word for it, in control groups of either kind.
+      const limit =
+        'cd /sys/fs/cgroup && g=$(systemctl show --property ControlGroup --value "$1") && cat ".$g/memory.max" "memory/$g/memory.limit_in_bytes" 2>/dev/null; true';
+      expect((await expectExec(c.host, ['sh', '-c', limit, 'sh', unit('greedy')])).trim()).toBe(
+        String(400 << 20),
+      );
       const answer = await lane.result('greedy');
       expect(answer.body).toMatchObject({
         status: 'error',
         message: expect.stringContaining('MemoryMax=400M'),
       });
       await untilGone('greedy', c);
+      // Where there is more of it, the same step is one as any other.
+      await expectBuilt('greedier', b);
     },
     scenarioMs,
   );
@@ -276,16 +204,14 @@ test(
     await lane.dispatch('inside', { ...slow('inside'), repo_url: `${git.url}/mount` }, 'b');
     await expectBuilt('inside', b);
     await expect(b.host.get('/etc/from-a-build')).rejects.toThrow();
-    for (const [name, address] of [
-      ['loopback', '127.0.0.1'],
-      ['mesh', a.mgmtIp],
-    ] as const) {
+    const reach = async (name: string, address: string) => {
       await git.repository(name, { Dockerfile: `FROM ${busyboxImage}\nADD http://${address}:6443/x /x\n` });
       await lane.dispatch(name, { ...slow(name), repo_url: `${git.url}/${name}` }, 'b');
       expect((await lane.result(name)).body).toMatchObject({
         ...{ status: 'error', stage: 'buildah', message: expect.stringMatching(/not permitted|timeout/) },
       });
-    }
+    };
+    await Promise.all([reach('loopback', '127.0.0.1'), reach('mesh', a.mgmtIp)]);
   },
   scenarioMs,
 );
@@ -328,6 +254,19 @@ describe('SIGKILL', () => {
       expect(await lane.result('shot')).toEqual(exited('shot'));
       await untilGone('shot', b);
       expect(await lane.result('shot')).toMatchObject({ status: 404 });
+      // In buildah it leaves a working container, which goes with the next build.
+      await git.letGo();
+      await lane.dispatch('step', slow('step'), 'b');
+      await untilSaid('step', b, 'STEP 2/3');
+      await systemctl(b, 'kill', '--signal=SIGKILL', unit('step'));
+      expect(await lane.result('step')).toMatchObject({ body: { code: 500 } });
+      expect(await expectExec(b.host, ['buildah', 'containers', '--quiet'])).not.toBe('');
+      await lane.dispatch('after', site('after'), 'b');
+      await untilStarted('after', b);
+      const progress = await lane.events('after');
+      await expectBuilt('after', b);
+      const left = await expectExec(b.host, ['buildah', 'containers', '--quiet']);
+      expect(left, JSON.stringify(progress)).toBe('');
     },
     scenarioMs,
   );

@@ -12,7 +12,11 @@ export interface BuildahFiles {
   imageId: string;
   /** An empty folder. */
   empty: string;
-  /** A folder for definitions of networks. buildah takes a lock in it also where it makes none, and /etc is read-only. */
+  /**
+   * A folder for definitions of networks. buildah takes a lock in it also where it makes none, and /etc is read-only. By its
+   * name in the scratch folder, where buildah is started: a working container keeps it as it is given here, and the build
+   * that removes what a dead one left has no other build's folder.
+   */
   networks: string;
   /** State of the runtime. */
   runtime: string;
@@ -23,10 +27,15 @@ export interface Invocation {
   args: string[];
 }
 
+export interface BuildOptions {
+  targetImage: string;
+  keepLayers: boolean;
+  /** What the image says of its base, which its FROM has by its id. */
+  base?: string;
+}
+
 /** Of what a container gets by default: with the host's network and no device cgroup, these would reach the host. */
 const dropped = ['CAP_MKNOD', 'CAP_NET_RAW', 'CAP_AUDIT_WRITE'];
-
-const namesOwnImage = /^[ \t]*FROM[ \t]+(?:--\S+[ \t]+)*localhost\//im;
 
 /**
  * The build as a program's arguments.
@@ -40,7 +49,7 @@ const namesOwnImage = /^[ \t]*FROM[ \t]+(?:--\S+[ \t]+)*localhost\//im;
 export function buildInvocation(
   plan: BuildPlan,
   files: BuildahFiles,
-  { targetImage, keepLayers }: { targetImage: string; keepLayers: boolean },
+  { targetImage, keepLayers, base }: BuildOptions,
 ): Invocation {
   const isolation = plan.runs
     ? [
@@ -53,9 +62,9 @@ export function buildInvocation(
     ...['--default-mounts-file', files.mounts, 'bud', ...isolation, '--format=oci', `--layers=${keepLayers}`],
     ...[`--cni-config-dir=${files.networks}`],
     ...(files.policy === undefined ? [] : [`--signature-policy=${files.policy}`]),
-    // A newer image of a tag is taken, but for what is only here: its "registry" would be this host, which a build does
-    // not reach, and each try takes half a minute.
-    `--pull=${!namesOwnImage.test(plan.containerfile)}`,
+    // They are here already, by their ids; an id is not to be looked for anywhere else.
+    '--pull=false',
+    ...(base === undefined ? [] : [`--annotation=org.opencontainers.image.base.name=${base}`]),
     ...['--force-rm', '--retry=1', '--retry-delay=1s', `--iidfile=${files.imageId}`],
     ...[`--ignorefile=${files.ignore}`, `--file=${files.containerfile}`, `--tag=${targetImage}`],
     ...Object.entries(plan.buildArgs).map(([name, value]) => `--build-arg=${name}=${value}`),

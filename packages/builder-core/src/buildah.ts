@@ -1,12 +1,15 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { checkTriggers, pullImage } from './base-image.ts';
 import { BuildFailure, meansNoSpace } from './build-failure.ts';
 import { type BuildahFiles, buildInvocation } from './buildah-arguments.ts';
 import { readImagePolicy } from './image-policy.ts';
+import { machinePlatform } from './machine-platform.ts';
 import type { OutputLine } from './output-lines.ts';
 import type { Tracker } from './progress.ts';
 import { reasonIn, runTool } from './run-tool.ts';
 import type { Scratch } from './scratch.ts';
+import { labelOf, readBaseImages } from './stacks/base-images.ts';
 import type { BuildPlan } from './stacks/stack.ts';
 import { mountsFileIn } from './working-containers.ts';
 
@@ -33,24 +36,48 @@ export async function runBuild(plan: BuildPlan, options: BuildahOptions): Promis
     files.policy = join(scratch.folder, 'policy.json');
     await writeFile(files.policy, policy);
   }
+  const { containerfile, root } = await pinBases(plan, options, files.policy);
   await Promise.all([
-    writeFile(files.containerfile, plan.containerfile),
+    writeFile(files.containerfile, containerfile),
     writeFile(files.ignore, plan.ignore),
     writeFile(files.mounts, ''),
     mkdir(files.empty),
-    mkdir(files.networks),
   ]);
-  const { program, args } = buildInvocation(plan, files, options);
+  const base = root === undefined ? {} : { base: root };
+  const { program, args } = buildInvocation(plan, files, { ...options, ...base });
   const { code, lastWords } = await runTool(program, args, {
     env,
     stage: 'buildah',
     signal,
+    cwd: scratch.folder,
     onLines: lines => follow(lines, tracker),
   });
   if (code !== 0) throw buildahFailure(lastWords, plan.runs);
   const id = (await readFile(files.imageId, 'utf8')).trim().replace(/^sha256:/, '');
   if (!/^[0-9a-f]{64}$/.test(id)) throw new BuildFailure(500, 'buildah', 'buildah named no image');
   return id;
+}
+
+/**
+ * Takes the images that are built on, and lets the build have these very ones, once it is seen that none asks for what it
+ * shall not have.
+ */
+async function pinBases(
+  plan: BuildPlan,
+  { scratch, env, tracker, signal }: BuildahOptions,
+  policy: string | undefined,
+): Promise<{ containerfile: string; root: string | undefined }> {
+  const bases = readBaseImages(plan.containerfile, { ...plan, platform: machinePlatform() });
+  const pull = { scratch, env, signal, log: tracker.log, ...(policy === undefined ? {} : { policy }) };
+  const ids = new Map<string, string>();
+  for (const image of bases.images) {
+    const id = await pullImage(image, pull);
+    tracker.log(`base image ${labelOf(image)} is ${id}`);
+    await checkTriggers(id, image, plan.runs, pull);
+    ids.set(labelOf(image), id);
+  }
+  for (const name of bases.copied) await pullImage({ name }, pull);
+  return { containerfile: bases.pin(ids), root: bases.root?.name };
 }
 
 /**
@@ -93,7 +120,7 @@ function filesIn(scratch: Scratch): BuildahFiles {
     mounts: mountsFileIn(scratch),
     imageId: join(folder, 'image-id'),
     empty: join(folder, 'empty'),
-    networks: join(folder, 'networks'),
+    networks: 'networks',
     runtime: join(folder, 'runtime'),
   };
 }

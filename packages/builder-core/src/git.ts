@@ -28,6 +28,9 @@ const settings = [
     'core.symlinks=true',
   ],
   ...['credential.helper=', 'gc.auto=0', 'maintenance.auto=false', 'advice.detachedHead=false'],
+  // A file that is larger, in bytes, is never in memory as a whole; and what comes is written down as it comes, by a program
+  // that says how far it is, which one that takes objects apart does not.
+  ...['core.bigFileThreshold=33554432', 'fetch.unpackLimit=1'],
   ...['submodule.recurse=false', 'fetch.recurseSubmodules=false', 'init.defaultBranch=build'],
 ].flatMap(setting => ['-c', setting]);
 
@@ -124,11 +127,17 @@ function isMissing({ lastWords }: ToolResult): boolean {
 }
 
 function fetchFailure(result: ToolResult): BuildFailure {
-  const { lastWords } = result;
-  const reason = reasonIn(lastWords, /^(?:fatal|error): |Permission denied|Host key verification failed/);
+  // Over ssh git ends with this, whatever ssh has said before it.
+  const lastWords = result.lastWords.filter(
+    line =>
+      !/^fatal: Could not read from remote|^Please make sure you have|^and the repository exists/.test(line),
+  );
+  const reason = reasonIn(lastWords, /^(?:fatal|error|ssh): |Permission denied|Host key verification failed/);
   if (meansNoSpace(lastWords.join('\n'))) return noSpace(reason);
+  if (lastWords.some(line => line.includes('Host key verification failed')))
+    return new BuildFailure(422, 'git', `repo_url: this host does not know the key of the server: ${reason}`);
   const refused =
-    /could not read (?:Username|Password)|Authentication failed|Permission denied|Host key verification failed|The requested URL returned error: 40[13]/;
+    /could not read (?:Username|Password)|Authentication failed|Permission denied|The requested URL returned error: 40[13]/;
   if (lastWords.some(line => refused.test(line)))
     return new BuildFailure(
       422,

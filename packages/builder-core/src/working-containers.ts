@@ -1,7 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { BuildFailure } from './build-failure.ts';
-import { reasonIn, runTool } from './run-tool.ts';
+import { reasonIn, runTool, type ToolResult } from './run-tool.ts';
 import type { Scratch } from './scratch.ts';
 
 // buildah keeps what it builds in as working containers in the host's storage, and one that is killed leaves them there.
@@ -18,7 +18,7 @@ export function mountsFileIn({ folder }: Pick<Scratch, 'folder'>): string {
  *
  * @param timeoutMs for all of it
  * @throws ChildError when buildah does not answer in time: then a later build's sweep has them, BuildFailure when it does
- * not start
+ * not start, or not remove one; the others are gone then
  */
 export async function removeWorkingContainers(
   scratch: Scratch,
@@ -26,7 +26,7 @@ export async function removeWorkingContainers(
   timeoutMs: number,
 ): Promise<void> {
   const own = mountsFileIn(scratch);
-  await removeThose(async mounts => mounts === own, env, AbortSignal.timeout(timeoutMs));
+  await removeThose(scratch, async mounts => mounts === own, env, AbortSignal.timeout(timeoutMs));
 }
 
 /**
@@ -35,7 +35,8 @@ export async function removeWorkingContainers(
  *
  * @param signal ends it at once
  * @param enough ends it after the step it is at; what remains is for the next build
- * @throws BuildFailure when buildah does not start, ChildError when the signal aborts
+ * @throws BuildFailure when buildah does not start or cannot remove one, the others being gone then, ChildError when the
+ * signal aborts
  */
 export async function sweepWorkingContainers(
   scratch: Scratch,
@@ -43,30 +44,40 @@ export async function sweepWorkingContainers(
   { signal, enough }: { signal: AbortSignal; enough: AbortSignal },
 ): Promise<void> {
   const isDead = async (mounts: string) => isMountsFileBeside(scratch, mounts) && !(await isBuilding(mounts));
-  await removeThose(isDead, env, signal, enough);
+  await removeThose(scratch, isDead, env, signal, enough);
 }
 
+/**
+ * buildah opens the folder of networks that a container was made with before it says or removes anything of it, and makes
+ * the folder where it is not there. It is the name of a folder in this build's scratch (BuildahFiles), where alone that is
+ * possible: the unit sees all other work folders read-only.
+ */
 async function removeThose(
+  scratch: Scratch,
   isMeant: (mounts: string) => Promise<boolean>,
   env: NodeJS.ProcessEnv,
   signal: AbortSignal,
   enough?: AbortSignal,
 ): Promise<void> {
-  const buildah = (...args: string[]) => runTool('buildah', args, { env, stage: 'buildah', signal });
+  const tool = { env, stage: 'buildah', signal, cwd: scratch.folder } as const;
+  const buildah = (...args: string[]) => runTool('buildah', args, tool);
   const listed = await buildah('containers', '--quiet', '--notruncate');
+  const kept: BuildFailure[] = [];
+  // One that was removed meanwhile was that of a build that has ended.
+  const isDone = ({ code, lastWords }: ToolResult, id: string, what: string) => {
+    const reason = reasonIn(lastWords, /^Error: /);
+    if (code !== 0 && !reason.endsWith('container not known'))
+      kept.push(new BuildFailure(500, 'buildah', `working container ${id} ${what}: ${reason}`));
+    return code === 0;
+  };
   for (const id of listed.stdout.split('\n').filter(line => /^[0-9a-f]{64}$/.test(line))) {
-    if (enough?.aborted === true) return;
+    if (enough?.aborted === true) break;
     const format = '{{.DefaultMountsFilePath}}';
-    const { stdout } = await buildah('inspect', '--type', 'container', '--format', format, '--', id);
-    if (!(await isMeant(stdout.trim()))) continue;
-    const { code, lastWords } = await buildah('rm', '--', id);
-    if (code !== 0)
-      throw new BuildFailure(
-        500,
-        'buildah',
-        `working container ${id} stays: ${reasonIn(lastWords, /^Error: /)}`,
-      );
+    const seen = await buildah('inspect', '--type', 'container', '--format', format, '--', id);
+    if (!isDone(seen, id, 'cannot be looked at') || !(await isMeant(seen.stdout.trim()))) continue;
+    isDone(await buildah('rm', '--', id), id, 'stays');
   }
+  if (kept[0] !== undefined) throw kept[0];
 }
 
 /** Whether it is that of another build whose work folder lies, or lay, beside this one's. */

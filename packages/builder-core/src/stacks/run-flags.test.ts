@@ -34,6 +34,13 @@ it.each([
   '# escape=`\nRUN --mo`\nunt=type=bind,target=/p x',
   'ENV A=`\nRUN --mount=type=bind,target=/p x',
   'RUN --security=insecure x',
+  '# a comment does not continue \\\nRUN --mount=type=bind,target=/p x',
+  '# neither \\\n# does another `\nRUN --mount=type=bind,target=/p x',
+  'RUN --mount=type=bind,target=/p x # \u2028 y',
+  'RUN --mount=type=bind,target=/p x \r y',
+  'RUN echo \\\u00a0\nRUN --mount=type=bind,target=/p x',
+  'RUN echo \\\\\nRUN --mount=type=bind,target=/p x',
+  'ONBU\u0130LD RUN --mount=type=bind,target=/p x',
   'RUN --mount=type=bind,target=/p \\',
 ])('refuses %j', line => {
   expect(() => checkRunFlags(`FROM a\n${line}\n`)).toThrow(/^RUN "--/);

@@ -1,10 +1,8 @@
 import { BuildFailure } from '../build-failure.ts';
+import { readInstructions, readings, space } from './containerfile-lines.ts';
 
-/** As the parsers of containerfiles know them; U+0085 is one for Go and none for a regular expression. */
-const space = String.raw`[\s\u0085]`;
-const runWithFlags = new RegExp(`^${space}*(?:ONBUILD${space}+)*RUN${space}+(--.*)$`, 'i');
+const runWithFlags = new RegExp(`^(?:ONBUILD${space}+)*RUN${space}+(--.*)$`, 'is');
 const flag = new RegExp(`^(--\\S*)(?:${space}+|$)`);
-const isBlank = new RegExp(`^${space}*(?:#.*)?$`);
 
 /** What may be said of a mount, each at most once. */
 const mountOptions: Record<string, RegExp> = {
@@ -18,18 +16,20 @@ const mountOptions: Record<string, RegExp> = {
  * Refuses what a RUN step would have of the host. buildah resolves the source of a `--mount` outside any container, so a
  * symlink in the repository or in an image, or `..`, would bring any folder of the host into the step.
  *
+ * @param whose what the message begins with
  * @throws BuildFailure 422
  */
-export function checkRunFlags(containerfile: string): void {
-  // Either may be the escape character of the file; that of the other reading is refused as well.
-  for (const escaper of ['\\', '`'])
-    for (const line of logicalLines(containerfile, escaper)) {
-      const refused = refusedFlag(runWithFlags.exec(line)?.[1] ?? '');
+export function checkRunFlags(containerfile: string, whose = ''): void {
+  for (const reading of readings)
+    for (const { text } of readInstructions(containerfile, reading)) {
+      // Go makes an i of it where it looks up an instruction.
+      const flags = runWithFlags.exec(text.replaceAll('\u0130', 'i'))?.[1] ?? '';
+      const refused = refusedFlag(flags);
       if (refused !== undefined)
         throw new BuildFailure(
           422,
           'stack',
-          `RUN ${JSON.stringify(refused.slice(0, 200))}: only --mount=type=tmpfs,target=… and --mount=type=cache,id=…,target=… are possible, the latter with a plain id`,
+          `${whose}RUN ${JSON.stringify(refused.slice(0, 200))}: only --mount=type=tmpfs,target=… and --mount=type=cache,id=…,target=… are possible, the latter with a plain id`,
         );
     }
 }
@@ -56,18 +56,4 @@ function isHarmless(word: string): boolean {
   }
   if (options.get('target')?.split('/').includes('..') !== false) return false;
   return options.get('type') === 'tmpfs' || (options.get('type') === 'cache' && options.has('id'));
-}
-
-/** Lines with those joined that an escape character at their end continues; comments and empty lines between count for nothing. */
-function logicalLines(text: string, escaper: string): string[] {
-  const lines: string[] = [];
-  let open: string | undefined;
-  for (const line of text.split('\n')) {
-    if (open !== undefined && isBlank.test(line)) continue;
-    const trimmed = line.trimEnd();
-    const whole = (open ?? '') + (trimmed.endsWith(escaper) ? trimmed.slice(0, -1) : line);
-    open = trimmed.endsWith(escaper) ? whole : undefined;
-    if (open === undefined) lines.push(whole);
-  }
-  return open === undefined ? lines : [...lines, open];
 }

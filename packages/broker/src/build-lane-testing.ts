@@ -1,0 +1,136 @@
+// The build lane from socket to stream, with stub hosts; for tests.
+import { join } from 'node:path';
+import { readVerbs } from '@coold/proto';
+import { createLogger, logFilter } from '@coold/runtime';
+import {
+  createStubBuilder,
+  type StubBuilder,
+  type StubBuilderOptions,
+  scratchFolder,
+  unixHttp,
+} from '@coold/testbed';
+import { expect, vi } from 'vitest';
+import { handleStream } from './agent-service.ts';
+import { createVerifier } from './auth.ts';
+import { createBuilds } from './builds.ts';
+import { createDispatch } from './dispatch.ts';
+import { listenGrpc } from './grpc.ts';
+import { createHostCounts } from './host-counts.ts';
+import { createHosts } from './hosts.ts';
+import { createLane } from './lane.ts';
+import { createOpenStream } from './open-stream.ts';
+import { createPending } from './pending.ts';
+import { compileRoutes, largestBody } from './router.ts';
+import { createStreams } from './streams.ts';
+import { silentOperations } from './testing.ts';
+import { generateKeys, mintToken } from './token.ts';
+
+const keys = generateKeys();
+export const digest = `sha256:${'a'.repeat(64)}`;
+const command = {
+  repo_url: 'https://git.example/app.git',
+  git_ref: 'main',
+  target_image: 'localhost/app:v1',
+};
+/** Credit of one stream. */
+export const windowBytes = 64 * 1024;
+/** Generous, for a machine that is busy; what it waits for is a moment away. */
+export const soon = (check: () => void) => vi.waitFor(check, { timeout: 20_000 });
+
+/** Both ends of a broker in this process, on a real socket and a real port; hosts are stubs whose builds a test ends. */
+export async function setUpLane(options: { max?: number; stalledReplyMs?: number } = {}) {
+  const stack = new AsyncDisposableStack();
+  const folder = stack.use(await scratchFolder());
+  const log = createLogger('broker', logFilter.parse('off') ?? expect.fail(), false);
+  const hosts = createHosts();
+  const pending = createPending({
+    ...{ max: options.max ?? 100, timeoutMs: 10_000, landedTtlMs: 30_000, overdueTtlMs: 60_000 },
+    landedMaxBytes: 1 << 20,
+  });
+  const streams = createStreams({ pending, windowBytes, timeoutMs: 10_000 });
+  let time = 0;
+  const builds = createBuilds({
+    ...{ pending, landedTtlMs: 30_000, landedMaxBytes: 1 << 20, hostGraceMs: 900_000 },
+    now: () => time,
+  });
+  const poll = vi.spyOn(builds, 'poll');
+  const verify = createVerifier(keys.publicKey);
+  const listener = await listenGrpc({
+    bind: { host: '127.0.0.1', port: 0 },
+    tls: undefined,
+    handler: handleStream({
+      verify,
+      hosts,
+      pending,
+      streams,
+      builds,
+      counts: createHostCounts(),
+      log,
+      helloTimeoutMs: 10_000,
+    }),
+    keepalive: { everyMs: 30_000, timeoutMs: 10_000 },
+    log,
+  });
+  stack.defer(() => listener.close());
+  const routes = compileRoutes(readVerbs());
+  const lane = createLane({
+    ...{ hosts, streams, builds, log },
+    operations: silentOperations,
+    dispatch: createDispatch({ hosts, pending, routes, record: () => {} }),
+    dispatchBodyBytes: largestBody(routes),
+    openStream: createOpenStream({ hosts, streams, routes }),
+    ...(options.stalledReplyMs === undefined ? {} : { stalledReplyMs: options.stalledReplyMs }),
+  });
+  const socketPath = join(folder.path, 'lane.sock');
+  await lane.listen(socketPath);
+  stack.defer(() => lane.stop(0));
+  const http = stack.use(unixHttp(socketPath));
+  const get = async (path: string) => {
+    const { status, text } = await http.request({ path });
+    return { status, body: JSON.parse(text) as Record<string, unknown> };
+  };
+  const post = async (path: string, json?: unknown) => {
+    const { status, text } = await http.request({ method: 'POST', path, json });
+    return { status, body: text === '' ? undefined : (JSON.parse(text) as Record<string, unknown>) };
+  };
+  const dispatch = (requestId: string, more: object = {}, body: object = {}) =>
+    post('/v1/build/dispatch', {
+      request_id: requestId,
+      command: { type: 'static_build', ...command, ...more },
+      ...body,
+    });
+  return {
+    ...{ dispatch, hosts, builds, poll, socketPath, http, get, post, pending, streams },
+    /** Dispatches a build, and waits until its host has it. */
+    async begun(requestId: string, host: StubBuilder): Promise<void> {
+      expect((await dispatch(requestId)).status).toBe(202);
+      await soon(() => expect(host.builds.has(requestId)).toBe(true));
+    },
+    /** Cuts the only host there is, and waits until the broker has seen it. */
+    async gone(host: StubBuilder): Promise<void> {
+      host.cut();
+      await soon(() => expect(hosts.list()).toEqual([]));
+    },
+    result: (requestId: string, timeoutMs?: number | string) =>
+      get(`/v1/build/result/${requestId}${timeoutMs === undefined ? '' : `?timeout_ms=${timeoutMs}`}`),
+    async builder(hostId: string, more: Partial<StubBuilderOptions> = {}): Promise<StubBuilder> {
+      const token = await mintToken(keys.privateKey, { hostId, caps: ['coold', 'builder'], ttlMs: 60_000 });
+      const stub = createStubBuilder({ address: listener.address, token, ...more });
+      await stub.connect();
+      stack.defer(() => stub.cut());
+      return stub;
+    },
+    pass(ms: number) {
+      time += ms;
+      builds.tick();
+    },
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
+  };
+}
+
+export const error = (requestId: string, code: number, message: string, stage: string) => ({
+  status: code,
+  body: { request_id: requestId, status: 'error', code, message, stage },
+});
+/** The commands that a host was sent, by their kinds. */
+export const cases = ({ commands }: StubBuilder) => commands.map(({ command: { case: kind } }) => kind);

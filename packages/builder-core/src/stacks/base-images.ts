@@ -1,0 +1,167 @@
+import { isImageReference } from '@coold/runtime/image-reference';
+import { BuildFailure } from '../build-failure.ts';
+import { type Instruction, readInstructions, readings, space } from './containerfile-lines.ts';
+import { readHeaderArguments, substitute } from './header-arguments.ts';
+
+/** An image that a stage begins with. */
+export interface BaseImage {
+  name: string;
+  /** As `--platform` names it; absent: this machine's. */
+  platform?: string;
+}
+
+/** Tells one from another, and people which is meant. */
+export function labelOf({ name, platform }: BaseImage): string {
+  return platform === undefined ? name : `${name} for ${platform}`;
+}
+
+/** What a build takes from images, and how they are put into its containerfile. */
+export interface BaseImages {
+  /** Of each stage up to the target, each once: what they ask for (ONBUILD) is executed. */
+  images: BaseImage[];
+  /** Images that files are copied from, and nothing else. */
+  copied: string[];
+  /** The one below the image that is built; undefined: none is. */
+  root?: BaseImage;
+  /**
+   * The containerfile with images by their ids, so that it is those that were looked at which are built on. Nothing but an
+   * id, an earlier stage or `scratch` is left in a FROM.
+   *
+   * @param ids of each of `images`, by its label
+   * @throws Error when one is missing
+   */
+  pin(ids: ReadonlyMap<string, string>): string;
+}
+
+export interface BaseOptions {
+  buildArgs: Readonly<Record<string, string>>;
+  target?: string;
+  /** This machine's, as `linux/amd64`. */
+  platform: string;
+}
+
+interface Stage {
+  instruction: Instruction;
+  name: string | undefined;
+  base: { kind: 'scratch' } | { kind: 'stage'; name: string } | { kind: 'image'; image: BaseImage };
+}
+
+const from = new RegExp(`^${space}*FROM(?:${space}|$)`, 'i');
+const copiedFrom = /^(?:COPY|ADD)\s(?:.*\s)?--from=(\S+)/is;
+const escapeDirective = /^\s*#\s*escape\s*=/im;
+
+/**
+ * Reads which images a containerfile builds on. What a FROM says is resolved here and nowhere else: `pin` leaves buildah
+ * nothing to resolve.
+ *
+ * @throws BuildFailure 422 for a FROM that cannot be resolved, or that parsers read differently
+ */
+export function readBaseImages(containerfile: string, options: BaseOptions): BaseImages {
+  const instructions = readUnambiguously(containerfile);
+  const begin = instructions.findIndex(({ text }) => from.test(text));
+  const header = begin < 0 ? instructions : instructions.slice(0, begin);
+  const argumentsOf = readHeaderArguments(
+    header.map(({ text }) => text),
+    options,
+  );
+  const stages: Stage[] = [];
+  for (const instruction of instructions.filter(({ text }) => from.test(text)))
+    stages.push(readStage(instruction, stages, argumentsOf, options.platform));
+  const last = options.target === undefined ? -1 : stages.findIndex(({ name }) => name === options.target);
+  const built = last < 0 ? stages : stages.slice(0, last + 1);
+  const root = rootOf(built);
+  const labelled = built.flatMap(({ base }) =>
+    base.kind === 'image' ? [[labelOf(base.image), base.image] as const] : [],
+  );
+  return {
+    images: [...new Map(labelled).values()],
+    copied: copiedImages(instructions, stages),
+    ...(root === undefined ? {} : { root }),
+    pin: ids => rewrite(containerfile, stages, stage => pinned(stage, built.includes(stage), ids)),
+  };
+}
+
+/**
+ * The instructions, where all that could be a FROM is one however lines are continued; a file has the other escape character
+ * only where a comment may set it.
+ */
+function readUnambiguously(containerfile: string): Instruction[] {
+  const possible = readings.filter(reading => reading.escape === '\\' || escapeDirective.test(containerfile));
+  const read = possible.map(reading => readInstructions(containerfile, reading));
+  const froms = read.map(instructions => JSON.stringify(instructions.filter(({ text }) => from.test(text))));
+  const [instructions] = read;
+  if (instructions === undefined || new Set(froms).size > 1)
+    throw refusal(
+      'FROM: where its line begins depends on the escape character: write it on a line of its own',
+    );
+  return instructions;
+}
+
+function readStage(
+  instruction: Instruction,
+  earlier: readonly Stage[],
+  argumentsOf: ReadonlyMap<string, string>,
+  machine: string,
+): Stage {
+  const { text } = instruction;
+  const refuse = (why: string) => refusal(`${JSON.stringify(text.slice(0, 200))}: ${why}`);
+  const [, flag, word = '', name] =
+    /^FROM[ \t]+(?:--platform=(\S+)[ \t]+)?([!-~]+)(?:[ \t]+AS[ \t]+([A-Za-z0-9_][A-Za-z0-9_.-]*))?[ \t]*$/i.exec(
+      text,
+    ) ?? [];
+  if (word === '') throw refuse('expected FROM [--platform=…] image [AS stage]');
+  const resolve = (from: string) => {
+    const resolved = substitute(from, argumentsOf);
+    if (resolved === undefined) throw refuse(`${from} has no value from an ARG before the first FROM`);
+    return resolved;
+  };
+  const base = resolve(word);
+  const platform = flag === undefined ? undefined : resolve(flag);
+  if (platform !== undefined && !/^[a-z0-9]+(?:\/[a-z0-9]+){1,2}$/.test(platform))
+    throw refuse(`${JSON.stringify(platform)} is no platform`);
+  if (base === 'scratch') return { instruction, name, base: { kind: 'scratch' } };
+  if (earlier.some(stage => stage.name === base))
+    return { instruction, name, base: { kind: 'stage', name: base } };
+  if (!isImageReference(base)) throw refuse(`${JSON.stringify(base)} is no image's name`);
+  const image = { name: base, ...(platform === undefined || platform === machine ? {} : { platform }) };
+  return { instruction, name, base: { kind: 'image', image } };
+}
+
+function rootOf(stages: readonly Stage[]): BaseImage | undefined {
+  const base = stages.at(-1)?.base;
+  if (base?.kind === 'image') return base.image;
+  if (base?.kind !== 'stage') return undefined;
+  const below = stages.slice(0, -1);
+  return rootOf(below.slice(0, below.findLastIndex(({ name }) => name === base.name) + 1));
+}
+
+function copiedImages(instructions: readonly Instruction[], stages: readonly Stage[]): string[] {
+  const names = instructions.flatMap(({ text }) => copiedFrom.exec(text)?.[1] ?? []);
+  const isStage = (from: string) => /^\d+$/.test(from) || stages.some(({ name }) => name === from);
+  return [...new Set(names)].filter(name => isImageReference(name) && !isStage(name));
+}
+
+function pinned({ base, name }: Stage, isBuilt: boolean, ids: ReadonlyMap<string, string>): string {
+  const as = name === undefined ? '' : ` AS ${name}`;
+  // What comes after the target is not built; should it ever be, then on nothing.
+  if (!isBuilt || base.kind === 'scratch') return `FROM scratch${as}`;
+  if (base.kind === 'stage') return `FROM ${base.name}${as}`;
+  const id = ids.get(labelOf(base.image));
+  if (id === undefined) throw new Error(`${labelOf(base.image)} has no id`);
+  return `FROM ${id}${as}`;
+}
+
+/** Line by line, so that what buildah says of lines is true of the repository's. */
+function rewrite(containerfile: string, stages: readonly Stage[], text: (stage: Stage) => string): string {
+  const lines = containerfile.split('\n');
+  for (const stage of stages) {
+    const { first, last } = stage.instruction;
+    lines.fill('', first, last + 1);
+    lines[first] = text(stage);
+  }
+  return lines.join('\n');
+}
+
+function refusal(message: string): BuildFailure {
+  return new BuildFailure(422, 'stack', message);
+}

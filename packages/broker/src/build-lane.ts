@@ -6,6 +6,7 @@ import { type BuildCall, type BuildReply, concludeBuild, refuseBuild } from './b
 import { followBuild, writeEvents } from './build-events.ts';
 import { readBuildOrder } from './build-request.ts';
 import type { Builds } from './builds.ts';
+import { type Elsewhere, refuseElsewhere } from './elsewhere.ts';
 import type { Hosts } from './hosts.ts';
 import { placeBuild } from './placement.ts';
 import type { Refusal } from './router.ts';
@@ -15,6 +16,7 @@ export interface BuildLaneDeps {
   builds: Builds;
   hosts: Pick<Hosts, 'list'>;
   streams: Pick<Streams, 'open'>;
+  elsewhere: Pick<Elsewhere, 'where'> | undefined;
   log: Logger;
   answer(reply: FastifyReply, what: { status: number; envelope: object }): FastifyReply;
   /** What a body that could not be read is refused with. */
@@ -118,7 +120,7 @@ async function replyEvents(requestId: string, reply: FastifyReply, deps: BuildLa
 }
 
 function dispatchBuild(body: unknown, deps: BuildLaneDeps): { requestId: string } | BuildReply {
-  const { builds, hosts, log } = deps;
+  const { builds, hosts, log, elsewhere } = deps;
   const order = readBuildOrder(body);
   if ('code' in order) return refuseBuild('dispatch', order);
   const { requestId, hostId, type, schema, build } = order;
@@ -129,6 +131,12 @@ function dispatchBuild(body: unknown, deps: BuildLaneDeps): { requestId: string 
   const question = { hosts: hosts.list(), pin: hostId, type, schema, load: builds.load };
   const placement = placeBuild(question);
   if (placement.kind === 'refused') {
+    const isHere = hostId !== undefined && question.hosts.some(host => host.hostId === hostId);
+    const away =
+      hostId === undefined || isHere
+        ? undefined
+        : refuseElsewhere(hostId, 'a build for it has to be', elsewhere);
+    if (away !== undefined) return refused(away.code, away.message);
     const field = placement.code === 501 ? 'command.type' : undefined;
     return refused(placement.code, placement.message, field);
   }

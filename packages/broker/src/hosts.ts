@@ -38,7 +38,13 @@ export interface Hosts {
   remove(stream: HostStream): boolean;
 }
 
-export function createHosts(): Hosts {
+/** Is told of every host that comes, in place of a former stream too, and of every one that has left. */
+export interface HostWatch {
+  added(stream: HostStream): void;
+  removed(hostId: string): void;
+}
+
+export function createHosts(watch?: HostWatch): Hosts {
   const streams = new Map<string, HostStream>();
   return {
     get: hostId => streams.get(hostId),
@@ -47,11 +53,14 @@ export function createHosts(): Hosts {
     add(stream) {
       const replaced = streams.get(stream.hostId);
       streams.set(stream.hostId, stream);
+      watch?.added(stream);
       return replaced;
     },
     remove(stream) {
       if (streams.get(stream.hostId) !== stream) return false;
-      return streams.delete(stream.hostId);
+      streams.delete(stream.hostId);
+      watch?.removed(stream.hostId);
+      return true;
     },
   };
 }

@@ -1,6 +1,7 @@
-import { commandOf } from './dispatch.ts';
+import { type Elsewhere, refuseElsewhere } from './elsewhere.ts';
 import { type Reply, refuse } from './envelope.ts';
 import type { Hosts } from './hosts.ts';
+import { commandOf } from './park.ts';
 import { type Route, readDispatch, refuseSchema, refuseUnstreamed } from './router.ts';
 import type { Session } from './session.ts';
 import type { Streams } from './streams.ts';
@@ -15,8 +16,9 @@ export function createOpenStream(deps: {
   hosts: Hosts;
   streams: Pick<Streams, 'open'>;
   routes: ReadonlyMap<string, Route>;
+  elsewhere?: Pick<Elsewhere, 'where'> | undefined;
 }): OpenStream {
-  const { hosts, streams, routes } = deps;
+  const { hosts, streams, routes, elsewhere } = deps;
   return body => {
     const request = readDispatch(body, routes);
     if ('code' in request) return { reply: refuse(request) };
@@ -27,7 +29,10 @@ export function createOpenStream(deps: {
     const unstreamed = refuseUnstreamed(verb, routes);
     if (unstreamed !== undefined) return refused(400, unstreamed, 'command.type');
     const host = hosts.get(hostId);
-    if (host === undefined) return refused(404, 'host not connected');
+    if (host === undefined) {
+      const away = refuseElsewhere(hostId, 'a stream has to be', elsewhere);
+      return away === undefined ? refused(404, 'host not connected') : refused(away.code, away.message);
+    }
     const aboveSchema = refuseSchema(verb, host);
     if (aboveSchema !== undefined) return refused(501, aboveSchema, 'command.type');
 

@@ -132,10 +132,7 @@ export function createRouteWriter(options: RouteWriterOptions): RouteWriter {
     async run(signal) {
       const backoff = createBackoff(options.backoff ?? defaultBackoff);
       let isKnownBroken = false;
-      const stopped = new Promise<void>(resolve =>
-        signal.addEventListener('abort', () => resolve(), { once: true }),
-      );
-      await Promise.race([firstLoad.promise, stopped]);
+      await Promise.race([firstLoad.promise, aborted(signal)]);
       while (!signal.aborted && !isWithdrawn) {
         await idle(signal);
         if (signal.aborted || isWithdrawn) break;
@@ -166,9 +163,16 @@ export function createRouteWriter(options: RouteWriterOptions): RouteWriter {
       isWithdrawn = true;
       wake.resolve();
       // What is under way might be done after it.
-      await writing.catch(() => {});
+      await Promise.race([writing.catch(() => {}), aborted(signal)]);
       await corrosion.execute([deleteRoutesOf(brokerId)], signal);
     },
     stats: () => ({ behind: dirty.size, failures }),
   };
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise(resolve => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
 }

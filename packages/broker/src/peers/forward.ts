@@ -7,7 +7,7 @@ import {
 } from '@coold/proto';
 import type { Elsewhere, Forwarded } from '../elsewhere.ts';
 import type { Refused } from '../park.ts';
-import { PeerError } from './peer-link.ts';
+import { PeerError } from './peer-call.ts';
 import type { PeerLinks } from './peer-links.ts';
 import type { Route } from './route.ts';
 

@@ -1,19 +1,10 @@
-import { type ClientHttp2Session, connect, constants } from 'node:http2';
-import { forwardPath, maxResponseBytes } from '@coold/proto';
+import { type ClientHttp2Session, connect } from 'node:http2';
+import { isIP } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 import { createBackoff, type Logger } from '@coold/runtime';
-import { grpcStatus } from '../grpc-status.ts';
-import { createMessageReader, frameMessage } from '../message-reader.ts';
 import type { Credentials } from './credentials.ts';
-
-/** Why another broker did not answer; the message completes "broker b at a …". */
-export class PeerError extends Error {
-  readonly kind: 'unreachable' | 'broke off' | 'refused' | 'busy' | 'cancelled';
-  constructor(kind: PeerError['kind'], message: string) {
-    super(message);
-    this.name = 'PeerError';
-    this.kind = kind;
-  }
-}
+import { peerAddress } from './peer-address.ts';
+import { forwardOnce, PeerError } from './peer-call.ts';
 
 /** The way to one other broker: one HTTP/2 session, dialled when it is first needed and again after it was lost. */
 export interface PeerLink {
@@ -43,8 +34,6 @@ export interface PeerLinkOptions {
   log: Logger;
 }
 
-/** An answer, and what is around it. */
-const maxAnswerBytes = maxResponseBytes + 64 * 1024;
 /** Of commands on the way to one peer; beyond it, it does not read. */
 const maxUnansweredBytes = 64 * 1024 * 1024;
 const defaultKeepalive = { everyMs: 5000, timeoutMs: 5000 };
@@ -58,6 +47,10 @@ const maxSessionMemory = 512;
 export function createPeerLink(options: PeerLinkOptions): PeerLink {
   const { brokerId, address, credentials, connectTimeoutMs, log } = options;
   const peer = { broker_id: brokerId, address };
+  const parsed = peerAddress.parse(address);
+  if (parsed === undefined)
+    throw new PeerError('unreachable', `has a wrong address: expected ${peerAddress.expected}`);
+  const { host, port } = parsed;
   const keepalive = options.keepalive ?? defaultKeepalive;
   const backoff = createBackoff(options.backoff ?? defaultBackoff);
   let session: Promise<ClientHttp2Session> | undefined;
@@ -68,16 +61,43 @@ export function createPeerLink(options: PeerLinkOptions): PeerLink {
   /** Resolves once the other side has spoken HTTP/2: only then has it taken our certificate. */
   function dial(): Promise<ClientHttp2Session> {
     const { promise, resolve, reject } = Promise.withResolvers<ClientHttp2Session>();
-    const dialled = connect(`https://${address}`, {
+    // A socket of our own: a session says nothing when the other side refuses our certificate.
+    const socket = connectTls({
       ...credentials(),
-      ...{ ALPNProtocols: ['h2'], minVersion: 'TLSv1.3', maxSessionMemory },
+      ...{ host, port, servername: isIP(host) === 0 ? host : '' },
+      ...{ ALPNProtocols: ['h2'], minVersion: 'TLSv1.3' },
+    });
+    const dialled = connect(`https://${address}`, {
+      createConnection: () => socket,
+      maxSessionMemory,
       settings: { enablePush: false, initialWindowSize: windowBytes },
     });
-    let why = `no connection within ${connectTimeoutMs} ms`;
+    let why = 'it ended the connection before it spoke; does it take the certificate of this broker?';
     let ping: NodeJS.Timeout | undefined;
-    const timer = setTimeout(() => dialled.destroy(), connectTimeoutMs);
+    const timer = setTimeout(() => lose(`no connection within ${connectTimeoutMs} ms`), connectTimeoutMs);
     const forget = () => {
       if (session === promise) session = undefined;
+    };
+    let isOver = false;
+    const over = () => {
+      if (isOver) return;
+      isOver = true;
+      clearTimeout(timer);
+      clearInterval(ping);
+      dialled.destroy();
+      socket.destroy();
+      const isCurrent = session === promise;
+      forget();
+      reject(new PeerError('unreachable', `cannot be reached: ${why}`));
+      if (!isCurrent) return;
+      const waitMs = backoff.next();
+      refusedUntil = { at: performance.now() + waitMs, why };
+      const line = { ...peer, why, again_in_ms: waitMs };
+      log.warn(line, 'no connection to another broker; dialled again when it is needed');
+    };
+    const lose = (reason: string) => {
+      why = reason;
+      over();
     };
     dialled.once('remoteSettings', () => {
       clearTimeout(timer);
@@ -92,20 +112,10 @@ export function createPeerLink(options: PeerLinkOptions): PeerLink {
     dialled.on('error', error => {
       why = error.message;
     });
-    dialled.once('close', () => {
-      clearTimeout(timer);
-      clearInterval(ping);
-      const isCurrent = session === promise;
-      forget();
-      reject(new PeerError('unreachable', `cannot be reached: ${why}`));
-      if (!isCurrent) return;
-      const waitMs = backoff.next();
-      refusedUntil = { at: performance.now() + waitMs, why };
-      log.warn(
-        { ...peer, why, again_in_ms: waitMs },
-        'no connection to another broker; dialled again when it is needed',
-      );
-    });
+    // It may be all that comes: after an alert neither says that it has closed.
+    socket.on('error', error => lose(error.message));
+    dialled.once('close', over);
+    socket.once('close', over);
     return promise;
   }
 
@@ -127,7 +137,12 @@ export function createPeerLink(options: PeerLinkOptions): PeerLink {
       unansweredBytes += request.length;
       try {
         const taken = await take();
-        return await callOnce(taken, request, Math.max(1, Math.ceil(deadline - performance.now())), signal);
+        return await forwardOnce(
+          taken,
+          request,
+          Math.max(1, Math.ceil(deadline - performance.now())),
+          signal,
+        );
       } finally {
         calls -= 1;
         unansweredBytes -= request.length;
@@ -167,65 +182,4 @@ function keepAlive(
       clearTimeout(timer);
     }
   }, everyMs);
-}
-
-/** One unary call. @throws PeerError */
-function callOnce(
-  session: ClientHttp2Session,
-  request: Uint8Array,
-  timeoutMs: number,
-  signal: AbortSignal,
-): Promise<Buffer> {
-  const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
-  if (signal.aborted) throw new PeerError('cancelled', 'was not asked');
-  const stream = session.request({
-    ':method': 'POST',
-    ':path': forwardPath,
-    'content-type': 'application/grpc+proto',
-    te: 'trailers',
-    'grpc-timeout': `${Math.min(timeoutMs, 99_999_999)}m`,
-  });
-  const reader = createMessageReader();
-  let answer: Buffer | undefined;
-  let why: PeerError | undefined;
-  const fail = (error: PeerError) => {
-    why ??= error;
-    stream.close(constants.NGHTTP2_CANCEL);
-  };
-  const cancel = () => fail(new PeerError('cancelled', 'is no longer asked'));
-  const readStatus = (headers: Record<string, unknown>) => {
-    const code = headers['grpc-status'];
-    if (code === undefined || code === String(grpcStatus.OK)) return;
-    const details = String(headers['grpc-message'] ?? '').slice(0, 512);
-    fail(new PeerError('refused', `answered with gRPC status ${String(code).slice(0, 16)}: ${details}`));
-  };
-  signal.addEventListener('abort', cancel, { once: true });
-  stream.on('error', (error: Error) => {
-    why ??= new PeerError('broke off', `broke off: ${error.message}`);
-  });
-  stream.once('response', headers => {
-    if (headers[':status'] !== 200)
-      fail(new PeerError('refused', `answered with HTTP status ${headers[':status']}`));
-    readStatus(headers);
-  });
-  stream.once('trailers', readStatus);
-  stream.on('data', (chunk: Buffer) => {
-    const wrong = reader.read(
-      chunk,
-      () => maxAnswerBytes,
-      message => {
-        if (answer === undefined) answer = Buffer.from(message);
-        else fail(new PeerError('refused', 'answered twice'));
-      },
-    );
-    if (wrong !== undefined) fail(new PeerError('refused', `answered badly: ${wrong.details}`));
-  });
-  stream.once('close', () => {
-    signal.removeEventListener('abort', cancel);
-    if (why !== undefined) reject(why);
-    else if (answer === undefined) reject(new PeerError('broke off', 'ended without an answer'));
-    else resolve(answer);
-  });
-  stream.end(frameMessage(request));
-  return promise;
 }

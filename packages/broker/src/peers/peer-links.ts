@@ -1,6 +1,7 @@
 import type { Logger } from '@coold/runtime';
 import type { Credentials } from './credentials.ts';
-import { createPeerLink, PeerError, type PeerLink } from './peer-link.ts';
+import { PeerError } from './peer-call.ts';
+import { createPeerLink, type PeerLink } from './peer-link.ts';
 import type { Route } from './route.ts';
 
 /** The ways to the other brokers, each made when it is first needed. */

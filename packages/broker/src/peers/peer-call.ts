@@ -1,0 +1,78 @@
+import { type ClientHttp2Session, constants } from 'node:http2';
+import { forwardPath, maxResponseBytes } from '@coold/proto';
+import { grpcStatus, readGrpcMessage } from '../grpc-status.ts';
+import { createMessageReader, frameMessage } from '../message-reader.ts';
+
+/** Why another broker did not answer; the message completes "broker b at a …". */
+export class PeerError extends Error {
+  readonly kind: 'unreachable' | 'broke off' | 'refused' | 'busy' | 'cancelled';
+  constructor(kind: PeerError['kind'], message: string) {
+    super(message);
+    this.name = 'PeerError';
+    this.kind = kind;
+  }
+}
+
+/** An answer, and what is around it. */
+const maxAnswerBytes = maxResponseBytes + 64 * 1024;
+
+/** One unary call of BrokerPeer.Forward: bytes to bytes. @throws PeerError */
+export function forwardOnce(
+  session: ClientHttp2Session,
+  request: Uint8Array,
+  timeoutMs: number,
+  signal: AbortSignal,
+): Promise<Buffer> {
+  const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
+  if (signal.aborted) throw new PeerError('cancelled', 'was not asked');
+  const stream = session.request({
+    ':method': 'POST',
+    ':path': forwardPath,
+    'content-type': 'application/grpc+proto',
+    te: 'trailers',
+    'grpc-timeout': `${Math.min(timeoutMs, 99_999_999)}m`,
+  });
+  const reader = createMessageReader();
+  let answer: Buffer | undefined;
+  let why: PeerError | undefined;
+  const fail = (error: PeerError) => {
+    why ??= error;
+    stream.close(constants.NGHTTP2_CANCEL);
+  };
+  const cancel = () => fail(new PeerError('cancelled', 'is no longer asked'));
+  const readStatus = (headers: Record<string, unknown>) => {
+    const code = headers['grpc-status'];
+    if (code === undefined || code === String(grpcStatus.OK)) return;
+    const details = readGrpcMessage(headers['grpc-message']);
+    fail(new PeerError('refused', `answered with gRPC status ${String(code).slice(0, 16)}: ${details}`));
+  };
+  signal.addEventListener('abort', cancel, { once: true });
+  stream.on('error', (error: Error) => {
+    why ??= new PeerError('broke off', `broke off: ${error.message}`);
+  });
+  stream.once('response', headers => {
+    if (headers[':status'] !== 200)
+      fail(new PeerError('refused', `answered with HTTP status ${headers[':status']}`));
+    readStatus(headers);
+  });
+  stream.once('trailers', readStatus);
+  stream.on('data', (chunk: Buffer) => {
+    const wrong = reader.read(
+      chunk,
+      () => maxAnswerBytes,
+      message => {
+        if (answer === undefined) answer = Buffer.from(message);
+        else fail(new PeerError('refused', 'answered twice'));
+      },
+    );
+    if (wrong !== undefined) fail(new PeerError('refused', `answered badly: ${wrong.details}`));
+  });
+  stream.once('close', () => {
+    signal.removeEventListener('abort', cancel);
+    if (why !== undefined) reject(why);
+    else if (answer === undefined) reject(new PeerError('broke off', 'ended without an answer'));
+    else resolve(answer);
+  });
+  stream.end(frameMessage(request));
+  return promise;
+}

@@ -102,8 +102,9 @@ function outcomeOf(code: number): Refused['outcome'] {
 }
 
 function failed(route: Route, error: unknown): Judged {
-  const kind = error instanceof PeerError ? error.kind : 'broke off';
-  const words = error instanceof Error ? error.message : String(error);
+  const isKnown = error instanceof PeerError;
+  const kind = isKnown ? error.kind : 'broke off';
+  const words = isKnown ? error.message : `broke off: ${error instanceof Error ? error.message : error}`;
   const told = refused('peer failed', 503, `${heldBy(route)}, which ${words}`);
   switch (kind) {
     case 'cancelled':
@@ -111,6 +112,7 @@ function failed(route: Route, error: unknown): Judged {
     case 'broke off':
       return { outcome: kind, told };
     case 'busy':
+    case 'not processed':
     case 'refused':
       return { outcome: 'refused', told };
   }

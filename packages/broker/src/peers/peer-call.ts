@@ -5,7 +5,8 @@ import { createMessageReader, frameMessage } from '../message-reader.ts';
 
 /** Why another broker did not answer; the message completes "broker b at a …". */
 export class PeerError extends Error {
-  readonly kind: 'unreachable' | 'broke off' | 'refused' | 'busy' | 'cancelled';
+  /** `not processed`: the other side says that it has not looked at it, as when it was just about to close. */
+  readonly kind: 'unreachable' | 'broke off' | 'not processed' | 'refused' | 'busy' | 'cancelled';
   constructor(kind: PeerError['kind'], message: string) {
     super(message);
     this.name = 'PeerError';
@@ -48,7 +49,8 @@ export function forwardOnce(
   };
   signal.addEventListener('abort', cancel, { once: true });
   stream.on('error', (error: Error) => {
-    why ??= new PeerError('broke off', `broke off: ${error.message}`);
+    const kind = stream.rstCode === constants.NGHTTP2_REFUSED_STREAM ? 'not processed' : 'broke off';
+    why ??= new PeerError(kind, `broke off: ${error.message}`);
   });
   stream.once('response', headers => {
     if (headers[':status'] !== 200)

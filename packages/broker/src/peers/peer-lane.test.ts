@@ -1,5 +1,5 @@
 // The lane between brokers, its two ends in one process, with real certificates: what can go wrong on it.
-import { createSecureServer, type ServerHttp2Stream } from 'node:http2';
+import { constants, createSecureServer, type ServerHttp2Stream } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { testLog } from '@coold/corrosion/testing';
@@ -377,6 +377,40 @@ describe('a peer', () => {
       code,
       message: expect.stringMatching(message),
     });
+  });
+});
+
+describe('what a peer has certainly not looked at', () => {
+  it('is sent again', async () => {
+    let calls = 0;
+    using peer = await startFakePeer(stream => {
+      calls += 1;
+      if (calls === 1) stream.close(constants.NGHTTP2_REFUSED_STREAM);
+      else
+        replyWith(
+          stream,
+          toBinary(
+            ForwardResponseSchema,
+            create(ForwardResponseSchema, {
+              requestId: 'r',
+              body: { case: 'response', value: answered('r') },
+            }),
+          ),
+        );
+    });
+    using b1 = startB1(peer.address);
+    expect(await b1.ask('r')).toMatchObject({ kind: 'answered' });
+  });
+
+  it('but not for ever', async () => {
+    let calls = 0;
+    using peer = await startFakePeer(stream => {
+      calls += 1;
+      stream.close(constants.NGHTTP2_REFUSED_STREAM);
+    });
+    using b1 = startB1(peer.address);
+    expect(await b1.ask('r')).toMatchObject({ kind: 'refused', code: 503 });
+    expect(calls).toBe(2);
   });
 });
 

@@ -128,6 +128,11 @@ export function createPeerLink(options: PeerLinkOptions): PeerLink {
     return session;
   }
 
+  const attempt = async (request: Uint8Array, deadline: number, signal: AbortSignal) => {
+    const taken = await take();
+    return forwardOnce(taken, request, Math.max(1, Math.ceil(deadline - performance.now())), signal);
+  };
+
   return {
     async forward(request, timeoutMs, signal) {
       if (unansweredBytes + request.length > maxUnansweredBytes)
@@ -136,13 +141,11 @@ export function createPeerLink(options: PeerLinkOptions): PeerLink {
       calls += 1;
       unansweredBytes += request.length;
       try {
-        const taken = await take();
-        return await forwardOnce(
-          taken,
-          request,
-          Math.max(1, Math.ceil(deadline - performance.now())),
-          signal,
-        );
+        return await attempt(request, deadline, signal);
+      } catch (error) {
+        // Only what was certainly not sent to the host is sent again: the session was ending as we took it.
+        if (!(error instanceof PeerError) || error.kind !== 'not processed') throw error;
+        return await attempt(request, deadline, signal);
       } finally {
         calls -= 1;
         unansweredBytes -= request.length;

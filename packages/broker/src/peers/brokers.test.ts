@@ -4,7 +4,9 @@ import { join } from 'node:path';
 import { createCorrosion } from '@coold/corrosion';
 import { startStandIn } from '@coold/corrosion/testing';
 import {
+  type Authority,
   connectStubHost,
+  createAuthority,
   freePort,
   type Program,
   type StubHost,
@@ -15,7 +17,6 @@ import {
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { generateKeys, mintToken } from '../token.ts';
 import { everyRoute } from './route.ts';
-import { type Authority, createAuthority } from './testing.ts';
 
 /** What a program may take to start on a machine that is busy, in ms. */
 const startMs = 60_000;

@@ -12,7 +12,7 @@ import {
   type ServerMsg,
   ServerMsgSchema,
 } from '@coold/proto';
-import { layCable, scratchFolder } from '@coold/testbed';
+import { createAuthority, layCable, scratchFolder } from '@coold/testbed';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { HostStream } from '../hosts.ts';
 import { createHosts } from '../hosts.ts';
@@ -24,7 +24,6 @@ import { createForward, type ForwardOutcome } from './forward.ts';
 import { createPeerLink, type PeerLinkOptions } from './peer-link.ts';
 import { listenForPeers, readTimeout } from './peer-listener.ts';
 import { takeForwarded } from './take-forwarded.ts';
-import { createAuthority } from './testing.ts';
 
 const stack = new AsyncDisposableStack();
 let ours: { b1: Credentials; b2: Credentials; ended: Credentials };
@@ -37,7 +36,7 @@ beforeAll(async () => {
   const issued = await Promise.all([
     authority.issue('b1'),
     authority.issue('b2'),
-    authority.issue('old', -1),
+    authority.issue('old', { days: -1 }),
   ]);
   const [b1, b2, ended] = issued.map(({ credentials }) => credentials) as [
     Credentials,

@@ -58,6 +58,8 @@ export function addBuildRoutes(lane: FastifyInstance, deps: BuildLaneDeps): void
     const timeoutMs = readTimeout(query);
     if (timeoutMs === undefined)
       return refused(400, 'timeout_ms: expected a whole number of milliseconds', 'timeout_ms');
+    const moved = movedTo(requestId, deps);
+    if (moved !== undefined) return refused(moved.code, moved.message);
     const poll = builds.poll(requestId);
     // One path for two questions: the result of a build `events`, and the events of a build `result`.
     if (poll === 'unknown' && requestId === 'events' && builds.whereIs('result') !== undefined)
@@ -95,6 +97,15 @@ export function addBuildRoutes(lane: FastifyInstance, deps: BuildLaneDeps): void
   lane.get<IdRoute>('/v1/build/:id/events', getOnly, ({ params }, reply) =>
     replyEvents(params.id, reply, deps),
   );
+}
+
+/** Why a build is not waited for here: its host has gone to another broker, and has told that one of it. */
+function movedTo(requestId: string, { builds, elsewhere }: BuildLaneDeps) {
+  if (elsewhere === undefined) return undefined;
+  const place = builds.whereIs(requestId);
+  if (place === undefined || place.stream !== undefined || place.isAnswered) return undefined;
+  const isThere = elsewhere.where(place.hostId).kind === 'elsewhere';
+  return isThere ? refuseElsewhere(place.hostId, 'its result has to be', elsewhere) : undefined;
 }
 
 /** A build's progress, until its reader hangs up or it ends. */

@@ -22,7 +22,7 @@ export { defaultBodyBytes, type HttpPlace } from './http.ts';
 export { fieldEncoder, fieldValue, type JsonCodec, jsonCodec } from './json.ts';
 export { readJsonText } from './json-text.ts';
 export { createLineReader, type LineReader } from './line-reader.ts';
-export { agentStream, forwardPath, maxResponseBytes } from './service.ts';
+export { agentStream, forwardPath, forwardStreamPath, maxResponseBytes } from './service.ts';
 export {
   encodeOutput,
   encodeStreamError,

@@ -27,5 +27,8 @@ export const agentStream = {
 /** The path of BrokerPeer.Forward. */
 export const forwardPath = `/${BrokerPeer.typeName}/${BrokerPeer.method.forward.name}`;
 
+/** The path of BrokerPeer.Stream. */
+export const forwardStreamPath = `/${BrokerPeer.typeName}/${BrokerPeer.method.stream.name}`;
+
 /** A Response of more bytes than this is answered as an Error 413 (CONTRACT §1). */
 export const maxResponseBytes = 4 * 1024 * 1024;

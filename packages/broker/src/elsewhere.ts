@@ -1,4 +1,5 @@
 import type { Response, ServerMsg } from '@coold/proto';
+import type { StreamCarrier } from './hosts.ts';
 import type { Refused } from './park.ts';
 import type { Route } from './peers/route.ts';
 import type { Whereabouts } from './peers/route-table.ts';
@@ -11,6 +12,8 @@ export interface Elsewhere {
   where(hostId: string): Whereabouts;
   /** Asks the broker that holds the host, once. Never rejects. The signal: nobody waits for it any more. */
   forward(route: Route, command: ServerMsg, timeoutMs: number, signal: AbortSignal): Promise<Forwarded>;
+  /** The way to that host for one streamed command. */
+  carrier(route: Route): StreamCarrier;
 }
 
 /** Why a host of another broker is not served here; undefined: nothing is known of it. */

@@ -24,6 +24,9 @@ export interface HostStream {
   close(why: EndReason): void;
 }
 
+/** What a streamed command rides on: its host's stream, or the way to the broker that has it. */
+export type StreamCarrier = Pick<HostStream, 'hostId' | 'send' | 'sendOwed'>;
+
 /** Why we end a host's stream. */
 export type EndReason = 'replaced' | 'stopping' | 'expired' | 'revoked';
 

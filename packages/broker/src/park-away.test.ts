@@ -40,7 +40,7 @@ function setUp({ max = 10, timeoutMs = 60_000 } = {}) {
     kind: 'elsewhere',
     route: { hostId: 'h', brokerId: 'b2', address: 'b:1', connectedAt: 1 },
   };
-  const elsewhere: Elsewhere = {
+  const elsewhere: Pick<Elsewhere, 'where' | 'forward'> = {
     where: () => where,
     forward(_route, { requestId: id }, _timeoutMs, signal) {
       const { promise, resolve: tell } = Promise.withResolvers<Forwarded>();

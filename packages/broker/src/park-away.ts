@@ -9,7 +9,7 @@ export type ParkAway = (request: DispatchRequest) => Parking;
 /** @param deps.timeoutMs how long a caller waits */
 export function createParkAway(deps: {
   pending: Pending;
-  elsewhere: Elsewhere;
+  elsewhere: Pick<Elsewhere, 'where' | 'forward'>;
   timeoutMs: number;
 }): ParkAway {
   const { pending, elsewhere, timeoutMs } = deps;

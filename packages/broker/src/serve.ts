@@ -139,6 +139,13 @@ export function serveBroker({ config, version, log, readiness, hangups }: ServeO
         log: log.child('grpc'),
       });
       log.info({ address: grpc.address, tls: tls !== undefined }, 'listening for coolds');
+      const among = await peers?.serve({
+        park: createPark({ hosts, pending }),
+        ...{ hosts, streams },
+        verbs: readVerbs(),
+        maxCalls: config.pendingMax,
+        maxRequestBytes: largestBody(routes),
+      });
       socket = await placeSocket({
         path: config.unixSocketPath,
         group:
@@ -148,12 +155,6 @@ export function serveBroker({ config, version, log, readiness, hangups }: ServeO
         listen: path => lane.listen(path),
       });
       log.info({ path: config.unixSocketPath }, 'listening for Laravel');
-      const among = await peers?.serve({
-        park: createPark({ hosts, pending }),
-        verbs: readVerbs(),
-        maxCalls: config.pendingMax,
-        maxRequestBytes: largestBody(routes),
-      });
       await readiness.ready('serving');
       await Promise.race([
         untilStopped(signal, socket),

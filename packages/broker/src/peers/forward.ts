@@ -126,7 +126,8 @@ function decode(bytes: Buffer): ForwardResponse | undefined {
   }
 }
 
-function heldBy({ hostId, brokerId, address }: Route): string {
+/** A host and where it is, for a message. */
+export function heldBy({ hostId, brokerId, address }: Route): string {
   return `host ${hostId} is connected to broker ${brokerId} at ${address}`;
 }
 

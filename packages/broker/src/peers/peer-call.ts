@@ -1,4 +1,9 @@
-import { type ClientHttp2Session, constants } from 'node:http2';
+import {
+  type ClientHttp2Session,
+  type ClientHttp2Stream,
+  constants,
+  type IncomingHttpHeaders,
+} from 'node:http2';
 import { forwardPath, maxResponseBytes } from '@coold/proto';
 import { grpcStatus, readGrpcMessage } from '../grpc-status.ts';
 import { createMessageReader, frameMessage } from '../message-reader.ts';
@@ -15,7 +20,28 @@ export class PeerError extends Error {
 }
 
 /** An answer, and what is around it. */
-const maxAnswerBytes = maxResponseBytes + 64 * 1024;
+export const maxAnswerBytes = maxResponseBytes + 64 * 1024;
+
+/** What the headers or trailers of a call say is wrong; undefined: nothing. */
+export function statusError(headers: IncomingHttpHeaders): PeerError | undefined {
+  const { ':status': status, 'grpc-status': code } = headers;
+  if (status !== undefined && Number(status) !== 200)
+    return new PeerError('refused', `answered with HTTP status ${status}`);
+  if (code === undefined || code === String(grpcStatus.OK)) return undefined;
+  const details = readGrpcMessage(headers['grpc-message']);
+  return new PeerError('refused', `answered with gRPC status ${String(code).slice(0, 16)}: ${details}`);
+}
+
+export function brokenOff(stream: ClientHttp2Stream, error: Error): PeerError {
+  const kind = stream.rstCode === constants.NGHTTP2_REFUSED_STREAM ? 'not processed' : 'broke off';
+  return new PeerError(kind, `broke off: ${error.message}`);
+}
+
+export const requestHeaders = {
+  ':method': 'POST',
+  'content-type': 'application/grpc+proto',
+  te: 'trailers',
+} as const;
 
 /** One unary call of BrokerPeer.Forward: bytes to bytes. @throws PeerError */
 export function forwardOnce(
@@ -27,10 +53,8 @@ export function forwardOnce(
   const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
   if (signal.aborted) throw new PeerError('cancelled', 'was not asked');
   const stream = session.request({
-    ':method': 'POST',
+    ...requestHeaders,
     ':path': forwardPath,
-    'content-type': 'application/grpc+proto',
-    te: 'trailers',
     'grpc-timeout': `${Math.min(timeoutMs, 99_999_999)}m`,
   });
   const reader = createMessageReader();
@@ -41,22 +65,15 @@ export function forwardOnce(
     stream.close(constants.NGHTTP2_CANCEL);
   };
   const cancel = () => fail(new PeerError('cancelled', 'is no longer asked'));
-  const readStatus = (headers: Record<string, unknown>) => {
-    const code = headers['grpc-status'];
-    if (code === undefined || code === String(grpcStatus.OK)) return;
-    const details = readGrpcMessage(headers['grpc-message']);
-    fail(new PeerError('refused', `answered with gRPC status ${String(code).slice(0, 16)}: ${details}`));
+  const readStatus = (headers: IncomingHttpHeaders) => {
+    const error = statusError(headers);
+    if (error !== undefined) fail(error);
   };
   signal.addEventListener('abort', cancel, { once: true });
   stream.on('error', (error: Error) => {
-    const kind = stream.rstCode === constants.NGHTTP2_REFUSED_STREAM ? 'not processed' : 'broke off';
-    why ??= new PeerError(kind, `broke off: ${error.message}`);
+    why ??= brokenOff(stream, error);
   });
-  stream.once('response', headers => {
-    if (headers[':status'] !== 200)
-      fail(new PeerError('refused', `answered with HTTP status ${headers[':status']}`));
-    readStatus(headers);
-  });
+  stream.once('response', readStatus);
   stream.once('trailers', readStatus);
   stream.on('data', (chunk: Buffer) => {
     const wrong = reader.read(

@@ -19,10 +19,12 @@ import { createHosts } from '../hosts.ts';
 import { frameMessage } from '../message-reader.ts';
 import { createPark } from '../park.ts';
 import { createPending } from '../pending.ts';
+import { createStreams } from '../streams.ts';
 import type { Credentials } from './credentials.ts';
 import { createForward, type ForwardOutcome } from './forward.ts';
 import { createPeerLink, type PeerLinkOptions } from './peer-link.ts';
 import { listenForPeers, readTimeout } from './peer-listener.ts';
+import { relayStreamed } from './relay-streamed.ts';
 import { takeForwarded } from './take-forwarded.ts';
 
 const stack = new AsyncDisposableStack();
@@ -71,13 +73,16 @@ async function startB2({ max = 100, timeoutMs = 5000, credentials = ours.b2 } = 
     landedMaxBytes: 1 << 20,
   });
   const taken: string[] = [];
-  const take = takeForwarded({
-    ...{ brokerId: 'b2', park: createPark({ hosts, pending }), verbs: readVerbs(), log: testLog() },
-    count: outcome => void taken.push(outcome),
-  });
+  const taking = {
+    ...{ brokerId: 'b2', verbs: readVerbs(), log: testLog() },
+    count: (outcome: string) => void taken.push(outcome),
+  };
+  const take = takeForwarded({ ...taking, park: createPark({ hosts, pending }) });
+  const streams = createStreams({ pending, windowBytes: 1024, timeoutMs });
+  const relay = relayStreamed({ ...taking, hosts, streams });
   const bind = { host: '127.0.0.1', port: 0 };
   const limits = { maxCalls: 1000, maxRequestBytes: 1 << 20 };
-  const listener = await listenForPeers({ bind, credentials, take, ...limits, log: testLog() });
+  const listener = await listenForPeers({ bind, credentials, take, relay, ...limits, log: testLog() });
   const answer = (requestId: string) => pending.answer(host, answered(requestId), 10);
   return { hosts, host, pending, sent, taken, listener, answer, [Symbol.dispose]: () => listener.close() };
 }

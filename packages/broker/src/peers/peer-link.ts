@@ -5,6 +5,7 @@ import { createBackoff, type Logger } from '@coold/runtime';
 import type { Credentials } from './credentials.ts';
 import { peerAddress } from './peer-address.ts';
 import { forwardOnce, PeerError } from './peer-call.ts';
+import { openPeerStream, type PeerStream, type PeerStreamEvents } from './peer-stream.ts';
 
 /** The way to one other broker: one HTTP/2 session, dialled when it is first needed and again after it was lost. */
 export interface PeerLink {
@@ -14,6 +15,8 @@ export interface PeerLink {
    * @throws PeerError
    */
   forward(request: Uint8Array, timeoutMs: number, signal: AbortSignal): Promise<Buffer>;
+  /** Opens a stream of messages; what is written before there is a connection waits for it. */
+  stream(events: PeerStreamEvents): PeerStream;
   /** What is under way ends in its time; the next call dials anew, with the credentials as they are then. */
   renew(): void;
   /** Calls under way. */
@@ -150,6 +153,16 @@ export function createPeerLink(options: PeerLinkOptions): PeerLink {
         calls -= 1;
         unansweredBytes -= request.length;
       }
+    },
+    stream(events) {
+      calls += 1;
+      return openPeerStream(take(), {
+        message: events.message,
+        ended(error) {
+          calls -= 1;
+          events.ended(error);
+        },
+      });
     },
     renew() {
       const former = session;

@@ -6,7 +6,7 @@ import {
   type ServerHttp2Stream,
 } from 'node:http2';
 import type { AddressInfo } from 'node:net';
-import { forwardPath } from '@coold/proto';
+import { forwardPath, forwardStreamPath } from '@coold/proto';
 import { type Address, createTally, type Logger } from '@coold/runtime';
 import { type AgentCall, type CallEvents, openCall, refuseForeign } from '../agent-call.ts';
 import type { Credentials } from './credentials.ts';
@@ -25,8 +25,10 @@ export interface PeerListener {
 export interface PeerListenerOptions {
   bind: Address;
   credentials: Credentials;
-  /** @param timeoutMs how long the caller still waits, where he says so */
+  /** Forward. @param timeoutMs how long the caller still waits, where he says so */
   take(call: AgentCall, timeoutMs: number | undefined): CallEvents;
+  /** Stream. */
+  relay(call: AgentCall): CallEvents;
   /** Calls at once on one connection: as many as dispatches may be parked, which is what bounds them. */
   maxCalls: number;
   /** Bytes of a command. */
@@ -48,7 +50,7 @@ const nowhere = { admitted() {}, left() {} };
  * @throws Error naming BROKER_ROUTES_BIND when the address cannot be bound
  */
 export async function listenForPeers(options: PeerListenerOptions): Promise<PeerListener> {
-  const { bind, credentials, take, maxCalls, maxRequestBytes, log } = options;
+  const { bind, credentials, take, relay, maxCalls, maxRequestBytes, log } = options;
   const tally = createTally(log);
   const sessions = new Set<ServerHttp2Session>();
   const server = createSecureServer({
@@ -71,14 +73,10 @@ export async function listenForPeers(options: PeerListenerOptions): Promise<Peer
     tally({ peer: remoteAddress, why: error.message }, 'not taken for a broker: no TLS with it'),
   );
   server.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
-    if (refuseForeign(stream, headers, forwardPath)) return;
-    openCall(
-      stream,
-      headers,
-      nowhere,
-      call => take(call, readTimeout(headers['grpc-timeout'])),
-      maxRequestBytes,
-    );
+    const isStream = headers[':path'] === forwardStreamPath;
+    if (refuseForeign(stream, headers, isStream ? forwardStreamPath : forwardPath)) return;
+    const serve = isStream ? relay : (call: AgentCall) => take(call, readTimeout(headers['grpc-timeout']));
+    openCall(stream, headers, nowhere, serve, maxRequestBytes);
   });
   const port = await new Promise<number>((resolve, reject) => {
     server.once('error', error =>

@@ -3,8 +3,9 @@ import { createCorrosion } from '@coold/corrosion';
 import type { Verb } from '@coold/proto';
 import { type Hangups, type Logger, reloadOnChange } from '@coold/runtime';
 import type { Elsewhere } from '../elsewhere.ts';
-import type { HostWatch } from '../hosts.ts';
+import type { Hosts, HostWatch } from '../hosts.ts';
 import type { Park } from '../park.ts';
+import type { Streams } from '../streams.ts';
 import { readCredentials } from './credentials.ts';
 import { followRoutes } from './follow-routes.ts';
 import { createForward, type RecordForward } from './forward.ts';
@@ -12,8 +13,10 @@ import { formatAddress } from './peer-address.ts';
 import { createPeerLinks } from './peer-links.ts';
 import { listenForPeers, type PeerListener } from './peer-listener.ts';
 import type { PeerSettings } from './peer-options.ts';
+import { relayStreamed } from './relay-streamed.ts';
 import { createRouteTable } from './route-table.ts';
 import { createRouteWriter } from './route-writer.ts';
+import { createStreamAway } from './stream-away.ts';
 import { type TakenOutcome, takeForwarded } from './take-forwarded.ts';
 
 /** A broker's place among others. */
@@ -35,6 +38,8 @@ export interface Peers {
 
 export interface ServePeersOptions {
   park: Park;
+  hosts: Pick<Hosts, 'get'>;
+  streams: Streams;
   verbs: ReadonlyMap<string, Verb>;
   maxCalls: number;
   maxRequestBytes: number;
@@ -84,6 +89,7 @@ export async function createPeers({ settings, record, hangups, log, signal }: Pe
   const stopped = new AbortController();
   const until = AbortSignal.any([signal, stopped.signal]);
   let listener: PeerListener | undefined;
+  let streams: Streams | undefined;
   let ended: Promise<void> | undefined;
   reloadOnChange({
     what: 'certificates of the brokers',
@@ -96,12 +102,21 @@ export async function createPeers({ settings, record, hangups, log, signal }: Pe
     ...{ hangups, log, signal },
   });
 
+  const ownStreams = () => {
+    if (streams === undefined) throw new Error('a stream of a broker that does not serve yet');
+    return streams;
+  };
+
   return {
     watch: {
       added: ({ hostId, connectedAt }) => writer.connected(hostId, connectedAt.getTime()),
       removed: writer.disconnected,
     },
-    elsewhere: { where: table.where, forward: createForward({ brokerId, links, record }) },
+    elsewhere: {
+      where: table.where,
+      forward: createForward({ brokerId, links, record }),
+      carrier: createStreamAway({ brokerId, links, streams: ownStreams }),
+    },
     stats() {
       const { behind, failures } = writer.stats();
       return {
@@ -113,11 +128,14 @@ export async function createPeers({ settings, record, hangups, log, signal }: Pe
         taken,
       };
     },
-    async serve({ park, verbs, maxCalls, maxRequestBytes }) {
+    async serve({ park, hosts, streams: own, verbs, maxCalls, maxRequestBytes }) {
+      streams = own;
+      const taking = { brokerId, verbs, log: log.child('peers') };
       const count = (outcome: TakenOutcome) => void taken.set(outcome, (taken.get(outcome) ?? 0) + 1);
       listener = await listenForPeers({
         ...{ bind, credentials, maxCalls, log: log.child('peers') },
-        take: takeForwarded({ brokerId, park, verbs, count, log: log.child('peers') }),
+        take: takeForwarded({ ...taking, park, count }),
+        relay: relayStreamed({ ...taking, hosts, streams: own, count }),
         maxRequestBytes: maxRequestBytes + envelopeBytes,
       });
       log.info(

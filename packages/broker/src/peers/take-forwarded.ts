@@ -1,15 +1,15 @@
-import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
-import { type ForwardRequest, ForwardRequestSchema, ForwardResponseSchema, type Verb } from '@coold/proto';
+import { create, toBinary } from '@bufbuild/protobuf';
+import { ForwardResponseSchema, type Verb } from '@coold/proto';
 import { createTally, type Logger } from '@coold/runtime';
 import type { AgentCall, CallEvents } from '../agent-call.ts';
 import { grpcStatus } from '../grpc-status.ts';
 import type { Park, Refused } from '../park.ts';
 import type { Outcome, Ticket } from '../pending.ts';
 import type { DispatchOutcome } from '../record-dispatches.ts';
-import { type DispatchRequest, maxHostIdLength, requestIdExpected, requestIdPattern } from '../router.ts';
+import { readForwarded, verbsByCase } from './forwarded-request.ts';
 
 /** What became of commands that other brokers sent here. */
-export type TakenOutcome = 'answered' | 'misled' | 'malformed' | DispatchOutcome;
+export type TakenOutcome = 'answered' | 'streamed' | 'misled' | 'malformed' | DispatchOutcome;
 
 export interface TakeForwardedOptions {
   brokerId: string;
@@ -25,7 +25,7 @@ export function takeForwarded(
   options: TakeForwardedOptions,
 ): (call: AgentCall, timeoutMs: number | undefined) => CallEvents {
   const { brokerId, park, verbs, count, log } = options;
-  const byCase = new Map([...verbs.values()].map(verb => [verb.commandCase, verb]));
+  const byCase = verbsByCase(verbs);
   const tally = createTally(log);
 
   return (call, timeoutMs) => {
@@ -42,7 +42,7 @@ export function takeForwarded(
     };
 
     function take(bytes: Buffer): void {
-      const read = readForwarded(bytes, brokerId, byCase);
+      const read = readForwarded(bytes, brokerId, byCase, 'whole');
       if ('why' in read) {
         const { outcome, why } = read;
         const code = outcome === 'misled' ? grpcStatus.FAILED_PRECONDITION : grpcStatus.INVALID_ARGUMENT;
@@ -91,46 +91,6 @@ export function takeForwarded(
   };
 }
 
-interface NotTaken {
-  outcome: 'misled' | 'malformed';
-  why: string;
-}
-
-function readForwarded(
-  bytes: Buffer,
-  brokerId: string,
-  byCase: ReadonlyMap<string, Verb>,
-): DispatchRequest | NotTaken {
-  const request = decode(bytes);
-  if (request === undefined) return { outcome: 'malformed', why: 'not a ForwardRequest' };
-  const misled = misledBy(request, brokerId);
-  if (misled !== undefined) return { outcome: 'misled', why: misled };
-  const read = readRequest(request, byCase);
-  return typeof read === 'string' ? { outcome: 'malformed', why: read } : read;
-}
-
-/** Whether a request is not for this broker at all: an address that changed hands, or a way that leads back. */
-function misledBy({ fromBrokerId, toBrokerId }: ForwardRequest, brokerId: string): string | undefined {
-  if (fromBrokerId === brokerId) return `broker ${brokerId} was led to itself`;
-  return toBrokerId === brokerId ? undefined : `this is broker ${brokerId}, not ${toBrokerId.slice(0, 128)}`;
-}
-
-/** The command as one of this broker's own callers would have put it; text: what is wrong with it. */
-function readRequest(
-  { hostId, command: carried }: ForwardRequest,
-  byCase: ReadonlyMap<string, Verb>,
-): DispatchRequest | string {
-  if (hostId === '' || hostId.length > maxHostIdLength)
-    return `host_id: expected text of 1 to ${maxHostIdLength} characters`;
-  if (carried === undefined) return 'command: expected one';
-  const { requestId, command, stream } = carried;
-  if (!requestIdPattern.test(requestId)) return `command.request_id: ${requestIdExpected}`;
-  const verb = command.case === undefined ? undefined : byCase.get(command.case);
-  if (verb === undefined || command.value === undefined || stream !== undefined)
-    return 'command: expected a verb that this broker knows';
-  return { requestId, hostId, verb, message: command.value };
-}
-
 function unanswered(kind: Exclude<Outcome['kind'], 'answered'>): Omit<Refused, 'kind'> {
   switch (kind) {
     case 'timeout':
@@ -153,12 +113,4 @@ function respond(
   const { code, message, field = '' } = body.value;
   const refusal = { case: 'refusal', value: { code, message, field } } as const;
   return toBinary(ForwardResponseSchema, create(ForwardResponseSchema, { requestId, body: refusal }));
-}
-
-function decode(bytes: Buffer): ForwardRequest | undefined {
-  try {
-    return fromBinary(ForwardRequestSchema, bytes);
-  } catch {
-    return undefined;
-  }
 }

@@ -137,18 +137,16 @@ fi
 if has_role central; then environment broker.env; fi
 
 # 3. The Corrosion schema; a table that another file declares is that file's.
-if has_role host; then
-  mkdir -p -- "$schemas"
-  for file in "$here"/corrosion/*.sql; do
-    table=$(basename -- "$file" .sql)
-    other=$(grep -lis "create table[a-z ]* \"\{0,1\}$table\b" "$schemas"/*.sql | grep -vxF "$schemas/$table.sql" | head -n 1 || :)
-    if [ -n "$other" ]; then
-      echo "install.sh: $other declares $table already; $table.sql is left out"
-    else
-      replace "$schemas/$table.sql" 0644 <"$file"
-    fi
-  done
-fi
+mkdir -p -- "$schemas"
+for file in "$here"/corrosion/*.sql; do
+  table=$(basename -- "$file" .sql)
+  other=$(grep -lis "create table[a-z ]* \"\{0,1\}$table\b" "$schemas"/*.sql | grep -vxF "$schemas/$table.sql" | head -n 1 || :)
+  if [ -n "$other" ]; then
+    echo "install.sh: $other declares $table already; $table.sql is left out"
+  else
+    replace "$schemas/$table.sql" 0644 <"$file"
+  fi
+done
 
 # 4. Units. Below the prefix, so that whatever an operator puts into /etc/systemd/system wins.
 unit() {

@@ -82,7 +82,7 @@ test('what it makes has the owner, mode and content that the programs expect', a
   ]);
   expect(await sh(`cat ${etc}/api-token`)).toMatch(/^[0-9a-f]{64}\n$/);
   expect(await sh('cat /etc/corrosion/schemas/*.sql')).toMatch(
-    /TABLE service_endpoints[\s\S]*TABLE service_registrations/,
+    /TABLE host_routes[\s\S]*TABLE service_endpoints[\s\S]*TABLE service_registrations/,
   );
 });
 
@@ -110,7 +110,9 @@ test('a table that another schema file declares is left to it', async () => {
   );
   const { stdout } = await machine.exec(`${unpacked}/install.sh`, []);
   expect(stdout).toContain('init.sql declares service_endpoints already');
-  expect(await sh('ls /etc/corrosion/schemas')).toBe('init.sql\nservice_registrations.sql\n');
+  expect(await sh('ls /etc/corrosion/schemas')).toBe(
+    'host_routes.sql\ninit.sql\nservice_registrations.sql\n',
+  );
 });
 
 test.each([

@@ -47,6 +47,16 @@ export interface Ground {
 export interface FleetOptions {
   /** Hosts that build, by name, each with what its coold.env gets beside COOLD_BUILDER_ENABLED. */
   builders?: Record<string, Record<string, string>>;
+  /** Every host is central too. */
+  brokers?: BrokersOptions;
+}
+
+/** Brokers beside each other. */
+export interface BrokersOptions {
+  /** What coolds dial instead of the central host. */
+  dialled: string;
+  /** What a host's broker.env gets; called once the hosts are a mesh, before anything is started. */
+  configure(member: FleetHost): Promise<Record<string, string>>;
 }
 
 /**
@@ -67,7 +77,7 @@ export async function createFleet(
     const [central] = hosts;
     if (central === undefined) throw new HarnessError('a fleet of no hosts');
     await setUp(hosts, central, archive, options);
-    const fleet = createControls(hosts, central);
+    const fleet = createControls(hosts, central, options.brokers === undefined ? [central] : hosts);
     await fleet.allConnected(30_000);
     return fleet;
   } catch (error) {
@@ -80,22 +90,27 @@ async function setUp(
   hosts: readonly FleetHost[],
   central: FleetHost,
   archive: string,
-  { builders = {} }: FleetOptions,
+  { builders = {}, brokers }: FleetOptions,
 ): Promise<void> {
   const keys = generateKeys();
+  const isCentral = (member: FleetHost) => member === central || brokers !== undefined;
   await Promise.all(
     hosts.map(async member => {
-      await Promise.all([install(member, archive, member === central), loadBusyboxImage(member.host)]);
-      await configure(member, central, keys, builders[member.name]);
+      await Promise.all([install(member, archive, isCentral(member)), loadBusyboxImage(member.host)]);
+      await configure(member, keys, {
+        brokerUrl: `grpc://${brokers?.dialled ?? `${central.mgmtIp}:${grpcPort}`}/v1/agent`,
+        builder: builders[member.name],
+        broker: isCentral(member) ? ((await brokers?.configure(member)) ?? {}) : undefined,
+      });
       await member.host.put({ file: corrosionUnit }, '/etc/systemd/system/corrosion.service', 0o644);
     }),
   );
   await installCorrosion(hosts, { schemas: {} }); // the package has brought them
-  await start(central, ['broker.service']);
+  await Promise.all(hosts.filter(isCentral).map(member => start(member, ['broker.service'])));
   await Promise.all(hosts.map(member => start(member, hostUnits)));
 }
 
-function createControls(hosts: FleetHost[], central: FleetHost): Fleet {
+function createControls(hosts: FleetHost[], central: FleetHost, brokers: FleetHost[]): Fleet {
   const fleet: Fleet = {
     central,
     hosts,
@@ -106,10 +121,8 @@ function createControls(hosts: FleetHost[], central: FleetHost): Fleet {
       return { ...(answer as Omit<Dispatched, 'ms'>), ms: performance.now() - begun };
     },
     async streams() {
-      const { body } = (await askLane(central, 'GET', '/v1/streams')) as {
-        body: { host_id: string; connected_at: string }[];
-      };
-      return Object.fromEntries(body.map(stream => [stream.host_id, stream.connected_at]));
+      const lists = await Promise.all(brokers.map(streamsOf));
+      return Object.fromEntries(lists.flat().map(stream => [stream.host_id, stream.connected_at]));
     },
     async allConnected(timeoutMs) {
       const begun = performance.now();
@@ -130,6 +143,14 @@ function createControls(hosts: FleetHost[], central: FleetHost): Fleet {
     },
   };
   return fleet;
+}
+
+/** The hosts that have streams to the broker of this one. */
+export async function streamsOf(broker: FleetHost): Promise<{ host_id: string; connected_at: string }[]> {
+  const { body } = (await askLane(broker, 'GET', '/v1/streams')) as {
+    body: { host_id: string; connected_at: string }[];
+  };
+  return body;
 }
 
 /** The last of what each host's journal says of our units, on stderr. */
@@ -173,9 +194,17 @@ export async function install({ host }: FleetHost, archive: string, central: boo
 /** What an operator, or `coolify init`, puts into /etc/coolify. */
 async function configure(
   member: FleetHost,
-  central: FleetHost,
   keys: ReturnType<typeof generateKeys>,
-  builder: Record<string, string> | undefined,
+  {
+    brokerUrl,
+    builder,
+    broker,
+  }: {
+    brokerUrl: string;
+    builder: Record<string, string> | undefined;
+    /** Undefined: there is none on this host. */
+    broker: Record<string, string> | undefined;
+  },
 ): Promise<void> {
   const { host, name, mgmtIp, namespaces } = member;
   const file = (content: string, path: string, mode: number) =>
@@ -190,7 +219,6 @@ async function configure(
     ttlMs: 86_400_000,
   });
   await file(token, 'host-jwt', 0o600);
-  const brokerUrl = `grpc://${central.mgmtIp}:${grpcPort}/v1/agent`;
   const mesh = Object.entries(namespaces).map(
     ([namespace, { network, gateway }]) => `${namespace}:${network}:${gateway}`,
   );
@@ -209,9 +237,9 @@ async function configure(
     'mesh.env',
     0o600,
   );
-  if (member !== central) return;
+  if (broker === undefined) return;
   await file(keys.publicKey, 'jwt.pub', 0o644);
-  await file(lines({ BROKER_UNIX_SOCKET_GROUP: laravelGroup }), 'broker.env', 0o600);
+  await file(lines({ BROKER_UNIX_SOCKET_GROUP: laravelGroup, ...broker }), 'broker.env', 0o600);
 }
 
 async function start({ host }: FleetHost, units: readonly string[]): Promise<void> {

@@ -10,13 +10,19 @@ export * from '../gen/coolify/agent/v1/services_pb.js';
 export * from '../gen/coolify/agent/v1/shutdown_pb.js';
 export * from '../gen/coolify/agent/v1/streaming_pb.js';
 export * from '../gen/coolify/agent/v1/volumes_pb.js';
+export {
+  type ForwardRequest,
+  ForwardRequestSchema,
+  type ForwardResponse,
+  ForwardResponseSchema,
+} from '../gen/coolify/broker/v1/peer_pb.js';
 export { answerEncoder } from './answer.ts';
 export { FieldError } from './field-error.ts';
 export { defaultBodyBytes, type HttpPlace } from './http.ts';
 export { fieldEncoder, fieldValue, type JsonCodec, jsonCodec } from './json.ts';
 export { readJsonText } from './json-text.ts';
 export { createLineReader, type LineReader } from './line-reader.ts';
-export { agentStream, maxResponseBytes } from './service.ts';
+export { agentStream, forwardPath, forwardStreamPath, maxResponseBytes } from './service.ts';
 export {
   encodeOutput,
   encodeStreamError,

@@ -1,5 +1,6 @@
 import { type DescMessage, fromBinary, type MessageShape, toBinary } from '@bufbuild/protobuf';
 import { Agent, ClientMsgSchema, ServerMsgSchema } from '../gen/coolify/agent/v1/agent_pb.js';
+import { BrokerPeer } from '../gen/coolify/broker/v1/peer_pb.js';
 
 /** How one end of the stream writes messages of a type to bytes and reads them. */
 function wire<T extends DescMessage>(schema: T) {
@@ -22,6 +23,12 @@ export const agentStream = {
   responseSerialize: toHost.serialize,
   responseDeserialize: toHost.deserialize,
 } as const;
+
+/** The path of BrokerPeer.Forward. */
+export const forwardPath = `/${BrokerPeer.typeName}/${BrokerPeer.method.forward.name}`;
+
+/** The path of BrokerPeer.Stream. */
+export const forwardStreamPath = `/${BrokerPeer.typeName}/${BrokerPeer.method.stream.name}`;
 
 /** A Response of more bytes than this is answered as an Error 413 (CONTRACT §1). */
 export const maxResponseBytes = 4 * 1024 * 1024;

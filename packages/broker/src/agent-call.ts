@@ -12,8 +12,8 @@ export interface AgentCall {
   readonly over: boolean;
   /** Tells the host that it is in: until then its dial has not succeeded, and its messages are held short. */
   accept(): void;
-  /** Queues a message; `taken` once the connection took it. Not a word when the call is over. */
-  write(message: Uint8Array, taken: () => void): void;
+  /** Queues a message; `taken` once the connection took it, or failed to. Not a word when the call is over. */
+  write(message: Uint8Array, taken: (error?: Error | null) => void): void;
   /** Ends it with a status. The first end counts. */
   end(code: GrpcStatus, details: string): void;
 }
@@ -46,12 +46,13 @@ const maxHelloBytes = 64 * 1024;
 const responseHead = { ':status': 200, 'content-type': 'application/grpc+proto' } as const;
 const ignore = () => {};
 
-/** Serves one HTTP/2 stream as a gRPC call. */
+/** Serves one HTTP/2 stream as a gRPC call. @param maxBytes of a message, once the call was accepted */
 export function openCall(
   stream: ServerHttp2Stream,
   headers: IncomingHttpHeaders,
   place: CallPlace,
   handle: CallHandler,
+  maxBytes = maxMessageBytes,
 ): AgentCall {
   const reader = createMessageReader();
   const socket = stream.session?.socket;
@@ -66,7 +67,7 @@ export function openCall(
     if (accepted) place.left();
     events?.closed();
   };
-  const limit = () => (accepted ? maxMessageBytes : maxHelloBytes);
+  const limit = () => (accepted ? maxBytes : maxHelloBytes);
 
   const call: AgentCall = {
     peer: `${socket?.remoteAddress ?? 'unknown'}:${socket?.remotePort ?? 0}`,

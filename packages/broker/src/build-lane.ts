@@ -6,6 +6,7 @@ import { type BuildCall, type BuildReply, concludeBuild, refuseBuild } from './b
 import { followBuild, writeEvents } from './build-events.ts';
 import { readBuildOrder } from './build-request.ts';
 import type { Builds } from './builds.ts';
+import { type Elsewhere, refuseElsewhere } from './elsewhere.ts';
 import type { Hosts } from './hosts.ts';
 import { placeBuild } from './placement.ts';
 import type { Refusal } from './router.ts';
@@ -15,6 +16,7 @@ export interface BuildLaneDeps {
   builds: Builds;
   hosts: Pick<Hosts, 'list'>;
   streams: Pick<Streams, 'open'>;
+  elsewhere: Pick<Elsewhere, 'where'> | undefined;
   log: Logger;
   answer(reply: FastifyReply, what: { status: number; envelope: object }): FastifyReply;
   /** What a body that could not be read is refused with. */
@@ -56,6 +58,8 @@ export function addBuildRoutes(lane: FastifyInstance, deps: BuildLaneDeps): void
     const timeoutMs = readTimeout(query);
     if (timeoutMs === undefined)
       return refused(400, 'timeout_ms: expected a whole number of milliseconds', 'timeout_ms');
+    const moved = movedTo(requestId, deps);
+    if (moved !== undefined) return refused(moved.code, moved.message);
     const poll = builds.poll(requestId);
     // One path for two questions: the result of a build `events`, and the events of a build `result`.
     if (poll === 'unknown' && requestId === 'events' && builds.whereIs('result') !== undefined)
@@ -95,6 +99,15 @@ export function addBuildRoutes(lane: FastifyInstance, deps: BuildLaneDeps): void
   );
 }
 
+/** Why a build is not waited for here: its host has gone to another broker, and has told that one of it. */
+function movedTo(requestId: string, { builds, elsewhere }: BuildLaneDeps) {
+  if (elsewhere === undefined) return undefined;
+  const place = builds.whereIs(requestId);
+  if (place === undefined || place.stream !== undefined || place.isAnswered) return undefined;
+  const isThere = elsewhere.where(place.hostId).kind === 'elsewhere';
+  return isThere ? refuseElsewhere(place.hostId, 'its result has to be', elsewhere) : undefined;
+}
+
 /** A build's progress, until its reader hangs up or it ends. */
 async function replyEvents(requestId: string, reply: FastifyReply, deps: BuildLaneDeps) {
   const { answer } = deps;
@@ -118,7 +131,7 @@ async function replyEvents(requestId: string, reply: FastifyReply, deps: BuildLa
 }
 
 function dispatchBuild(body: unknown, deps: BuildLaneDeps): { requestId: string } | BuildReply {
-  const { builds, hosts, log } = deps;
+  const { builds, hosts, log, elsewhere } = deps;
   const order = readBuildOrder(body);
   if ('code' in order) return refuseBuild('dispatch', order);
   const { requestId, hostId, type, schema, build } = order;
@@ -129,6 +142,12 @@ function dispatchBuild(body: unknown, deps: BuildLaneDeps): { requestId: string 
   const question = { hosts: hosts.list(), pin: hostId, type, schema, load: builds.load };
   const placement = placeBuild(question);
   if (placement.kind === 'refused') {
+    const isHere = hostId !== undefined && question.hosts.some(host => host.hostId === hostId);
+    const away =
+      hostId === undefined || isHere
+        ? undefined
+        : refuseElsewhere(hostId, 'a build for it has to be', elsewhere);
+    if (away !== undefined) return refused(away.code, away.message);
     const field = placement.code === 501 ? 'command.type' : undefined;
     return refused(placement.code, placement.message, field);
   }

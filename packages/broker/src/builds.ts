@@ -49,8 +49,10 @@ export interface Builds {
   poll(requestId: string): Poll | 'unknown' | 'too many';
   /** False: landed or unknown. Else its host is told, now or when it returns. */
   cancel(requestId: string): boolean;
-  /** Who has it; `stream` is undefined while that host is away. */
-  whereIs(requestId: string): { stream: HostStream | undefined } | undefined;
+  /** Who has it; `stream` is undefined while that host is away. `isAnswered`: its result is here. */
+  whereIs(
+    requestId: string,
+  ): { hostId: string; stream: HostStream | undefined; isAnswered: boolean } | undefined;
   /** @returns how many of the builds it named were not taken in: no request_id, or another host's */
   connected(host: HostStream, named: readonly HostedBuild[]): number;
   disconnected(host: HostStream): void;
@@ -184,7 +186,9 @@ export function createBuilds(options: BuildsOptions): Builds {
 
     whereIs(requestId) {
       const build = table.get(requestId);
-      return build === undefined ? undefined : { stream: build.host.stream };
+      if (build === undefined) return undefined;
+      const { hostId, stream } = build.host;
+      return { hostId, stream, isAnswered: build.answer !== undefined };
     },
 
     connected(stream, named) {

@@ -7,6 +7,7 @@ import {
   logFilter,
   text,
 } from '@coold/runtime';
+import { checkPeerOptions, peerOptions } from './peers/peer-options.ts';
 
 /** Every variable and flag of `broker` (CONTRACT §8). */
 export const brokerCommand = defineCommand({
@@ -51,11 +52,12 @@ export const brokerCommand = defineCommand({
       default: '900',
       help: 'Seconds a host may be away before its builds are answered 503',
     },
+    ...peerOptions,
     logLevel: { type: logFilter, default: 'info', help: 'Level or filter: info,broker.lane=debug' },
   },
   check: config =>
     (config.tlsCert === undefined) === (config.tlsKey === undefined)
-      ? undefined
+      ? checkPeerOptions(config)
       : `BROKER_TLS_${config.tlsCert === undefined ? 'CERT' : 'KEY'} is not set: expected both BROKER_TLS_CERT and BROKER_TLS_KEY, or neither`,
 });
 

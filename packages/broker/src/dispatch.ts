@@ -1,10 +1,12 @@
-import { create, type Message } from '@bufbuild/protobuf';
-import { answerEncoder, type ServerMsg, ServerMsgSchema, type Verb } from '@coold/proto';
+import type { Message } from '@bufbuild/protobuf';
+import { answerEncoder, type Verb } from '@coold/proto';
 import { type Reply, refuse, relay } from './envelope.ts';
 import type { Hosts } from './hosts.ts';
+import { createPark, type Refused } from './park.ts';
+import type { ParkAway } from './park-away.ts';
 import type { Outcome, Pending, Ticket } from './pending.ts';
 import type { DispatchOutcome, RecordDispatch } from './record-dispatches.ts';
-import { type DispatchRequest, type Route, readDispatch, refuseSchema } from './router.ts';
+import { type DispatchRequest, type Route, readDispatch } from './router.ts';
 
 export interface Dispatched {
   reply: Reply | Promise<Reply>;
@@ -16,12 +18,15 @@ export interface Dispatched {
 export type Dispatch = (body: unknown, bytes?: number) => Dispatched;
 
 export function createDispatch(deps: {
-  hosts: Hosts;
+  hosts: Pick<Hosts, 'get'>;
   pending: Pending;
   routes: ReadonlyMap<string, Route>;
   record: RecordDispatch;
+  /** Where more brokers than this one are. */
+  parkAway?: ParkAway | undefined;
 }): Dispatch {
-  const { hosts, pending, routes, record } = deps;
+  const { hosts, pending, routes, record, parkAway } = deps;
+  const park = createPark({ hosts, pending });
   const encoders = new Map([...routes.values()].map(({ verb }) => [verb, answerEncoder(verb)]));
 
   return (body, bytes) => {
@@ -36,12 +41,14 @@ export function createDispatch(deps: {
     const subject = { requestId, hostId, verb: verb.name };
     const over = (outcome: DispatchOutcome, code: number) =>
       record({ ...subject, outcome, code, durationMs: performance.now() - startedAt });
-    const refused = (outcome: DispatchOutcome, code: number, message: string, field?: string) => {
-      over(outcome, code);
-      return { reply: refuse({ requestId, code, message, field }) };
-    };
-    const parked = (ticket: Ticket): Dispatched => {
+    const parked = (ticket: Ticket, refusal: Promise<Refused> | undefined): Dispatched => {
       let isOver = false;
+      const tell = (concluded: Concluded) => {
+        if (!isOver) over(concluded.outcome, concluded.code);
+        isOver = true;
+        return concluded.reply;
+      };
+      const answered = ticket.outcome.then(outcome => tell(conclude(request, outcome, encoders)));
       return {
         ticket: {
           ...ticket,
@@ -51,43 +58,20 @@ export function createDispatch(deps: {
             ticket.undelivered();
           },
         },
-        reply: ticket.outcome.then(outcome => {
-          const concluded = conclude(request, outcome, encoders);
-          if (!isOver) over(concluded.outcome, concluded.code);
-          isOver = true;
-          return concluded.reply;
-        }),
+        reply:
+          refusal === undefined
+            ? answered
+            : Promise.race([answered, refusal.then(refused => tell(failure(request, refused)))]),
       };
     };
 
-    const landed = pending.takeLanded(subject);
-    if (landed !== undefined) return parked(landed);
-    const stream = hosts.get(hostId);
-    if (stream === undefined) return refused('not connected', 404, 'host not connected');
-    const aboveSchema = refuseSchema(verb, stream);
-    if (aboveSchema !== undefined) return refused('schema', 501, aboveSchema, 'command.type');
-
-    const claim = pending.claim(subject, stream);
-    switch (claim.kind) {
-      case 'stopping':
-        return refused('stopping', 503, 'broker is stopping');
-      case 'in flight':
-        return refused('in flight', 409, 'request_id already in flight', 'request_id');
-      case 'full':
-        return refused('full', 503, 'broker at pending-dispatch capacity');
-      case 'claimed':
-        if (stream.send(commandOf(request))) return parked(claim.ticket);
-        claim.ticket.withdraw();
-        return refused('unread', 503, 'host does not read its stream');
-    }
+    let parking = park(request);
+    if (parking.kind === 'refused' && parking.outcome === 'not connected' && parkAway !== undefined)
+      parking = parkAway(request);
+    if (parking.kind === 'parked') return parked(parking.ticket, parking.refusal);
+    over(parking.outcome, parking.code);
+    return { reply: refuse({ requestId, ...parking }) };
   };
-}
-
-/** A request as its host is sent it. */
-export function commandOf({ requestId, verb, message }: DispatchRequest) {
-  // The descriptors say that this case takes this message; the compiler cannot follow them.
-  const command = { case: verb.commandCase, value: message } as ServerMsg['command'];
-  return create(ServerMsgSchema, { requestId, command });
 }
 
 type Encoders = ReadonlyMap<Verb, (answer: Message | undefined) => unknown>;
@@ -98,12 +82,14 @@ interface Concluded {
   code: number;
 }
 
+function failure({ requestId }: DispatchRequest, { outcome, code, message, field }: Refused): Concluded {
+  return { outcome, code, reply: refuse({ requestId, code, message, field }) };
+}
+
 function conclude(request: DispatchRequest, outcome: Outcome, encoders: Encoders): Concluded {
   const { requestId, hostId, verb } = request;
-  const failed = (how: DispatchOutcome, code: number, message: string): Concluded => ({
-    ...{ outcome: how, code },
-    reply: refuse({ requestId, code, message }),
-  });
+  const failed = (how: DispatchOutcome, code: number, message: string) =>
+    failure(request, { kind: 'refused', outcome: how, code, message });
   switch (outcome.kind) {
     case 'timeout':
       return failed('timeout', 504, 'dispatch timeout');

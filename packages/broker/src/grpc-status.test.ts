@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { grpcMessage } from './grpc-status.ts';
+import { grpcMessage, readGrpcMessage } from './grpc-status.ts';
 
 it('the words of a status are printable ASCII of bounded length, whatever is in them', () => {
   fc.assert(
@@ -8,7 +8,7 @@ it('the words of a status are printable ASCII of bounded length, whatever is in 
       const message = grpcMessage(details);
       expect(message).toMatch(/^[ -~]*$/);
       expect(message.length).toBeLessThan(512 * 9 + 1);
-      expect(decodeURI(message)).toBe(details.slice(0, 512).toWellFormed());
+      expect(readGrpcMessage(message)).toBe(details.slice(0, 512).toWellFormed());
     }),
   );
 });
@@ -16,3 +16,6 @@ it('the words of a status are printable ASCII of bounded length, whatever is in 
 it('half a character does not end the program', () => {
   expect(grpcMessage('a\ud800b')).toBe('a%EF%BF%BDb');
 });
+
+it.each([undefined, 7, ['a']])('%j is no words', header => expect(readGrpcMessage(header)).toBe(''));
+it('words that are not encoded are read as they are', () => expect(readGrpcMessage('100%')).toBe('100%'));

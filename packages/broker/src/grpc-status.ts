@@ -28,3 +28,13 @@ const maxDetails = 512;
 export function grpcMessage(details: string): string {
   return encodeURI(details.slice(0, maxDetails).toWellFormed());
 }
+
+/** The words back, of a sender that is not trusted with more than `maxDetails` of them; empty: there are none. */
+export function readGrpcMessage(header: unknown): string {
+  const text = typeof header === 'string' ? header : '';
+  try {
+    return decodeURIComponent(text).slice(0, maxDetails);
+  } catch {
+    return text.slice(0, maxDetails);
+  }
+}

@@ -24,6 +24,9 @@ export interface HostStream {
   close(why: EndReason): void;
 }
 
+/** What a streamed command rides on: its host's stream, or the way to the broker that has it. */
+export type StreamCarrier = Pick<HostStream, 'hostId' | 'send' | 'sendOwed'>;
+
 /** Why we end a host's stream. */
 export type EndReason = 'replaced' | 'stopping' | 'expired' | 'revoked';
 
@@ -38,7 +41,13 @@ export interface Hosts {
   remove(stream: HostStream): boolean;
 }
 
-export function createHosts(): Hosts {
+/** Is told of every host that comes, in place of a former stream too, and of every one that has left. */
+export interface HostWatch {
+  added(stream: HostStream): void;
+  removed(hostId: string): void;
+}
+
+export function createHosts(watch?: HostWatch): Hosts {
   const streams = new Map<string, HostStream>();
   return {
     get: hostId => streams.get(hostId),
@@ -47,11 +56,14 @@ export function createHosts(): Hosts {
     add(stream) {
       const replaced = streams.get(stream.hostId);
       streams.set(stream.hostId, stream);
+      watch?.added(stream);
       return replaced;
     },
     remove(stream) {
       if (streams.get(stream.hostId) !== stream) return false;
-      return streams.delete(stream.hostId);
+      streams.delete(stream.hostId);
+      watch?.removed(stream.hostId);
+      return true;
     },
   };
 }

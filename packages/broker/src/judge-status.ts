@@ -15,6 +15,9 @@ export function judgeStatus(status: BrokerStatus, now: Date): string[] {
     problems.push(`${held} of at most ${pending.max} dispatches, streams and builds are under way`);
   if (pending.overdue > 0)
     problems.push(`${pending.overdue} dispatches of the last minutes are without an answer`);
+  // A broker not yet restarted after an update says nothing of it.
+  if (status.peers != null && !status.peers.followed)
+    problems.push('Corrosion does not tell where the hosts of other brokers are');
   if (tls !== null) {
     const leftMs = Date.parse(tls.not_after) - now.getTime();
     if (leftMs <= 0) problems.push(`the TLS certificate ended at ${tls.not_after}`);

@@ -9,6 +9,7 @@ import Fastify, {
 import { addBuildRoutes } from './build-lane.ts';
 import type { Builds } from './builds.ts';
 import type { Dispatch } from './dispatch.ts';
+import type { Elsewhere } from './elsewhere.ts';
 import { refuse } from './envelope.ts';
 import type { Hosts } from './hosts.ts';
 import type { Metrics } from './metrics.ts';
@@ -27,6 +28,8 @@ export interface LaneDeps {
   builds: Builds;
   hosts: Hosts;
   operations: Operations;
+  /** Undefined: this broker is alone. */
+  elsewhere?: Pick<Elsewhere, 'where'> | undefined;
   log: Logger;
   stalledReplyMs?: number;
   inputIdleMs?: number;
@@ -72,7 +75,8 @@ const defaultInputIdleMs = 15 * 60_000;
 
 /** Laravel's HTTP lane (CONTRACT §2), not yet listening: JSON both ways, every failure in the one envelope. */
 export function createLane(deps: LaneDeps): Lane {
-  const { dispatch, openStream, streams, builds, hosts, operations, log, dispatchBodyBytes } = deps;
+  const { dispatch, openStream, streams, builds, hosts, operations, elsewhere, log, dispatchBodyBytes } =
+    deps;
   const { stalledReplyMs = defaultStalledReplyMs, inputIdleMs = defaultInputIdleMs } = deps;
   const edge = createHttpEdge({
     errorBody: (code, message) => JSON.stringify(refuse({ requestId: '', code, message }).envelope),
@@ -160,7 +164,7 @@ export function createLane(deps: LaneDeps): Lane {
   });
 
   addStreamRoutes(lane, { openStream, streams, edge, answer, inputIdleMs });
-  addBuildRoutes(lane, { builds, hosts, streams, log, answer, refusalOf });
+  addBuildRoutes(lane, { builds, hosts, streams, elsewhere, log, answer, refusalOf });
 
   lane.setErrorHandler((error, request, reply) => {
     const refusal = refusalOf(error, request.routeOptions.bodyLimit);

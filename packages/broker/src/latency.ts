@@ -14,8 +14,11 @@ interface Sample {
 /** Outcomes that a host has answered or not: what was refused at once says nothing of how fast hosts are. */
 const ofHosts: readonly unknown[] = ['ok', 'host error', 'bad answer', 'timeout'];
 
-/** Sums a histogram by `outcome`, and over all verbs the buckets of those outcomes that a host had a part in. */
-export function readBuckets(samples: readonly Sample[]): {
+/** Sums a histogram by `outcome`, and over all verbs the buckets of the outcomes that are `timed`: those that a host had a part in. */
+export function readBuckets(
+  samples: readonly Sample[],
+  timed: readonly unknown[] = ofHosts,
+): {
   byOutcome: Record<string, number>;
   latency: Bucket[];
 } {
@@ -25,7 +28,7 @@ export function readBuckets(samples: readonly Sample[]): {
     const { outcome, le } = labels;
     if (metricName.endsWith('_count') && outcome !== undefined)
       byOutcome[outcome] = (byOutcome[outcome] ?? 0) + value;
-    if (!metricName.endsWith('_bucket') || !ofHosts.includes(outcome)) continue;
+    if (!metricName.endsWith('_bucket') || !timed.includes(outcome)) continue;
     const ms = le === '+Inf' ? Number.POSITIVE_INFINITY : Number(le) * 1000;
     latency.set(ms, (latency.get(ms) ?? 0) + value);
   }

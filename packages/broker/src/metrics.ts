@@ -4,6 +4,8 @@ import type { GrpcListener } from './grpc.ts';
 import type { HostCounts } from './host-counts.ts';
 import type { Hosts } from './hosts.ts';
 import { type Bucket, readBuckets } from './latency.ts';
+import type { ForwardOutcome, RecordForward } from './peers/forward.ts';
+import type { PeerStats } from './peers/peers.ts';
 import type { Pending } from './pending.ts';
 import type { DispatchRecord } from './record-dispatches.ts';
 import type { Streams } from './streams.ts';
@@ -13,6 +15,10 @@ export interface Metrics {
   dispatched(dispatch: Pick<DispatchRecord, 'verb' | 'outcome' | 'durationMs'>): void;
   /** How often each outcome has come, and how long those took that a host had a part in. */
   dispatches(): Promise<{ byOutcome: Record<string, number>; latency: Bucket[] }>;
+  /** A dispatch that another broker was asked to send. */
+  forwarded: RecordForward;
+  /** How often each outcome of that has come, and how long those took that were answered. */
+  forwards(): Promise<{ byOutcome: Record<string, number>; latency: Bucket[] }>;
   /** Adds what is read whenever the metrics are. */
   watch(sources: Sources): void;
   render(): Promise<{ contentType: string; text: string }>;
@@ -26,12 +32,17 @@ export interface Sources {
   streams: Pick<Streams, 'count'>;
   builds: Pick<Builds, 'counts' | 'evictions'>;
   connections: GrpcListener['connections'];
+  /** Undefined: this broker is alone. */
+  peers: (() => PeerStats) | undefined;
 }
 
 /** In seconds: from an answer of the same machine to the longest dispatch timeout anybody sets. */
 const buckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60];
 /** How often the event loop's delay is sampled, in ms: the 10 of the library are a hundred wake-ups a second. */
 const eventLoopMonitoringPrecision = 100;
+
+/** Of forwards, those that say how fast other brokers are. */
+const answeredForward: readonly ForwardOutcome[] = ['answered'];
 
 /** In a registry of its own, so that each has only what it counted. */
 export function createMetrics(version: string): Metrics {
@@ -51,7 +62,16 @@ export function createMetrics(version: string): Metrics {
     buckets,
     registers,
   });
+  const forwardDuration = new Histogram({
+    name: 'broker_forward_duration_seconds',
+    help: 'How long dispatches took that another broker was asked to send, by how that came out',
+    labelNames: ['outcome'],
+    buckets,
+    registers,
+  });
   return {
+    forwarded: ({ outcome, durationMs }) => forwardDuration.observe({ outcome }, durationMs / 1000),
+    forwards: async () => readBuckets((await forwardDuration.get()).values, answeredForward),
     dispatched: ({ verb, outcome, durationMs }) => duration.observe({ verb, outcome }, durationMs / 1000),
     dispatches: async () => readBuckets((await duration.get()).values),
     watch: sources => watch(registry, sources),
@@ -60,7 +80,7 @@ export function createMetrics(version: string): Metrics {
 }
 
 function watch(registry: Registry, sources: Sources): void {
-  const { hosts, counts, pending, pendingMax, streams, builds, connections } = sources;
+  const { hosts, counts, pending, pendingMax, streams, builds, connections, peers } = sources;
   const registers = [registry];
   const gauge = (name: string, help: string, read: () => number) =>
     new Gauge({
@@ -134,5 +154,27 @@ function watch(registry: Registry, sources: Sources): void {
     'broker_build_evictions_total',
     'Results of builds that nobody had read, gone before their time to make room',
     () => builds.evictions(),
+  );
+  gauges('broker_routes', 'Hosts with a route, by where it leads', () => ({
+    ...(peers?.().routes ?? { here: 0, elsewhere: 0 }),
+  }));
+  gauge('broker_routes_followed', '1: Corrosion tells this broker every change of routes', () =>
+    peers?.().followed === true ? 1 : 0,
+  );
+  gauge(
+    'broker_routes_unwritten',
+    'Own routes that are not in Corrosion yet',
+    () => peers?.().unwritten ?? 0,
+  );
+  counter(
+    'broker_route_write_failures_total',
+    'Transactions of own routes that failed, and are done again',
+    () => peers?.().writeFailures ?? 0,
+  );
+  gauge('broker_peers', 'Other brokers that this one has a link to', () => peers?.().links ?? 0);
+  counters(
+    'broker_forwards_taken_total',
+    'Dispatches that other brokers have sent here, by what became of them',
+    () => peers?.().taken ?? [],
   );
 }

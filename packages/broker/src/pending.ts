@@ -29,6 +29,9 @@ export interface Subject {
   verb: string;
 }
 
+/** What answers come on: a host's stream, or what stands for it where another broker has it. */
+export type Carrier = Pick<HostStream, 'hostId'>;
+
 /** How an answer was taken; all but the first two were ignored, which is worth a log line. */
 export type Receipt = 'delivered' | 'landed' | 'duplicate' | 'unknown' | 'of another host';
 
@@ -53,12 +56,13 @@ export interface PendingOptions {
 export interface Pending {
   /** What an earlier dispatch of the same question left behind, if anything. */
   takeLanded(subject: Subject): Ticket | undefined;
-  claim(subject: Subject, stream: HostStream): Claim;
+  /** @param timeoutMs of a caller who does not wait as long as others */
+  claim(subject: Subject, stream: Carrier, timeoutMs?: number): Claim;
   /** Takes an id for a stream, which has states of its own: ids are one space, whatever they stand for. */
   hold(requestId: string): Hold;
-  answer(stream: HostStream, response: Response, bytes: number): Receipt;
+  answer(stream: Carrier, response: Response, bytes: number): Receipt;
   /** The stream is gone: its waiting dispatches end now, its overdue ones are forgotten. */
-  disconnected(stream: HostStream): void;
+  disconnected(stream: Carrier): void;
   /** Takes no more claims, gives what waits `graceMs` to be answered, then ends it. Resolves when nothing waits. */
   drain(graceMs: number): Promise<void>;
   counts(): { waiting: number; landed: number; overdue: number };
@@ -68,7 +72,7 @@ export interface Pending {
 
 interface Entry extends Subject {
   state: 'waiting' | 'replying' | 'overdue' | 'landed' | 'gone';
-  stream: HostStream;
+  stream: Carrier;
   settle: (outcome: Outcome) => void;
   answer: { response: Response; bytes: number } | undefined;
   timer: NodeJS.Timeout | undefined;
@@ -77,7 +81,7 @@ interface Entry extends Subject {
 export function createPending(options: PendingOptions): Pending {
   const entries = new Map<string, Entry>();
   // A stream and the ids that ride on it live together, so that a lost stream fails them at once.
-  const byStream = new Map<HostStream, Set<Entry>>();
+  const byStream = new Map<Carrier, Set<Entry>>();
   const waiting = new Set<Entry>();
   const landed = new Set<Entry>(); // oldest first, as sets iterate
   const overdue = new Set<Entry>();
@@ -192,7 +196,7 @@ export function createPending(options: PendingOptions): Pending {
       return ticket;
     },
 
-    claim(subject, stream) {
+    claim(subject, stream, timeoutMs = options.timeoutMs) {
       const kind = obstacle(subject.requestId);
       if (kind !== undefined) return { kind };
       const entry: Entry = {
@@ -206,7 +210,7 @@ export function createPending(options: PendingOptions): Pending {
       const ticket = ticketOf(entry);
       entries.set(entry.requestId, entry);
       ride(entry);
-      enter(entry, 'waiting', options.timeoutMs, () => {
+      enter(entry, 'waiting', Math.min(timeoutMs, options.timeoutMs), () => {
         becomeOverdue(entry);
         entry.settle({ kind: 'timeout' });
       });

@@ -16,6 +16,8 @@ export type DispatchOutcome =
   | 'in flight'
   | 'full'
   | 'unread'
+  | 'peer failed'
+  | 'peer refused'
   | 'invalid';
 
 /** One dispatch that has come to its end. What it asked for is not part of it: bodies hold secrets. */
@@ -49,6 +51,8 @@ const levels: Record<DispatchOutcome, 'debug' | 'info' | 'warn' | undefined> = {
   'in flight': 'info',
   full: 'warn',
   unread: 'warn',
+  'peer failed': 'warn',
+  'peer refused': 'warn',
   invalid: 'debug',
 };
 

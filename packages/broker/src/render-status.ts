@@ -1,6 +1,6 @@
 import { formatAge, type ScreenRow, screen } from '@coold/runtime';
 import type { HostListing } from './lane.ts';
-import type { BrokerStatus } from './status.ts';
+import type { BrokerStatus, PeersStatus } from './status.ts';
 
 /** Hosts that are named on the screen; the others are counted. */
 const maxHosts = 8;
@@ -44,7 +44,21 @@ export function renderStatus({ status, hosts, rate, problems }: Seen, now: Date)
       `${evictions.landed} landed, ${evictions.overdue} overdue, ${evictions.builds} builds; frames ignored: ${counted(status.ignored_frames)}`,
     ],
   ];
+  // A broker not yet restarted after an update says nothing of it.
+  if (status.peers != null) rows.push(...peerRows(status.peers));
   return screen({ rows, lists: [hostList(hosts, now)], problems });
+}
+
+function peerRows({ routes, followed, unwritten, links, forwarded, taken }: PeersStatus): ScreenRow[] {
+  const state = followed ? 'followed' : 'NOT followed: Corrosion does not tell of changes';
+  return [
+    ['routes', `${routes.elsewhere} hosts elsewhere, ${routes.here} here; ${unwritten} unwritten; ${state}`],
+    [
+      'forwarded',
+      `to ${links} brokers, p50 ${ms(forwarded.p50_ms)}, p99 ${ms(forwarded.p99_ms)}: ${counted(forwarded.by_outcome)}`,
+    ],
+    ['  taken', counted(taken)],
+  ];
 }
 
 function hostList(hosts: readonly HostListing[], now: Date): { title: string; lines: string[] } {

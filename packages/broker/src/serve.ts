@@ -25,6 +25,10 @@ import { createHosts } from './hosts.ts';
 import { createLane } from './lane.ts';
 import { createMetrics } from './metrics.ts';
 import { createOpenStream } from './open-stream.ts';
+import { createPark } from './park.ts';
+import { createParkAway } from './park-away.ts';
+import { readPeerSettings } from './peers/peer-options.ts';
+import type { PeersOptions } from './peers/peers.ts';
 import { createPending } from './pending.ts';
 import { recordDispatches } from './record-dispatches.ts';
 import { keepRevocation } from './revocation.ts';
@@ -70,9 +74,10 @@ export function serveBroker({ config, version, log, readiness, hangups }: ServeO
     hangups.on('SIGHUP', () => log.info('SIGHUP: files that may have changed are read again'));
     const done = new AbortController();
     const tls = await loadTls(config);
-    const hosts = createHosts();
-    const counts = createHostCounts();
     const metrics = createMetrics(version);
+    const peers = await joinPeers({ config, record: metrics.forwarded, hangups, log, signal: done.signal });
+    const hosts = createHosts(peers?.watch);
+    const counts = createHostCounts();
     const { isRevoked } = await keepRevocation({
       path: config.revokedFile,
       onChange: () => checkTokens(),
@@ -104,18 +109,22 @@ export function serveBroker({ config, version, log, readiness, hangups }: ServeO
     const sources = {
       ...{ hosts, counts, pending, streams, builds, pendingMax: config.pendingMax },
       connections: () => grpc?.connections() ?? { open: 0, idle: 0 },
+      peers: peers?.stats,
     };
     metrics.watch(sources);
     const certificateEnds = tls === undefined ? undefined : new X509Certificate(tls.cert).validToDate;
+    const elsewhere = peers?.elsewhere;
+    const parkAway = elsewhere && createParkAway({ pending, elsewhere, timeoutMs });
     const record = recordDispatches(log.child('dispatch'), metrics);
     const lane = createLane({
       operations: { metrics, status: () => readStatus({ version, certificateEnds, metrics, sources }) },
-      dispatch: createDispatch({ hosts, pending, routes, record }),
+      dispatch: createDispatch({ hosts, pending, routes, record, parkAway }),
       dispatchBodyBytes: largestBody(routes),
-      openStream: createOpenStream({ hosts, streams, routes }),
+      openStream: createOpenStream({ hosts, streams, routes, elsewhere }),
       streams,
       builds,
       hosts,
+      elsewhere,
       log: log.child('lane'),
     });
     const expiry = setInterval(checkTokens, expiryCheckMs);
@@ -130,6 +139,13 @@ export function serveBroker({ config, version, log, readiness, hangups }: ServeO
         log: log.child('grpc'),
       });
       log.info({ address: grpc.address, tls: tls !== undefined }, 'listening for coolds');
+      const among = await peers?.serve({
+        park: createPark({ hosts, pending }),
+        ...{ hosts, streams },
+        verbs: readVerbs(),
+        maxCalls: config.pendingMax,
+        maxRequestBytes: largestBody(routes),
+      });
       socket = await placeSocket({
         path: config.unixSocketPath,
         group:
@@ -140,8 +156,12 @@ export function serveBroker({ config, version, log, readiness, hangups }: ServeO
       });
       log.info({ path: config.unixSocketPath }, 'listening for Laravel');
       await readiness.ready('serving');
-      await untilStopped(signal, socket);
+      await Promise.race([
+        untilStopped(signal, socket),
+        ...(among === undefined ? [] : [failing(among.running)]),
+      ]);
       void readiness.stopping();
+      const left = peers?.leave(drainMs);
       grpc.refuseNew();
       await socket.remove();
       streams.stop();
@@ -150,7 +170,7 @@ export function serveBroker({ config, version, log, readiness, hangups }: ServeO
       // After the last command: who has answered it may go.
       hintShutdown(hosts);
       await drained;
-      await lane.stop(repliesMs);
+      await Promise.all([lane.stop(repliesMs), left, peers?.close(repliesMs)]);
       for (const stream of hosts.list()) stream.close('stopping');
     } finally {
       done.abort();
@@ -159,8 +179,23 @@ export function serveBroker({ config, version, log, readiness, hangups }: ServeO
       await socket?.remove();
       await lane.stop(0);
       grpc?.close();
+      await peers?.close(0);
     }
   };
+}
+
+/** Loaded only where there are others: a broker that is alone has nothing of it in memory. */
+async function joinPeers({ config, ...options }: Omit<PeersOptions, 'settings'> & { config: BrokerConfig }) {
+  const settings = readPeerSettings(config);
+  if (settings === undefined) return undefined;
+  const { createPeers } = await import('./peers/peers.ts');
+  return createPeers({ settings, ...options });
+}
+
+/** Never resolves; rejects as the promise does. */
+async function failing(running: Promise<void>): Promise<never> {
+  await running;
+  return new Promise(() => {});
 }
 
 /** Resolves on the signal. @throws SocketError when the socket has lost its name: systemd starts us anew, with one */

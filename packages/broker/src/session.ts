@@ -1,6 +1,6 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { type Response, type ServerMsg, ServerMsgSchema, type StreamFrame } from '@coold/proto';
-import type { HostStream } from './hosts.ts';
+import type { StreamCarrier } from './hosts.ts';
 import { createOutputQueue, type Output } from './output-queue.ts';
 import { createSessionInput, type Failure, type SessionInput } from './session-input.ts';
 
@@ -37,7 +37,8 @@ export type Heard = 'heard' | 'out of turn' | 'offence';
 export interface HostSide {
   /** 'offence': against the rules of the stream, which is broken off. */
   hear(body: Response['body']): Heard;
-  disconnected(): void;
+  /** @param why another than that the host is gone */
+  disconnected(why?: Failure): void;
   /** The broker stops: what has not ended ends now. */
   stop(): void;
 }
@@ -45,7 +46,7 @@ export interface HostSide {
 export interface SessionOptions {
   /** What its host knows it by. */
   name: string;
-  host: HostStream;
+  host: StreamCarrier;
   /** Bytes of output that wait here for their reader at the most; the host is never granted more. */
   windowBytes: number;
   /** How many ms the host has to say that the stream has begun. */
@@ -53,6 +54,7 @@ export interface SessionOptions {
   onGone: () => void;
 }
 
+export const hostDisconnected: Failure = { code: 503, message: 'host disconnected' };
 const endedBeforeInput: Failure = { code: 409, message: 'the stream ended before its input did' };
 
 type Command = NonNullable<MessageInitShape<typeof ServerMsgSchema>['command']>;
@@ -194,7 +196,7 @@ export function createSession(options: SessionOptions): { session: Session; host
     session,
     hostSide: {
       hear,
-      disconnected: () => fail({ code: 503, message: 'host disconnected' }),
+      disconnected: (why = hostDisconnected) => fail(why),
       stop() {
         if (state === 'opening' || state === 'open') cancel();
         fail({ code: 503, message: 'broker is stopping' });

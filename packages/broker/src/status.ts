@@ -22,13 +22,26 @@ export interface BrokerStatus {
   auth_failures: Record<string, number>;
   refused_hellos: number;
   ignored_frames: Record<string, number>;
+  /** Null: this broker is alone. */
+  peers: PeersStatus | null;
+}
+
+/** Of the other brokers. */
+export interface PeersStatus {
+  /** Hosts with a route, by where it leads. */
+  routes: { here: number; elsewhere: number };
+  followed: boolean;
+  unwritten: number;
+  links: number;
+  forwarded: { by_outcome: Record<string, number>; p50_ms: number | null; p99_ms: number | null };
+  taken: Record<string, number>;
 }
 
 export interface StatusDeps {
   version: string;
   /** When the gRPC listener's certificate ends; undefined: plain HTTP/2. */
   certificateEnds: Date | undefined;
-  metrics: Pick<Metrics, 'dispatches'>;
+  metrics: Pick<Metrics, 'dispatches' | 'forwards'>;
   sources: Sources;
 }
 
@@ -58,5 +71,20 @@ export async function readStatus(deps: StatusDeps): Promise<BrokerStatus> {
     auth_failures: Object.fromEntries(counts.authFailures),
     refused_hellos: counts.refusedHellos,
     ignored_frames: Object.fromEntries(counts.ignored),
+    peers: await readPeers(deps),
+  };
+}
+
+async function readPeers({ metrics, sources }: StatusDeps): Promise<PeersStatus | null> {
+  if (sources.peers === undefined) return null;
+  const { routes, followed, unwritten, links, taken } = sources.peers();
+  const { byOutcome, latency } = await metrics.forwards();
+  return {
+    ...{ routes, followed, unwritten, links, taken: Object.fromEntries(taken) },
+    forwarded: {
+      by_outcome: byOutcome,
+      p50_ms: quantile(latency, 0.5) ?? null,
+      p99_ms: quantile(latency, 0.99) ?? null,
+    },
   };
 }

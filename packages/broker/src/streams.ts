@@ -1,8 +1,9 @@
 import { create } from '@bufbuild/protobuf';
 import { isStreamName, type Response, type ServerMsg, ServerMsgSchema, streamName } from '@coold/proto';
-import type { HostStream } from './hosts.ts';
+import type { StreamCarrier } from './hosts.ts';
 import type { Pending } from './pending.ts';
 import { createSession, type Heard, type HostSide, type Session } from './session.ts';
+import type { Failure } from './session-input.ts';
 
 export interface StreamsOptions {
   /** Where ids come from: dispatches and streams share them, and the cap. */
@@ -20,20 +21,34 @@ export type Opened =
 /** The streamed commands under way, by request id (CONTRACT §2). */
 export interface Streams {
   /** Sends a command whose answer is wanted as a stream; 'unread': its host has left too much unread. */
-  open(requestId: string, host: HostStream, command: ServerMsg['command']): Opened;
+  open(requestId: string, host: StreamCarrier, command: ServerMsg['command']): Opened;
+  /**
+   * The same for a caller of another broker, who has the session: what the host says goes to `make`'s host side, which
+   * calls `onGone` in the end.
+   *
+   * @param credit bytes that the host may send at first
+   */
+  relay(
+    requestId: string,
+    host: StreamCarrier,
+    command: ServerMsg['command'],
+    credit: bigint,
+    make: (name: string, onGone: () => void) => HostSide,
+  ): { kind: 'relayed' } | Exclude<Opened, { kind: 'opening' }>;
   get(requestId: string): Session | undefined;
   /** By the name that its host knows the stream by. Undefined: an answer that is no stream's. */
-  hear(host: HostStream, response: Response): Heard | 'left over' | 'of another host' | undefined;
-  /** Its streams end now. */
-  disconnected(host: HostStream): void;
+  hear(host: StreamCarrier, response: Response): Heard | 'left over' | 'of another host' | undefined;
+  /** Its streams end now. @param why another than that the host is gone */
+  disconnected(host: StreamCarrier, why?: Failure): void;
   /** Ends all streams; whoever reads them is told why. */
   stop(): void;
   count(): number;
 }
 
 interface Live {
-  host: HostStream;
-  session: Session;
+  host: StreamCarrier;
+  /** Undefined: another broker has it. */
+  session: Session | undefined;
   hostSide: HostSide;
 }
 
@@ -41,7 +56,7 @@ export function createStreams({ pending, windowBytes, timeoutMs }: StreamsOption
   const live = new Map<string, Live>();
   const byName = new Map<string, Live>();
   // A lost host fails its streams at once, however many there are of others.
-  const byHost = new Map<HostStream, Set<Live>>();
+  const byHost = new Map<StreamCarrier, Set<Live>>();
   let begun = 0;
 
   function ride(entry: Live): void {
@@ -56,28 +71,48 @@ export function createStreams({ pending, windowBytes, timeoutMs }: StreamsOption
     if (riding?.size === 0) byHost.delete(entry.host);
   }
 
+  function begin<T extends Pick<Live, 'session' | 'hostSide'>>(
+    requestId: string,
+    host: StreamCarrier,
+    { command, credit }: { command: ServerMsg['command']; credit: bigint },
+    make: (name: string, onGone: () => void) => T,
+  ): { kind: 'begun'; made: T } | Exclude<Opened, { kind: 'opening' }> {
+    const hold = pending.hold(requestId);
+    if (hold.kind !== 'held') return hold;
+    begun += 1;
+    const name = streamName(requestId, begun);
+    if (!host.send(create(ServerMsgSchema, { requestId: name, command, stream: { credit } }))) {
+      hold.release();
+      return { kind: 'unread' };
+    }
+    const onGone = () => {
+      live.delete(requestId);
+      byName.delete(name);
+      alight(entry);
+      hold.release();
+    };
+    const made = make(name, onGone);
+    const entry: Live = { host, session: made.session, hostSide: made.hostSide };
+    live.set(requestId, entry);
+    byName.set(name, entry);
+    ride(entry);
+    return { kind: 'begun', made };
+  }
+
   return {
     open(requestId, host, command) {
-      const hold = pending.hold(requestId);
-      if (hold.kind !== 'held') return hold;
-      const stream = { credit: BigInt(windowBytes) };
-      begun += 1;
-      const name = streamName(requestId, begun);
-      if (!host.send(create(ServerMsgSchema, { requestId: name, command, stream }))) {
-        hold.release();
-        return { kind: 'unread' };
-      }
-      const onGone = () => {
-        live.delete(requestId);
-        byName.delete(name);
-        alight(entry);
-        hold.release();
-      };
-      const entry: Live = { host, ...createSession({ name, host, windowBytes, timeoutMs, onGone }) };
-      live.set(requestId, entry);
-      byName.set(name, entry);
-      ride(entry);
-      return { kind: 'opening', session: entry.session };
+      const asked = { command, credit: BigInt(windowBytes) };
+      const opened = begin(requestId, host, asked, (name, onGone) =>
+        createSession({ name, host, windowBytes, timeoutMs, onGone }),
+      );
+      return opened.kind === 'begun' ? { kind: 'opening', session: opened.made.session } : opened;
+    },
+    relay(requestId, host, command, credit, make) {
+      const opened = begin(requestId, host, { command, credit }, (name, onGone) => ({
+        session: undefined,
+        hostSide: make(name, onGone),
+      }));
+      return opened.kind === 'begun' ? { kind: 'relayed' } : opened;
     },
     get: requestId => live.get(requestId)?.session,
     hear(host, { requestId: name, body }) {
@@ -85,11 +120,12 @@ export function createStreams({ pending, windowBytes, timeoutMs }: StreamsOption
       if (entry === undefined) return isStreamName(name) || isOfStreams(body) ? 'left over' : undefined;
       return entry.host === host ? entry.hostSide.hear(body) : 'of another host';
     },
-    disconnected(host) {
-      for (const { hostSide } of byHost.get(host) ?? []) hostSide.disconnected();
+    disconnected(host, why) {
+      // Copied: what is relayed is gone as soon as it has ended.
+      for (const { hostSide } of [...(byHost.get(host) ?? [])]) hostSide.disconnected(why);
     },
     stop() {
-      for (const { hostSide } of live.values()) hostSide.stop();
+      for (const { hostSide } of [...live.values()]) hostSide.stop();
     },
     count: () => live.size,
   };

@@ -1,3 +1,4 @@
+import { corrosionUrl } from '@coold/corrosion/url';
 import {
   absolutePath,
   boolean,
@@ -12,7 +13,6 @@ import {
   type ValueType,
 } from '@coold/runtime';
 import { cpuQuota, memoryLimit, network, unitPath } from './builds/builder-values.ts';
-import { corrosionUrl } from './corrosion/corrosion-url.ts';
 import { namespaces } from './discovery/namespaces.ts';
 import { domainName } from './dns/names.ts';
 import { loopsTo, upstreamAddress } from './dns/upstream.ts';

@@ -1,3 +1,4 @@
+export { type Authority, createAuthority, type Issued } from './authority.ts';
 export { type Cable, layCable } from './cable.ts';
 export { type Dnsmasq, startDnsmasq } from './dnsmasq.ts';
 export { type GitDaemon, type GitDaemonOptions, startGitDaemon } from './git-daemon.ts';

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
+import { createCorrosion } from '@coold/corrosion';
+import { type StandIn, startStandIn } from '@coold/corrosion/testing';
 import { scratchFolder } from '@coold/testbed';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { createCorrosion } from '../corrosion/client.ts';
-import { type StandIn, startStandIn } from '../corrosion/testing.ts';
 import { endpointsOf, upsertEndpoint } from '../discovery/endpoint-table.ts';
 import { createRegistrations } from '../discovery/registrations.ts';
 import { forever, hostMgmtIp, type MeshHost, startMeshHost } from '../discovery/testing.ts';

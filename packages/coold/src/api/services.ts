@@ -1,3 +1,4 @@
+import { CorrosionError } from '@coold/corrosion';
 import {
   ServicesEndpointsRequestSchema,
   ServicesEndpointsResponseSchema,
@@ -6,7 +7,6 @@ import {
   ServicesUnregisterRequestSchema,
   ServicesUnregisterResponseSchema,
 } from '@coold/proto';
-import { CorrosionError } from '../corrosion/failure.ts';
 import { isDnsLabel } from '../discovery/endpoint.ts';
 import type { Registrations } from '../discovery/registrations.ts';
 import type { PodmanLifecycle } from '../podman/lifecycle.ts';

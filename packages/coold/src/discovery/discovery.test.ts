@@ -1,11 +1,11 @@
 // Discovery on a real Podman and the stand-in for Corrosion. Needs root.
 import { chmod, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { createCorrosion } from '@coold/corrosion';
+import { type StandIn, startStandIn } from '@coold/corrosion/testing';
 import { scratchFolder } from '@coold/testbed';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { namespaceLabel } from '../api/namespace-networks.ts';
-import { createCorrosion } from '../corrosion/client.ts';
-import { type StandIn, startStandIn } from '../corrosion/testing.ts';
 import { upsertEndpoint } from './endpoint-table.ts';
 import {
   forever,

@@ -1,6 +1,6 @@
+import { createCorrosion } from '@coold/corrosion';
 import { type Logger, readSecretFile, type Task } from '@coold/runtime';
 import type { WireguardPeer } from '../api/host-facts.ts';
-import { createCorrosion } from '../corrosion/client.ts';
 import type { PodmanLifecycle } from '../podman/lifecycle.ts';
 import type { PodmanNetworks } from '../podman/networks.ts';
 import { createAudit } from './audit.ts';

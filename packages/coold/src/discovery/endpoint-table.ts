@@ -1,5 +1,4 @@
-import type { Statement } from '../corrosion/client.ts';
-import { CorrosionError } from '../corrosion/failure.ts';
+import { CorrosionError, type Statement } from '@coold/corrosion';
 import type { Endpoint } from './endpoint.ts';
 
 // The table of CONTRACT §5 as statements and rows. Pure.

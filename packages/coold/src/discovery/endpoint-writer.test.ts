@@ -1,8 +1,8 @@
 import { join } from 'node:path';
+import { createCorrosion } from '@coold/corrosion';
+import { startStandIn } from '@coold/corrosion/testing';
 import { scratchFolder } from '@coold/testbed';
 import { expect, it } from 'vitest';
-import { createCorrosion } from '../corrosion/client.ts';
-import { startStandIn } from '../corrosion/testing.ts';
 import type { Endpoint } from './endpoint.ts';
 import { upsertEndpoint } from './endpoint-table.ts';
 import { createEndpointWriter } from './endpoint-writer.ts';

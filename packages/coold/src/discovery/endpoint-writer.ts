@@ -1,4 +1,4 @@
-import type { Corrosion, Statement } from '../corrosion/client.ts';
+import type { Corrosion, Statement } from '@coold/corrosion';
 import type { Endpoint } from './endpoint.ts';
 import { diffEndpoints } from './endpoint-diff.ts';
 import { deleteEndpoint, endpointsOf, readEndpoint, upsertEndpoint } from './endpoint-table.ts';

@@ -1,17 +1,17 @@
 // What goes wrong around discovery, on a real Podman and the stand-in for Corrosion: afterwards rows and directory are what
 // Podman says. Needs root.
 import { dirname, join } from 'node:path';
-import { scratchFolder, startPodman } from '@coold/testbed';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import { VerbError } from '../api/verb-error.ts';
-import { createCorrosion } from '../corrosion/client.ts';
+import { createCorrosion } from '@coold/corrosion';
 import {
   type Fault,
   type FaultyProxy,
   type StandIn,
   startFaultyProxy,
   startStandIn,
-} from '../corrosion/testing.ts';
+} from '@coold/corrosion/testing';
+import { scratchFolder, startPodman } from '@coold/testbed';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { VerbError } from '../api/verb-error.ts';
 import type { ContainerFacts } from '../podman/lifecycle.ts';
 import type { Endpoint } from './endpoint.ts';
 import { upsertEndpoint } from './endpoint-table.ts';

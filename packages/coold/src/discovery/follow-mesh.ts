@@ -1,11 +1,11 @@
-import type { Logger, Task } from '@coold/runtime';
-import type { Corrosion } from '../corrosion/client.ts';
 import {
+  type Corrosion,
   type KeptSubscription,
   keepSubscription,
   type SubscriptionOptions,
   type SubscriptionReader,
-} from '../corrosion/keep-subscription.ts';
+} from '@coold/corrosion';
+import type { Logger, Task } from '@coold/runtime';
 import type { FilledDirectory, Filling } from './directory.ts';
 import { endpointColumns, everyEndpoint, readEndpoint } from './endpoint-table.ts';
 import { everyRegistration, readRegistration, registrationColumns } from './registrations.ts';

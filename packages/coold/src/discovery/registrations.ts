@@ -1,5 +1,4 @@
-import type { Corrosion, Statement } from '../corrosion/client.ts';
-import { CorrosionError } from '../corrosion/failure.ts';
+import { type Corrosion, CorrosionError, type Statement } from '@coold/corrosion';
 import type { Registration } from './registration-index.ts';
 
 /** A container that answers for a service (CONTRACT §3). */

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
+import { createCorrosion } from '@coold/corrosion';
+import { testLog } from '@coold/corrosion/testing';
 import { type PodmanService, startPodman } from '@coold/testbed';
 import { namespaceLabel } from '../api/namespace-networks.ts';
-import { createCorrosion } from '../corrosion/client.ts';
-import { testLog } from '../corrosion/testing.ts';
 import { createPodman, type Podman } from '../podman/client.ts';
 import { createDiscovery, type Discovery, type DiscoveryOptions } from './discovery.ts';
 import type { Endpoint } from './endpoint.ts';

@@ -1,5 +1,5 @@
+import { testLog } from '@coold/corrosion/testing';
 import { expect, it } from 'vitest';
-import { testLog } from '../corrosion/testing.ts';
 import { watchPeers } from './watch-peers.ts';
 
 const peer = (...allowedIps: string[]) => ({

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createLogger, type Logger, logFilter } from '@coold/runtime';
 import { request } from 'undici';
-import { type Agent, startAgent } from '../../../../e2e/corrosion/agent.ts';
+import { type Agent, startAgent } from '../../../e2e/corrosion/agent.ts';
 
 /** For tests: an agent that speaks CONTRACT §5, with the tables that are installed with coold, and its own troubles. */
 export interface StandIn extends AsyncDisposable {
@@ -18,7 +18,7 @@ export interface StandIn extends AsyncDisposable {
   restore(): void;
 }
 
-const schemas = fileURLToPath(new URL('../../../../packaging/corrosion/', import.meta.url));
+const schemas = fileURLToPath(new URL('../../../packaging/corrosion/', import.meta.url));
 
 export async function startStandIn(folder: string, options: { bearerToken?: string } = {}): Promise<StandIn> {
   mkdirSync(folder, { recursive: true });

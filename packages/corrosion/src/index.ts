@@ -1,0 +1,9 @@
+export { type Corrosion, type CorrosionOptions, createCorrosion, type Statement } from './client.ts';
+export { CorrosionError } from './failure.ts';
+export type { ChangeKind } from './frame.ts';
+export {
+  type KeptSubscription,
+  keepSubscription,
+  type SubscriptionOptions,
+  type SubscriptionReader,
+} from './keep-subscription.ts';

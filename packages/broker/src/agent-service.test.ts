@@ -1,66 +1,24 @@
 import { once } from 'node:events';
 import { connect as connectHttp2 } from 'node:http2';
 import { maxResponseBytes, readVerbs, type ServerMsg } from '@coold/proto';
-import type { Logger } from '@coold/runtime';
-import { connectStubHost, layCable, type StubHostOptions } from '@coold/testbed';
+import { layCable } from '@coold/testbed';
 import { status } from '@grpc/grpc-js';
 import { describe, expect, it, vi } from 'vitest';
-import { handleStream } from './agent-service.ts';
-import { createVerifier } from './auth.ts';
-import { createBuilds } from './builds.ts';
+import { startAgents, tokenFor } from './agent-testing.ts';
 import { createDispatch } from './dispatch.ts';
-import { type Keepalive, listenGrpc } from './grpc.ts';
-import { createHostCounts } from './host-counts.ts';
-import { createHosts } from './hosts.ts';
-import { createPending } from './pending.ts';
+import type { Keepalive } from './grpc.ts';
 import { compileRoutes } from './router.ts';
-import { createStreams } from './streams.ts';
 import { generateKeys, mintToken } from './token.ts';
 
-const keys = generateKeys();
-const tokenFor = (hostId: string, caps = ['coold']) =>
-  mintToken(keys.privateKey, { hostId, caps, ttlMs: 60_000 });
-
-function silentLog(lines: string[] = []): Logger {
-  const write = (...args: unknown[]) => void lines.push(String(args.at(-1)));
-  const log = { trace: write, debug: write, info: write, warn: write, error: write } as unknown as Logger;
-  return Object.assign(log, { child: () => log });
-}
-
-/** The stream's end of a broker on a real port; hosts are stubs, so that they can misbehave. */
 async function setUp(options: { helloTimeoutMs?: number; keepalive?: Keepalive } = {}) {
-  const lines: string[] = [];
-  const hosts = createHosts();
-  const pending = createPending({
-    max: 100,
-    timeoutMs: 5000,
-    landedTtlMs: 30_000,
-    overdueTtlMs: 60_000,
-    landedMaxBytes: 1 << 20,
+  const { keepalive, ...rest } = options;
+  const broker = await startAgents({
+    helloTimeoutMs: 10_000,
+    windowBytes: 1024,
+    ...rest,
+    ...(keepalive === undefined ? {} : { grpc: { keepalive } }),
   });
-  const streams = createStreams({ pending, windowBytes: 1024, timeoutMs: 5000 });
-  const builds = createBuilds({
-    ...{ pending, landedTtlMs: 30_000, landedMaxBytes: 1 << 20, hostGraceMs: 900_000 },
-    now: () => performance.now(),
-  });
-  const handler = handleStream({
-    verify: createVerifier(keys.publicKey),
-    hosts,
-    pending,
-    streams,
-    builds,
-    counts: createHostCounts(),
-    log: silentLog(lines),
-    helloTimeoutMs: options.helloTimeoutMs ?? 10_000,
-  });
-  const keepalive = options.keepalive ?? { everyMs: 30_000, timeoutMs: 10_000 };
-  const listener = await listenGrpc({
-    bind: { host: '127.0.0.1', port: 0 },
-    tls: undefined,
-    handler,
-    keepalive,
-    log: silentLog(lines),
-  });
+  const { hosts, pending } = broker;
   const dispatch = createDispatch({ hosts, pending, routes: compileRoutes(readVerbs()), record: () => {} });
   const ask = async (hostId: string, requestId: string) => {
     const { reply, ticket } = dispatch({
@@ -72,19 +30,7 @@ async function setUp(options: { helloTimeoutMs?: number; keepalive?: Keepalive }
     ticket?.delivered();
     return settled;
   };
-  const connect = (hostOptions: Partial<StubHostOptions>) =>
-    connectStubHost({ address: listener.address, ...hostOptions });
-  return {
-    hosts,
-    pending,
-    streams,
-    lines,
-    address: listener.address,
-    ask,
-    dispatch,
-    connect,
-    [Symbol.dispose]: () => listener.close(),
-  };
+  return { ...broker, dispatch, ask };
 }
 
 const noContainers = { body: { case: 'listContainers' as const, value: { containers: [] } } };

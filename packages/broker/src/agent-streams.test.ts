@@ -1,62 +1,26 @@
 import { readVerbs } from '@coold/proto';
-import { createLogger, logFilter } from '@coold/runtime';
-import { connectStubHost, playStreams, type StubStream } from '@coold/testbed';
+import { playStreams, type StubStream } from '@coold/testbed';
 import { describe, expect, it, vi } from 'vitest';
-import { handleStream } from './agent-service.ts';
-import { createVerifier } from './auth.ts';
-import { createBuilds } from './builds.ts';
-import { listenGrpc } from './grpc.ts';
-import { createHostCounts } from './host-counts.ts';
-import { createHosts } from './hosts.ts';
+import { startAgents, tokenFor } from './agent-testing.ts';
 import { createOpenStream } from './open-stream.ts';
-import { createPending } from './pending.ts';
 import { compileRoutes } from './router.ts';
 import type { News, Session } from './session.ts';
-import { createStreams } from './streams.ts';
-import { generateKeys, mintToken } from './token.ts';
 
-const keys = generateKeys();
 const windowBytes = 1000;
 
 /** The broker without its lane: streamed commands over real gRPC to hosts that are stubs. */
 async function setUp() {
-  const hosts = createHosts();
-  const pending = createPending({
-    ...{ max: 10_000, timeoutMs: 5000, landedTtlMs: 30_000, overdueTtlMs: 60_000, landedMaxBytes: 1 << 20 },
-  });
-  const streams = createStreams({ pending, windowBytes, timeoutMs: 5000 });
-  const builds = createBuilds({
-    ...{ pending, landedTtlMs: 30_000, landedMaxBytes: 1 << 20, hostGraceMs: 900_000 },
-    now: () => performance.now(),
-  });
-  const log = createLogger('broker', logFilter.parse('off') ?? expect.fail(), false);
-  const listener = await listenGrpc({
-    bind: { host: '127.0.0.1', port: 0 },
-    tls: undefined,
-    handler: handleStream({
-      ...{
-        verify: createVerifier(keys.publicKey),
-        hosts,
-        pending,
-        streams,
-        builds,
-        counts: createHostCounts(),
-        helloTimeoutMs: 10_000,
-      },
-      log,
-    }),
-    keepalive: { everyMs: 30_000, timeoutMs: 10_000 },
-    log,
-  });
+  const broker = await startAgents({ maxPending: 10_000, windowBytes });
+  const { hosts, streams } = broker;
   const openStream = createOpenStream({ hosts, streams, routes: compileRoutes(readVerbs()) });
   return {
-    streams,
+    ...broker,
     /** A host and the streams that it is asked for, as they come. */
     async connect(hostId: string, reads = true) {
       const asked: StubStream[] = [];
-      const token = await mintToken(keys.privateKey, { hostId, caps: ['coold'], ttlMs: 60_000 });
+      const token = await tokenFor(hostId);
       const onCommand = playStreams(stream => void asked.push(stream));
-      const host = connectStubHost({ address: listener.address, token, reads, onCommand });
+      const host = broker.connect({ token, reads, onCommand });
       await host.accepted;
       return { host, stream: () => vi.waitFor(() => asked.shift() ?? expect.fail('no stream')) };
     },
@@ -66,7 +30,6 @@ async function setUp() {
       if ('reply' in asked) throw new Error(JSON.stringify(asked.reply));
       return asked.session;
     },
-    [Symbol.dispose]: () => listener.close(),
   };
 }
 

@@ -97,6 +97,10 @@ describe('an answer', () => {
     host.told();
     expect(hear(host, 'b', ok('1'))).toBe('duplicate');
     expect(host.told(), 'it was not told in vain').toEqual(['buildAck b']);
+    // However often it says it: nothing is kept for a host that does not read.
+    host.stopReading();
+    expect(hear(host, 'b', ok('1'))).toBe('duplicate');
+    expect(host.told()).toEqual([]);
   });
 
   it('of another host, or for a build nobody knows, changes nothing', async () => {

@@ -20,8 +20,8 @@ export interface ConnectionsOptions {
 export interface Connections {
   /** A connection was accepted; nothing is known of it yet. */
   opened(socket: Socket): void;
-  /** It speaks HTTP/2 now. */
-  spoke(session: Http2Session): CallPlace;
+  /** It speaks HTTP/2 now; one that was closed in the same moment is let go. */
+  spoke(session: Http2Session): void;
   placeOf(session: Http2Session): CallPlace | undefined;
   /** Cuts them all and sweeps no more. */
   close(): void;
@@ -157,12 +157,11 @@ export function createConnections(options: ConnectionsOptions): Connections {
     spoke(session) {
       const { socket } = session;
       const connection = socket === undefined ? undefined : all.get(keyOf(socket));
-      if (connection === undefined) throw new Error('a session on a connection that nobody opened');
+      if (connection === undefined) return void session.destroy();
       connection.session = session;
       bySession.set(session, connection);
       session.on('ping', onControlFrame);
       session.on('remoteSettings', onControlFrame);
-      return connection;
     },
     placeOf: session => bySession.get(session),
     close() {

@@ -89,7 +89,7 @@ export async function listenGrpc(options: GrpcOptions): Promise<GrpcListener> {
   let refusing = false;
   // Before Node's own listener, which makes the session in the same moment.
   server.prependListener('connection', (socket: Socket) => connections.opened(socket));
-  server.on('session', (session: ServerHttp2Session) => void connections.spoke(session));
+  server.on('session', (session: ServerHttp2Session) => connections.spoke(session));
   server.on('sessionError', (error: Error) => log.debug({ err: error }, 'HTTP/2 connection failed'));
   server.on('tlsClientError', (error: Error) => log.debug({ err: error }, 'TLS handshake failed'));
   server.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {

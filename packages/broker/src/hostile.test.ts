@@ -4,77 +4,24 @@ import { connect as connectHttp2 } from 'node:http2';
 import { connect, type Socket } from 'node:net';
 import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
 import { agentStream, ClientMsgSchema, HelloSchema, ResponseSchema, ServerMsgSchema } from '@coold/proto';
-import type { Logger } from '@coold/runtime';
-import { connectStubHost, type StubHostOptions } from '@coold/testbed';
 import { status } from '@grpc/grpc-js';
 import { describe, expect, it, vi } from 'vitest';
-import { handleStream } from './agent-service.ts';
-import { createVerifier } from './auth.ts';
-import { createBuilds } from './builds.ts';
-import { type GrpcOptions, listenGrpc } from './grpc.ts';
-import { createHostCounts } from './host-counts.ts';
-import { createHosts } from './hosts.ts';
+import { startAgents, tokenFor } from './agent-testing.ts';
+import type { GrpcOptions } from './grpc.ts';
 import { frameMessage } from './message-reader.ts';
-import { createPending } from './pending.ts';
-import { createStreams } from './streams.ts';
-import { generateKeys, mintToken } from './token.ts';
 
-const keys = generateKeys();
-const tokenFor = (hostId: string) => mintToken(keys.privateKey, { hostId, caps: ['coold'], ttlMs: 60_000 });
-
-async function setUp(options: Partial<GrpcOptions> = {}) {
-  const lines: string[] = [];
-  const write = (...args: unknown[]) => void lines.push(String(args.at(-1)));
-  const log = { trace: write, debug: () => {}, info: write, warn: write, error: write } as unknown as Logger;
-  const hosts = createHosts();
-  const pending = createPending({
-    max: 100,
-    timeoutMs: 5000,
-    landedTtlMs: 30_000,
-    overdueTtlMs: 60_000,
-    landedMaxBytes: 1 << 20,
-  });
-  const streams = createStreams({ pending, windowBytes: 1000, timeoutMs: 5000 });
-  const builds = createBuilds({
-    ...{ pending, landedTtlMs: 30_000, landedMaxBytes: 1 << 20, hostGraceMs: 900_000 },
-    now: () => performance.now(),
-  });
-  const handler = handleStream({
-    ...{
-      verify: createVerifier(keys.publicKey),
-      hosts,
-      pending,
-      streams,
-      builds,
-      counts: createHostCounts(),
-      log,
-    },
-    helloTimeoutMs: 60_000,
-  });
-  const listener = await listenGrpc({
-    bind: { host: '127.0.0.1', port: 0 },
-    tls: undefined,
-    handler,
-    keepalive: { everyMs: 30_000, timeoutMs: 10_000 },
-    log,
-    ...options,
-  });
-  const stubs = (stub: Partial<StubHostOptions>) => connectStubHost({ address: listener.address, ...stub });
-  const port = Number(listener.address.split(':')[1]);
+async function setUp(grpc: Partial<GrpcOptions> = {}) {
+  const broker = await startAgents({ grpc });
   return {
-    hosts,
-    lines,
-    listener,
-    port,
-    url: `http://${listener.address}`,
-    connect: stubs,
+    ...broker,
+    port: Number(broker.address.split(':')[1]),
+    url: `http://${broker.address}`,
     /** A host still gets in. */
     async welcomes() {
-      const host = stubs({ token: await tokenFor('honest') });
+      const host = broker.connect({ token: await tokenFor('honest') });
       await host.accepted;
       host.cut();
     },
-    [Symbol.dispose]: () => listener.close(),
   };
 }
 

@@ -1,66 +1,26 @@
 // Streams whose token is no longer believed, on a real listener.
 
-import type { Logger } from '@coold/runtime';
-import { connectStubHost } from '@coold/testbed';
+import type { StubHostOptions } from '@coold/testbed';
 import { status } from '@grpc/grpc-js';
 import { expect, it } from 'vitest';
-import { handleStream } from './agent-service.ts';
+import { keys, startAgents, tokenFor } from './agent-testing.ts';
 import { createVerifier } from './auth.ts';
-import { createBuilds } from './builds.ts';
 import { type DenyList, emptyDenyList, parseDenyList } from './deny-list.ts';
 import { endInvalidStreams } from './end-invalid.ts';
-import { listenGrpc } from './grpc.ts';
-import { createHostCounts } from './host-counts.ts';
-import { createHosts } from './hosts.ts';
-import { createPending } from './pending.ts';
 import { hintShutdown } from './shutdown-hint.ts';
-import { createStreams } from './streams.ts';
-import { generateKeys, mintToken } from './token.ts';
-
-const keys = generateKeys();
-const tokenFor = (hostId: string) => mintToken(keys.privateKey, { hostId, caps: ['coold'], ttlMs: 60_000 });
 
 async function setUp() {
-  const ignore = () => {};
-  const log = {
-    trace: ignore,
-    debug: ignore,
-    info: ignore,
-    warn: ignore,
-    error: ignore,
-  } as unknown as Logger;
   let list: DenyList = emptyDenyList;
   let now = Date.now();
   const isRevoked: DenyList['has'] = token => list.has(token);
-  const hosts = createHosts();
-  const pending = createPending({
-    max: 100,
-    timeoutMs: 5000,
-    landedTtlMs: 30_000,
-    overdueTtlMs: 60_000,
-    landedMaxBytes: 1 << 20,
-  });
-  const streams = createStreams({ pending, windowBytes: 1000, timeoutMs: 5000 });
-  const builds = createBuilds({
-    ...{ pending, landedTtlMs: 30_000, landedMaxBytes: 1 << 20, hostGraceMs: 900_000 },
-    now: () => performance.now(),
-  });
   const verify = createVerifier(keys.publicKey, { isRevoked, now: () => now });
-  const listener = await listenGrpc({
-    bind: { host: '127.0.0.1', port: 0 },
-    tls: undefined,
-    handler: handleStream({
-      ...{ verify, hosts, pending, streams, builds, counts: createHostCounts(), log },
-      helloTimeoutMs: 60_000,
-    }),
-    keepalive: { everyMs: 30_000, timeoutMs: 10_000 },
-    log,
-  });
+  const broker = await startAgents({ verify });
+  const { hosts, log } = broker;
   return {
-    hosts,
-    connect: (token: string, schemaMax = 2, onCommand?: Parameters<typeof connectStubHost>[0]['onCommand']) =>
-      connectStubHost({
-        ...{ address: listener.address, token, hello: { schemaMax, capabilities: ['coold'] } },
+    ...broker,
+    connect: (token: string, schemaMax = 2, onCommand?: StubHostOptions['onCommand']) =>
+      broker.connect({
+        ...{ token, hello: { schemaMax, capabilities: ['coold'] } },
         ...(onCommand === undefined ? {} : { onCommand }),
       }),
     revoke: (text: string) => {
@@ -70,7 +30,6 @@ async function setUp() {
       now += ms;
     },
     sweep: () => endInvalidStreams({ hosts, isRevoked, log }, now),
-    [Symbol.dispose]: () => listener.close(),
   };
 }
 

@@ -4,6 +4,7 @@ import { create } from '@bufbuild/protobuf';
 import { BuildEventsRequestSchema } from '@coold/proto';
 import { type BuildReply, refuseBuild } from './build-envelope.ts';
 import type { Builds } from './builds.ts';
+import { pumpSession } from './pump-session.ts';
 import type { Session } from './session.ts';
 import type { Streams } from './streams.ts';
 
@@ -49,28 +50,15 @@ export function writeEvents(response: ServerResponse, session: Session): void {
   response.writeHead(200, { 'content-type': 'application/x-ndjson' });
   response.flushHeaders();
   let isBetweenLines = true;
-  function pump(): void {
-    while (!response.writableNeedDrain && !response.writableEnded) {
-      const news = session.next();
-      if (news === undefined) return;
-      switch (news.kind) {
-        case 'output': {
-          const { data } = news;
-          isBetweenLines = data.at(-1) === 0x0a;
-          response.write(data, () => session.taken(data.length));
-          break;
-        }
-        case 'ended':
-          response.end();
-          break;
-        case 'failed': {
-          const { code, message } = news.failure;
-          response.end(`${isBetweenLines ? '' : '\n'}${JSON.stringify({ error: message, code })}\n`);
-        }
-      }
-    }
-  }
-  response.on('drain', pump);
-  session.onNews(pump);
-  pump();
+  pumpSession(response, session, {
+    output({ data }) {
+      isBetweenLines = data.at(-1) === 0x0a;
+      return data;
+    },
+    ending(ending) {
+      if (ending.kind === 'ended') return '';
+      const { code, message } = ending.failure;
+      return `${isBetweenLines ? '' : '\n'}${JSON.stringify({ error: message, code })}\n`;
+    },
+  });
 }

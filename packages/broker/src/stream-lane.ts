@@ -12,6 +12,7 @@ import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from
 import { bodyChunks, IdleBodyError } from './body-chunks.ts';
 import { type Reply, refuse, relay } from './envelope.ts';
 import type { OpenStream } from './open-stream.ts';
+import { pumpSession } from './pump-session.ts';
 import { RefusedError, refuseEncoded } from './refused-error.ts';
 import type { Ending, Session } from './session.ts';
 import { type Failure, InputError } from './session-input.ts';
@@ -98,25 +99,15 @@ function inputFailure(error: unknown): Failure {
   return { code: 400, message: 'body: ended too soon' };
 }
 
-/** The reply of an open stream, from its first line to its last; as fast as its caller reads, and no faster. */
+/** The reply of an open stream, from its first line to its last. */
 function writeStream(response: ServerResponse, requestId: string, session: Session): void {
   response.writeHead(200, { 'content-type': 'application/x-ndjson' });
   response.write(line({ request_id: requestId, status: 'ok' }));
-  function pump(): void {
-    while (!response.writableNeedDrain && !response.writableEnded) {
-      const news = session.next();
-      if (news === undefined) return;
-      if (news.kind !== 'output') return void response.end(lastLine(news));
-      const { source, data } = news;
-      const output = encodeOutput(source === StreamFrame_Source.STDERR ? 'stderr' : 'stdout', data);
-      response.write(line(output), error => {
-        if (error == null) session.taken(data.length);
-      });
-    }
-  }
-  response.on('drain', pump);
-  session.onNews(pump);
-  pump();
+  pumpSession(response, session, {
+    output: ({ source, data }) =>
+      line(encodeOutput(source === StreamFrame_Source.STDERR ? 'stderr' : 'stdout', data)),
+    ending: lastLine,
+  });
 }
 
 function lastLine(ending: Ending): string {

@@ -1,0 +1,27 @@
+import type { ServerResponse } from 'node:http';
+import type { Ending, News, Session } from './session.ts';
+
+/** What a reply makes of what a session says. */
+export interface Rendering {
+  output(news: Extract<News, { kind: 'output' }>): string | Uint8Array;
+  /** The last words; may be none. */
+  ending(ending: Ending): string;
+}
+
+/** Writes a session into a reply whose head is out, to its end: as fast as its reader takes it, and no faster. */
+export function pumpSession(response: ServerResponse, session: Session, { output, ending }: Rendering): void {
+  function pump(): void {
+    while (!response.writableNeedDrain && !response.writableEnded) {
+      const news = session.next();
+      if (news === undefined) return;
+      if (news.kind !== 'output') return void response.end(ending(news));
+      const { length } = news.data;
+      response.write(output(news), error => {
+        if (error == null) session.taken(length);
+      });
+    }
+  }
+  response.on('drain', pump);
+  session.onNews(pump);
+  pump();
+}

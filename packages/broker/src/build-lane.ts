@@ -58,7 +58,7 @@ export function addBuildRoutes(lane: FastifyInstance, deps: BuildLaneDeps): void
     const timeoutMs = readTimeout(query);
     if (timeoutMs === undefined)
       return refused(400, 'timeout_ms: expected a whole number of milliseconds', 'timeout_ms');
-    const moved = movedTo(requestId, deps);
+    const moved = movedTo(requestId, 'its result has', deps);
     if (moved !== undefined) return refused(moved.code, moved.message);
     const poll = builds.poll(requestId);
     // One path for two questions: the result of a build `events`, and the events of a build `result`.
@@ -82,6 +82,8 @@ export function addBuildRoutes(lane: FastifyInstance, deps: BuildLaneDeps): void
   });
 
   lane.post<IdRoute>('/v1/build/:id/cancel', unreadable('cancel'), ({ params: { id } }, reply) => {
+    const moved = movedTo(id, 'its cancel has', deps);
+    if (moved !== undefined) return answer(reply, refuseBuild('cancel', { requestId: id, ...moved }));
     if (builds.cancel(id)) {
       const isAway = builds.whereIs(id)?.stream === undefined;
       log.info(
@@ -99,18 +101,20 @@ export function addBuildRoutes(lane: FastifyInstance, deps: BuildLaneDeps): void
   );
 }
 
-/** Why a build is not waited for here: its host has gone to another broker, and has told that one of it. */
-function movedTo(requestId: string, { builds, elsewhere }: BuildLaneDeps) {
+/** Why nothing can be asked of a build here: its host has gone to another broker, and has told that one of it. */
+function movedTo(requestId: string, what: string, { builds, elsewhere }: BuildLaneDeps) {
   if (elsewhere === undefined) return undefined;
   const place = builds.whereIs(requestId);
   if (place === undefined || place.stream !== undefined || place.isAnswered) return undefined;
   const isThere = elsewhere.where(place.hostId).kind === 'elsewhere';
-  return isThere ? refuseElsewhere(place.hostId, 'its result has to be', elsewhere) : undefined;
+  return isThere ? refuseElsewhere(place.hostId, `${what} to be`, elsewhere) : undefined;
 }
 
 /** A build's progress, until its reader hangs up or it ends. */
 async function replyEvents(requestId: string, reply: FastifyReply, deps: BuildLaneDeps) {
   const { answer } = deps;
+  const moved = movedTo(requestId, 'its progress has', deps);
+  if (moved !== undefined) return answer(reply, refuseBuild('events', { requestId, ...moved }));
   const followed = followBuild(requestId, deps);
   if ('reply' in followed) return answer(reply, followed.reply);
   const { session } = followed;

@@ -15,6 +15,7 @@ const healthy: BrokerStatus = {
   peers: null,
 };
 const peers = {
+  not_after: '2031-01-01T00:00:00Z',
   ...{ routes: { here: 1, elsewhere: 2 }, followed: true, unwritten: 0, links: 0, taken: {} },
   forwarded: { by_outcome: {}, p50_ms: null, p99_ms: null },
 };
@@ -31,6 +32,7 @@ it.each<[Partial<BrokerStatus>, RegExp]>([
   [{ streamed_commands: 70, builds: { waiting: 8, landed: 0, remembered: 900 } }, /^80 of at most 100 /],
   [{ pending: { ...healthy.pending, overdue: 2 } }, /^2 dispatches .* without an answer$/],
   [{ peers: { ...peers, followed: false } }, /^Corrosion does not tell where/],
+  [{ peers: { ...peers, not_after: '2030-01-03T00:00:00Z' } }, /other brokers are shown ends in 2 days/],
   [{ tls: { not_after: '2029-12-31T00:00:00Z' } }, /certificate ended at 2029-12-31/],
   [{ tls: { not_after: '2030-01-04T12:00:00Z' } }, /certificate ends in 3 days/],
 ])('%j is a problem, and named', (change, named) => {

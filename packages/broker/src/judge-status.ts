@@ -15,14 +15,19 @@ export function judgeStatus(status: BrokerStatus, now: Date): string[] {
     problems.push(`${held} of at most ${pending.max} dispatches, streams and builds are under way`);
   if (pending.overdue > 0)
     problems.push(`${pending.overdue} dispatches of the last minutes are without an answer`);
+  if (tls !== null) problems.push(...judgeCertificate('the TLS certificate', tls.not_after, now));
   // A broker not yet restarted after an update says nothing of it.
-  if (status.peers != null && !status.peers.followed)
-    problems.push('Corrosion does not tell where the hosts of other brokers are');
-  if (tls !== null) {
-    const leftMs = Date.parse(tls.not_after) - now.getTime();
-    if (leftMs <= 0) problems.push(`the TLS certificate ended at ${tls.not_after}`);
-    else if (leftMs < certificateNoticeMs)
-      problems.push(`the TLS certificate ends in ${Math.floor(leftMs / 86_400_000)} days`);
+  if (status.peers != null) {
+    if (!status.peers.followed) problems.push('Corrosion does not tell where the hosts of other brokers are');
+    problems.push(
+      ...judgeCertificate('the certificate that other brokers are shown', status.peers.not_after, now),
+    );
   }
   return problems;
+}
+
+function judgeCertificate(what: string, notAfter: string, now: Date): string[] {
+  const leftMs = Date.parse(notAfter) - now.getTime();
+  if (leftMs <= 0) return [`${what} ended at ${notAfter}`];
+  return leftMs < certificateNoticeMs ? [`${what} ends in ${Math.floor(leftMs / 86_400_000)} days`] : [];
 }

@@ -156,7 +156,7 @@ function watch(registry: Registry, sources: Sources): void {
     () => builds.evictions(),
   );
   gauges('broker_routes', 'Hosts with a route, by where it leads', () => ({
-    ...(peers?.().routes ?? { here: 0, elsewhere: 0 }),
+    ...(peers?.().routes() ?? { here: 0, elsewhere: 0 }),
   }));
   gauge('broker_routes_followed', '1: Corrosion tells this broker every change of routes', () =>
     peers?.().followed === true ? 1 : 0,

@@ -6,6 +6,12 @@ import type { DispatchRequest } from './router.ts';
 /** Parks a caller whose host has no stream here: its broker is asked, or nobody has it. */
 export type ParkAway = (request: DispatchRequest) => Parking;
 
+/**
+ * What the other broker is given less, in ms: it ends first, so that an answer that comes late meets it overdue and lands
+ * there, and is not on its way here to nobody.
+ */
+const maxMarginMs = 250;
+
 /** @param deps.timeoutMs how long a caller waits */
 export function createParkAway(deps: {
   pending: Pending;
@@ -13,6 +19,7 @@ export function createParkAway(deps: {
   timeoutMs: number;
 }): ParkAway {
   const { pending, elsewhere, timeoutMs } = deps;
+  const theirsMs = timeoutMs - Math.min(maxMarginMs, timeoutMs / 10);
   return request => {
     const { requestId, hostId, verb } = request;
     const where = elsewhere.where(hostId);
@@ -33,7 +40,7 @@ export function createParkAway(deps: {
     const unwanted = new AbortController();
     const { promise: refusal, resolve } = Promise.withResolvers<Refused>();
     void ticket.outcome.then(() => unwanted.abort());
-    void elsewhere.forward(where.route, commandOf(request), timeoutMs, unwanted.signal).then(told => {
+    void elsewhere.forward(where.route, commandOf(request), theirsMs, unwanted.signal).then(told => {
       if (told.kind === 'answered') {
         pending.answer(carrier, told.response, told.bytes);
         return;

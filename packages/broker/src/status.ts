@@ -33,6 +33,8 @@ export interface PeersStatus {
   followed: boolean;
   unwritten: number;
   links: number;
+  /** Of the certificate that the others are shown. */
+  not_after: string;
   forwarded: { by_outcome: Record<string, number>; p50_ms: number | null; p99_ms: number | null };
   taken: Record<string, number>;
 }
@@ -77,10 +79,11 @@ export async function readStatus(deps: StatusDeps): Promise<BrokerStatus> {
 
 async function readPeers({ metrics, sources }: StatusDeps): Promise<PeersStatus | null> {
   if (sources.peers === undefined) return null;
-  const { routes, followed, unwritten, links, taken } = sources.peers();
+  const { routes, followed, unwritten, links, taken, certificateEnds } = sources.peers();
   const { byOutcome, latency } = await metrics.forwards();
   return {
-    ...{ routes, followed, unwritten, links, taken: Object.fromEntries(taken) },
+    ...{ routes: routes(), followed, unwritten, links, taken: Object.fromEntries(taken) },
+    not_after: certificateEnds().toISOString(),
     forwarded: {
       by_outcome: byOutcome,
       p50_ms: quantile(latency, 0.5) ?? null,

@@ -2,7 +2,8 @@
 import { copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createCorrosion } from '@coold/corrosion';
-import { freePort, startProgram } from '@coold/testbed';
+import { runChild } from '@coold/runtime';
+import { builtOk, createStubBuilder, freePort, programs, startProgram } from '@coold/testbed';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { everyRoute } from './route.ts';
 import { type Broker, type Ground, startGround, startMs } from './testing.ts';
@@ -80,6 +81,56 @@ describe('three brokers', () => {
         taken: { answered: expect.any(Number) },
       },
     });
+    const env = { PATH: process.env['PATH'] ?? '', BROKER_UNIX_SOCKET_PATH: b1.socketPath };
+    const { code, stdout } = await runChild(process.execPath, [programs.broker, 'status'], {
+      timeoutMs: 60_000,
+      env,
+    });
+    expect(stdout).toMatch(/routes +2 hosts elsewhere, 1 here; 0 unwritten; followed\n/);
+    expect(stdout).toMatch(/forwarded +to 2 brokers, p50 .* answered \d/);
+    // The certificates of this test last a day.
+    expect(stdout).toContain('PROBLEM: the certificate that other brokers are shown ends in 0 days');
+    expect(code, stdout).toBe(1);
+  });
+
+  it('say of a build whose host has moved who has it now, where its result is', async () => {
+    const token = await ground.token('builder', ['coold', 'builder']);
+    const builder = createStubBuilder({ address: b1.grpc, token });
+    await builder.connect();
+    const build = {
+      type: 'static_build',
+      repo_url: 'https://a/b.git',
+      git_ref: 'main',
+      target_image: 'localhost/a:1',
+    };
+    expect((await b1.ask('POST', '/v1/build/dispatch', { request_id: 'b-2', command: build })).status).toBe(
+      202,
+    );
+    await vi.waitFor(() => expect(builder.builds.has('b-2')).toBe(true), within);
+    builder.cut();
+    await builder.connect(b2.grpc);
+    const named = (what: string, stage: string) => ({
+      status: 503,
+      body: {
+        message: `host builder is connected to broker b2 (${b2.address}): its ${what} has to be asked of that broker`,
+        stage,
+      },
+    });
+    await vi.waitFor(
+      async () =>
+        expect(await b1.ask('GET', '/v1/build/result/b-2?timeout_ms=1')).toMatchObject(
+          named('result', 'result'),
+        ),
+      within,
+    );
+    expect(await b1.ask('POST', '/v1/build/b-2/cancel')).toMatchObject(named('cancel', 'cancel'));
+    expect(await b1.ask('GET', '/v1/build/b-2/events')).toMatchObject(named('progress', 'events'));
+    builder.finish('b-2', builtOk(`sha256:${'0'.repeat(64)}`));
+    expect(await b2.ask('GET', '/v1/build/result/b-2')).toMatchObject({
+      status: 200,
+      body: { status: 'ok' },
+    });
+    builder.cut();
   });
 
   it('keep a late answer where the host is, for whoever asks again', async () => {

@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createCorrosion } from '@coold/corrosion';
 import type { Verb } from '@coold/proto';
@@ -46,7 +47,8 @@ export interface ServePeersOptions {
 }
 
 export interface PeerStats {
-  routes: { here: number; elsewhere: number };
+  /** Hosts with a route, by whose is the newest; counted when it is called. */
+  routes(): { here: number; elsewhere: number };
   /** Corrosion tells every change of routes as it happens. */
   followed: boolean;
   /** Own rows that are not written yet, and writes that failed since the start. */
@@ -54,6 +56,8 @@ export interface PeerStats {
   writeFailures: number;
   /** Brokers that this one has a link to. */
   links: number;
+  /** When the certificate ends that they are shown. */
+  certificateEnds(): Date;
   /** What others have forwarded here, by what became of it; since the start. */
   taken: ReadonlyMap<TakenOutcome, number>;
 }
@@ -120,11 +124,12 @@ export async function createPeers({ settings, record, hangups, log, signal }: Pe
     stats() {
       const { behind, failures } = writer.stats();
       return {
-        routes: table.counts(),
+        routes: table.counts,
         followed: follower.isConnected,
         unwritten: behind,
         writeFailures: failures,
         links: links.count(),
+        certificateEnds: () => new X509Certificate(credentials.cert).validToDate,
         taken,
       };
     },

@@ -22,6 +22,8 @@ export interface Ground extends AsyncDisposable {
   corrosionUrl: string;
   /** What a broker of this id is told; `others` over it. */
   environment(id: string, others?: Record<string, string>): Promise<Record<string, string>>;
+  /** A host's token. */
+  token(hostId: string, caps?: string[]): Promise<string>;
   /** A broker as a process, once it serves. */
   start(id: string, others?: Record<string, string>): Promise<Broker>;
 }
@@ -31,6 +33,8 @@ export interface Broker {
   program: Program;
   /** Where the others dial it. */
   address: string;
+  /** Where hosts dial it. */
+  grpc: string;
   socketPath: string;
   dispatch(hostId: string, requestId: string, command?: object): Promise<Answer>;
   ask(method: 'GET' | 'POST', path: string, json?: object): Promise<Answer>;
@@ -74,6 +78,9 @@ export async function startGround(): Promise<Ground> {
     };
   };
 
+  const token = (hostId: string, caps = ['coold']) =>
+    mintToken(keys.privateKey, { hostId, caps, ttlMs: 600_000 });
+
   async function start(id: string, others: Record<string, string> = {}): Promise<Broker> {
     const env = await environment(id, others);
     const socketPath = join(folder, `${id}.sock`);
@@ -86,14 +93,13 @@ export async function startGround(): Promise<Ground> {
       return { status, body: JSON.parse(text) as Answer['body'] };
     };
     return {
-      ...{ id, program, socketPath, ask, address: env['BROKER_ROUTES_ADDRESS'] ?? '' },
+      ...{ id, program, socketPath, ask, grpc: String(grpc), address: env['BROKER_ROUTES_ADDRESS'] ?? '' },
       dispatch: (hostId, requestId, command = { type: 'list_containers' }) =>
         ask('POST', '/v1/coold/dispatch', { host_id: hostId, request_id: requestId, command }),
       metrics: async () => (await http.request({ path: '/metrics' })).text,
       async host(hostId, options = {}) {
-        const token = await mintToken(keys.privateKey, { hostId, caps: ['coold'], ttlMs: 600_000 });
         const host = connectStubHost({
-          ...{ address: String(grpc), token },
+          ...{ address: String(grpc), token: await token(hostId) },
           onCommand({ requestId }, stub) {
             const containers = [{ id: `on-${hostId}-by-${id}` }];
             stub.respond({ requestId, body: { case: 'listContainers', value: { containers } } });
@@ -108,7 +114,7 @@ export async function startGround(): Promise<Ground> {
   }
 
   return {
-    ...{ folder, authority, corrosionUrl, environment, start },
+    ...{ folder, authority, corrosionUrl, environment, token, start },
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
   };
 }

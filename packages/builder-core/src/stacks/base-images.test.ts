@@ -23,6 +23,8 @@ describe('the images of a containerfile', () => {
     ['FROM --platform=linux/arm64 a\nFROM a\n', ['a for linux/arm64', 'a']],
     ['FROM a AS x\nFROM X\n', undefined],
     ['RUN echo \\\n  FROM b\nFROM a\n', ['a']],
+    ['LABEL a=b \\\n\ufeff\nFROM a\n', ['a']],
+    ['LABEL a=b \\\n\u0085\nFROM a\n', []],
     ['FROM a\nRUN echo `date`\nRUN x `\nFROM b\n', ['a', 'b']],
   ])('are in %j', (containerfile, images) => {
     if (images === undefined) expect(() => read(containerfile).images).not.toThrow(/ARG/);

@@ -211,6 +211,42 @@ test(
 );
 
 test(
+  'a repository comes over ssh with the key that /etc/ssh names, which is all of ssh that a unit sees',
+  async () => {
+    const config = [
+      ...[
+        `ListenAddress ${host.address}:2222`,
+        'HostKey /srv/ssh/host',
+        'AuthorizedKeysFile /srv/ssh/build.pub',
+      ],
+      ...['PermitRootLogin prohibit-password', 'UsePAM no', 'StrictModes no', 'PidFile none'],
+    ];
+    await host.put(`${config.join('\n')}\n`, '/srv/ssh/sshd_config', 0o600);
+    const made = [
+      'mkdir -p /run/sshd /etc/ssh',
+      'for k in host build; do ssh-keygen -q -t ed25519 -N "" -f /srv/ssh/$k; done',
+      'cp /srv/ssh/build /etc/ssh/build',
+      'echo "[$1]:2222 $(cut -d" " -f1,2 /srv/ssh/host.pub)" >/etc/ssh/ssh_known_hosts',
+      'systemd-run --quiet --unit=e2e-sshd -- /usr/sbin/sshd -D -f /srv/ssh/sshd_config',
+      'until ssh-keyscan -p 2222 "$1" 2>/dev/null | grep -q .; do sleep 0.1; done',
+    ];
+    await expectExec(host, ['sh', '-ec', made.join('\n'), 'sh', host.address]);
+    const repo_url = `ssh://root@${host.address}:2222/srv/git/site`;
+    const refused = await prepare('ssh-refused', { stack: 'static', repo_url, static_cfg: busybox });
+    expect((await refused.running).code).toBe(1);
+    expect(await refused.outcome('error.json')).toMatchObject({
+      ...{ code: 422, stage: 'git', message: expect.stringContaining('Permission denied') },
+    });
+    await host.put('Host *\n  IdentityFile /etc/ssh/build\n', '/etc/ssh/ssh_config', 0o644);
+    const { running, workFolder } = await prepare('ssh', { stack: 'static', repo_url, static_cfg: busybox });
+    const { code, stderr } = await running;
+    const events = await host.get(`${workFolder}/events.ndjson`);
+    expect(code, `${stderr}${events}`).toBe(0);
+  },
+  buildMs,
+);
+
+test(
   'a build reaches neither the loopback nor the mesh',
   async () => {
     const reach = async (address: string) => {

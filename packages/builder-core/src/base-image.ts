@@ -25,7 +25,7 @@ const isOwn = (name: string) => name.startsWith('localhost/') || /^[0-9a-f]{64}$
  * Takes an image from its registry where that has a newer one.
  *
  * @returns its id
- * @throws BuildFailure 502 when it is not to be had
+ * @throws BuildFailure 502 when it is not to be had, 422 when only this host could have it
  */
 export async function pullImage({ name, platform }: BaseImage, options: PullOptions): Promise<string> {
   const { scratch, env, signal, policy, log } = options;
@@ -105,5 +105,7 @@ function pullFailure(lastWords: readonly string[], name: string): BuildFailure {
   const reason = reasonIn(lastWords, /^Error: /);
   if (meansNoSpace(lastWords.join('\n')))
     return new BuildFailure(507, 'buildah', `no room on the disk for image ${name}: ${reason}`);
+  if (isOwn(name))
+    return new BuildFailure(422, 'buildah', `base image ${name} is not on this host: ${reason}`);
   return new BuildFailure(502, 'buildah', `a base image could not be pulled: ${name}: ${reason}`);
 }

@@ -107,11 +107,12 @@ describe('a static site', () => {
 
 describe('a base image', () => {
   it.each([
-    ['that its registry does not have', () => `${ground.registry.address}/nothing:1`],
-    ['whose registry is not there', () => '127.0.0.1:9/base:1'],
-  ])('%s is an error that names it', async (_why, image) => {
+    ['that its registry does not have', () => `${ground.registry.address}/nothing:1`, 502],
+    ['whose registry is not there', () => '127.0.0.1:9/base:1', 502],
+    ['that only this host could have', () => 'localhost/nothing:1', 422],
+  ])('%s is an error that names it', async (_why, image, code) => {
     const ended = await ground.build(ground.request({ static_cfg: { base_image: image() } }));
-    expect(ended).toMatchObject({ code: 1, error: { code: 502, stage: 'buildah' } });
+    expect(ended).toMatchObject({ code: 1, error: { code, stage: 'buildah' } });
     expect(ended.error?.message).toContain(image());
     expect(await ground.workingContainers()).toBe('');
   });

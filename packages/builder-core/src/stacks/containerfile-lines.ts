@@ -22,8 +22,8 @@ export const readings: readonly Reading[] = [
   { escape: '`', doubled: false },
 ];
 
-/** A space as the parsers of containerfiles know it: U+0085 is one for Go and none for a regular expression. */
-export const space = String.raw`[\s\u0085]`;
+/** A space as the parsers of containerfiles know it: Go's, to which U+0085 is one and U+FEFF is none. */
+export const space = String.raw`[\t-\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]`;
 
 const leading = new RegExp(`^${space}+`);
 const blank = new RegExp(`^${space}*(?:#.*)?$`, 's');
@@ -37,7 +37,8 @@ export function readInstructions(text: string, { escape: character, doubled }: R
   const continued = new RegExp(doubled ? `${sign}[ \\t]*$` : `(?<!${sign})${sign}[ \\t]*$`);
   const found: Instruction[] = [];
   let open: Instruction | undefined;
-  for (const [at, ended] of text.split('\n').entries()) {
+  const lines = text.replace(/^\ufeff/, '').split('\n');
+  for (const [at, ended] of lines.entries()) {
     if (blank.test(ended)) continue;
     const line = ended.replace(/\r$/, '');
     open ??= { text: '', first: at, last: at };

@@ -34,6 +34,7 @@ it.each([
   '# escape=`\nRUN --mo`\nunt=type=bind,target=/p x',
   'ENV A=`\nRUN --mount=type=bind,target=/p x',
   'RUN --security=insecure x',
+  'LABEL a=b \\\n\ufeff\nRUN --mount=type=bind,target=/p x',
   '# a comment does not continue \\\nRUN --mount=type=bind,target=/p x',
   '# neither \\\n# does another `\nRUN --mount=type=bind,target=/p x',
   'RUN --mount=type=bind,target=/p x # \u2028 y',

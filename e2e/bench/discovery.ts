@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -179,7 +180,8 @@ async function measureIdle(
   await using coold = startScript(programs.coold, {
     env: {
       COOLD_HOST_MGMT_IP: hostMgmtIp,
-      COOLD_NAMESPACES: `default:${network}:0.0.0.0`,
+      // With DNS and its threads; of loopback, where nobody else is.
+      COOLD_NAMESPACES: `default:${network}:127.${randomInt(1, 255)}.${randomInt(256)}.1`,
       COOLD_PODMAN_SOCKET: podmanSocket,
       COOLD_CORROSION_URL: url,
       COOLD_API_BIND: '127.0.0.1:0',

@@ -1,5 +1,5 @@
 // A server of the dns suite as a process of its own, in the network namespace that started it: coold's DNS with so many threads,
-// or a bare loop that answers the same bytes. Says "answering" once it does.
+// a bare loop that answers the same bytes, or one that hands all on to the upstream. Says "answering" once it does.
 import { createSocket } from 'node:dgram';
 import { createDns } from '@coold/coold/dns';
 import { createLogger, logFilter } from '@coold/runtime';
@@ -12,6 +12,9 @@ switch (kind) {
     break;
   case 'bare':
     serveBare();
+    break;
+  case 'relay':
+    serveRelay();
     break;
   default:
     throw new Error(`no server ${kind}`);
@@ -56,6 +59,28 @@ function serveBare() {
     answer.writeUInt16BE(0x8580, 2);
     answer.writeUInt16BE(1, 6);
     socket.send(answer, port, address);
+  });
+  socket.bind(53, gateway, () => process.stderr.write('{"msg":"answering DNS"}\n'));
+}
+
+/** The least that hands a question on and its answer back: what Node's own sockets add to the upstream's time. */
+function serveRelay() {
+  const socket = createSocket('udp4');
+  const asking = createSocket('udp4');
+  asking.connect(53, upstream);
+  const clients = new Map<number, { id: number; address: string; port: number }>();
+  let last = 0;
+  socket.on('message', (query, { address, port }) => {
+    last = (last + 1) & 0xffff;
+    clients.set(last, { id: query.readUInt16BE(0), address, port });
+    query.writeUInt16BE(last, 0);
+    asking.send(query);
+  });
+  asking.on('message', answer => {
+    const client = clients.get(answer.readUInt16BE(0));
+    if (client === undefined) return;
+    answer.writeUInt16BE(client.id, 0);
+    socket.send(answer, client.port, client.address);
   });
   socket.bind(53, gateway, () => process.stderr.write('{"msg":"answering DNS"}\n'));
 }

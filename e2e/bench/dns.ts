@@ -55,14 +55,18 @@ export const dnsSuite: Suite = {
         if (round > 0) seen.push(measured); // the first warms up
       }
 
-    const forwarded: Record<'coold' | 'dnsmasq' | 'upstream', Measurement[]> = {
+    const relay = await subject(cleanup, netns => startNode(cleanup, netns, 'relay', 1));
+    const forwarded: Record<'coold' | 'relay' | 'dnsmasq' | 'upstream', Measurement[]> = {
       coold: [],
+      relay: [],
       dnsmasq: [],
       upstream: [],
     };
+    const { coold: own, dnsmasq: peer } = subjects;
+    const asked = { coold: own.netns, relay: relay.netns, dnsmasq: peer.netns, upstream: own.netns };
     for (let round = 0; round <= rounds; round += 1)
-      for (const who of ['coold', 'dnsmasq', 'upstream'] as const) {
-        const { netns } = who === 'upstream' ? subjects.coold : subjects[who];
+      for (const who of ['coold', 'relay', 'dnsmasq', 'upstream'] as const) {
+        const netns = asked[who];
         const server = who === 'upstream' ? upstream : gateway;
         const measured = await measureDns(
           netns,
@@ -80,7 +84,12 @@ export const dnsSuite: Suite = {
       median(subjects.aardvark.seen),
     ];
     const direct = median(forwarded.upstream);
-    const [cooldForwarded, dnsmasqForwarded] = [median(forwarded.coold), median(forwarded.dnsmasq)];
+    const [cooldForwarded, relayForwarded, dnsmasqForwarded] = [
+      median(forwarded.coold),
+      median(forwarded.relay),
+      median(forwarded.dnsmasq),
+    ];
+    const added = ({ p50 }: Measurement) => p50 - direct.p50;
     return {
       rows: [
         { subject: `coold, ${defaultThreads} threads, in the zone`, ...coold },
@@ -89,6 +98,7 @@ export const dnsSuite: Suite = {
         { subject: 'dnsmasq, in the zone', ...dnsmasq },
         { subject: 'aardvark-dns, in the zone', ...aardvark },
         { subject: 'coold, forwarded', ...cooldForwarded },
+        { subject: 'bare relay, forwarded', ...relayForwarded },
         { subject: 'dnsmasq, forwarded', ...dnsmasqForwarded },
         { subject: 'the upstream itself', ...direct },
       ],
@@ -104,8 +114,13 @@ export const dnsSuite: Suite = {
         { what: 'p99, coold over dnsmasq', value: coold.p99 / dnsmasq.p99, aim: 'at most 2' },
         {
           what: 'p50 that forwarding adds, coold over dnsmasq',
-          value: (cooldForwarded.p50 - direct.p50) / (dnsmasqForwarded.p50 - direct.p50),
+          value: added(cooldForwarded) / added(dnsmasqForwarded),
           aim: 'at most 1.5',
+        },
+        {
+          what: 'p50 that forwarding adds, a bare relay over dnsmasq',
+          value: added(relayForwarded) / added(dnsmasqForwarded),
+          aim: 'none: what Node costs',
         },
       ],
     };
@@ -135,7 +150,7 @@ async function subject(
 async function startNode(
   cleanup: AsyncDisposableStack,
   netns: Netns,
-  kind: 'coold' | 'bare',
+  kind: 'coold' | 'bare' | 'relay',
   threads: number,
 ): Promise<void> {
   const path = fileURLToPath(new URL('dns-server.ts', import.meta.url));

@@ -45,5 +45,6 @@ export async function runContainer(
   ]);
   const format = `{{(index .NetworkSettings.Networks "${network}").IPAddress}}`;
   const ip = await expectExec(host, ['podman', 'inspect', '--type', 'container', '--format', format, name]);
-  return { id: id.trim(), name, ip: ip.trim() };
+  // With --replace, what was removed is said first.
+  return { id: id.trim().split('\n').at(-1) ?? '', name, ip: ip.trim() };
 }

@@ -1,0 +1,25 @@
+import { expect, it } from 'vitest';
+import { createForwarding, createForwardingMemory } from './forwarding.ts';
+
+it('forwarders that share memory are bounded and counted together', () => {
+  const memory = createForwardingMemory();
+  const [one, other] = [createForwarding(memory), createForwarding(memory)];
+  expect([one.begin(2), other.begin(2), one.begin(2)]).toEqual([true, true, false]);
+  expect(other.stats()).toEqual({ forwarded: 2, errors: 1, waiting: 2 });
+  other.end(true);
+  one.end(false);
+  expect(one.stats()).toEqual({ forwarded: 2, errors: 2, waiting: 0 });
+  expect(one.begin(1)).toBe(true);
+});
+
+it('each knows from where the others ask, and no longer once they do not', () => {
+  const memory = createForwardingMemory();
+  const [one, other] = [createForwarding(memory), createForwarding(memory)];
+  one.opened('192.0.2.200', 5353);
+  one.opened('2001:db8::1', 5354);
+  expect(other.isOwn('192.0.2.200', 5353)).toBe(true);
+  expect(other.isOwn('192.0.2.201', 5353)).toBe(false);
+  expect(other.isOwn('192.0.2.200', 5354)).toBe(false);
+  one.closed(5353);
+  expect(other.isOwn('192.0.2.200', 5353)).toBe(false);
+});

@@ -5,6 +5,7 @@ import { reasonIn, runTool } from './run-tool.ts';
 import type { Scratch } from './scratch.ts';
 import type { BaseImage } from './stacks/base-images.ts';
 import { checkRunFlags } from './stacks/run-flags.ts';
+import { volumeIn } from './stacks/volumes.ts';
 
 export interface PullOptions {
   scratch: Scratch;
@@ -62,15 +63,16 @@ export async function checkTriggers(
 ): Promise<void> {
   const triggers = await triggersOf(id, options);
   const whose = `base image ${name}: ONBUILD `;
-  for (const trigger of triggers) {
-    if (!runs)
-      throw new BuildFailure(
-        422,
-        'stack',
-        `${whose}${JSON.stringify(trigger.slice(0, 200))}: a static build executes nothing`,
-      );
-    checkRunFlags(trigger, whose);
-  }
+  const refuse = (what: string, why: string) =>
+    new BuildFailure(422, 'stack', `${whose}${JSON.stringify(what.slice(0, 200))}: ${why}`);
+  const [first] = triggers;
+  if (first !== undefined && !runs) throw refuse(first, 'a static build executes nothing');
+  // buildah puts them together before it reads them, so that one may continue another.
+  const together = triggers.join('\n');
+  checkRunFlags(together, whose);
+  const volume = volumeIn(together);
+  if (volume !== undefined)
+    throw refuse(volume, 'RUN steps after it could have any folder of the host in its place');
 }
 
 /** As buildah itself reads them when it builds, whatever the format of the image. */

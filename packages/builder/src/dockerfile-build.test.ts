@@ -66,6 +66,10 @@ describe('a Dockerfile', () => {
       'stack',
     ],
     ['FROM BASE\nCOPY link/f /f\nRUN ["/bin/busybox","cat","/f"]\n', ''],
+    [
+      `FROM BASE\n${busybox('/bin/busybox mkdir -p /a/host')}VOLUME /a/host\n${busybox('/bin/busybox mv /a /b; /bin/busybox ln -s FOLDER/.. /a')}RUN ["/bin/busybox","cat","/a/host/f"]\n`,
+      '',
+    ],
     ['FROM BASE\nADD file://FOLDER/f /f\nRUN ["/bin/busybox","cat","/f"]\n', ''],
   ])('gets no file of the host: %j', async (containerfile, stage) => {
     const host = join(ground.folder, 'host');
@@ -96,6 +100,15 @@ describe('a Dockerfile', () => {
       code: 1,
       error: { stage: 'buildah' },
     });
+  });
+
+  it('has its volumes, in a stage and in what is built on that, and what its steps wrote there', async () => {
+    const steps = `VOLUME /v\n${busybox('/bin/busybox mkdir /v; echo first >/v/a')}FROM first\n${busybox('echo second >/b')}VOLUME /w\n`;
+    await ground.repository('volumes', { Dockerfile: `FROM ${ground.base} AS first\n${steps}` });
+    expect(await ground.build(ground.dockerfileRequest('volumes'))).toMatchObject({ code: 0 });
+    const shown = "podman image inspect --format '{{json .Config.Volumes}}' localhost/built:1";
+    expect(JSON.parse(await ground.inside(shown))).toEqual({ '/v': {}, '/w': {} });
+    expect(await ground.inImage('localhost/built:1', 'cat "$d/v/a" "$d/b"')).toBe('first\nsecond');
   });
 
   it('whose step fails is an error that names it, with what the step said in the log', async () => {
@@ -166,6 +179,15 @@ describe('a base image that asks its builds for something (ONBUILD)', () => {
     expect(JSON.stringify(ended.events)).not.toContain('of the host');
   });
 
+  it('gets no volume, for which a step could put a folder of the host', async () => {
+    await image('filled', 'docker', 'ONBUILD VOLUME /v');
+    const message = expect.stringMatching(/^base image localhost\/filled:1: ONBUILD "VOLUME \/v": /);
+    expect(await buildOf('FROM localhost/filled:1\n')).toMatchObject({
+      code: 1,
+      error: { code: 422, stage: 'stack', message },
+    });
+  });
+
   it('is heard where it asks for nothing but that', async () => {
     const ended = await buildOf('FROM localhost/fair:1\nRUN ["/bin/busybox","cat","/app.txt"]\n');
     expect(ended).toMatchObject({ code: 0 });
@@ -188,15 +210,16 @@ describe('a base image that asks its builds for something (ONBUILD)', () => {
 
   // Formats other than Docker's have no such field, which keeps nobody from writing one.
   it.each([
-    ['OnBuild', 'layout-1'],
-    ['onbuild', 'layout-2'],
-  ])('in a format that has no such thing, as %s, gets nothing either', async (key, name) => {
+    ['OnBuild', 'layout-1', ['LABEL c=d\n# \u2028', `LABEL e=f \\\n g=h\n${link}`]],
+    ['onbuild', 'layout-2', ['LABEL c=d\n# \u2028', `LABEL e=f \\\n g=h\n${link}`]],
+    ['OnBuild', 'layout-3', ['RUN \\', link.replace('RUN ', '')]],
+  ])('in a format that has no such thing, as %s, gets nothing either: %s', async (key, name, triggers) => {
     await image('crafted', 'oci', 'LABEL a=b');
     const layout = join(host, name);
     await ground.inside(
       `buildah push localhost/crafted:1 oci:${layout}:x && buildah rmi localhost/crafted:1`,
     );
-    await withTriggers(layout, key, ['LABEL c=d\n# \u2028', `LABEL e=f \\\n g=h\n${link}`]);
+    await withTriggers(layout, key, triggers);
     await ground.inside(`buildah tag $(cd ${host} && buildah pull -q oci:${name}:x) localhost/crafted:1`);
     const ended = await buildOf('FROM localhost/crafted:1\nRUN ["/bin/busybox","true"]\n');
     expect(JSON.stringify(ended.events)).not.toContain('of the host');

@@ -1,4 +1,5 @@
-// Whatever a containerfile is put together of, buildah itself finds nothing in it to build on but what was pinned.
+// Whatever a containerfile is put together of, buildah itself finds nothing in it to build on but what was pinned, and
+// nothing in a stage after its volumes.
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runChild } from '@coold/runtime/child';
@@ -6,11 +7,13 @@ import { scratchFolder, startPodman } from '@coold/testbed';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { labelOf, readBaseImages } from './base-images.ts';
+import { moveVolumes } from './volumes.ts';
 
 const rounds = 100;
 
 const instructions = [
   ...['FROM other', 'FROM other', 'FROM other AS x', 'from\tother', 'FROM x', 'FROM $V', 'FR', 'OM other'],
+  ...['VOLUME /v', 'VOLUME /v', 'VOL', 'UME /v'],
   ...[
     'LABEL a=b',
     'LABEL a=b',
@@ -58,6 +61,10 @@ const ends = [
   ],
 ];
 
+/** The instructions that buildah says it executes. */
+const stepsOf = (output: string) =>
+  [...output.matchAll(/STEP \d+\/\d+: (\S+)/g)].map(([, name = '']) => name.toUpperCase());
+
 it('is read as buildah reads it', async () => {
   await using stack = new AsyncDisposableStack();
   const { path: folder } = stack.use(await scratchFolder());
@@ -72,7 +79,7 @@ it('is read as buildah reads it', async () => {
 
   const pin = (text: string): string | undefined => {
     try {
-      const bases = readBaseImages(text, { buildArgs: {}, platform: 'linux/amd64' });
+      const bases = readBaseImages(moveVolumes(text), { buildArgs: {}, platform: 'linux/amd64' });
       return bases.pin(new Map(bases.images.map(image => [labelOf(image), id])));
     } catch {
       return undefined; // refused
@@ -91,7 +98,7 @@ it('is read as buildah reads it', async () => {
   const files = fc
     .tuple(first, fc.array(piece, { minLength: 2, maxLength: 10 }))
     .map(([begin, pieces]) => pin(begin + pieces.join('')))
-    .filter(text => text?.includes('other') === true);
+    .filter(text => /other|UME/.test(text ?? ''));
   const texts = fc.sample(files, rounds);
   for (const [at, text] of texts.entries()) await writeFile(join(folder, `file-${at}`), text ?? '');
   const build =
@@ -102,6 +109,9 @@ it('is read as buildah reads it', async () => {
   for (const [at, output] of said.entries())
     for (const line of output.split('\n').filter(text => /STEP \d+\/\d+: FROM/.test(text)))
       expect(line, JSON.stringify(texts[at])).toMatch(isPinned);
+  for (const [at, output] of said.entries())
+    expect(stepsOf(output).join(' '), JSON.stringify(texts[at])).not.toMatch(/VOLUME (?!VOLUME|FROM|$)/);
   // Most are built at least in part, or this would show nothing.
   expect(said.filter(output => output.includes(': FROM ')).length).toBeGreaterThan(rounds / 10);
+  expect(said.some(output => output.includes(': VOLUME '))).toBe(true);
 }, 300_000);

@@ -76,6 +76,12 @@ describe('the images of a containerfile', () => {
     expect(images).toEqual([{ name: 'a' }, { name: 'b' }]);
     expect(root).toEqual({ name: 'a' });
     expect(read(containerfile).root).toEqual({ name: 'c' });
+    // A stage without a name has its number, counted from 0.
+    expect(read(containerfile, { target: '3' }).root).toEqual({ name: 'c' });
+    expect(read('FROM a\nFROM b\n', { target: '0' })).toMatchObject({
+      images: [{ name: 'a' }],
+      root: { name: 'a' },
+    });
     expect(read('FROM scratch\n').root).toBeUndefined();
   });
 

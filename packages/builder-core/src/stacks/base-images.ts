@@ -1,6 +1,6 @@
 import { isImageReference } from '@coold/runtime/image-reference';
 import { BuildFailure } from '../build-failure.ts';
-import { type Instruction, readInstructions, readings, space } from './containerfile-lines.ts';
+import { type Instruction, isInstruction, readUnambiguously } from './containerfile-lines.ts';
 import { readHeaderArguments, substitute } from './header-arguments.ts';
 
 /** An image that a stage begins with. */
@@ -46,9 +46,8 @@ interface Stage {
   base: { kind: 'scratch' } | { kind: 'stage'; name: string } | { kind: 'image'; image: BaseImage };
 }
 
-const from = new RegExp(`^${space}*FROM(?:${space}|$)`, 'i');
+const isFrom = isInstruction('FROM');
 const copiedFrom = /^(?:COPY|ADD)\s(?:.*\s)?--from=(\S+)/is;
-const escapeDirective = /^\s*#\s*escape\s*=/im;
 
 /**
  * Reads which images a containerfile builds on. What a FROM says is resolved here and nowhere else: `pin` leaves buildah
@@ -57,17 +56,17 @@ const escapeDirective = /^\s*#\s*escape\s*=/im;
  * @throws BuildFailure 422 for a FROM that cannot be resolved, or that parsers read differently
  */
 export function readBaseImages(containerfile: string, options: BaseOptions): BaseImages {
-  const instructions = readUnambiguously(containerfile);
-  const begin = instructions.findIndex(({ text }) => from.test(text));
+  const instructions = readUnambiguously(containerfile, 'FROM');
+  const begin = instructions.findIndex(isFrom);
   const header = begin < 0 ? instructions : instructions.slice(0, begin);
   const argumentsOf = readHeaderArguments(
     header.map(({ text }) => text),
     options,
   );
   const stages: Stage[] = [];
-  for (const instruction of instructions.filter(({ text }) => from.test(text)))
+  for (const instruction of instructions.filter(isFrom))
     stages.push(readStage(instruction, stages, argumentsOf, options.platform));
-  const last = options.target === undefined ? -1 : stages.findIndex(({ name }) => name === options.target);
+  const last = stages.findIndex(({ name }, at) => (name ?? String(at)) === options.target);
   const built = last < 0 ? stages : stages.slice(0, last + 1);
   const root = rootOf(built);
   const labelled = built.flatMap(({ base }) =>
@@ -79,22 +78,6 @@ export function readBaseImages(containerfile: string, options: BaseOptions): Bas
     ...(root === undefined ? {} : { root }),
     pin: ids => rewrite(containerfile, stages, stage => pinned(stage, built.includes(stage), ids)),
   };
-}
-
-/**
- * The instructions, where all that could be a FROM is one however lines are continued; a file has the other escape character
- * only where a comment may set it.
- */
-function readUnambiguously(containerfile: string): Instruction[] {
-  const possible = readings.filter(reading => reading.escape === '\\' || escapeDirective.test(containerfile));
-  const read = possible.map(reading => readInstructions(containerfile, reading));
-  const froms = read.map(instructions => JSON.stringify(instructions.filter(({ text }) => from.test(text))));
-  const [instructions] = read;
-  if (instructions === undefined || new Set(froms).size > 1)
-    throw refusal(
-      'FROM: where its line begins depends on the escape character: write it on a line of its own',
-    );
-  return instructions;
 }
 
 function readStage(

@@ -1,3 +1,5 @@
+import { BuildFailure } from '../build-failure.ts';
+
 /** One instruction of a containerfile, with the lines that it takes, counted from 0. */
 export interface Instruction {
   /** Its lines joined; without spaces before it. */
@@ -49,4 +51,35 @@ export function readInstructions(text: string, { escape: character, doubled }: R
     open = undefined;
   }
   return open === undefined ? found : [...found, open];
+}
+
+const escapeDirective = /^\s*#\s*escape\s*=/im;
+
+/** The ways in which this file may be read: with the other escape character only where a comment may set it. */
+export function readingsOf(text: string): Reading[] {
+  return readings.filter(reading => reading.escape === '\\' || escapeDirective.test(text));
+}
+
+/** Whether an instruction is this one, by its name in upper case. */
+export function isInstruction(name: string): (instruction: Instruction) => boolean {
+  const pattern = new RegExp(`^${space}*${name}(?:${space}|$)`, 'i');
+  return ({ text }) => pattern.test(text);
+}
+
+/**
+ * The instructions, where all that could be this one is one however lines are continued.
+ *
+ * @throws BuildFailure 422
+ */
+export function readUnambiguously(text: string, name: string): Instruction[] {
+  const read = readingsOf(text).map(reading => readInstructions(text, reading));
+  const named = read.map(instructions => JSON.stringify(instructions.filter(isInstruction(name))));
+  const [instructions] = read;
+  if (instructions === undefined || new Set(named).size > 1)
+    throw new BuildFailure(
+      422,
+      'stack',
+      `${name}: where its line begins depends on the escape character: write it on a line of its own`,
+    );
+  return instructions;
 }

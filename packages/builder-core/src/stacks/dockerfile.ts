@@ -5,6 +5,7 @@ import type { DockerfileConfig } from '../build-request.ts';
 import { resolveInside } from '../inside-repository.ts';
 import { checkRunFlags } from './run-flags.ts';
 import type { Stack } from './stack.ts';
+import { moveVolumes } from './volumes.ts';
 
 const maxBytes = 1 << 20;
 
@@ -13,7 +14,7 @@ export const planDockerfile: Stack<DockerfileConfig> = async (checkout, config) 
   const containerfile = await containerfileOf(checkout, config.dockerfile);
   checkRunFlags(containerfile);
   return {
-    containerfile,
+    containerfile: moveVolumes(containerfile),
     context: checkout,
     ignore: await ignoreOf(checkout),
     buildArgs: config.buildArgs,

@@ -129,6 +129,7 @@ export async function listenForPeers(options: PeerListenerOptions): Promise<Peer
     },
     close() {
       server.close();
+      for (const socket of strangers.values()) socket.destroy();
       for (const session of sessions) session.destroy();
     },
   };

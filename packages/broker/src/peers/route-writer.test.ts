@@ -157,7 +157,10 @@ it('they are put right however much is written meanwhile', async () => {
   writer.connected('h1', 100);
   await vi.waitFor(async () => expect(await t.rows()).toHaveLength(1), within);
   let n = 0;
-  const churn = setInterval(() => writer.connected('busy', (n += 1)), 20);
+  const churn = setInterval(() => {
+    n += 1;
+    writer.connected('busy', n);
+  }, 20);
   try {
     await t.direct.execute([deleteRoute('h1', 'b1')], never);
     await vi.waitFor(async () => expect(await t.rows()).toContainEqual(route('h1', 'b1', 100)), within);

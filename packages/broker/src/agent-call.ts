@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import { type GrpcStatus, grpcMessage, grpcStatus } from './grpc-status.ts';
-import { createMessageReader, frameMessage } from './message-reader.ts';
+import { createMessageReader, frameMessage, type MessageReader } from './message-reader.ts';
 
 /** One call of Agent.Stream, as the broker sees it. */
 export interface AgentCall {
@@ -54,7 +54,8 @@ export function openCall(
   handle: CallHandler,
   maxBytes = maxMessageBytes,
 ): AgentCall {
-  const reader = createMessageReader();
+  /** Not beyond the end: a message that is half here may be large, and its sender need never close its side. */
+  let reader: MessageReader | undefined = createMessageReader();
   const socket = stream.session?.socket;
   let { authorization } = headers;
   let accepted = false;
@@ -64,6 +65,7 @@ export function openCall(
   const close = () => {
     if (over) return;
     over = true;
+    reader = undefined;
     if (accepted) place.left();
     events?.closed();
   };
@@ -80,7 +82,7 @@ export function openCall(
       return over;
     },
     accept() {
-      if (over || stream.headersSent) return;
+      if (over || stream.destroyed || stream.closed || stream.headersSent) return;
       accepted = true;
       place.admitted();
       stream.respond(
@@ -118,8 +120,7 @@ export function openCall(
     if (!over) told.message(message);
   };
   stream.on('data', (chunk: Buffer) => {
-    if (over) return;
-    const refused = reader.read(chunk, limit, onMessage);
+    const refused = reader?.read(chunk, limit, onMessage);
     if (refused !== undefined) call.end(refused.code, refused.details);
   });
   stream.once('end', () => {

@@ -190,6 +190,15 @@ describe('a live stream', () => {
     host.cut();
   });
 
+  it('may send a megabyte before it is told that it was read: an answer from afar has few round trips', async () => {
+    using broker = await setUp();
+    const session = connectHttp2(`http://${broker.address}`);
+    await once(session, 'remoteSettings');
+    expect(session.remoteSettings.initialWindowSize).toBe(1 << 20);
+    await vi.waitFor(() => expect(session.state.remoteWindowSize).toBe(1 << 20), 10_000);
+    session.destroy();
+  });
+
   it('ignores payloads of a later schema', async () => {
     using broker = await setUp();
     const host = broker.connect({

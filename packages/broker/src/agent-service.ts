@@ -7,6 +7,7 @@ import { readFrame, writeFrame } from './frames.ts';
 import { type GrpcStatus, grpcStatus, type StatusReason } from './grpc-status.ts';
 import { countOne, type HostCounts, type IgnoredReason, type LeaveReason } from './host-counts.ts';
 import type { EndReason, HostStream, Hosts } from './hosts.ts';
+import { budgetLines, type LogLine } from './line-budget.ts';
 import type { Pending } from './pending.ts';
 import { refuseHello } from './router.ts';
 import type { Streams } from './streams.ts';
@@ -18,6 +19,8 @@ const commandBytes = 4096;
 const maxCapabilities = 32;
 /** Messages held while a token is verified: a host has no reason to send more than its Hello before it is in. */
 const maxEarlyMessages = 16;
+/** Lines a second of streams that are refused or replaced: whoever reaches the port makes thousands of them. */
+const refusalLines = 50;
 
 export interface StreamDeps {
   verify: Verifier;
@@ -31,10 +34,14 @@ export interface StreamDeps {
   helloTimeoutMs: number;
 }
 
+/** `say`: of what anybody can bring about, so much that it does not fill the log. */
+type SayingDeps = StreamDeps & { say: LogLine };
+
 /** One call of Agent.Stream, from its token to its end. */
 export function handleStream(deps: StreamDeps): CallHandler {
+  const saying = { ...deps, say: budgetLines(deps.log, refusalLines) };
   return call => {
-    const session = serve(call, deps);
+    const session = serve(call, saying);
     void session.authenticated.catch((error: unknown) => {
       deps.log.error({ err: error, peer: call.peer }, 'stream failed; it is dropped');
       call.end(grpcStatus.INTERNAL, 'internal error');
@@ -43,11 +50,11 @@ export function handleStream(deps: StreamDeps): CallHandler {
   };
 }
 
-function serve(call: AgentCall, deps: StreamDeps): CallEvents & { authenticated: Promise<void> } {
-  const { log, counts } = deps;
+function serve(call: AgentCall, deps: SayingDeps): CallEvents & { authenticated: Promise<void> } {
+  const { log, say, counts } = deps;
   let helloTimer: NodeJS.Timeout | undefined = setTimeout(() => {
     counts.refusedHellos += 1;
-    log.warn({ peer: call.peer }, 'no Hello in time; stream dropped');
+    say('warn', { peer: call.peer }, 'no Hello in time; stream dropped');
     call.end(grpcStatus.DEADLINE_EXCEEDED, 'no Hello in time');
   }, deps.helloTimeoutMs);
   const stopWaiting = () => {
@@ -81,7 +88,8 @@ function serve(call: AgentCall, deps: StreamDeps): CallEvents & { authenticated:
     const { hostId } = known;
     const { message, bytes: size } = readFrame(bytes);
     if (message === undefined) {
-      log.warn(
+      say(
+        'warn',
         { host_id: hostId, peer: call.peer, bytes: size },
         'bytes that are no message; stream dropped',
       );
@@ -103,7 +111,7 @@ function serve(call: AgentCall, deps: StreamDeps): CallEvents & { authenticated:
         if (stream !== undefined) take(stream, payload.value, size, deps, ignored);
         else {
           counts.refusedHellos += 1;
-          log.warn({ host_id: hostId, peer: call.peer }, 'Response before Hello; stream dropped');
+          say('warn', { host_id: hostId, peer: call.peer }, 'Response before Hello; stream dropped');
           call.end(grpcStatus.FAILED_PRECONDITION, 'expected Hello first');
         }
         return;
@@ -143,14 +151,14 @@ function serve(call: AgentCall, deps: StreamDeps): CallEvents & { authenticated:
 
 async function authenticate(
   call: AgentCall,
-  { verify, counts, log }: StreamDeps,
+  { verify, counts, say }: SayingDeps,
 ): Promise<Identity | undefined> {
   try {
     return await verify(call.takeAuthorization());
   } catch (error) {
     if (!(error instanceof AuthError)) throw error;
     countOne(counts.authFailures, error.reason);
-    log.warn({ peer: call.peer, reason: error.message }, 'stream refused');
+    say('warn', { peer: call.peer, reason: error.message }, 'stream refused');
     const code = error.kind === 'denied' ? grpcStatus.PERMISSION_DENIED : grpcStatus.UNAUTHENTICATED;
     call.end(code, error.message);
     return undefined;
@@ -162,13 +170,13 @@ function welcome(
   call: AgentCall,
   hello: Hello,
   identity: Identity,
-  { hosts, pending, streams, builds, counts, log }: StreamDeps,
+  { hosts, pending, streams, builds, counts, log, say }: SayingDeps,
   leave: (why: LeaveReason) => void,
 ): HostStream | undefined {
   const { hostId, caps } = identity;
   const refuse = (code: GrpcStatus, details: string) => {
     counts.refusedHellos += 1;
-    log.warn({ host_id: hostId, peer: call.peer, reason: details }, 'Hello refused; stream dropped');
+    say('warn', { host_id: hostId, peer: call.peer, reason: details }, 'Hello refused; stream dropped');
     call.end(code, details);
     return undefined;
   };
@@ -193,7 +201,7 @@ function welcome(
   counts.connects += 1;
   if (replaced !== undefined) {
     counts.replacements += 1;
-    log.warn({ host_id: hostId }, 'a second stream of this host replaces the first');
+    say('warn', { host_id: hostId }, 'a second stream of this host replaces the first');
     pending.disconnected(replaced);
     streams.disconnected(replaced);
     replaced.close('replaced');

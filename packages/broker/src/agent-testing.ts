@@ -57,7 +57,7 @@ export async function startAgents(
     ...options.grpc,
   });
   return {
-    ...{ hosts, pending, streams, lines, log, listener, address: listener.address },
+    ...{ hosts, pending, streams, counts, lines, log, listener, address: listener.address },
     connect: (stub: Partial<StubHostOptions>) => connectStubHost({ address: listener.address, ...stub }),
     [Symbol.dispose]: () => listener.close(),
   };

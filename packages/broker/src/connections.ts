@@ -120,7 +120,7 @@ export function createConnections(options: ConnectionsOptions): Connections {
     if (connection === undefined) return;
     connection.controlFrames += 1;
     if (connection.controlFrames !== maxControlFrames) return;
-    log.warn({ peer: keyOf(connection.socket) }, 'a flood of HTTP/2 control frames; connection cut');
+    log.warn({ peer: connectionKey(connection.socket) }, 'a flood of HTTP/2 control frames; connection cut');
     cut(connection);
   }
 
@@ -145,7 +145,7 @@ export function createConnections(options: ConnectionsOptions): Connections {
           if (this.streams === 0 && !this.socket.destroyed) becomeIdle(this);
         },
       };
-      const key = keyOf(socket);
+      const key = connectionKey(socket);
       all.set(key, connection);
       socket.once('close', () => {
         if (all.get(key) === connection) all.delete(key);
@@ -156,7 +156,7 @@ export function createConnections(options: ConnectionsOptions): Connections {
     },
     spoke(session) {
       const { socket } = session;
-      const connection = socket === undefined ? undefined : all.get(keyOf(socket));
+      const connection = socket === undefined ? undefined : all.get(connectionKey(socket));
       if (connection === undefined) return void session.destroy();
       connection.session = session;
       bySession.set(session, connection);
@@ -173,7 +173,7 @@ export function createConnections(options: ConnectionsOptions): Connections {
 }
 
 /** What tells a connection from all others, plain or under TLS. */
-function keyOf({
+export function connectionKey({
   remoteAddress,
   remotePort,
   localAddress,

@@ -240,6 +240,28 @@ describe('a call is refused', () => {
   });
 });
 
+it('a thousand calls without a token are a few lines in the log, and each is counted', async () => {
+  using broker = await setUp();
+  const session = connectHttp2(broker.url);
+  session.setMaxListeners(0);
+  for (let n = 0; n < 1000; n += 1) {
+    const stream = session.request({
+      ':method': 'POST',
+      ':path': agentStream.path,
+      'content-type': 'application/grpc',
+    });
+    stream.resume();
+    stream.end();
+    await once(stream, 'close');
+  }
+  const refused = broker.lines.filter(line => line === 'stream refused').length;
+  expect(refused).toBeGreaterThan(0);
+  expect(refused).toBeLessThan(1000);
+  expect(broker.counts.authFailures.get('missing')).toBe(1000);
+  await broker.welcomes();
+  session.destroy();
+});
+
 describe('a host that is in', () => {
   it('may send a million answers that nobody waits for: a few lines in the log', async () => {
     using broker = await setUp();

@@ -1,6 +1,6 @@
 // The lane between brokers, its two ends in one process, with real certificates: what can go wrong on it.
 import { constants, createSecureServer, type ServerHttp2Stream } from 'node:http2';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, connect } from 'node:net';
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { testLog } from '@coold/corrosion/testing';
 import {
@@ -11,6 +11,7 @@ import {
   readVerbs,
   type ServerMsg,
   ServerMsgSchema,
+  streamName,
 } from '@coold/proto';
 import { createAuthority, layCable, scratchFolder } from '@coold/testbed';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
@@ -56,13 +57,16 @@ const command = (requestId: string): ServerMsg =>
 const answered = (requestId: string) =>
   create(ResponseSchema, { requestId, body: { case: 'listContainers', value: { containers: [] } } });
 
+const seldom = { everyMs: 30_000, timeoutMs: 30_000 };
+
 /** Broker b2 with host h, whose answers a test decides. */
-async function startB2({ max = 100, timeoutMs = 5000, credentials = ours.b2 } = {}) {
+async function startB2({ max = 100, timeoutMs = 5000, credentials = ours.b2, keepalive = seldom } = {}) {
   const hosts = createHosts();
   const sent: ServerMsg[] = [];
   const host = {
     ...{ hostId: 'h', schemaMax: 2 },
     send: (message: ServerMsg) => sent.push(message) > 0,
+    sendOwed: (message: ServerMsg) => void sent.push(message),
   } as unknown as HostStream;
   hosts.add(host);
   const pending = createPending({
@@ -81,7 +85,7 @@ async function startB2({ max = 100, timeoutMs = 5000, credentials = ours.b2 } = 
   const streams = createStreams({ pending, windowBytes: 1024, timeoutMs });
   const relay = relayStreamed({ ...taking, hosts, streams });
   const bind = { host: '127.0.0.1', port: 0 };
-  const limits = { maxCalls: 1000, maxRequestBytes: 1 << 20 };
+  const limits = { maxCalls: 1000, maxRequestBytes: 1 << 20, keepalive };
   const listener = await listenForPeers({ bind, credentials, take, relay, ...limits, log: testLog() });
   const answer = (requestId: string) => pending.answer(host, answered(requestId), 10);
   return { hosts, host, pending, sent, taken, listener, answer, [Symbol.dispose]: () => listener.close() };
@@ -381,6 +385,41 @@ describe('a peer', () => {
       code,
       message: expect.stringMatching(message),
     });
+  });
+});
+
+describe('a broker that is asked', () => {
+  it('lets go of the stream of a broker that is cut off, and the host is told', async () => {
+    using b2 = await startB2({ keepalive: { everyMs: 50, timeoutMs: 200 } });
+    const port = Number(b2.listener.address.split(':')[1]);
+    await using cable = await layCable({ host: '127.0.0.1', port });
+    using b1 = startB1(`127.0.0.1:${cable.port}`, { keepalive: seldom });
+    const call = b1.link.stream({ message: () => {}, ended: () => {} });
+    const request = create(ForwardRequestSchema, {
+      ...{ fromBrokerId: 'b1', toBrokerId: 'b2', hostId: 'h' },
+      command: {
+        requestId: streamName('r', 1),
+        command: { case: 'containersLogs', value: { id: 'c' } },
+        stream: { credit: 1000n },
+      },
+    });
+    call.write(toBinary(ForwardRequestSchema, request), () => {});
+    await vi.waitFor(() => expect(b2.sent).toHaveLength(1), 10_000);
+    cable.cut();
+    await vi.waitFor(() => expect(b2.sent.at(-1)?.command.case).toBe('streamCancel'), 10_000);
+  });
+
+  it('hears the others however many connect that have no certificate', async () => {
+    using b2 = await startB2();
+    const port = Number(b2.listener.address.split(':')[1]);
+    const silent = Array.from({ length: 400 }, () => connect(port, '127.0.0.1').on('error', () => {}));
+    using b1 = startB1(b2.listener.address);
+    await vi.waitFor(() => expect(silent.every(socket => !socket.connecting)).toBe(true), 10_000);
+    const asked = b1.ask('r');
+    await vi.waitFor(() => expect(b2.sent).toHaveLength(1), 10_000);
+    b2.answer('r');
+    expect(await asked).toMatchObject({ kind: 'answered' });
+    for (const socket of silent) socket.destroy();
   });
 });
 

@@ -3,6 +3,7 @@ import { isIP } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { createBackoff, type Logger } from '@coold/runtime';
 import type { Credentials } from './credentials.ts';
+import { defaultKeepalive, keepAlive, type PeerKeepalive } from './keep-alive.ts';
 import { peerAddress } from './peer-address.ts';
 import { forwardOnce, PeerError } from './peer-call.ts';
 import { openPeerStream, type PeerStream, type PeerStreamEvents } from './peer-stream.ts';
@@ -31,15 +32,14 @@ export interface PeerLinkOptions {
   address: string;
   credentials: () => Credentials;
   connectTimeoutMs: number;
-  /** PINGs of a session that is up, in ms: a silent peer is given up after both together. */
-  keepalive?: { everyMs: number; timeoutMs: number };
+  /** Of a session that is up. */
+  keepalive?: PeerKeepalive;
   backoff?: { firstMs: number; maxMs: number };
   log: Logger;
 }
 
 /** Of commands on the way to one peer; beyond it, it does not read. */
 const maxUnansweredBytes = 64 * 1024 * 1024;
-const defaultKeepalive = { everyMs: 5000, timeoutMs: 5000 };
 const defaultBackoff = { firstMs: 100, maxMs: 5000 };
 /** What may come without being asked for, for each call and for all together: an answer of 4 MiB in few round trips. */
 const windowBytes = 1024 * 1024;
@@ -76,7 +76,6 @@ export function createPeerLink(options: PeerLinkOptions): PeerLink {
       settings: { enablePush: false, initialWindowSize: windowBytes },
     });
     let why = 'it ended the connection before it spoke; does it take the certificate of this broker?';
-    let ping: NodeJS.Timeout | undefined;
     const timer = setTimeout(() => lose(`no connection within ${connectTimeoutMs} ms`), connectTimeoutMs);
     const forget = () => {
       if (session === promise) session = undefined;
@@ -86,7 +85,6 @@ export function createPeerLink(options: PeerLinkOptions): PeerLink {
       if (isOver) return;
       isOver = true;
       clearTimeout(timer);
-      clearInterval(ping);
       dialled.destroy();
       socket.destroy();
       const isCurrent = session === promise;
@@ -107,7 +105,7 @@ export function createPeerLink(options: PeerLinkOptions): PeerLink {
       backoff.reset();
       why = 'the connection was lost';
       dialled.setLocalWindowSize(sessionWindowBytes);
-      ping = keepAlive(dialled, keepalive);
+      keepAlive(dialled, keepalive);
       log.info(peer, 'connected to another broker');
       resolve(dialled);
     });
@@ -182,20 +180,4 @@ export function createPeerLink(options: PeerLinkOptions): PeerLink {
       );
     },
   };
-}
-
-/** PINGs, and destroys a session that does not answer: a peer that is cut off would cost each dispatch its whole time. */
-function keepAlive(
-  session: ClientHttp2Session,
-  { everyMs, timeoutMs }: { everyMs: number; timeoutMs: number },
-) {
-  return setInterval(() => {
-    if (session.destroyed || session.closed) return;
-    const timer = setTimeout(() => session.destroy(new Error('it answers no PING')), timeoutMs);
-    try {
-      session.ping(() => clearTimeout(timer));
-    } catch {
-      clearTimeout(timer);
-    }
-  }, everyMs);
 }

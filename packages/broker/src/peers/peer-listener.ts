@@ -5,11 +5,13 @@ import {
   type ServerHttp2Session,
   type ServerHttp2Stream,
 } from 'node:http2';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { forwardPath, forwardStreamPath } from '@coold/proto';
 import { type Address, createTally, type Logger } from '@coold/runtime';
 import { type AgentCall, type CallEvents, openCall, refuseForeign } from '../agent-call.ts';
+import { connectionKey } from '../connections.ts';
 import type { Credentials } from './credentials.ts';
+import { defaultKeepalive, keepAlive, type PeerKeepalive } from './keep-alive.ts';
 import { formatAddress } from './peer-address.ts';
 
 export interface PeerListener {
@@ -33,11 +35,14 @@ export interface PeerListenerOptions {
   maxCalls: number;
   /** Bytes of a command. */
   maxRequestBytes: number;
+  keepalive?: PeerKeepalive;
   log: Logger;
 }
 
 /** Connections of other brokers: one each, and one more for the moment in which a certificate is renewed. */
 const maxConnections = 256;
+/** Connections that have not shown a certificate yet: anybody's, and so in nobody's way. The oldest give way. */
+const maxStrangers = 64;
 /** As of the links: see there. */
 const windowBytes = 1024 * 1024;
 const sessionWindowBytes = 16 * 1024 * 1024;
@@ -51,6 +56,7 @@ const nowhere = { admitted() {}, left() {} };
  */
 export async function listenForPeers(options: PeerListenerOptions): Promise<PeerListener> {
   const { bind, credentials, take, relay, maxCalls, maxRequestBytes, log } = options;
+  const { keepalive = defaultKeepalive } = options;
   const tally = createTally(log);
   const sessions = new Set<ServerHttp2Session>();
   const server = createSecureServer({
@@ -62,13 +68,34 @@ export async function listenForPeers(options: PeerListenerOptions): Promise<Peer
     streamResetBurst: maxCalls,
     streamResetRate: 1000,
   });
-  server.maxConnections = maxConnections;
+  server.maxConnections = maxConnections + maxStrangers;
+  const strangers = new Map<string, Socket>();
+  server.on('connection', (socket: Socket) => {
+    const key = connectionKey(socket);
+    strangers.set(key, socket);
+    socket.once('close', () => {
+      if (strangers.get(key) === socket) strangers.delete(key);
+    });
+    const [oldest] = strangers;
+    if (strangers.size <= maxStrangers || oldest === undefined) return;
+    strangers.delete(oldest[0]);
+    oldest[1].destroy();
+    tally(
+      { without_certificate: strangers.size },
+      'too many connections that show no certificate: the oldest are cut',
+    );
+  });
+  server.on('secureConnection', (socket: Socket) => strangers.delete(connectionKey(socket)));
   server.on('session', (session: ServerHttp2Session) => {
     sessions.add(session);
     session.once('close', () => sessions.delete(session));
+    if (session.destroyed) return;
     session.setLocalWindowSize(sessionWindowBytes);
+    keepAlive(session, keepalive);
   });
-  server.on('sessionError', (error: Error) => log.debug({ err: error }, 'connection of a broker failed'));
+  server.on('sessionError', (error: Error) =>
+    tally({ why: error.message }, 'connection of another broker failed'),
+  );
   server.on('tlsClientError', (error: Error, { remoteAddress }: { remoteAddress?: string }) =>
     tally({ peer: remoteAddress, why: error.message }, 'not taken for a broker: no TLS with it'),
   );
@@ -102,6 +129,7 @@ export async function listenForPeers(options: PeerListenerOptions): Promise<Peer
     },
     close() {
       server.close();
+      for (const socket of strangers.values()) socket.destroy();
       for (const session of sessions) session.destroy();
     },
   };

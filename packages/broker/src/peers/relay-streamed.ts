@@ -24,6 +24,14 @@ export interface RelayStreamedOptions extends Omit<TakeForwardedOptions, 'park'>
   streams: Pick<Streams, 'relay'>;
 }
 
+/**
+ * Of a stream, written for the other broker and not yet taken by the connection to it. Output is bounded by its credit; what
+ * a host says beside it, credits and frames with nothing in them, is bounded by this.
+ */
+const maxUnreadBytes = 16 * 1024 * 1024;
+/** What one answer costs here beside its bytes. */
+const answerBytes = 512;
+
 /** Serves one call of BrokerPeer.Stream: passes on what its host and the other broker say, and bounds the host by its credit. */
 export function relayStreamed(options: RelayStreamedOptions): (call: AgentCall) => CallEvents {
   const { brokerId, hosts, streams, verbs, count, log } = options;
@@ -32,6 +40,7 @@ export function relayStreamed(options: RelayStreamedOptions): (call: AgentCall) 
 
   return call => {
     let relayed: Relayed | undefined;
+    let unreadBytes = 0;
 
     const say = (
       requestId: string,
@@ -41,10 +50,15 @@ export function relayStreamed(options: RelayStreamedOptions): (call: AgentCall) 
         body.case === 'response'
           ? body
           : { case: body.case, value: { ...body.value, field: body.value.field ?? '' } };
-      call.write(
-        toBinary(ForwardResponseSchema, create(ForwardResponseSchema, { requestId, body: answer })),
-        () => {},
+      const bytes = toBinary(
+        ForwardResponseSchema,
+        create(ForwardResponseSchema, { requestId, body: answer }),
       );
+      const cost = bytes.length + answerBytes;
+      unreadBytes += cost;
+      call.write(bytes, () => {
+        unreadBytes -= cost;
+      });
     };
     const refuse = (requestId: string, value: Failure) => {
       say(requestId, { case: 'refusal', value });
@@ -79,6 +93,7 @@ export function relayStreamed(options: RelayStreamedOptions): (call: AgentCall) 
       const asked = streams.relay(requestId, host, command, credit, (own, onGone) => {
         relayed = createRelayed({
           ...{ own, host, credit, onGone },
+          isUnread: () => unreadBytes > maxUnreadBytes,
           answer: body =>
             say(name, { case: 'response', value: create(ResponseSchema, { requestId: name, body }) }),
           refuse: failure => say(name, { case: 'refusal', value: failure }),
@@ -127,12 +142,23 @@ interface RelayedOptions {
   /** Bytes. */
   credit: bigint;
   onGone(): void;
+  /** The other broker has left too much unread. */
+  isUnread(): boolean;
   answer(body: Response['body']): void;
   refuse(failure: Failure): void;
   end(): void;
 }
 
-function createRelayed({ own, host, credit, onGone, answer, refuse, end }: RelayedOptions): Relayed {
+function createRelayed({
+  own,
+  host,
+  credit,
+  onGone,
+  isUnread,
+  answer,
+  refuse,
+  end,
+}: RelayedOptions): Relayed {
   let granted = credit;
   let isOver = false;
   const toHost = (command: ServerMsg['command']) => create(ServerMsgSchema, { requestId: own, command });
@@ -154,6 +180,11 @@ function createRelayed({ own, host, credit, onGone, answer, refuse, end }: Relay
     hostSide: {
       hear(body) {
         if (isOver || body.case === undefined) return 'out of turn';
+        if (isUnread()) {
+          cancel();
+          fail({ code: 502, message: 'host said more of the stream than its reader takes' });
+          return 'offence';
+        }
         if (body.case === 'streamFrame') {
           granted -= BigInt(body.value.data.length);
           if (granted < 0n) {

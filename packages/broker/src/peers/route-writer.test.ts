@@ -5,7 +5,7 @@ import { startFaultyProxy, startStandIn, testLog } from '@coold/corrosion/testin
 import { scratchFolder } from '@coold/testbed';
 import { expect, it, vi } from 'vitest';
 import { followRoutes } from './follow-routes.ts';
-import { deleteRoutesOf, everyRoute, type Route, readRoute, upsertRoute } from './route.ts';
+import { deleteRoute, deleteRoutesOf, everyRoute, type Route, readRoute, upsertRoute } from './route.ts';
 import { createRouteTable } from './route-table.ts';
 import { createRouteWriter } from './route-writer.ts';
 
@@ -13,7 +13,7 @@ const never = new AbortController().signal;
 /** The machine may be busy. */
 const within = { timeout: 30_000, interval: 20 };
 
-async function setUp({ auditMs = 30_000 } = {}) {
+async function setUp({ auditMs = 30_000, contestedMs = 60_000 } = {}) {
   const stack = new AsyncDisposableStack();
   const folder = stack.use(await scratchFolder());
   const agent = stack.use(await startStandIn(join(folder.path, 'corrosion')));
@@ -31,7 +31,7 @@ async function setUp({ auditMs = 30_000 } = {}) {
     const backoff = { firstMs: 20, maxMs: 100 };
     const address = `${brokerId}:6444`;
     const writer = createRouteWriter({
-      ...{ corrosion, table, brokerId, address, backoff, auditMs },
+      ...{ corrosion, table, brokerId, address, backoff, auditMs, contestedMs },
       log: testLog(),
     });
     const options = { log: testLog(), now: Date.now, onLoaded: writer.loaded, backoff };
@@ -149,6 +149,37 @@ it('rows that others took away, put in or changed are put right', async () => {
   await t.direct.execute([deleteRoutesOf('b1')], never);
   await t.insert(route('stray', 'b1', 1), { ...route('h2', 'b1', 200), address: 'elsewhere:1' });
   await vi.waitFor(async () => expect(await t.rows()).toEqual(right), within);
+});
+
+it('they are put right however much is written meanwhile', async () => {
+  await using t = await setUp({ auditMs: 300 });
+  const { writer } = t.start('b1');
+  writer.connected('h1', 100);
+  await vi.waitFor(async () => expect(await t.rows()).toHaveLength(1), within);
+  let n = 0;
+  const churn = setInterval(() => {
+    n += 1;
+    writer.connected('busy', n);
+  }, 20);
+  try {
+    await t.direct.execute([deleteRoute('h1', 'b1')], never);
+    await vi.waitFor(async () => expect(await t.rows()).toContainEqual(route('h1', 'b1', 100)), within);
+  } finally {
+    clearInterval(churn);
+  }
+});
+
+it('a host is found where it stays, though a later route comes afterwards of a broker that is no more', async () => {
+  await using t = await setUp({ auditMs: 50, contestedMs: 200 });
+  const { writer } = t.start('b2');
+  writer.connected('h', 1000);
+  await vi.waitFor(async () => expect(await t.rows()).toEqual([route('h', 'b2', 1000)]), within);
+  const third = t.start('b3');
+  await t.insert(route('h', 'b1', 61_000));
+  await vi.waitFor(
+    () => expect(third.table.where('h')).toMatchObject({ route: { brokerId: 'b2', connectedAt: 61_001 } }),
+    within,
+  );
 });
 
 it('a row that cannot be read costs no other', async () => {

@@ -30,6 +30,8 @@ export interface RouteWriterOptions {
   gatherMs?: number;
   /** How often what is in Corrosion is compared with what should be, in ms. */
   auditMs?: number;
+  /** How long another broker's route may be later than that of a host whose stream is here, in ms. */
+  contestedMs?: number;
 }
 
 /** Of one transaction: the agent holds its lock meanwhile. Ten thousand hosts that come back are twenty of them. */
@@ -37,14 +39,20 @@ const rowsAtOnce = 500;
 const defaultBackoff = { firstMs: 200, maxMs: 10_000 };
 const defaultGatherMs = 50;
 const defaultAuditMs = 30_000;
+/** Longer than a stream is kept whose host is gone (CONTRACT §1: 40 s): one that lives on after it is where the host is. */
+const defaultContestedMs = 60_000;
 
 export function createRouteWriter(options: RouteWriterOptions): RouteWriter {
   const { corrosion, table, brokerId, address, log } = options;
   const { gatherMs = defaultGatherMs, auditMs = defaultAuditMs } = options;
+  const { contestedMs = defaultContestedMs } = options;
   /** What should be there: when its host came, or later. */
   const wanted = new Map<string, { at: number; isLater: boolean }>();
   /** Hosts whose row is, as far as is known, not what it should be. */
   const dirty = new Set<string>();
+  /** Hosts that are here while another broker's route is later: since when, as the audits see it. */
+  let contested = new Map<string, number>();
+  let auditedAt = performance.now();
   let wake = Promise.withResolvers<void>();
   const firstLoad = Promise.withResolvers<void>();
   let writing: Promise<void> = Promise.resolve();
@@ -71,18 +79,47 @@ export function createRouteWriter(options: RouteWriterOptions): RouteWriter {
 
   /** Soils what is in Corrosion and should not be, or is not and should: rows that others took away, or a restored backup. */
   function audit(): void {
+    auditedAt = performance.now();
     const missing = new Set(wanted.keys());
+    let otherAddress: { hosts: number; address: string } | undefined;
     for (const { hostId, address: there, connectedAt } of table.own()) {
       missing.delete(hostId);
       if (wanted.get(hostId)?.at === connectedAt && there === address) continue;
-      if (there !== address)
-        log.warn(
-          { host_id: hostId, address: there },
-          'a route of this broker has another address: is its id used twice?',
-        );
+      if (there !== address) otherAddress = { hosts: (otherAddress?.hosts ?? 0) + 1, address: there };
       soil(hostId);
     }
+    if (otherAddress !== undefined)
+      log.warn(otherAddress, 'routes of this broker have another address: is its id used twice?');
     for (const hostId of missing) soil(hostId);
+    claimContested();
+  }
+
+  /**
+   * Makes own routes the latest again that have not been it for long. A route that came here only after its host's was
+   * written may be of a clock that is ahead, and of a broker that is no more to take it away.
+   */
+  function claimContested(): void {
+    const now = performance.now();
+    const still = new Map<string, number>();
+    let claimed = 0;
+    for (const [hostId, entry] of wanted) {
+      const other = table.ofOthers(hostId);
+      if (other === undefined || !entry.isLater || other.connectedAt < entry.at) continue;
+      const since = contested.get(hostId) ?? now;
+      if (now - since < contestedMs) {
+        still.set(hostId, since);
+        continue;
+      }
+      entry.isLater = false;
+      soil(hostId);
+      claimed += 1;
+    }
+    contested = still;
+    if (claimed > 0)
+      log.warn(
+        { hosts: claimed },
+        'hosts with a stream here have a later route of another broker; theirs is written anew, to be the latest',
+      );
   }
 
   async function flush(signal: AbortSignal): Promise<void> {
@@ -105,15 +142,17 @@ export function createRouteWriter(options: RouteWriterOptions): RouteWriter {
 
   const sleep = (ms: number, signal: AbortSignal) => delay(ms, undefined, { signal }).catch(() => {});
 
-  /** Until something is to be written, or it is time to compare. */
+  /** Until something is to be written. Compares when it is time to, however much is written meanwhile. */
   async function idle(signal: AbortSignal): Promise<void> {
-    if (dirty.size > 0 || isFirst) return;
-    wake = Promise.withResolvers();
-    const woken = new AbortController();
-    void wake.promise.then(() => woken.abort());
-    const begun = performance.now();
-    await sleep(auditMs, AbortSignal.any([signal, woken.signal]));
-    if (performance.now() - begun >= auditMs) audit();
+    if (isFirst) return;
+    const leftMs = () => Math.max(0, auditedAt + auditMs - performance.now());
+    if (dirty.size === 0) {
+      wake = Promise.withResolvers();
+      const woken = new AbortController();
+      void wake.promise.then(() => woken.abort());
+      await sleep(leftMs(), AbortSignal.any([signal, woken.signal]));
+    }
+    if (leftMs() === 0) audit();
   }
 
   return {

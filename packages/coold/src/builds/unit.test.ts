@@ -48,6 +48,8 @@ describe('the sandbox', () => {
       'DeviceAllow=char-* m',
       'DeviceAllow=block-* m',
       'InaccessiblePaths=-/run/podman -/run/docker.sock -/run/containerd -/run/dbus -/run/systemd/private -/run/coolify -/etc/coolify -/var/lib/corrosion -/etc/wireguard -/etc/shadow -/etc/gshadow',
+      'TemporaryFileSystem=/var/lib/coolify-builder/work:ro',
+      'BindPaths=/var/lib/coolify-builder/work/b-1',
     ]);
   });
 

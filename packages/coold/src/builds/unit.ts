@@ -1,3 +1,4 @@
+import { dirname } from 'node:path';
 import { isRequestId } from './request-id.ts';
 
 /** What a build's unit is made of; every value was validated where it came from. */
@@ -59,7 +60,7 @@ export function buildUnitProperties({ stack, workFolder, config }: BuildUnit): s
     ['RestrictRealtime', 'yes'],
     ['SystemCallArchitectures', 'native'],
     ['IPAddressDeny', [...alwaysDenied, ...config.denyNets].join(' ')],
-    ...stackProperties[stack],
+    ...stackProperties(stack, plainPath(workFolder)),
   ];
   return properties.map(([name, value]) => `${name}=${value}`);
 }
@@ -73,17 +74,23 @@ const hidden = [
   ...['/run/coolify', '/etc/coolify', '/var/lib/corrosion', '/etc/wireguard', '/etc/shadow', '/etc/gshadow'],
 ];
 
-const stackProperties: Record<BuildUnit['stack'], [name: string, value: string][]> = {
-  static: [['RestrictNamespaces', 'mnt user']],
-  // RUN needs namespaces, and its containers have no device cgroup of their own: a base image may hold a node of the
-  // host's disk. Unpacking one is allowed (m), opening it is not.
-  dockerfile: [
-    ['DevicePolicy', 'closed'],
-    ['DeviceAllow', 'char-* m'],
-    ['DeviceAllow', 'block-* m'],
-    ['InaccessiblePaths', hidden.map(path => `-${path}`).join(' ')],
-  ],
-};
+function stackProperties(stack: BuildUnit['stack'], workFolder: string): [name: string, value: string][] {
+  switch (stack) {
+    case 'static':
+      return [['RestrictNamespaces', 'mnt user']];
+    // RUN needs namespaces, and its containers have no device cgroup of their own: a base image may hold a node of the
+    // host's disk. Unpacking one is allowed (m), opening it is not. Other builds' requests may hold passwords of git.
+    case 'dockerfile':
+      return [
+        ['DevicePolicy', 'closed'],
+        ['DeviceAllow', 'char-* m'],
+        ['DeviceAllow', 'block-* m'],
+        ['InaccessiblePaths', hidden.map(path => `-${path}`).join(' ')],
+        ['TemporaryFileSystem', `${dirname(workFolder)}:ro`],
+        ['BindPaths', workFolder],
+      ];
+  }
+}
 
 /**
  * The program that starts a build, stays with it, and ends with its exit code. Not collected when it fails: the unit's
@@ -103,15 +110,15 @@ export function buildUnitCommand(unit: BuildUnit): { program: string; args: stri
   };
 }
 
-/** In a property a space ends a path, % and $ stand for something else, quotes and backslashes are read. */
+/** In a property a space or a colon ends a path, % and $ stand for something else, quotes and backslashes are read. */
 export function isPlainPath(path: string): boolean {
-  return /^(?:\/[A-Za-z0-9_.,:@+-]+)+$/.test(path);
+  return /^(?:\/[A-Za-z0-9_.,@+-]+)+$/.test(path);
 }
 
 function plainPath(path: string): string {
   if (!isPlainPath(path))
     throw new Error(
-      `${JSON.stringify(path)}: expected an absolute path of letters, digits and "_.,:@+-", which systemd takes as it is`,
+      `${JSON.stringify(path)}: expected an absolute path of letters, digits and "_.,@+-", which systemd takes as it is`,
     );
   return path;
 }

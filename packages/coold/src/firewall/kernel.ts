@@ -216,12 +216,17 @@ export function createKernel(options: KernelOptions): Kernel {
   /** Waits for the handles of rules that are to go and were added so shortly before that they are not told yet. */
   async function untilPlaced(changes: readonly Change[]): Promise<void> {
     const going = changes.filter(({ kind }) => kind === 'remove');
-    const placed = () =>
-      going.every(({ rule: { id }, ...touches }) =>
-        [touches.iptables ? iptables : undefined, touches.nft ? nft : undefined].every(
-          mirror => mirror?.has(id) !== true || isPlaced(mirror, id),
-        ),
+    const isPlacedOrGone = ({ rule: { id }, ...touches }: Change) =>
+      [touches.iptables ? iptables : undefined, touches.nft ? nft : undefined].every(
+        mirror => mirror?.has(id) !== true || isPlaced(mirror, id),
       );
+    // Asked for each of thousands of announcements: what is placed is not looked at again.
+    let next = 0;
+    const placed = () => {
+      for (let change = going[next]; change !== undefined && isPlacedOrGone(change); change = going[next])
+        next += 1;
+      return next === going.length;
+    };
     if (!(await announced(placed, announcedMs + changes.length))) await look();
   }
 

@@ -29,6 +29,10 @@ export interface PacketFilter extends AsyncDisposable {
   nft(...args: string[]): Promise<string>;
   break(program: FilterProgram, fault: FilterFault): Promise<void>;
   repair(program: FilterProgram): Promise<void>;
+  /** Does its work, and has each real change followed by a command in the namespace before it says that it is done. */
+  follow(program: FilterProgram, command: string): Promise<void>;
+  /** Has nft's monitor speak as another version of it would: what matches the first, to sed, is the second. */
+  reword(from: string, to: string): Promise<void>;
   /** The chains of the default deny, as far as allow rules need them. */
   scaffold(): Promise<void>;
 }
@@ -48,7 +52,8 @@ export async function createPacketFilter(
     'iptables-restore': `/usr/sbin/iptables-${backend}-restore`,
     nft: '/usr/sbin/nft',
   };
-  const enter = `exec nsenter -t ${netns.pid} -n -m --`;
+  const within = `nsenter -t ${netns.pid} -n -m --`;
+  const enter = `exec ${within}`;
   async function place(program: FilterProgram, script: string): Promise<void> {
     // Replaced, never written to: a shell that is reading it goes on with what it had.
     const temporary = join(bin, `.${program}`);
@@ -74,6 +79,20 @@ export async function createPacketFilter(
     iptables: (...args) => run('iptables', args),
     nft: (...args) => run('nft', args),
     repair,
+    follow: (program, command) =>
+      instead(
+        program,
+        changes,
+        `${within} ${real[program]} "$@" || exit; ${within} sh -c '${command}'; exit`,
+        asking,
+      ),
+    // It stays the process that was started, whose netlink socket is looked for.
+    reword: (from, to) =>
+      instead(
+        'nft',
+        ['*" monitor "*'],
+        `exec bash -c 'exec > >(exec sed -u "s/${from}/${to}/"); ${enter} ${real.nft} "$@"' nft "$@"`,
+      ),
     async break(program, fault) {
       switch (fault) {
         case 'missing':

@@ -1,5 +1,6 @@
 import { readdir, stat } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { iptablesArgs } from './iptables-rule.ts';
 import { nftLine } from './nft-rule.ts';
 import type { Rule } from './rule.ts';
 import { compareRules, withId } from './rule.ts';
@@ -245,6 +246,41 @@ describe.each(['nft', 'legacy'] as const)('with iptables-%s', backend => {
     }, 10_000);
     await edit(allow(ruleNumber(6)));
     expect(await on.inIptables()).toEqual([ruleNumber(6).id]);
+  });
+
+  it('what somebody takes as soon as it stands is drift, however many came with it', async () => {
+    await on.filter.scaffold();
+    const { store, edit } = await on.start();
+    await edit(allow(web));
+    const [first, second] = [ruleNumber(1), ruleNumber(2)];
+    const line = iptablesArgs(second).join(' ');
+    await on.filter.follow('iptables-restore', `iptables -D ${chain} ${line}; iptables -S >/dev/null`);
+    await edit(allow(first, second)).catch((error: unknown) => expect(error).toMatchObject({ code: 503 }));
+    await on.filter.repair('iptables-restore');
+    await vi.waitFor(async () => {
+      await store.refresh();
+      expect(store.state().rules.iptables).toBe((await on.inIptables()).length);
+    }, 10_000);
+    await edit(allow(second));
+    await on.expectEverywhere(store.rules());
+    expect(store.rules()).toContainEqual(second);
+    expect(store.state().drift).toEqual(noDrift);
+  });
+
+  it.each([
+    ['ip saddr', 'ip source'],
+    ['handle', 'hdl'],
+    ['rule', 'filter-rule'],
+  ])('an nft that says %j in other words, %j, costs listings and nothing else', async (from, to) => {
+    await on.filter.scaffold();
+    await on.filter.reword(from, to);
+    // A day: what cannot be read is not waited for.
+    const { store, edit } = await on.start({ announcedMs: 24 * 3600_000 });
+    await edit(allow(web));
+    await edit(allow(ruleNumber(1), ruleNumber(2)));
+    await edit([...revoke(web.id), ...allow(ruleNumber(3))]);
+    await on.expectEverywhere([ruleNumber(1), ruleNumber(2), ruleNumber(3)]);
+    expect(store.state()).toMatchObject({ watched: true, drift: noDrift, lastError: undefined });
   });
 
   it('a second coold on the same host does not start', async () => {

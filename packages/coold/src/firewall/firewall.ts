@@ -15,6 +15,8 @@ export interface FirewallOptions {
   log: Logger;
   /** A tool of the packet filter is killed after this long, in ms. */
   toolTimeoutMs?: number;
+  /** What was done is announced within this long, in ms, or looked for. */
+  announcedMs?: number;
   /** How long a lock that another process has is waited for, in ms: one that was just killed may still hold it. */
   lockWaitMs?: number;
   /** Called when the chains that the default deny is hooked into have changed. */
@@ -29,11 +31,13 @@ export interface Firewall {
 }
 
 export function createFirewall(options: FirewallOptions): Firewall {
-  const { chain, rulesPath, bridgeRulesPath, log, toolTimeoutMs, lockWaitMs = 3000, onHooked } = options;
+  const { chain, rulesPath, bridgeRulesPath, log, toolTimeoutMs, announcedMs, onHooked } = options;
+  const { lockWaitMs = 3000 } = options;
   const folder = dirname(rulesPath);
   const kernel = createKernel({
     ...{ chain, log },
     ...(toolTimeoutMs === undefined ? {} : { toolTimeoutMs }),
+    ...(announcedMs === undefined ? {} : { announcedMs }),
     ...(onHooked === undefined ? {} : { onHooked }),
   });
   const store = createStore({

@@ -193,10 +193,10 @@ export function createKernel(options: KernelOptions): Kernel {
 
   const isFresh = () => looked && !unseen && watched;
 
-  /** Whether something comes to be announced in time. */
+  /** Whether something comes to be announced in time; not waited for once something else was announced that cannot be read. */
   function announced(isSo: () => boolean, waitMs: number): Promise<boolean> {
     if (isSo()) return Promise.resolve(true);
-    if (!watched) return Promise.resolve(false);
+    if (!watched || unseen) return Promise.resolve(false);
     return new Promise(resolve => {
       const end = (result: boolean) => {
         clearTimeout(timer);
@@ -206,6 +206,7 @@ export function createKernel(options: KernelOptions): Kernel {
       const timer = setTimeout(() => end(false), waitMs);
       onChange = () => {
         if (isSo()) end(true);
+        else if (unseen) end(false);
       };
     });
   }
@@ -216,12 +217,17 @@ export function createKernel(options: KernelOptions): Kernel {
   /** Waits for the handles of rules that are to go and were added so shortly before that they are not told yet. */
   async function untilPlaced(changes: readonly Change[]): Promise<void> {
     const going = changes.filter(({ kind }) => kind === 'remove');
-    const placed = () =>
-      going.every(({ rule: { id }, ...touches }) =>
-        [touches.iptables ? iptables : undefined, touches.nft ? nft : undefined].every(
-          mirror => mirror?.has(id) !== true || isPlaced(mirror, id),
-        ),
+    const isPlacedOrGone = ({ rule: { id }, ...touches }: Change) =>
+      [touches.iptables ? iptables : undefined, touches.nft ? nft : undefined].every(
+        mirror => mirror?.has(id) !== true || isPlaced(mirror, id),
       );
+    // Asked for each of thousands of announcements: what is placed is not looked at again.
+    let next = 0;
+    const placed = () => {
+      for (let change = going[next]; change !== undefined && isPlacedOrGone(change); change = going[next])
+        next += 1;
+      return next === going.length;
+    };
     if (!(await announced(placed, announcedMs + changes.length))) await look();
   }
 
@@ -244,10 +250,11 @@ export function createKernel(options: KernelOptions): Kernel {
     const many = work.nftAdd.length >= manyRules;
     /** One for each transaction: what is announced of it first. It is all in the kernel then, or none of it. */
     const proofs: (() => boolean)[] = [];
-    for (const rule of routed.add) {
-      const key = flowKey(rule);
-      expected.set(key, [...(expected.get(key) ?? []), rule]);
-    }
+    if (backend === 'nf_tables')
+      for (const rule of routed.add) {
+        const key = flowKey(rule);
+        expected.set(key, [...(expected.get(key) ?? []), rule]);
+      }
     for (const rule of work.nftAdd) adding.set(commentOf(rule), rule);
     async function changeInIptables(): Promise<void> {
       const [first] = routed.add;
@@ -273,8 +280,10 @@ export function createKernel(options: KernelOptions): Kernel {
     if (many) await allDone(steps.map(step => step()));
     else for (const step of steps) await step();
     if (await announced(() => proofs.every(isSo => isSo()), announcedMs + changes.length)) {
-      if (backend === 'nf_tables') for (const rule of work.iptablesAdd) iptables.expect(rule);
-      for (const rule of work.nftAdd) nft?.expect(rule);
+      // What was announced already may have been taken by somebody since.
+      for (const rule of work.iptablesAdd)
+        if (expected.get(flowKey(rule))?.includes(rule) === true) iptables.expect(rule);
+      for (const rule of work.nftAdd) if (adding.has(commentOf(rule))) nft?.expect(rule);
       for (const handle of handles.iptables) iptables.drop(handle);
       for (const handle of handles.nft) nft?.drop(handle);
       if (backend !== 'legacy' || !inRouted) return;
@@ -344,6 +353,7 @@ export function createKernel(options: KernelOptions): Kernel {
             watched = up;
             // What happened in between was announced to nobody.
             unseen = true;
+            onChange();
             onState();
           },
         },

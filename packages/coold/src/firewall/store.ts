@@ -155,8 +155,15 @@ export function createStore(options: StoreOptions): Store {
     const [staged, ...others] = await Promise.allSettled([staging, journal.begin(changes), checking]);
     const failed = [staged, ...others].find(outcome => outcome.status === 'rejected');
     if (failed !== undefined || staged.status === 'rejected') {
-      if (staged.status === 'fulfilled') await staged.value?.discard();
-      await journal.forget();
+      if (staged.status === 'fulfilled') await staged.value?.discard().catch(() => {});
+      await journal.forget().catch((error: unknown) => {
+        // A restart would complete what was refused.
+        unfinished = { direction: 'undo', changes: [...changes] };
+        log.error(
+          { err: error },
+          'the journal of a change that was refused cannot be removed; trying again soon',
+        );
+      });
       throw new FirewallError(503, `nothing has changed: ${messageOf(failed?.reason)}`, failed?.reason);
     }
     try {
@@ -167,7 +174,10 @@ export function createStore(options: StoreOptions): Store {
       await takeBack(changes, error);
     }
     if (next !== undefined) adopt(next, undefined);
-    await journal.finish();
+    await journal.finish().catch((error: unknown) => {
+      // It is done, and completing it again changes nothing; the next change replaces it.
+      log.warn({ err: error }, 'the journal of a change that is done cannot be removed');
+    });
   }
 
   /** @throws FirewallError always: its callers' change did not happen */

@@ -39,7 +39,7 @@ export interface FirewallHost extends AsyncDisposable {
   etc: string;
   /** A file in that folder. */
   file(name: string): string;
-  start(options?: { folder?: string; lockWaitMs?: number }): Promise<Running>;
+  start(options?: { folder?: string; lockWaitMs?: number; announcedMs?: number }): Promise<Running>;
   inIptables(): Promise<string[]>;
   inNft(): Promise<string[]>;
   expectEverywhere(rules: readonly Rule[]): Promise<void>;

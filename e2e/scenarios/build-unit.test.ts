@@ -1,4 +1,5 @@
 // The builder in the unit that coold starts it in, on a host with a systemd of its own.
+import { dirname } from 'node:path';
 import { type BuildUnit, buildUnitCommand, buildUnitName } from '@coold/coold/build-unit';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createFleet, type Fleet } from '../harness/fleet.ts';
@@ -170,16 +171,17 @@ test(
 );
 
 test(
-  'what gets out of a container in a build finds no key and no socket of the host',
+  'what gets out of a container in a build finds no key and no socket of the host, and no other build',
   async () => {
     const look =
-      'ls /usr >/dev/null && (ls -A /run/podman; ls -A /etc/coolify; cat /etc/shadow) >"$2/seen" 2>/dev/null; test -e "$2/seen"';
+      'ls /usr >/dev/null && (ls -A /run/podman; ls -A /etc/coolify; cat /etc/shadow; ls -A "$(dirname "$2")" | grep -vxF "$(basename "$2")") >"$2/seen" 2>/dev/null; test -e "$2/seen"';
     await host.put(`#!/bin/sh\n${look}\n`, '/usr/local/bin/look', 0o755);
     const { running, workFolder } = await prepare('look', { stack: 'dockerfile' }, '/usr/local/bin/look');
     const { code, stderr } = await running;
     expect(code, stderr).toBe(0);
     expect((await host.get(`${workFolder}/seen`)).toString()).toBe('');
     expect(await expectExec(host, ['ls', '-A', '/run/podman'])).not.toBe('');
+    expect((await expectExec(host, ['ls', '-A', dirname(workFolder)])).split('\n').length).toBeGreaterThan(2);
   },
   buildMs,
 );

@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream';
 import { ChildError, type Logger } from '@coold/runtime';
 import type { Change } from './change.ts';
 import { changeBridgedAlone, changeRoutedAlone } from './change-alone.ts';
@@ -102,6 +103,7 @@ export function createKernel(options: KernelOptions): Kernel {
   /** Rules that we are adding to the bridged plane now, by their comment. */
   const adding = new Map<string, Rule>();
   let onChange = () => {};
+  let announcements: Readable | undefined;
 
   const tool =
     (rules = 0): RunTool =>
@@ -277,8 +279,11 @@ export function createKernel(options: KernelOptions): Kernel {
     }
     const steps = [...(inRouted ? [changeInIptables] : []), ...(script.length > 0 ? [changeInNft] : [])];
     // Both were asked beforehand whether they would take so many; that is where one that cannot be run is found.
-    if (many) await allDone(steps.map(step => step()));
-    else for (const step of steps) await step();
+    if (many) {
+      // Thousands of announcements would take a core from what makes them.
+      announcements?.pause();
+      await allDone(steps.map(step => step())).finally(() => announcements?.resume());
+    } else for (const step of steps) await step();
     if (await announced(() => proofs.every(isSo => isSo()), announcedMs + changes.length)) {
       // What was announced already may have been taken by somebody since.
       for (const rule of work.iptablesAdd)
@@ -348,6 +353,9 @@ export function createKernel(options: KernelOptions): Kernel {
             if (during === undefined) take(event);
             else during.push(event);
             onChange();
+          },
+          onOutput(output) {
+            announcements = output;
           },
           onState(up) {
             watched = up;

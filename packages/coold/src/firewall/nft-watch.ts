@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Backoff, createBackoff, type Logger } from '@coold/runtime';
 import { type NftEvent, readNftEvent } from './nft-event.ts';
@@ -11,6 +12,8 @@ export interface NftWatchOptions {
   /** Chains of which only that something changed is told. */
   elsewhere: readonly string[];
   onEvent(event: NftEvent): void;
+  /** What announces comes from now on through this; held up, it waits in the kernel. */
+  onOutput?(output: Readable): void;
   /** From now on everything is announced (true), or nothing any more (false). */
   onState(up: boolean): void;
   log: Logger;
@@ -40,7 +43,7 @@ export async function watchNft(options: NftWatchOptions, stop: AbortSignal): Pro
 }
 
 async function monitorOnce(
-  { names, elsewhere, onEvent, listeningMs = 2000 }: NftWatchOptions,
+  { names, elsewhere, onEvent, onOutput, listeningMs = 2000 }: NftWatchOptions,
   stop: AbortSignal,
   onListening: () => void,
 ): Promise<string> {
@@ -55,6 +58,7 @@ async function monitorOnce(
     child.once('close', (code, signal) => resolve(signal ?? `exit ${code}`));
   });
   if (child.pid === undefined) return await ended;
+  onOutput?.(child.stdout);
   createInterface({ input: child.stdout }).on('line', line => {
     const event = readNftEvent(line, names, elsewhere);
     if (event !== undefined) onEvent(event);

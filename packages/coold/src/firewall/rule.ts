@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { isIPv4 } from 'node:net';
 import { FieldError } from '@coold/proto';
 
@@ -65,7 +65,7 @@ export function readRule(input: RuleInput, path = ''): Rule {
 export function withId(flow: Omit<Rule, 'id'>): Rule {
   const { namespace, src, dst, proto, port } = flow;
   const text = [namespace, src, dst, proto, port].join('|');
-  const id = createHash('sha256').update(text).digest('hex').slice(0, 12);
+  const id = hash('sha256', text, 'hex').slice(0, 12);
   return { id, namespace, src, dst, proto, port };
 }
 

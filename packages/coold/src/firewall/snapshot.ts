@@ -18,9 +18,11 @@ export function changeSnapshot(
   chain: string,
   change: { add: readonly Rule[]; remove: ReadonlySet<string> },
 ): Snapshot {
-  const added = change.add
-    .map(rule => ({ rule, iptables: `${iptablesLine('-A', chain, rule)}\n`, nft: `${nftLine(rule)}\n` }))
-    .sort((a, b) => compareRules(a.rule, b.rule));
+  const added = sorted(change.add).map(rule => ({
+    rule,
+    iptables: `${iptablesLine('-A', chain, rule)}\n`,
+    nft: `${nftLine(rule)}\n`,
+  }));
   const next: SnapshotEntry[] = [];
   let position = 0;
   const push = (entry: SnapshotEntry) => {
@@ -37,6 +39,12 @@ export function changeSnapshot(
   }
   for (const entry of added.slice(position)) push(entry);
   return next;
+}
+
+/** As `compareRules` has them; thousands are sorted much quicker by text, in which a space comes before all of a label. */
+function sorted(rules: readonly Rule[]): Rule[] {
+  const byKey = new Map(rules.map(rule => [`${rule.namespace} ${rule.id}`, rule]));
+  return [...byKey.keys()].sort().flatMap(key => byKey.get(key) ?? []);
 }
 
 /** Both files, to the byte (CONTRACT §4), in lines: joining thousands for every change would be most of its work. */

@@ -47,6 +47,7 @@ function main(argv: string[]): Promise<number> {
             return cooldTasks({ config, version, statusSocket, hangups: process, log, readiness });
           },
           graceMs,
+          smallHeap: true,
         },
       );
   }

@@ -3,7 +3,14 @@ import { copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createCorrosion } from '@coold/corrosion';
 import { runChild } from '@coold/runtime';
-import { builtOk, createStubBuilder, freePort, programs, startProgram } from '@coold/testbed';
+import {
+  builtOk,
+  createStubBuilder,
+  freePort,
+  programs,
+  type StubHostOptions,
+  startProgram,
+} from '@coold/testbed';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { everyRoute } from './route.ts';
 import { type Broker, type Ground, startGround, startMs } from './testing.ts';
@@ -20,6 +27,7 @@ afterAll(() => ground[Symbol.asyncDispose]());
 const known = (broker: Broker, hostId: string) =>
   vi.waitFor(async () => expect((await broker.dispatch(hostId, `known-${hostId}`)).status).toBe(200), within);
 
+const listing = { case: 'listContainers' as const, value: { containers: [] } };
 const ok = (id: string) => ({ status: 200, body: { status: 'ok', data: [{ id }] } });
 
 describe('three brokers', () => {
@@ -182,8 +190,13 @@ describe('three brokers', () => {
 
   it('answer 503 for the hosts of one that was killed, until those are connected elsewhere', async () => {
     const b5 = await ground.start('b5');
-    await Promise.all([b5.host('h5'), b5.host('h6', { onCommand: () => {} })]);
-    await known(b1, 'h5');
+    const h6: Partial<StubHostOptions> = {
+      onCommand({ requestId }, stub) {
+        if (!requestId.endsWith('parked')) stub.respond({ requestId, body: listing });
+      },
+    };
+    await Promise.all([b5.host('h5'), b5.host('h6', h6)]);
+    await Promise.all([known(b1, 'h5'), known(b1, 'h6')]);
     const parked = b1.dispatch('h6', 'parked');
     await vi.waitFor(
       async () => expect(await b5.metrics()).toContain('broker_pending{state="waiting"} 1'),

@@ -16,13 +16,11 @@ const upstream = '10.77.0.9';
 /** Queries a second that every one of them can bear: latencies at saturation would only tell of dnsperf's queue. */
 const steadyRate = 5000;
 const forwardedRate = 1000;
-/** As COOLD_DNS_THREADS has it. */
-const defaultThreads = 2;
 /** Containers ask from a socket for each question; with few, the kernel may give most of them to one thread. */
 const load = { server: gateway, from: client, clients: 40, outstanding: 100 };
 
 /**
- * Names of the zone and names outside it: coold's DNS with its threads and with one, a bare dgram loop, dnsmasq and aardvark-dns, each alone in a network
+ * Names of the zone and names outside it: coold's DNS with one thread and with two, a bare dgram loop, dnsmasq and aardvark-dns, each alone in a network
  * namespace with the same dnsmasq as its upstream, in turns, with the same load.
  */
 export const dnsSuite: Suite = {
@@ -38,8 +36,8 @@ export const dnsSuite: Suite = {
     await writeFile(outside, `${outsideName} A\n`);
 
     const subjects = {
-      coold: await subject(cleanup, netns => startNode(cleanup, netns, 'coold', defaultThreads)),
-      single: await subject(cleanup, netns => startNode(cleanup, netns, 'coold', 1)),
+      coold: await subject(cleanup, netns => startNode(cleanup, netns, 'coold', 1)),
+      threaded: await subject(cleanup, netns => startNode(cleanup, netns, 'coold', 2)),
       bare: await subject(cleanup, netns => startNode(cleanup, netns, 'bare', 1)),
       dnsmasq: await subject(cleanup, async netns => {
         const hosts = names.map(name => `--host-record=${name}.${namespace}.${zone},${addressOf(name)}`);
@@ -76,9 +74,9 @@ export const dnsSuite: Suite = {
         if (round > 0) forwarded[who].push(measured);
       }
 
-    const [coold, single, bare, dnsmasq, aardvark] = [
+    const [coold, threaded, bare, dnsmasq, aardvark] = [
       median(subjects.coold.seen),
-      median(subjects.single.seen),
+      median(subjects.threaded.seen),
       median(subjects.bare.seen),
       median(subjects.dnsmasq.seen),
       median(subjects.aardvark.seen),
@@ -92,8 +90,8 @@ export const dnsSuite: Suite = {
     const added = ({ p50 }: Measurement) => p50 - direct.p50;
     return {
       rows: [
-        { subject: `coold, ${defaultThreads} threads, in the zone`, ...coold },
-        { subject: 'coold, 1 thread, in the zone', ...single },
+        { subject: 'coold, in the zone', ...coold },
+        { subject: 'coold with 2 threads, in the zone', ...threaded },
         { subject: 'bare dgram loop', ...bare },
         { subject: 'dnsmasq, in the zone', ...dnsmasq },
         { subject: 'aardvark-dns, in the zone', ...aardvark },
@@ -104,12 +102,16 @@ export const dnsSuite: Suite = {
       ],
       ratios: [
         {
-          what: 'req/s, coold with 1 thread over the bare loop',
-          value: single.rate / bare.rate,
+          what: 'req/s, coold over the bare loop',
+          value: coold.rate / bare.rate,
           aim: 'at least 0.9',
         },
         { what: 'req/s, coold over dnsmasq', value: coold.rate / dnsmasq.rate, aim: 'at least 0.75' },
-        { what: 'req/s, coold over coold with 1 thread', value: coold.rate / single.rate, aim: 'above 1' },
+        {
+          what: 'req/s, 2 threads over one',
+          value: threaded.rate / coold.rate,
+          aim: 'above 1 where it pays',
+        },
         { what: 'req/s, coold over aardvark-dns', value: coold.rate / aardvark.rate, aim: 'at least 1.1' },
         { what: 'p99, coold over dnsmasq', value: coold.p99 / dnsmasq.p99, aim: 'at most 2' },
         {

@@ -127,8 +127,8 @@ export const cooldCommand = defineCommand({
     },
     dnsThreads: {
       type: integer(1, 16),
-      default: '2',
-      help: 'Threads that answer DNS over UDP, the main one among them; each other one takes some 10 MB',
+      default: '1',
+      help: 'Threads that answer DNS over UDP, the main one among them; each other one takes some 10 MB, and helps where cores are idle',
     },
     rulesPath: {
       type: absolutePath,

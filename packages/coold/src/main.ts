@@ -47,7 +47,6 @@ function main(argv: string[]): Promise<number> {
             return cooldTasks({ config, version, statusSocket, hangups: process, log, readiness });
           },
           graceMs,
-          smallHeap: true,
         },
       );
   }

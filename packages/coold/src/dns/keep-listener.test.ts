@@ -24,6 +24,7 @@ beforeAll(async () => {
         COOLD_PODMAN_SOCKET: join(folder.path, 'podman.sock'),
         COOLD_NAMESPACES: `shop:shop-mesh:${shop},blog:blog-mesh:${blog},mute:mute-mesh:0.0.0.0`,
         COOLD_DNS_UPSTREAM: '10.210.0.99:53',
+        COOLD_DNS_THREADS: '2',
         COOLD_RULES_PATH: join(folder.path, 'allow.rules'),
         COOLD_BRIDGE_RULES_PATH: join(folder.path, 'allow.nft'),
       },

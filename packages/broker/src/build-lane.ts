@@ -9,6 +9,7 @@ import type { Builds } from './builds.ts';
 import { type Elsewhere, refuseElsewhere } from './elsewhere.ts';
 import type { Hosts } from './hosts.ts';
 import { placeBuild } from './placement.ts';
+import { openingFor } from './pump-session.ts';
 import type { Refusal } from './router.ts';
 import type { Streams } from './streams.ts';
 
@@ -119,9 +120,7 @@ async function replyEvents(requestId: string, reply: FastifyReply, deps: BuildLa
   if ('reply' in followed) return answer(reply, followed.reply);
   const { session } = followed;
   const { raw } = reply;
-  raw.once('close', () => session.close());
-  if (raw.destroyed) session.close();
-  const opening = await session.opening;
+  const opening = await openingFor(raw, session);
   switch (opening.kind) {
     case 'refused': {
       const refusal = refuseBuild('events', { requestId, ...opening.failure });

@@ -1,11 +1,18 @@
 import type { ServerResponse } from 'node:http';
-import type { Ending, News, Session } from './session.ts';
+import type { Ending, News, Opening, Session } from './session.ts';
 
 /** What a reply makes of what a session says. */
 export interface Rendering {
   output(news: Extract<News, { kind: 'output' }>): string | Uint8Array;
   /** The last words; may be none. */
   ending(ending: Ending): string;
+}
+
+/** What becomes of a session whose caller this reply is for; one that leaves ends it. */
+export function openingFor(response: ServerResponse, session: Session): Promise<Opening> {
+  response.once('close', () => session.close());
+  if (response.destroyed) session.close();
+  return session.opening;
 }
 
 /** Writes a session into a reply whose head is out, to its end: as fast as its reader takes it, and no faster. */

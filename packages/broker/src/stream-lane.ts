@@ -12,7 +12,7 @@ import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from
 import { bodyChunks, IdleBodyError } from './body-chunks.ts';
 import { type Reply, refuse, relay } from './envelope.ts';
 import type { OpenStream } from './open-stream.ts';
-import { pumpSession } from './pump-session.ts';
+import { openingFor, pumpSession } from './pump-session.ts';
 import { RefusedError, refuseEncoded } from './refused-error.ts';
 import type { Ending, Session } from './session.ts';
 import { type Failure, InputError } from './session-input.ts';
@@ -35,9 +35,7 @@ export function addStreamRoutes(lane: FastifyInstance, deps: StreamLaneDeps): vo
     if ('reply' in asked) return answer(reply, asked.reply);
     const { requestId, session } = asked;
     const { raw } = reply;
-    raw.once('close', () => session.close());
-    if (raw.destroyed) session.close();
-    const opening = await session.opening;
+    const opening = await openingFor(raw, session);
     switch (opening.kind) {
       case 'refused': {
         const refusal = { requestId, ...opening.failure };

@@ -7,28 +7,20 @@ import {
   type Response,
   ResponseSchema,
   readVerbs,
-  type ServerMsg,
   streamName,
 } from '@coold/proto';
 import { expect, it } from 'vitest';
 import type { AgentCall } from '../agent-call.ts';
-import { createHosts, type HostStream } from '../hosts.ts';
 import { createPending } from '../pending.ts';
 import { createStreams } from '../streams.ts';
+import { oneHost } from './lane-testing.ts';
 import { relayStreamed } from './relay-streamed.ts';
 
 type Body = NonNullable<MessageInitShape<typeof ResponseSchema>['body']>;
 
 /** Begins a stream of host h for a broker that takes nothing of it: a fake, for a real connection takes some at first. */
 function begin() {
-  const hosts = createHosts();
-  const sent: ServerMsg[] = [];
-  const host = {
-    ...{ hostId: 'h', schemaMax: 2 },
-    send: (message: ServerMsg) => sent.push(message) > 0,
-    sendOwed: (message: ServerMsg) => void sent.push(message),
-  } as unknown as HostStream;
-  hosts.add(host);
+  const { hosts, host, sent } = oneHost();
   const limits = { max: 10, timeoutMs: 5000, landedTtlMs: 1000, overdueTtlMs: 1000, landedMaxBytes: 1000 };
   const streams = createStreams({ pending: createPending(limits), windowBytes: 1024, timeoutMs: 5000 });
   const written: ForwardResponse[] = [];

@@ -3,19 +3,23 @@
 // zone it asks the upstream itself.
 import { parentPort, workerData } from 'node:worker_threads';
 import { createAnswerPacket } from './answer.ts';
+import { createDatagramBatches } from './datagram-batches.ts';
 import { createForwarder } from './forwarder.ts';
 import { createForwarding } from './forwarding.ts';
 import { createLearnedZone } from './learned-zone.ts';
+import { loadLibc } from './libc.ts';
 import { createServeQuery } from './serve-query.ts';
 import type { FromThread, ThreadSetup, ToThread } from './thread-messages.ts';
 import { type Listener, listenUdp } from './udp-listener.ts';
 
-const { zone, serial, upstream, counts, forwarding } = workerData as ThreadSetup;
+const { zone, serial, upstream, counts, forwarding, isBatched } = workerData as ThreadSetup;
 const tell = (message: FromThread) => parentPort?.postMessage(message);
 const learned = createLearnedZone(zone, name => tell({ kind: 'ask', name }));
 const answerPacket = createAnswerPacket(learned, serial);
 const forwarder = createForwarder({ upstream, forwarding: createForwarding(forwarding) });
 const serves = counts.map(each => createServeQuery(answerPacket, forwarder, each));
+const libc = isBatched ? loadLibc() : undefined;
+const batches = libc && createDatagramBatches(libc);
 /** Those that are being opened, too: closed meanwhile, they are closed once they are open. */
 const listeners = new Map<number, Listener | 'opening'>();
 
@@ -28,7 +32,7 @@ async function listen({ listener, namespace, address }: ToThread & { kind: 'list
   if (serve === undefined) return failed(new Error(`no namespace ${namespace}`));
   listeners.set(listener, 'opening');
   try {
-    const opened = await listenUdp(address, serve, true);
+    const opened = await listenUdp(address, serve, { isShared: true, batches });
     if (!listeners.has(listener)) return opened.close();
     listeners.set(listener, opened);
     opened.failed.addEventListener('abort', () => failed(opened.failed.reason as Error), { once: true });

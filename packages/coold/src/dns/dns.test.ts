@@ -20,8 +20,12 @@ const net = `127.${randomInt(1, 255)}.${randomInt(256)}`;
 const many = Array.from({ length: 200 }, (_, index) => `10.210.1.${index + 1}`);
 const directory = directoryOf({ 'web.shop': ['10.210.0.5', '10.210.0.6'], 'many.shop': many });
 
-// Nobody who asks shall notice which thread it was that answered.
-describe.each([1, 3])('with %i threads', threads => {
+// Nobody who asks shall notice which thread it was that answered, and in what company.
+describe.each([
+  { threads: 1, batches: true },
+  { threads: 1, batches: false },
+  { threads: 3, batches: true },
+])('with $threads threads, batches: $batches', ({ threads, batches }) => {
   async function start(options: Partial<DnsOptions> & { addresses: Record<string, string> }) {
     const { addresses, listeners, ...rest } = options;
     const answering = Promise.withResolvers<void>();
@@ -31,6 +35,7 @@ describe.each([1, 3])('with %i threads', threads => {
       namespaces: Object.entries(addresses).map(([name, gateway]) => ({ name, network: name, gateway })),
       directory,
       threads,
+      batches,
       log: silent,
       port,
       listeners: {

@@ -3,10 +3,12 @@ import type { Address, Logger, Task } from '@coold/runtime';
 import type { Namespace } from '../discovery/namespaces.ts';
 import { createAnswerPacket } from './answer.ts';
 import { createQueryCounts, readCounts, total } from './counts.ts';
+import { createDatagramBatches } from './datagram-batches.ts';
 import type { DnsDirectory } from './directory.ts';
 import { createForwarder } from './forwarder.ts';
 import { createForwarding, createForwardingMemory } from './forwarding.ts';
 import { type KeepListenerOptions, keepListener, type ListenerState } from './keep-listener.ts';
+import { loadLibc } from './libc.ts';
 import { type Lookup, lookUp } from './lookup.ts';
 import { createServeQuery } from './serve-query.ts';
 import { type DnsThreads, startThreads } from './threads.ts';
@@ -21,6 +23,8 @@ export interface DnsOptions {
   log: Logger;
   /** Threads that answer over UDP, this one among them. */
   threads?: number;
+  /** Takes bursts over UDP with few system calls, where this machine's Node can. Default: true */
+  batches?: boolean;
   /** DNS's own, unless a test must not need it. */
   port?: number;
   listeners?: Pick<KeepListenerOptions, 'selfQueryEveryMs' | 'selfQueryTimeoutMs' | 'onChange'>;
@@ -57,6 +61,9 @@ export function createDns(options: DnsOptions): Dns {
   const zone = createZone({ name: options.zone, namespaces: namespaces.map(({ name }) => name), directory });
   const serial = randomInt(2 ** 32);
   const answerPacket = createAnswerPacket(zone, serial);
+  const isBatched = options.batches ?? true;
+  const libc = isBatched ? loadLibc() : undefined;
+  const batches = libc && createDatagramBatches(libc);
   const forwarding = createForwardingMemory();
   const forwarder = createForwarder({
     upstream: options.upstream,
@@ -74,6 +81,7 @@ export function createDns(options: DnsOptions): Dns {
       answerPacket,
       serve: createServeQuery(answerPacket, forwarder, counts),
       threads: () => threads?.listeners(index) ?? [],
+      batches,
       log,
       ...options.listeners,
     }),
@@ -82,7 +90,9 @@ export function createDns(options: DnsOptions): Dns {
 
   async function serve(stop: AbortSignal): Promise<void> {
     const counts = served.map(each => each.counts);
-    const setup = { zone: zone.wire, serial, upstream: options.upstream, counts, forwarding };
+    const setup = { zone: zone.wire, serial, upstream: options.upstream, counts, forwarding, isBatched };
+    if (isBatched && libc === undefined)
+      log.info('this Node cannot call the C library: DNS takes messages one by one, and bears less');
     threads = startThreads((options.threads ?? 1) - 1, setup, zone);
     try {
       await Promise.race([Promise.all(listeners.map(({ run }) => run(stop))), threads.broken]);

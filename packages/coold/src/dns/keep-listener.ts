@@ -2,6 +2,7 @@ import { networkInterfaces } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Address, type Backoff, createBackoff, type Logger, type Task } from '@coold/runtime';
 import type { AnswerPacket } from './answer.ts';
+import type { DatagramBatches } from './datagram-batches.ts';
 import { describeHolder, findPortHolders } from './port-holders.ts';
 import { askSelf } from './self-query.ts';
 import type { ServeQuery } from './serve-query.ts';
@@ -36,6 +37,8 @@ export interface KeepListenerOptions {
   serve: ServeQuery;
   /** Those that open a listener over UDP in another thread; asked for anew whenever all are opened. */
   threads?: () => readonly ListenUdp[];
+  /** How this thread takes bursts over UDP; undefined: one message after the other. */
+  batches?: DatagramBatches | undefined;
   log: Logger;
   backoff?: Backoff;
   /** Between two looks at whether clients are answered, in ms. */
@@ -78,7 +81,7 @@ export function keepListener(options: KeepListenerOptions): KeptListener {
   async function open(stop: AbortSignal): Promise<Sockets | undefined> {
     while (!stop.aborted) {
       try {
-        return await openSockets(address, options.serve, threads());
+        return await openSockets(options, threads());
       } catch (error) {
         const { code, message } = error as NodeJS.ErrnoException;
         const isMissing = code === 'EADDRNOTAVAIL';
@@ -161,8 +164,7 @@ interface Sockets {
 
 /** Both transports and all threads, or none. */
 async function openSockets(
-  address: Address,
-  serve: ServeQuery,
+  { address, serve, batches }: KeepListenerOptions,
   threads: readonly ListenUdp[],
 ): Promise<Sockets> {
   // Alone at its address, whatever may be shared over UDP: what else wants to be there is found out by it.
@@ -172,7 +174,7 @@ async function openSockets(
   };
   const at = { host: address.host, port: open[0]?.port ?? address.port };
   try {
-    open.push(await listenUdp(at, serve, threads.length > 0));
+    open.push(await listenUdp(at, serve, { isShared: threads.length > 0, batches }));
     for (const listen of threads) open.push(await listen(at));
   } catch (error) {
     close();

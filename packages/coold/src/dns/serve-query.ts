@@ -13,6 +13,7 @@ export interface Peer {
  * Answers one message: at once what the zone tells or the message's form forbids, later what the upstream has to be asked.
  * No promise: each would be a good part of what a question outside the zone costs.
  *
+ * @param packet is the caller's again once this returns
  * @param reply is called once; undefined: it gets no answer
  */
 export type ServeQuery = (
@@ -44,14 +45,16 @@ export function createServeQuery(
         reply(undefined);
         return;
       case 'forward':
-        forward(answer.query, transport, peer, reply);
+        forward({ ...answer.query, packet: Buffer.from(packet) }, transport, peer, reply);
         return;
-      case 'later':
+      case 'later': {
+        const kept = Buffer.from(packet);
         void answer.known.then(isKnown => {
-          if (isKnown) serve(packet, transport, peer, reply);
+          if (isKnown) serve(kept, transport, peer, reply);
           else reply(undefined);
         });
         return;
+      }
       case 'reply':
         if (!answer.isSelfQuery) count(counts, rcodes[answer.rcode]);
         reply(answer.packet);

@@ -13,6 +13,8 @@ export interface ThreadSetup {
   /** By namespace, in the order of the configuration. */
   counts: readonly QueryCounts[];
   forwarding: ForwardingMemory;
+  /** Whether bursts are taken with few system calls, where that can be. */
+  isBatched: boolean;
 }
 
 /** What it is told. */

@@ -23,6 +23,7 @@ function start(count: number, find: (name: string) => Holding = () => ({ kind: '
     upstream: { host: '127.0.0.1', port: 9 },
     counts: [createQueryCounts()],
     forwarding: createForwardingMemory(),
+    isBatched: true,
   };
   threads = startThreads(count, setup, { find });
   return { setup, threads, listeners: threads.listeners(0) };

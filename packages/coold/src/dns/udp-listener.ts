@@ -1,6 +1,7 @@
 import { createSocket } from 'node:dgram';
 import type { Address } from '@coold/runtime';
-import type { ServeQuery } from './serve-query.ts';
+import type { DatagramBatches } from './datagram-batches.ts';
+import type { Peer, ServeQuery } from './serve-query.ts';
 
 /** What holds an address; `failed` aborts when it broke by itself, with the error. */
 export interface Listener {
@@ -13,17 +14,24 @@ export interface Listener {
 /** For bursts: with the kernel's default, what arrives during a pause of some ms is lost. The kernel gives what it may. */
 const socketBufferBytes = 4 * 1024 * 1024;
 
+export interface ListenUdpOptions {
+  /** Others of this process listen there too: the kernel gives each client's socket to one of them. */
+  isShared?: boolean;
+  /** How bursts are taken; undefined: one message after the other. */
+  batches?: DatagramBatches | undefined;
+}
+
 /**
- * Answers over UDP on one address.
+ * Answers over UDP on one address, of IPv4.
  *
- * @param isShared others of this process listen there too: the kernel gives each client's socket to one of them
  * @throws Error with the system's code when it cannot be had
  */
 export async function listenUdp(
-  { host, port }: Address,
+  address: Address,
   serve: ServeQuery,
-  isShared = false,
+  { isShared = false, batches }: ListenUdpOptions = {},
 ): Promise<Listener> {
+  const bound = batches?.bind(address, isShared);
   const socket = createSocket({
     type: 'udp4',
     reusePort: isShared,
@@ -37,22 +45,31 @@ export async function listenUdp(
       socket.close();
       reject(error);
     };
-    socket.once('error', fail);
-    socket.bind({ address: host, port, exclusive: true }, () => {
+    const done = () => {
       socket.off('error', fail);
       resolve();
-    });
+    };
+    socket.once('error', fail);
+    if (bound === undefined)
+      socket.bind({ address: address.host, port: address.port, exclusive: true }, done);
+    else socket.bind({ fd: bound.fd }, done);
   });
+  bound?.keepAddress();
   const failed = new AbortController();
   let isClosed = false;
+  // Without a callback: it would cost a turn each, and that a client is gone is no failure of ours.
+  const send = (reply: Buffer, peer: Peer) => {
+    if (!isClosed) socket.send(reply, peer.port, peer.address);
+  };
   socket.on('error', error => failed.abort(error));
   socket.on('message', (message, peer) => {
     // Port 0 is nobody's, and sending there would throw.
-    if (peer.port === 0) return;
-    serve(message, 'udp', peer, reply => {
-      // Without a callback: it would cost a turn each, and that a client is gone is no failure of ours.
-      if (reply !== undefined && !isClosed) socket.send(reply, peer.port, peer.address);
-    });
+    if (peer.port !== 0)
+      serve(message, 'udp', peer, reply => {
+        if (reply !== undefined) send(reply, peer);
+      });
+    // Where there is one, there are more.
+    if (bound !== undefined && !isClosed) batches?.drain(bound.fd, serve, send);
   });
   return {
     port: socket.address().port,

@@ -1,0 +1,28 @@
+import { fileURLToPath } from 'node:url';
+import { runChild } from '@coold/runtime';
+import { expect, it } from 'vitest';
+import { loadLibc } from './libc.ts';
+
+/** In a process of its own, whose output is seen whole. */
+async function load(...flags: string[]) {
+  const file = fileURLToPath(new URL('libc.ts', import.meta.url));
+  const script = `import { loadLibc } from ${JSON.stringify(file)}; console.log(typeof loadLibc());`;
+  const { code, stdout, stderr } = await runChild(
+    process.execPath,
+    [...flags, '--input-type=module', '-e', script],
+    { timeoutMs: 60_000 },
+  );
+  return { code, stdout, stderr };
+}
+
+it('is there, and the log stays one of JSON lines', async () => {
+  expect(await load()).toEqual({ code: 0, stdout: 'object\n', stderr: '' });
+});
+
+it('is not there when Node was told so', async () => {
+  expect(await load('--no-experimental-ffi')).toEqual({ code: 0, stdout: 'undefined\n', stderr: '' });
+});
+
+it('says with -1 what the kernel refuses', () => {
+  expect(loadLibc()?.socket(-1, 0, 0)).toBe(-1);
+});

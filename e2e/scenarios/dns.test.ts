@@ -130,6 +130,14 @@ describe('the cluster DNS', () => {
       }
   });
 
+  test('bursts are answered by few system calls in the sandbox of a unit, too', async () => {
+    for (const { host } of fleet.hosts) {
+      const journal = await host.journal('coold');
+      expect(journal).toContain('answering DNS');
+      expect(journal).not.toContain('DNS takes messages one by one');
+    }
+  });
+
   test('a container that coold made resolves by its own resolv.conf', async () => {
     const name = 'asks';
     const { network } = at(b, 'alpha');

@@ -18,8 +18,6 @@ export interface BoundSocket {
   fd: number;
   /** To be called once it is in the hands of Node, which lets others have its address at the same time. */
   keepAddress(): void;
-  /** Only while it is nobody else's. */
-  close(): void;
 }
 
 export interface DatagramBatches {

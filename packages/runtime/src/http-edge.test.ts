@@ -53,10 +53,11 @@ async function everything(socket: Socket): Promise<string> {
 const large = Buffer.alloc(32 * 1024 * 1024, 'x');
 const get = 'GET / HTTP/1.1\r\nhost: x\r\n\r\n';
 
-describe('bytes that are no request', () => {
+describe('what is no request to a server', () => {
   it.each([
     ['text', 'hello\r\n\r\n', 400, 'not an HTTP request'],
     ['a head of 64 KB', `GET / HTTP/1.1\r\nx: ${'y'.repeat(65_536)}\r\n\r\n`, 431, 'headers too large'],
+    ['CONNECT', 'CONNECT a:1 HTTP/1.1\r\nhost: a:1\r\n\r\n', 405, 'CONNECT is for proxies'],
   ])('%s: answered in the form of the server', async (_, bytes, status, oops) => {
     const { open } = await serve(() => () => expect.fail('no request'));
     const socket = await open();

@@ -29,7 +29,12 @@ export interface HttpEdge {
   settled(graceMs: number): Promise<void>;
 }
 
-const messages = { 400: 'not an HTTP request', 408: 'request timeout', 431: 'headers too large' } as const;
+const messages = {
+  400: 'not an HTTP request',
+  405: 'CONNECT is for proxies',
+  408: 'request timeout',
+  431: 'headers too large',
+} as const;
 
 export function createHttpEdge(options: HttpEdgeOptions): HttpEdge {
   const { errorBody, bodyTimeoutMs, stalledReplyMs, lingerMs = 2000 } = options;
@@ -115,6 +120,8 @@ export function createHttpEdge(options: HttpEdgeOptions): HttpEdge {
     watch(server) {
       // First of all, for a handler may leave the body to itself at once.
       server.prependListener('request', begin);
+      // Unheard, it would be hung up on without a word.
+      server.on('connect', (_request, socket) => answerBare(405, socket));
       const sweep = setInterval(refuseLateBodies, Math.min(1000, bodyTimeoutMs / 4));
       sweep.unref();
       server.once('close', () => clearInterval(sweep));

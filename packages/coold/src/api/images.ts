@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import {
   ImagesDeleteRequestSchema,
   ImagesDeleteResponseSchema,
@@ -6,7 +7,7 @@ import {
   ImagesPullRequestSchema,
   ImagesPullResponseSchema,
 } from '@coold/proto';
-import type { PodmanImages } from '../podman/images.ts';
+import type { PodmanImages, RegistryAuth } from '../podman/images.ts';
 import { type Handler, handler } from './handler.ts';
 import type { Joined } from './joined.ts';
 import { checkRef, invalid } from './names.ts';
@@ -30,7 +31,7 @@ export function imageHandlers(
       if (auth !== undefined) checkAuth(auth);
       return {
         digest: await joined.run(
-          `images.pull ${ref}`,
+          `images.pull ${ref} ${auth === undefined ? '' : fingerprint(auth)}`,
           signal,
           unattended => images.pull(ref, auth, { timeoutMs }, unattended),
           { maxUnattended },
@@ -50,6 +51,13 @@ export function imageHandlers(
       },
     ),
   };
+}
+
+/** Whose credentials are wrong learns it, also while another's pull of the same image goes well. */
+function fingerprint({ username, password }: RegistryAuth): string {
+  return createHash('sha256')
+    .update(JSON.stringify([username, password]))
+    .digest('hex');
 }
 
 /** The values themselves are never named. */

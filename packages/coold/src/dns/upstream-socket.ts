@@ -99,9 +99,11 @@ function connected({ host, port }: Address): Promise<Socket> {
       reject(error);
     };
     socket.once('error', fail);
-    socket.connect(port, host, () => {
+    // Called back with the error too, such as that no route leads there: it is not emitted then.
+    socket.connect(port, host, (error?: Error) => {
       socket.off('error', fail);
-      resolve(socket);
+      if (error) fail(error);
+      else resolve(socket);
     });
   });
 }

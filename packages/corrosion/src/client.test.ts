@@ -178,7 +178,10 @@ describe('an agent that fails', () => {
       const more = setInterval(() => answer.write('{"row":[1,["a"]]}\n'), 20);
       answer.on('close', () => clearInterval(more));
     });
-    await expect(corrosion.query(names, () => {}, forever)).rejects.toMatchObject({ fault: 'unreachable' });
+    const unreachable = { fault: 'unreachable' };
+    await expect(corrosion.query(names, () => {}, forever)).rejects.toMatchObject(unreachable);
+    const on = { open() {}, frame() {} };
+    await expect(corrosion.subscribe({ statement: names }, on, forever)).rejects.toMatchObject(unreachable);
   });
 
   it('by ending its rows too early has not answered', async () => {

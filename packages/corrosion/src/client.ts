@@ -35,7 +35,7 @@ export interface CorrosionOptions {
   url: string;
   /** Bearer token, read at every call; undefined: none is sent. */
   tokenFile: string | undefined;
-  /** For a whole transaction, for the begin of any answer, and between any two parts of a query's; a query as a whole may
+  /** For a whole transaction, for the begin of any answer, and between any two of a query's rows; all the rows together may
    * take `queryTimes` as long; ms. */
   timeoutMs?: number;
 }
@@ -125,7 +125,7 @@ export function createCorrosion({
         const { body, headers } = await send(method, path, json, { bodyTimeout: 0, signal: within });
         const id = headers['corro-query-id'];
         on.open(typeof id === 'string' && id !== '' ? id : undefined);
-        const rows = watchdog(timeoutMs, () => stop.abort(new Error('the rows stopped coming')));
+        const rows = watchdog(timeoutMs, why => stop.abort(new Error(why)));
         if ('id' in start) rows.end();
         try {
           for await (const line of linesOf(body)) {
@@ -142,9 +142,10 @@ export function createCorrosion({
   };
 }
 
-/** Calls back when nothing was seen for so long, until it is ended. */
-function watchdog(ms: number, onSilence: () => void) {
-  const timer = setTimeout(onSilence, ms);
+/** Calls back when nothing was seen for so long, or not the end for `queryTimes` as long, until it is ended. */
+function watchdog(ms: number, onLate: (why: string) => void) {
+  const timer = setTimeout(() => onLate('the rows stopped coming'), ms);
+  const whole = setTimeout(() => onLate('the rows did not end'), ms * queryTimes);
   let isEnded = false;
   return {
     seen() {
@@ -153,6 +154,7 @@ function watchdog(ms: number, onSilence: () => void) {
     end() {
       isEnded = true;
       clearTimeout(timer);
+      clearTimeout(whole);
     },
   };
 }

@@ -35,7 +35,12 @@ async function listen({ listener, namespace, address }: ToThread & { kind: 'list
     const opened = await listenUdp(address, serve, { isShared: true, batches });
     if (!listeners.has(listener)) return opened.close();
     listeners.set(listener, opened);
-    opened.failed.addEventListener('abort', () => failed(opened.failed.reason as Error), { once: true });
+    const broke = () => {
+      // Nobody else does: it is not known by its number any more, and would go on being given a share of the questions.
+      opened.close();
+      failed(opened.failed.reason as Error);
+    };
+    opened.failed.addEventListener('abort', broke, { once: true });
     tell({ kind: 'listening', listener, port: opened.port });
   } catch (error) {
     failed(error as Error);

@@ -127,6 +127,15 @@ describe('the forwarder', () => {
     expect(await refused.ask(query, 'udp')).toBeUndefined();
   });
 
+  it.each(['udp', 'tcp'] as const)('gives up at once where no way leads, asked over %s', async transport => {
+    // The kernel connects no socket to it that did not ask to broadcast, as it connects none to where no route leads.
+    using lost = forwarder({ upstream: { host: '255.255.255.255', port: 53 }, timeoutMs: 600_000 });
+    for (const errors of [1, 2]) {
+      expect(await lost.ask(query, transport)).toBeUndefined();
+      expect(lost.stats()).toEqual({ forwarded: errors, errors, waiting: 0 });
+    }
+  });
+
   it('lets only so many wait; one more is given up at once', async () => {
     await using silent = await upstream(() => {});
     using asking = forwarder({ upstream: silent.address, timeoutMs: 600_000, maxWaiting: 3 });

@@ -48,6 +48,10 @@ interface Slot {
   until: number;
 }
 
+function isFit({ socket, uses, until }: Slot, now: number): boolean {
+  return uses < queriesASocket && now < until && socket?.isBroken !== true;
+}
+
 type Done = (answer: Buffer | undefined) => void;
 
 /** Hands queries on to the upstream (CONTRACT §6). Never more than `maxWaiting` wait, whatever the upstream does. */
@@ -65,7 +69,7 @@ export function createForwarder({
     const index = Math.floor(Math.random() * poolSize);
     const slot = slots[index];
     const now = performance.now();
-    if (slot !== undefined && slot.uses < queriesASocket && now < slot.until) {
+    if (slot !== undefined && isFit(slot, now)) {
       slot.uses += 1;
       return slot;
     }

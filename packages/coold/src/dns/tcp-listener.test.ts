@@ -60,6 +60,25 @@ describe('a connection', () => {
     socket.destroy();
   });
 
+  it('whose client has said all it will say still gets all its answers, and then its end', async () => {
+    const waiting: (() => void)[] = [];
+    using listener = await listen((packet, _transport, _peer, reply) => {
+      if (packet.length > 1) reply(packet);
+      else waiting.push(() => reply(packet));
+    });
+    const socket = await listener.connect();
+    const answers: string[] = [];
+    const read = createMessageReader(message => void answers.push(String(message)));
+    socket.on('data', read);
+    // More than may wait: not all of them are taken before its last word is there.
+    const texts = ['at once', ...'abcdefgh'];
+    socket.end(Buffer.concat(texts.map(text => framed(Buffer.from(text)))));
+    const release = setInterval(() => waiting.shift()?.(), 1);
+    await once(socket, 'end');
+    clearInterval(release);
+    expect(answers.toSorted()).toEqual(texts.toSorted());
+  });
+
   it('too many takes the place of the one that was quiet for longest', async () => {
     using listener = await listen(echo);
     const [a, b, c] = [await listener.connect(), await listener.connect(), await listener.connect()];

@@ -30,7 +30,8 @@ export async function listenTcp(
 ): Promise<Listener> {
   /** In the order of their last activity. */
   const connections = new Set<Socket>();
-  const server = createServer({ noDelay: true }, socket => {
+  // Half open: a client may end its side behind its last query, and has its answers to come.
+  const server = createServer({ noDelay: true, allowHalfOpen: true }, socket => {
     const [quietest] = connections;
     if (connections.size >= limits.connections) quietest?.destroy();
     connections.add(socket);
@@ -64,6 +65,8 @@ function serveConnection(socket: Socket, serve: ServeQuery, limits: TcpLimits, o
   let pending = 0;
   /** What is answered meanwhile has not waited. */
   let isTaking = false;
+  /** The client will ask no more. */
+  let isLast = false;
   // Of our own, since the socket's counts single bytes as activity.
   const idle = setTimeout(() => socket.destroy(), limits.idleMs);
   const active = () => {
@@ -102,9 +105,14 @@ function serveConnection(socket: Socket, serve: ServeQuery, limits: TcpLimits, o
     received = received.slice(taken);
     if (pending >= limits.pending) socket.pause();
     else socket.resume();
+    if (isLast && pending === 0 && received.length === 0) socket.end();
   };
   socket.on('data', (chunk: Buffer) => {
     read(chunk);
+    take();
+  });
+  socket.once('end', () => {
+    isLast = true;
     take();
   });
   // A client that is gone is no failure of ours.

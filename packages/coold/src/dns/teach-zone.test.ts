@@ -49,6 +49,25 @@ describe('a teacher', () => {
     expect(said.at(-1)).toEqual([['web', at('10.0.0.1000')]]);
   });
 
+  it('looks the less often the longer a look takes: it is one of many things that its thread does', () => {
+    let spent = 0;
+    const find = () => {
+      spent += 1;
+      vi.advanceTimersByTime(1);
+      return missing;
+    };
+    const teacher = createZoneTeacher({ find }, { told() {}, forget() {} });
+    for (let count = 0; count < 10; count += 1) teacher.asked(`n${count}`);
+    const [begun, before] = [performance.now(), spent];
+    while (performance.now() - begun < 60_000) {
+      teacher.changed();
+      vi.advanceTimersByTime(1);
+    }
+    expect(spent - before).toBeGreaterThan(1000);
+    expect(spent - before).toBeLessThan(60_000 / 15);
+    teacher.close();
+  });
+
   it('keeps up with so many names; one more, and all of them have to be asked for again', () => {
     const { holdings, teacher, said } = teaching({});
     for (let count = 0; count < maxTaught; count += 1) teacher.asked(`n${count}`);

@@ -17,17 +17,22 @@ export interface Lesson {
 
 /** Names that are kept up with; one more, and all are forgotten: whoever asks for so many asks for what does not exist. */
 export const maxTaught = 4096;
-/** Between two looks at all of them, in ms: of a mesh where something changes all the time, a small part of a core. */
+/** Between two looks at all of them, in ms. */
 const lookEveryMs = 20;
+/** As many times as long as a look took passes before the next: with many names, in a mesh where something changes all the
+ * time, they would fill a good part of a core. */
+const restTimes = 20;
+/** News is never later for it than this, should a look have taken long for other reasons, in ms. */
+const maxRestMs = 500;
 
 export function createZoneTeacher(zone: Pick<Zone, 'find'>, lesson: Lesson): ZoneTeacher {
   const taught = new Map<string, Holding>();
-  let lastLookAt = Number.NEGATIVE_INFINITY;
+  let nextLookAt = Number.NEGATIVE_INFINITY;
   let planned: NodeJS.Timeout | undefined;
 
   const look = () => {
     planned = undefined;
-    lastLookAt = performance.now();
+    const begunAt = performance.now();
     const news: [string, Holding][] = [];
     for (const [name, before] of taught) {
       const holding = zone.find(name);
@@ -36,6 +41,9 @@ export function createZoneTeacher(zone: Pick<Zone, 'find'>, lesson: Lesson): Zon
       news.push([name, portable(holding)]);
     }
     if (news.length > 0) lesson.told(news);
+    const endedAt = performance.now();
+    const rest = Math.min((endedAt - begunAt) * restTimes, maxRestMs);
+    nextLookAt = endedAt + Math.max(lookEveryMs, rest);
   };
 
   return {
@@ -49,7 +57,7 @@ export function createZoneTeacher(zone: Pick<Zone, 'find'>, lesson: Lesson): Zon
       lesson.told([[name, portable(holding)]]);
     },
     changed() {
-      planned ??= setTimeout(look, Math.max(0, lastLookAt + lookEveryMs - performance.now()));
+      planned ??= setTimeout(look, Math.max(0, nextLookAt - performance.now()));
     },
     close: () => clearTimeout(planned),
   };

@@ -67,9 +67,13 @@ describe('threads', () => {
     taken.close();
   });
 
-  it('that end by themselves are reported', async () => {
+  it('that end by themselves are reported, and nobody waits for them to listen', async () => {
     // No sound setup makes one end.
     threads = startThreads(1, {} as ThreadSetup, { find: () => ({ kind: 'missing' }) });
+    const [listen] = threads.listeners(0);
+    const listening = expect(listen?.({ host, port: 5302 })).rejects.toThrow('ended');
     await expect(threads.broken).rejects.toThrow(TypeError);
+    await listening;
+    await expect(listen?.({ host, port: 5302 })).rejects.toThrow('ended');
   });
 });

@@ -55,6 +55,7 @@ function startThread(setup: ThreadSetup, zone: Pick<Zone, 'find'>, onBroken: (er
   const remotes = new Map<number, Remote>();
   let count = 0;
   let isClosed = false;
+  let ended: Error | undefined;
 
   worker.on('message', (message: FromThread) => {
     switch (message.kind) {
@@ -72,12 +73,15 @@ function startThread(setup: ThreadSetup, zone: Pick<Zone, 'find'>, onBroken: (er
   });
   worker.on('error', error => onBroken(error as Error));
   worker.on('exit', code => {
-    if (!isClosed) onBroken(new Error(`a thread that answers DNS ended, code ${code}`));
+    ended = new Error(`a thread that answers DNS ended, code ${code}`);
+    for (const remote of remotes.values()) remote.failed(ended);
+    if (!isClosed) onBroken(ended);
   });
 
   return {
     teacher,
     async listen(namespace: number, address: Address): Promise<Listener> {
+      if (ended !== undefined) throw ended;
       const listener = count;
       count += 1;
       const close = () => {

@@ -16,6 +16,8 @@ export interface UpstreamSocket {
   /** Where it asks from. */
   readonly address: string;
   readonly port: number;
+  /** Nothing can be sent from there any more: the next query needs another. */
+  readonly isBroken: boolean;
   /** Takes no more queries, and is gone once the last has its answer. */
   retire(): void;
 }
@@ -38,7 +40,13 @@ export async function openUpstreamSocket(upstream: Address, half: Lapse): Promis
   const byId = new Map<number, Asked>();
   let isRetired = false;
   let isClosed = false;
+  let isBroken = false;
 
+  const broke = ({ code }: NodeJS.ErrnoException) => {
+    // Where nothing listens, another socket would not be heard either. All else may be this one's: it keeps the address
+    // that the host had when it was connected.
+    if (code !== 'ECONNREFUSED') isBroken = true;
+  };
   const close = () => {
     if (!isRetired || isClosed || byId.size > 0) return;
     isClosed = true;
@@ -50,12 +58,16 @@ export async function openUpstreamSocket(upstream: Address, half: Lapse): Promis
     if (asked !== undefined && answers(message, asked.query)) asked.done(message);
   });
   // Nothing listens, or the network is gone: what waits here would wait in vain.
-  socket.on('error', () => {
+  socket.on('error', error => {
+    broke(error);
     for (const { done } of [...byId.values()]) done(undefined);
   });
   return {
     address: plain(local.address),
     port: local.port,
+    get isBroken() {
+      return isBroken;
+    },
     ask(query, done) {
       if (isClosed) {
         done(undefined);
@@ -63,7 +75,12 @@ export async function openUpstreamSocket(upstream: Address, half: Lapse): Promis
       }
       const id = freeId(byId);
       const sent = withId(query, id);
-      const send = () => socket.send(sent, error => error && finish(undefined));
+      const send = () =>
+        socket.send(sent, error => {
+          if (error === null) return;
+          broke(error);
+          finish(undefined);
+        });
       const finish = (answer: Buffer | undefined) => {
         if (byId.get(id) !== asked) return;
         byId.delete(id);
@@ -99,9 +116,11 @@ function connected({ host, port }: Address): Promise<Socket> {
       reject(error);
     };
     socket.once('error', fail);
-    socket.connect(port, host, () => {
+    // Called back with the error too, such as that no route leads there: it is not emitted then.
+    socket.connect(port, host, (error?: Error) => {
       socket.off('error', fail);
-      resolve(socket);
+      if (error) fail(error);
+      else resolve(socket);
     });
   });
 }

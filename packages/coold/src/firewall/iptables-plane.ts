@@ -3,6 +3,7 @@ import { createMirror, type Mirror } from './mirror.ts';
 import { listRules, type RunTool } from './nft-plane.ts';
 import type { NftRule } from './nft-rule.ts';
 import type { ListedFlow, Rule, Standing } from './rule.ts';
+import { scriptBytes } from './script-bytes.ts';
 
 /** The two programs that go by the name of iptables. */
 export type Backend = 'nf_tables' | 'legacy';
@@ -97,7 +98,7 @@ export async function changeRouted(
     await run('iptables', [wait, '-t', 'filter', '-A', chain, ...iptablesArgs(only)]);
     return;
   }
-  await run('iptables-restore', ['--noflush', wait], routedText({ chain, exists, add, remove }));
+  await run('iptables-restore', ['--noflush', wait], scriptBytes(script({ chain, exists, add, remove })));
 }
 
 /** Whether iptables would take rules of each form, without any of it happening. @throws Error with what it said */
@@ -107,19 +108,16 @@ export async function checkRouted(
   exists: boolean,
   add: readonly Rule[],
 ): Promise<void> {
-  const text = routedText({ chain, exists, add, remove: [] });
+  const text = scriptBytes(script({ chain, exists, add, remove: [] }));
   await run('iptables-restore', ['--test', '--noflush', wait], text);
 }
 
-function routedText({ chain, exists, add, remove }: RoutedChange): string {
-  return [
-    '*filter',
-    ...(exists ? [] : [`-N ${chain}`]),
-    ...remove.map(line => line.replace(/^-A/, '-D')),
-    ...add.map(rule => iptablesLine('-A', chain, rule)),
-    'COMMIT',
-    '',
-  ].join('\n');
+function* script({ chain, exists, add, remove }: RoutedChange): Generator<string> {
+  yield '*filter';
+  if (!exists) yield `-N ${chain}`;
+  for (const line of remove) yield line.replace(/^-A/, '-D');
+  for (const rule of add) yield iptablesLine('-A', chain, rule);
+  yield 'COMMIT';
 }
 
 /** What a rule of ours has counted; undefined when it does not stand there. @throws Error */

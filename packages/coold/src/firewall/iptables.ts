@@ -26,7 +26,7 @@ export async function restoreIptables(text: string): Promise<void> {
 export async function runTool(
   program: string,
   args: readonly string[],
-  input = '',
+  input: string | Uint8Array = '',
   limitMs = timeoutMs,
 ): Promise<string> {
   const { code, stdout, stderr } = await runChild(program, args, {

@@ -4,7 +4,6 @@ import { createMirror } from './mirror.ts';
 import { bridgeAdditions, deletions, listBridge, type RunTool } from './nft-plane.ts';
 import { bridgePlace } from './nft-rule.ts';
 import { outstanding } from './outstanding.ts';
-import { scriptBytes } from './script-bytes.ts';
 
 /**
  * Does some changes in the routed plane alone, and by iptables alone, however slow: for when nft cannot be run. @throws Error
@@ -27,9 +26,6 @@ export async function changeBridgedAlone(run: RunTool, changes: readonly Change[
   const standing = await listBridge(run);
   const { nftAdd, nft } = outstanding(changes, createMirror(false), standing);
   const handles = nft.filter(place => typeof place === 'number');
-  const script = scriptBytes([
-    ...deletions(bridgePlace, handles),
-    ...bridgeAdditions(nftAdd, standing?.exists ?? true),
-  ]);
-  if (script.length > 0) await run('nft', ['-f', '-'], script);
+  const parts = [...deletions(bridgePlace, handles), ...bridgeAdditions(nftAdd, standing?.exists ?? true)];
+  if (parts.length > 0) await run('nft', ['-f', '-'], { parts });
 }

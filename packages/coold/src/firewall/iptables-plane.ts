@@ -3,7 +3,6 @@ import { createMirror, type Mirror } from './mirror.ts';
 import { listRules, type RunTool } from './nft-plane.ts';
 import type { NftRule } from './nft-rule.ts';
 import type { ListedFlow, Rule, Standing } from './rule.ts';
-import { scriptBytes } from './script-bytes.ts';
 
 /** The two programs that go by the name of iptables. */
 export type Backend = 'nf_tables' | 'legacy';
@@ -98,7 +97,9 @@ export async function changeRouted(
     await run('iptables', [wait, '-t', 'filter', '-A', chain, ...iptablesArgs(only)]);
     return;
   }
-  await run('iptables-restore', ['--noflush', wait], scriptBytes(script({ chain, exists, add, remove })));
+  await run('iptables-restore', ['--noflush', wait], {
+    parts: script({ chain, exists, add, remove }),
+  });
 }
 
 /** Whether iptables would take rules of each form, without any of it happening. @throws Error with what it said */
@@ -108,16 +109,16 @@ export async function checkRouted(
   exists: boolean,
   add: readonly Rule[],
 ): Promise<void> {
-  const text = scriptBytes(script({ chain, exists, add, remove: [] }));
-  await run('iptables-restore', ['--test', '--noflush', wait], text);
+  const parts = script({ chain, exists, add, remove: [] });
+  await run('iptables-restore', ['--test', '--noflush', wait], { parts });
 }
 
 function* script({ chain, exists, add, remove }: RoutedChange): Generator<string> {
-  yield '*filter';
-  if (!exists) yield `-N ${chain}`;
-  for (const line of remove) yield line.replace(/^-A/, '-D');
-  for (const rule of add) yield iptablesLine('-A', chain, rule);
-  yield 'COMMIT';
+  yield '*filter\n';
+  if (!exists) yield `-N ${chain}\n`;
+  for (const line of remove) yield `${line.replace(/^-A/, '-D')}\n`;
+  for (const rule of add) yield `${iptablesLine('-A', chain, rule)}\n`;
+  yield 'COMMIT\n';
 }
 
 /** What a rule of ours has counted; undefined when it does not stand there. @throws Error */

@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { ChildError, type Logger } from '@coold/runtime';
 import { createAwaited } from './awaited.ts';
 import type { Change } from './change.ts';
@@ -30,7 +31,6 @@ import { bridgeChain, bridgePlace, bridgeTable } from './nft-rule.ts';
 import { watchNft } from './nft-watch.ts';
 import { outstanding } from './outstanding.ts';
 import { commentOf, type ListedFlow, type Rule, recognise } from './rule.ts';
-import { scriptBytes } from './script-bytes.ts';
 
 /** The packet filter did not do what it was told, or could not be asked. */
 export class KernelError extends Error {
@@ -302,7 +302,7 @@ export function createKernel(options: KernelOptions): Kernel {
         else if (alsoGoes !== undefined) proofs.push(() => nft?.holds(alsoGoes) === false);
         else if (first !== undefined) proofs.push(() => isPlaced(nft, first.id));
       }
-      if (inBridged) await run('nft', ['-f', '-'], scriptBytes(script()));
+      if (inBridged) await run('nft', ['-f', '-'], { parts: script() });
       if (many) await prove(run);
       if (nft !== undefined && work.nftAdd.length > 0) nft.exists = true;
     }
@@ -310,9 +310,11 @@ export function createKernel(options: KernelOptions): Kernel {
       // Both were asked beforehand whether they would take so many; that is where one that cannot be run is found.
       // Thousands of announcements would take a core from what makes them.
       announcements?.pause();
-      const steps = [changeInNft(), changeInIptables()]; // the one that takes longer begins
-      awaitAnnouncements();
-      await allDone(steps).finally(() => announcements?.resume());
+      // iptables begins: it is quicker, and would begin again were something committed before it.
+      const steps = [changeInIptables(), changeInNft()];
+      // What they are to do goes to them first.
+      const meanwhile = nextTurn().then(awaitAnnouncements);
+      await allDone([...steps, meanwhile]).finally(() => announcements?.resume());
     } else {
       awaitAnnouncements();
       await changeInIptables();
@@ -374,7 +376,7 @@ export function createKernel(options: KernelOptions): Kernel {
         checkRouted(run, chain, iptables.exists, [...forms.values()]),
         nft === undefined
           ? undefined
-          : run('nft', ['-c', '-f', '-'], scriptBytes(bridgeAdditions([...forms.values()], nft.exists))),
+          : run('nft', ['-c', '-f', '-'], { parts: bridgeAdditions([...forms.values()], nft.exists) }),
       ]);
     },
     counters: id => readCounters(tool(iptables.rules.size), chain, id),

@@ -1,3 +1,4 @@
+import type { ToolInput } from './iptables.ts';
 import { createMirror, type Mirror } from './mirror.ts';
 import {
   bridgeChain,
@@ -12,11 +13,7 @@ import {
 import type { Rule } from './rule.ts';
 
 /** Runs one of the packet filter's tools to its output. @throws Error */
-export type RunTool = (
-  program: string,
-  args: readonly string[],
-  input?: string | Uint8Array,
-) => Promise<string>;
+export type RunTool = (program: string, args: readonly string[], input?: ToolInput) => Promise<string>;
 
 /** The bridged plane as it stands; undefined on a permissive host, which has no such table (CONTRACT §4). */
 export async function listBridge(run: RunTool): Promise<Mirror | undefined> {
@@ -67,13 +64,13 @@ export async function listObjects(
 
 /** Lines for `nft -f`: the chain where it is missing, and rules by their text. */
 export function* bridgeAdditions(rules: readonly Rule[], exists: boolean): Generator<string> {
-  if (rules.length > 0 && !exists) yield `add chain ${bridgePlace}`;
-  for (const rule of rules) yield nftLine(rule);
+  if (rules.length > 0 && !exists) yield `add chain ${bridgePlace}\n`;
+  for (const rule of rules) yield `${nftLine(rule)}\n`;
 }
 
 /** Lines for `nft -f` that delete by handle: the one way that does not search thousands of rules. */
 export function* deletions(place: string, handles: readonly number[]): Generator<string> {
-  for (const handle of handles) yield `delete rule ${place} handle ${handle}`;
+  for (const handle of handles) yield `delete rule ${place} handle ${handle}\n`;
 }
 
 /**
@@ -83,7 +80,7 @@ export function* deletions(place: string, handles: readonly number[]): Generator
 export const proofTable = 'coolify_proof';
 
 /** First in the script of a transaction that is to prove itself. */
-export const proof = `create table bridge ${proofTable}`;
+export const proof = `create table bridge ${proofTable}\n`;
 
 /**
  * Whether a transaction that proves itself happened. By making the table again, which has to be refused: a program that only

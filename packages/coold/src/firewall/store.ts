@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Logger } from '@coold/runtime';
 import { type Change, inverse } from './change.ts';
 import { createFiled } from './filed.ts';
@@ -314,7 +315,7 @@ export function createStore(options: StoreOptions): Store {
       for (const job of jobs) job.fail(failure);
     }
     // Their answers go out first.
-    await new Promise(resolve => setImmediate(resolve));
+    await nextTurn();
     await kernel.tidy();
   }
 

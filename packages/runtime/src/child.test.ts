@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { mkdir, mkdtemp, realpath, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, realpath, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -67,6 +67,21 @@ describe('a child that ends', () => {
     });
     expect(stdout === input).toBe(true);
     expect(truncated).toBe(false);
+  });
+
+  it('reads input that is made as it takes it to the end, and never the end of half of it', async () => {
+    const part = 'ä'.repeat(500);
+    const many = Array.from({ length: 2000 }, () => part);
+    const { stdout } = await perl('print while <STDIN>', { input: { parts: many }, maxOutputBytes: 1 << 22 });
+    expect(stdout === many.join('')).toBe(true);
+    function* broken() {
+      yield* many;
+      throw new Error('no more');
+    }
+    const marker = join(folder, 'ended');
+    const script = `1 while <STDIN>; open my $file, ">", "${marker}"`;
+    await expect(perl(script, { input: { parts: broken() } })).rejects.toThrow('no more');
+    expect(await readdir(folder)).toEqual([]);
   });
 
   it('finds its input empty when none is given', async () => {

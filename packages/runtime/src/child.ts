@@ -1,4 +1,6 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import { Readable } from 'node:stream';
+import { textBlocks } from './text-blocks.ts';
 
 export interface ChildResult {
   /** Exit code; null when a signal ended it. */
@@ -19,7 +21,8 @@ export interface ChildOptions {
   maxOutputBytes?: number;
   /** Sees the output as it comes, all of it. */
   onOutput?: (chunk: Buffer, stream: 'stdout' | 'stderr') => void;
-  input?: string | Uint8Array;
+  /** Whole, or in parts that are made as the child takes them; what throws while they are made kills it. */
+  input?: string | Uint8Array | { parts: Iterable<string> };
   env?: NodeJS.ProcessEnv;
   cwd?: string;
   signal?: AbortSignal;
@@ -97,7 +100,13 @@ export function runChild(
     const stdout = collect(watch('stdout'), maxOutputBytes);
     const stderr = collect(watch('stderr'), maxOutputBytes);
     child.stdin.on('error', () => {}); // a child that does not read its input is not an error of ours
-    child.stdin.end(input ?? '');
+    if (typeof input === 'object' && 'parts' in input) {
+      // Half of it is not what the child is to act upon: its end comes after all of it, or never.
+      const source = Readable.from(textBlocks(input.parts), { objectMode: false });
+      source.on('error', error => end(new ChildError('aborted', `${program}: ${error.message}`, error)));
+      child.stdin.on('close', () => source.destroy());
+      source.pipe(child.stdin);
+    } else child.stdin.end(input ?? '');
     child.on('close', (code, exitSignal) => {
       clearTimeout(timer);
       clearTimeout(silence);

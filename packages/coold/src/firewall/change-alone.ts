@@ -25,12 +25,7 @@ export async function changeRoutedAlone(
 export async function changeBridgedAlone(run: RunTool, changes: readonly Change[]): Promise<void> {
   const standing = await listBridge(run);
   const { nftAdd, nft } = outstanding(changes, createMirror(false), standing);
-  const script = [
-    ...deletions(
-      bridgePlace,
-      nft.filter(place => typeof place === 'number'),
-    ),
-    ...bridgeAdditions(nftAdd, standing?.exists ?? true),
-  ];
-  if (script.length > 0) await run('nft', ['-f', '-'], `${script.join('\n')}\n`);
+  const handles = nft.filter(place => typeof place === 'number');
+  const parts = [...deletions(bridgePlace, handles), ...bridgeAdditions(nftAdd, standing?.exists ?? true)];
+  if (parts.length > 0) await run('nft', ['-f', '-'], { parts });
 }

@@ -1,17 +1,7 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ruleNumber } from './rule-examples.ts';
-import { changeSnapshot } from './snapshot.ts';
-import {
-  allow,
-  chain,
-  type FirewallHost,
-  ids,
-  noDrift,
-  openFirewallHost,
-  renderSnapshot,
-  web,
-} from './testing.ts';
+import { allow, chain, type FirewallHost, filesOf, ids, noDrift, openFirewallHost, web } from './testing.ts';
 
 describe.each(['nft', 'legacy'] as const)('with iptables-%s', backend => {
   let on: FirewallHost;
@@ -63,7 +53,7 @@ describe.each(['nft', 'legacy'] as const)('with iptables-%s', backend => {
 
     it('edited to say something else: reported, kept through other changes, done by reconcile', async () => {
       const edited = [web, ruleNumber(9)];
-      const text = renderSnapshot(changeSnapshot([], chain, { add: edited, remove: new Set() }), chain);
+      const text = filesOf(edited);
       await writeFile(on.file('allow.rules'), text.iptables);
       await writeFile(on.file('allow.nft'), text.nft);
       await writeFile(on.file('.allow.rules.0123456789ab.tmp'), 'half');
@@ -79,7 +69,7 @@ describe.each(['nft', 'legacy'] as const)('with iptables-%s', backend => {
 
     it('edited while it serves: the next change keeps what was edited', async () => {
       const { store, edit } = await on.start();
-      const text = renderSnapshot(changeSnapshot([], chain, { add: [web], remove: new Set() }), chain);
+      const text = filesOf([web]);
       await writeFile(on.file('allow.rules'), text.iptables);
       await writeFile(on.file('allow.nft'), text.nft);
       await edit(allow(ruleNumber(3)));

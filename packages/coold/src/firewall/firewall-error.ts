@@ -8,3 +8,14 @@ export class FirewallError extends Error {
     this.code = code;
   }
 }
+
+/** What the caller of a change that did not happen is told of what went wrong. */
+export function asFirewallError(error: unknown): FirewallError {
+  return error instanceof FirewallError
+    ? error
+    : new FirewallError(503, `nothing has changed: ${messageOf(error)}`, error);
+}
+
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

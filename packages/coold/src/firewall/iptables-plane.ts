@@ -97,7 +97,9 @@ export async function changeRouted(
     await run('iptables', [wait, '-t', 'filter', '-A', chain, ...iptablesArgs(only)]);
     return;
   }
-  await run('iptables-restore', ['--noflush', wait], routedText({ chain, exists, add, remove }));
+  await run('iptables-restore', ['--noflush', wait], {
+    parts: script({ chain, exists, add, remove }),
+  });
 }
 
 /** Whether iptables would take rules of each form, without any of it happening. @throws Error with what it said */
@@ -107,19 +109,16 @@ export async function checkRouted(
   exists: boolean,
   add: readonly Rule[],
 ): Promise<void> {
-  const text = routedText({ chain, exists, add, remove: [] });
-  await run('iptables-restore', ['--test', '--noflush', wait], text);
+  const parts = script({ chain, exists, add, remove: [] });
+  await run('iptables-restore', ['--test', '--noflush', wait], { parts });
 }
 
-function routedText({ chain, exists, add, remove }: RoutedChange): string {
-  return [
-    '*filter',
-    ...(exists ? [] : [`-N ${chain}`]),
-    ...remove.map(line => line.replace(/^-A/, '-D')),
-    ...add.map(rule => iptablesLine('-A', chain, rule)),
-    'COMMIT',
-    '',
-  ].join('\n');
+function* script({ chain, exists, add, remove }: RoutedChange): Generator<string> {
+  yield '*filter\n';
+  if (!exists) yield `-N ${chain}\n`;
+  for (const line of remove) yield `${line.replace(/^-A/, '-D')}\n`;
+  for (const rule of add) yield `${iptablesLine('-A', chain, rule)}\n`;
+  yield 'COMMIT\n';
 }
 
 /** What a rule of ours has counted; undefined when it does not stand there. @throws Error */

@@ -2,18 +2,19 @@ import { commentOf, type ListedFlow, type Rule, recognise, type Standing } from 
 
 /** A rule's arguments after its chain, in the order of CONTRACT §4. */
 export function iptablesArgs(rule: Rule): string[] {
-  const { src, dst, proto, port } = rule;
-  return [
-    ...['-s', src, '-d', dst],
-    ...(proto === '' ? [] : ['-p', proto]),
-    ...(port === 0 ? [] : ['--dport', String(port)]),
-    ...['-m', 'comment', '--comment', commentOf(rule), '-j', 'ACCEPT'],
-  ];
+  return argumentText(rule).split(' ');
 }
 
-/** The rule as a line for `iptables-restore`; nothing in it needs quoting. */
+/** The rule as a line for `iptables-restore`. */
 export function iptablesLine(action: '-A' | '-D', chain: string, rule: Rule): string {
-  return `${action} ${chain} ${iptablesArgs(rule).join(' ')}`;
+  return `${action} ${chain} ${argumentText(rule)}`;
+}
+
+/** Nothing in it needs quoting. As one text, of which thousands are made at once. */
+function argumentText(rule: Rule): string {
+  const { src, dst, proto, port } = rule;
+  const protocol = proto === '' ? '' : ` -p ${proto}${port === 0 ? '' : ` --dport ${port}`}`;
+  return `-s ${src} -d ${dst}${protocol} -m comment --comment ${commentOf(rule)} -j ACCEPT`;
 }
 
 export interface ListedStanding {

@@ -6,6 +6,9 @@ const timeoutMs = 15_000;
 /** A listing can be long: 10,000 allow rules are about 1.5 MB. */
 const maxOutputBytes = 64 * 1024 * 1024;
 
+/** Standard input of a tool; in parts, which are made as it takes them. */
+export type ToolInput = string | { parts: Iterable<string> };
+
 /** `iptables -S` of a table, or of one chain of it, as lines. @throws Error with what iptables said */
 export async function listIptables(table: 'filter' | 'nat', chain?: string): Promise<string[]> {
   const args = [`--wait=${waitSeconds}`, '-t', table, '-S', ...(chain === undefined ? [] : [chain])];
@@ -26,7 +29,7 @@ export async function restoreIptables(text: string): Promise<void> {
 export async function runTool(
   program: string,
   args: readonly string[],
-  input = '',
+  input: ToolInput = '',
   limitMs = timeoutMs,
 ): Promise<string> {
   const { code, stdout, stderr } = await runChild(program, args, {

@@ -68,11 +68,13 @@ export function createJournal(path: string): Journal {
 }
 
 export function renderJournal(changes: readonly Change[]): string {
-  const rows = changes.map(({ kind, rule, iptables, nft, file }) => [
-    kind,
-    `${iptables ? 'i' : ''}${nft ? 'n' : ''}${file ? 'f' : ''}`,
-    ...[rule.id, rule.namespace, rule.src, rule.dst, rule.proto, rule.port],
-  ]);
+  const rows = changes.map(
+    ({ kind, rule: { id, namespace, src, dst, proto, port }, iptables, nft, file }) => {
+      const places =
+        iptables && nft && file ? 'inf' : `${iptables ? 'i' : ''}${nft ? 'n' : ''}${file ? 'f' : ''}`;
+      return [kind, places, id, namespace, src, dst, proto, port];
+    },
+  );
   return `${JSON.stringify({ version: 1, changes: rows })}\n`;
 }
 

@@ -1,5 +1,7 @@
 import type { Readable } from 'node:stream';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { ChildError, type Logger } from '@coold/runtime';
+import { createAwaited } from './awaited.ts';
 import type { Change } from './change.ts';
 import { changeBridgedAlone, changeRoutedAlone } from './change-alone.ts';
 import { runTool } from './iptables.ts';
@@ -15,7 +17,16 @@ import {
 } from './iptables-plane.ts';
 import { createMirror, type Mirror, type Place } from './mirror.ts';
 import type { NftEvent, RulePlace } from './nft-event.ts';
-import { bridgeAdditions, deletions, listBridge, proving, type RunTool, takeProof } from './nft-plane.ts';
+import {
+  bridgeAdditions,
+  deletions,
+  dropProof,
+  isProved,
+  listBridge,
+  proof,
+  proofTable,
+  type RunTool,
+} from './nft-plane.ts';
 import { bridgeChain, bridgePlace, bridgeTable } from './nft-rule.ts';
 import { watchNft } from './nft-watch.ts';
 import { outstanding } from './outstanding.ts';
@@ -56,6 +67,8 @@ export interface Kernel {
    * @throws KernelError
    */
   apply(changes: readonly Change[]): Promise<void>;
+  /** Removes what a large change has left to prove itself by; nobody need wait for that. Never rejects. */
+  tidy(): Promise<void>;
   /** The same in one plane by the program that can still be run, however slow: for taking back. @throws KernelError */
   applyAlone(plane: 'iptables' | 'nft', changes: readonly Change[]): Promise<void>;
   /** What a rule has counted in the routed plane; its line in the other has no counter (CONTRACT §4). */
@@ -98,10 +111,12 @@ export function createKernel(options: KernelOptions): Kernel {
   let unseen = false;
   /** Events of the time in which a listing is made; they may be in it or not. */
   let during: NftEvent[] | undefined;
-  /** Rules that we are adding to the routed plane now, by flow: what is announced of them lacks the comment. */
-  const expected = new Map<string, Rule[]>();
-  /** Rules that we are adding to the bridged plane now, by their comment. */
-  const adding = new Map<string, Rule>();
+  /** Rules that we are adding to the routed plane: what is announced of them lacks the comment. */
+  const awaitedInIptables = createAwaited(flowKey);
+  /** Rules that we are adding to the bridged plane. */
+  const awaitedInNft = createAwaited(commentOf);
+  /** A large change may have left its proof in the kernel. */
+  let proofStands = false;
   let onChange = () => {};
   let announcements: Readable | undefined;
 
@@ -137,7 +152,11 @@ export function createKernel(options: KernelOptions): Kernel {
         const mirror = mirrorOf(place);
         if (mirror === undefined || mirror.holds(place.handle)) return;
         const rule =
-          flow === undefined ? undefined : mirror === nft ? bridgedRule(flow) : takeExpected(flowKey(flow));
+          flow === undefined
+            ? undefined
+            : mirror === nft
+              ? bridgedRule(flow)
+              : awaitedInIptables.take(flowKey(flow));
         if (rule === undefined) unseen = true;
         else mirror.put(place.handle, { kind: 'rule', rule });
       }
@@ -146,16 +165,8 @@ export function createKernel(options: KernelOptions): Kernel {
 
   /** The rule of ours that was announced; the object of those that we are adding, for there are thousands. */
   function bridgedRule(flow: ListedFlow): Rule | undefined {
-    const added = adding.get(flow.comment);
-    adding.delete(flow.comment);
+    const added = awaitedInNft.take(flow.comment);
     return added !== undefined && flowKey(added) === flowKey(flow) ? added : recognise(flow);
-  }
-
-  function takeExpected(key: string): Rule | undefined {
-    const [first, ...others] = expected.get(key) ?? [];
-    if (others.length === 0) expected.delete(key);
-    else expected.set(key, others);
-    return first;
   }
 
   function mirrorOf({ family, table, chain: name }: RulePlace) {
@@ -171,8 +182,9 @@ export function createKernel(options: KernelOptions): Kernel {
   async function look(planes: 'both' | 'routed' = 'both'): Promise<void> {
     if (planes === 'both') {
       unseen = false;
-      expected.clear();
-      adding.clear();
+      awaitedInIptables.clear();
+      awaitedInNft.clear();
+      proofStands = false;
     }
     during = [];
     try {
@@ -233,7 +245,24 @@ export function createKernel(options: KernelOptions): Kernel {
     if (!(await announced(placed, announcedMs + changes.length))) await look();
   }
 
+  /** Whether a large change of the bridged plane happened. @throws KernelError when it did not */
+  async function prove(run: RunTool): Promise<void> {
+    if (!(await isProved(run))) throw new KernelError('nft said it was done, and it was not');
+    proofStands = true;
+  }
+
+  async function tidy(): Promise<void> {
+    if (!proofStands) return;
+    proofStands = false;
+    await dropProof(tool()).catch((error: unknown) => {
+      // A listing finds it, and tries again.
+      looked = false;
+      log.warn({ err: error }, `table ${proofTable} cannot be removed; looking before the next change`);
+    });
+  }
+
   async function apply(changes: readonly Change[]): Promise<void> {
+    await tidy();
     await untilPlaced(changes);
     const work = outstanding(changes, iptables, nft);
     const run = tool(changes.length);
@@ -243,26 +272,26 @@ export function createKernel(options: KernelOptions): Kernel {
       remove: work.iptables.filter(place => typeof place === 'string'),
     };
     const inRouted = routed.add.length + routed.remove.length > 0;
-    // Deleting is one transaction over both planes where iptables keeps its rules in nf_tables.
-    const script = [
-      ...deletions(placeOf(chain), handles.iptables),
-      ...deletions(bridgePlace, handles.nft),
-      ...bridgeAdditions(work.nftAdd, nft?.exists ?? true),
-    ];
+    const inBridged = work.nftAdd.length + handles.iptables.length + handles.nft.length > 0;
     const many = work.nftAdd.length >= manyRules;
     /** One for each transaction: what is announced of it first. It is all in the kernel then, or none of it. */
     const proofs: (() => boolean)[] = [];
-    if (backend === 'nf_tables')
-      for (const rule of routed.add) {
-        const key = flowKey(rule);
-        expected.set(key, [...(expected.get(key) ?? []), rule]);
-      }
-    for (const rule of work.nftAdd) adding.set(commentOf(rule), rule);
+    /** Deleting is one transaction over both planes where iptables keeps its rules in nf_tables. */
+    function* script(): Generator<string> {
+      if (many) yield proof;
+      yield* deletions(placeOf(chain), handles.iptables);
+      yield* deletions(bridgePlace, handles.nft);
+      yield* bridgeAdditions(work.nftAdd, nft?.exists ?? true);
+    }
+    function awaitAnnouncements(): void {
+      if (backend === 'nf_tables') for (const rule of routed.add) awaitedInIptables.add(rule);
+      for (const rule of work.nftAdd) awaitedInNft.add(rule);
+    }
     async function changeInIptables(): Promise<void> {
       const [first] = routed.add;
       if (backend === 'nf_tables' && first !== undefined) proofs.push(() => isPlaced(iptables, first.id));
-      await changeRouted(run, routed);
-      iptables.exists = true;
+      if (inRouted) await changeRouted(run, routed);
+      if (inRouted) iptables.exists = true;
     }
     async function changeInNft(): Promise<void> {
       const [goes] = handles.iptables;
@@ -273,22 +302,28 @@ export function createKernel(options: KernelOptions): Kernel {
         else if (alsoGoes !== undefined) proofs.push(() => nft?.holds(alsoGoes) === false);
         else if (first !== undefined) proofs.push(() => isPlaced(nft, first.id));
       }
-      await run('nft', ['-f', '-'], `${(many ? proving(script) : script).join('\n')}\n`);
-      if (many && !(await takeProof(run))) throw new KernelError('nft said it was done, and it was not');
+      if (inBridged) await run('nft', ['-f', '-'], { parts: script() });
+      if (many) await prove(run);
       if (nft !== undefined && work.nftAdd.length > 0) nft.exists = true;
     }
-    const steps = [...(inRouted ? [changeInIptables] : []), ...(script.length > 0 ? [changeInNft] : [])];
-    // Both were asked beforehand whether they would take so many; that is where one that cannot be run is found.
     if (many) {
+      // Both were asked beforehand whether they would take so many; that is where one that cannot be run is found.
       // Thousands of announcements would take a core from what makes them.
       announcements?.pause();
-      await allDone(steps.map(step => step())).finally(() => announcements?.resume());
-    } else for (const step of steps) await step();
+      // iptables begins: it is quicker, and would begin again were something committed before it.
+      const steps = [changeInIptables(), changeInNft()];
+      // What they are to do goes to them first.
+      const meanwhile = nextTurn().then(awaitAnnouncements);
+      await allDone([...steps, meanwhile]).finally(() => announcements?.resume());
+    } else {
+      awaitAnnouncements();
+      await changeInIptables();
+      await changeInNft();
+    }
     if (await announced(() => proofs.every(isSo => isSo()), announcedMs + changes.length)) {
       // What was announced already may have been taken by somebody since.
-      for (const rule of work.iptablesAdd)
-        if (expected.get(flowKey(rule))?.includes(rule) === true) iptables.expect(rule);
-      for (const rule of work.nftAdd) if (adding.has(commentOf(rule))) nft?.expect(rule);
+      for (const rule of awaitedInIptables.rest()) iptables.expect(rule);
+      for (const rule of awaitedInNft.rest()) nft?.expect(rule);
       for (const handle of handles.iptables) iptables.drop(handle);
       for (const handle of handles.nft) nft?.drop(handle);
       if (backend !== 'legacy' || !inRouted) return;
@@ -321,6 +356,7 @@ export function createKernel(options: KernelOptions): Kernel {
       if (backend === 'legacy') await look('routed');
     },
     apply,
+    tidy,
     async applyAlone(plane, changes) {
       const run = tool(changes.length);
       looked = false;
@@ -333,13 +369,14 @@ export function createKernel(options: KernelOptions): Kernel {
     },
     async check(rules) {
       // Rules differ in their addresses only; one of each form stands for all.
-      const forms = [...new Map(rules.map(rule => [`${rule.proto} ${rule.port > 0}`, rule])).values()];
+      const forms = new Map<string, Rule>();
+      for (const rule of rules) forms.set(rule.port > 0 ? `${rule.proto} port` : rule.proto, rule);
       const run = tool();
       await Promise.all([
-        checkRouted(run, chain, iptables.exists, forms),
+        checkRouted(run, chain, iptables.exists, [...forms.values()]),
         nft === undefined
           ? undefined
-          : run('nft', ['-c', '-f', '-'], `${bridgeAdditions(forms, nft.exists).join('\n')}\n`),
+          : run('nft', ['-c', '-f', '-'], { parts: bridgeAdditions([...forms.values()], nft.exists) }),
       ]);
     },
     counters: id => readCounters(tool(iptables.rules.size), chain, id),

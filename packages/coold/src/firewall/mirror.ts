@@ -22,8 +22,10 @@ export interface Mirror {
   holds(place: Place): boolean;
 }
 
+const nowhere: readonly Place[] = [];
+
 export function createMirror(exists: boolean): Mirror {
-  const rules = new Map<string, { rule: Rule; places: Place[] }>();
+  const rules = new Map<string, { rule: Rule; places: readonly Place[] }>();
   const foreign = new Map<Place, string>();
   const owners = new Map<Place, string>();
   const mirror: Mirror = {
@@ -40,11 +42,11 @@ export function createMirror(exists: boolean): Mirror {
       const { rule } = standing;
       const known = rules.get(rule.id);
       if (known === undefined) rules.set(rule.id, { rule, places: [place] });
-      else known.places.push(place);
+      else known.places = known.places.length === 0 ? [place] : [...known.places, place]; // pushing reserves room for many
       owners.set(place, rule.id);
     },
     expect(rule) {
-      if (!rules.has(rule.id)) rules.set(rule.id, { rule, places: [] });
+      if (!rules.has(rule.id)) rules.set(rule.id, { rule, places: nowhere });
     },
     drop(place) {
       foreign.delete(place);

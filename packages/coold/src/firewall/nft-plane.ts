@@ -1,3 +1,4 @@
+import type { ToolInput } from './iptables.ts';
 import { createMirror, type Mirror } from './mirror.ts';
 import {
   bridgeChain,
@@ -12,7 +13,7 @@ import {
 import type { Rule } from './rule.ts';
 
 /** Runs one of the packet filter's tools to its output. @throws Error */
-export type RunTool = (program: string, args: readonly string[], input?: string) => Promise<string>;
+export type RunTool = (program: string, args: readonly string[], input?: ToolInput) => Promise<string>;
 
 /** The bridged plane as it stands; undefined on a permissive host, which has no such table (CONTRACT §4). */
 export async function listBridge(run: RunTool): Promise<Mirror | undefined> {
@@ -21,7 +22,7 @@ export async function listBridge(run: RunTool): Promise<Mirror | undefined> {
     listObjects(run, 'chain', ['chains', 'bridge']),
   ]);
   // Left by a process that was killed within a large change.
-  if (tables.some(({ name }) => name === proofTable)) await takeProof(run);
+  if (tables.some(({ name }) => name === proofTable)) await dropProof(run);
   if (!tables.some(({ name }) => name === bridgeTable)) return undefined;
   if (!chains.some(({ table, name }) => table === bridgeTable && name === bridgeChain))
     return createMirror(false);
@@ -62,14 +63,14 @@ export async function listObjects(
 }
 
 /** Lines for `nft -f`: the chain where it is missing, and rules by their text. */
-export function bridgeAdditions(rules: readonly Rule[], exists: boolean): string[] {
-  if (rules.length === 0) return [];
-  return [...(exists ? [] : [`add chain ${bridgePlace}`]), ...rules.map(nftLine)];
+export function* bridgeAdditions(rules: readonly Rule[], exists: boolean): Generator<string> {
+  if (rules.length > 0 && !exists) yield `add chain ${bridgePlace}\n`;
+  for (const rule of rules) yield `${nftLine(rule)}\n`;
 }
 
 /** Lines for `nft -f` that delete by handle: the one way that does not search thousands of rules. */
-export function deletions(place: string, handles: readonly number[]): string[] {
-  return handles.map(handle => `delete rule ${place} handle ${handle}`);
+export function* deletions(place: string, handles: readonly number[]): Generator<string> {
+  for (const handle of handles) yield `delete rule ${place} handle ${handle}\n`;
 }
 
 /**
@@ -78,21 +79,24 @@ export function deletions(place: string, handles: readonly number[]): string[] {
  */
 export const proofTable = 'coolify_proof';
 
-/** The script of a transaction that proves itself. */
-export function proving(script: readonly string[]): string[] {
-  return [`create table bridge ${proofTable}`, ...script];
-}
+/** First in the script of a transaction that is to prove itself. */
+export const proof = `create table bridge ${proofTable}\n`;
 
 /**
- * Whether a transaction that proves itself happened; can be asked once. By making the table again, which has to be refused: a
- * program that only says yes is caught, and listing tables would have nft read every rule first. @throws Error
+ * Whether a transaction that proves itself happened. By making the table again, which has to be refused: a program that only
+ * says yes is caught, and listing tables would have nft read every rule first. It stands until it is dropped. @throws Error
  */
-export async function takeProof(run: RunTool): Promise<boolean> {
+export async function isProved(run: RunTool): Promise<boolean> {
   const refusal = await run('nft', ['create', 'table', 'bridge', proofTable]).then(
     () => undefined,
     (error: unknown) => error,
   );
   if (refusal !== undefined && !String(refusal).includes('File exists')) throw refusal;
-  await run('nft', ['delete', 'table', 'bridge', proofTable]);
+  if (refusal === undefined) await dropProof(run);
   return refusal !== undefined;
+}
+
+/** @throws Error */
+export async function dropProof(run: RunTool): Promise<void> {
+  await run('nft', ['delete', 'table', 'bridge', proofTable]);
 }

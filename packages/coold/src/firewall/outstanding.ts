@@ -18,10 +18,11 @@ export function outstanding(
   nft: Mirror | undefined,
 ): Outstanding {
   const left: Outstanding = { iptablesAdd: [], nftAdd: [], iptables: [], nft: [] };
-  for (const { kind, rule, ...touches } of changes) {
-    const routed = touches.iptables ? iptables : undefined;
-    const bridged = touches.nft ? nft : undefined;
-    if (kind === 'add') {
+  for (const change of changes) {
+    const { rule } = change;
+    const routed = change.iptables ? iptables : undefined;
+    const bridged = change.nft ? nft : undefined;
+    if (change.kind === 'add') {
       if (routed?.has(rule.id) === false) left.iptablesAdd.push(rule);
       if (bridged?.has(rule.id) === false) left.nftAdd.push(rule);
     } else {

@@ -64,8 +64,7 @@ export function readRule(input: RuleInput, path = ''): Rule {
 /** Completes a flow that is in its normal form already. */
 export function withId(flow: Omit<Rule, 'id'>): Rule {
   const { namespace, src, dst, proto, port } = flow;
-  const text = [namespace, src, dst, proto, port].join('|');
-  const id = hash('sha256', text, 'hex').slice(0, 12);
+  const id = hash('sha256', `${namespace}|${src}|${dst}|${proto}|${port}`, 'hex').slice(0, 12);
   return { id, namespace, src, dst, proto, port };
 }
 

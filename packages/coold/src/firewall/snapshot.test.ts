@@ -4,18 +4,20 @@ import { compareRules, type Rule, readRule } from './rule.ts';
 import { anyRule } from './rule-examples.ts';
 import {
   changeSnapshot,
+  iptablesSnapshot,
+  nftSnapshot,
   readIptablesSnapshot,
   readNftSnapshot,
-  renderSnapshot as renderLines,
+  type Snapshot,
   SnapshotError,
 } from './snapshot.ts';
 
 const chain = 'COOLIFY-ALLOW';
-const renderSnapshot = (...args: Parameters<typeof renderLines>) => {
-  const { iptables, nft } = renderLines(...args);
-  return { iptables: iptables.join(''), nft: nft.join('') };
-};
-const of = (rules: readonly Rule[]) => changeSnapshot([], chain, { add: rules, remove: new Set() });
+const renderSnapshot = (snapshot: Snapshot) => ({
+  iptables: [...iptablesSnapshot(snapshot, chain)].join(''),
+  nft: [...nftSnapshot(snapshot)].join(''),
+});
+const of = (rules: readonly Rule[]) => changeSnapshot([], { add: rules, remove: new Set() });
 const web = readRule({ src: '10.210.5.2', dst: '10.210.6.3', proto: 'tcp', port: 80 });
 const any = readRule({ src: '10.210.5.2', dst: '10.210.6.4', namespace: 'shop' });
 const dns = readRule({ src: '10.210.5.2', dst: '10.210.6.4', proto: 'udp', namespace: 'shop' });
@@ -26,7 +28,7 @@ test('both files are as the contract has them, to the byte', () => {
     rule === dns
       ? `-A COOLIFY-ALLOW -s 10.210.5.2 -d 10.210.6.4 -p udp -m comment --comment cid:${dns.id}:shop -j ACCEPT`
       : `-A COOLIFY-ALLOW -s 10.210.5.2 -d 10.210.6.4 -m comment --comment cid:${any.id}:shop -j ACCEPT`;
-  const { iptables, nft } = renderSnapshot(of([dns, web, any]), chain);
+  const { iptables, nft } = renderSnapshot(of([dns, web, any]));
   expect(iptables).toBe(
     [
       '*filter',
@@ -48,7 +50,7 @@ test('both files are as the contract has them, to the byte', () => {
 });
 
 test('without rules they still declare and empty their chains', () => {
-  expect(renderSnapshot([], chain)).toEqual({
+  expect(renderSnapshot([])).toEqual({
     iptables: '*filter\n:COOLIFY-ALLOW -\nCOMMIT\n',
     nft: 'flush chain bridge coolify_bridge coolify_allow\n',
   });
@@ -59,20 +61,20 @@ test('what is written is read back, in order, whatever changes led to it', () =>
   fc.assert(
     fc.property(rules, rules, fc.array(fc.nat(39)), (first, second, gone) => {
       const remove = new Set(gone.flatMap(index => first[index]?.id ?? []));
-      const changed = changeSnapshot(of(first), chain, { add: second, remove });
+      const changed = changeSnapshot(of(first), { add: second, remove });
       const wanted = new Map(first.filter(({ id }) => !remove.has(id)).map(rule => [rule.id, rule]));
       for (const rule of second) wanted.set(rule.id, rule);
-      const { iptables, nft } = renderSnapshot(changed, chain);
+      const { iptables, nft } = renderSnapshot(changed);
       const sorted = [...wanted.values()].sort(compareRules);
       expect(readIptablesSnapshot(iptables, chain)).toEqual(sorted);
       expect(readNftSnapshot(nft)).toEqual(sorted);
-      expect(renderSnapshot(of(sorted), chain)).toEqual({ iptables, nft });
+      expect(renderSnapshot(of(sorted))).toEqual({ iptables, nft });
     }),
   );
 });
 
 describe('a file that is not whole, or that somebody edited', () => {
-  const { iptables, nft } = renderSnapshot(of([web, any]), chain);
+  const { iptables, nft } = renderSnapshot(of([web, any]));
 
   it('is refused wherever it was cut', () => {
     for (let length = 0; length < iptables.length; length += 1)

@@ -2,66 +2,65 @@ import { iptablesLine, readIptablesLine } from './iptables-rule.ts';
 import { bridgePlace, nftLine, readNftLine } from './nft-rule.ts';
 import { compareRules, type Rule } from './rule.ts';
 
-/** A rule with its line in each of the two files; kept, so that one change does not render thousands of others. */
-export interface SnapshotEntry {
-  rule: Rule;
-  iptables: string;
-  nft: string;
-}
-
 /** Every rule once, in the order of the files. */
-export type Snapshot = readonly SnapshotEntry[];
+export type Snapshot = readonly Rule[];
 
 /** The snapshot with rules added and others, by id, removed; an added one that is there already stays as it is. */
 export function changeSnapshot(
   snapshot: Snapshot,
-  chain: string,
-  change: { add: readonly Rule[]; remove: ReadonlySet<string> },
+  { add, remove }: { add: readonly Rule[]; remove: ReadonlySet<string> },
 ): Snapshot {
-  const added = sorted(change.add).map(rule => ({
-    rule,
-    iptables: `${iptablesLine('-A', chain, rule)}\n`,
-    nft: `${nftLine(rule)}\n`,
-  }));
-  const next: SnapshotEntry[] = [];
+  const added = sorted(add);
+  const next: Rule[] = [];
   let position = 0;
-  const push = (entry: SnapshotEntry) => {
-    if (next.at(-1)?.rule.id !== entry.rule.id) next.push(entry);
-  };
-  for (const entry of snapshot) {
-    if (change.remove.has(entry.rule.id)) continue;
+  for (const rule of snapshot) {
+    if (remove.has(rule.id)) continue;
     for (let before = added[position]; before !== undefined; before = added[position]) {
-      if (compareRules(before.rule, entry.rule) >= 0) break;
-      push(before);
+      const order = compareRules(before, rule);
+      if (order > 0) break;
+      if (order < 0) next.push(before);
       position += 1;
     }
-    push(entry);
+    next.push(rule);
   }
-  for (const entry of added.slice(position)) push(entry);
+  for (const rule of added.slice(position)) next.push(rule);
   return next;
 }
 
-/** As `compareRules` has them; thousands are sorted much quicker by text, in which a space comes before all of a label. */
+/** Each once, as `compareRules` has them: thousands of ids are sorted much quicker than by asking for each two. */
 function sorted(rules: readonly Rule[]): Rule[] {
-  const byKey = new Map(rules.map(rule => [`${rule.namespace} ${rule.id}`, rule]));
-  return [...byKey.keys()].sort().flatMap(key => byKey.get(key) ?? []);
+  const [only] = rules;
+  if (only !== undefined && rules.length === 1) return [only];
+  const namespaces = new Map<string, Map<string, Rule>>();
+  for (const rule of rules) {
+    const known = namespaces.get(rule.namespace);
+    if (known === undefined) namespaces.set(rule.namespace, new Map([[rule.id, rule]]));
+    else known.set(rule.id, rule);
+  }
+  return [...namespaces.keys()].sort().flatMap(namespace => {
+    const known = namespaces.get(namespace) ?? new Map<string, Rule>();
+    return [...known.keys()].sort().flatMap(id => known.get(id) ?? []);
+  });
 }
 
-/** Both files, to the byte (CONTRACT §4), in lines: joining thousands for every change would be most of its work. */
-export function renderSnapshot(snapshot: Snapshot, chain: string): { iptables: string[]; nft: string[] } {
-  const iptables = ['*filter\n', `:${chain} -\n`];
-  const nft = [`flush chain ${bridgePlace}\n`];
+/** The file of the routed plane, to the byte (CONTRACT §4), in lines that are made as they are taken. */
+export function* iptablesSnapshot(snapshot: Snapshot, chain: string): Generator<string> {
+  yield `*filter\n:${chain} -\n`;
   let namespace: string | undefined;
-  for (const entry of snapshot) {
-    if (entry.rule.namespace !== namespace) {
-      ({ namespace } = entry.rule);
-      iptables.push(`# namespace: ${namespace}\n`);
+  for (const rule of snapshot) {
+    if (rule.namespace !== namespace) {
+      ({ namespace } = rule);
+      yield `# namespace: ${namespace}\n`;
     }
-    iptables.push(entry.iptables);
-    nft.push(entry.nft);
+    yield `${iptablesLine('-A', chain, rule)}\n`;
   }
-  iptables.push('COMMIT\n');
-  return { iptables, nft };
+  yield 'COMMIT\n';
+}
+
+/** The file of the bridged plane, likewise. */
+export function* nftSnapshot(snapshot: Snapshot): Generator<string> {
+  yield `flush chain ${bridgePlace}\n`;
+  for (const rule of snapshot) yield `${nftLine(rule)}\n`;
 }
 
 /** A file that is not a snapshot, or not all of one. */

@@ -1,13 +1,15 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Logger } from '@coold/runtime';
 import { type Change, inverse } from './change.ts';
-import { type Drift, findDrift } from './drift.ts';
-import { FirewallError } from './firewall-error.ts';
+import { createFiled } from './filed.ts';
+import { asFirewallError, FirewallError, messageOf } from './firewall-error.ts';
 import type { Journal, Leftover } from './journal.ts';
 import { type Kernel, KernelError } from './kernel.ts';
+import { planChanges } from './plan.ts';
 import { compareRules, type Rule } from './rule.ts';
 import { createSerialQueue, type Job } from './serial-queue.ts';
-import { changeSnapshot, renderSnapshot, type Snapshot } from './snapshot.ts';
 import type { SnapshotFiles } from './snapshot-files.ts';
+import { readState, type StoreState } from './store-state.ts';
 
 /** One wish: that a rule stands, or that none of an id does. */
 export type Edit = { kind: 'allow'; rule: Rule } | { kind: 'revoke'; id: string };
@@ -16,21 +18,6 @@ export interface Counted {
   added: number;
   removed: number;
   total: number;
-}
-
-export interface StoreState {
-  mode: 'enforcing' | 'permissive' | 'unknown';
-  backend: string;
-  /** Whether changes by others are announced as they happen. */
-  watched: boolean;
-  rules: { model: number; iptables: number; nft: number; snapshot: number };
-  drift: Drift;
-  foreign: { plane: 'iptables' | 'nft'; text: string }[];
-  /** What is wrong with the files, if anything. */
-  snapshotProblem: string | undefined;
-  /** A change that failed and could not be taken back yet. */
-  unfinished: string | undefined;
-  lastError: { message: string; at: Date } | undefined;
 }
 
 /** The allow rules of this host: in both planes and both files, or in none (DESIGN flow 3). */
@@ -71,10 +58,7 @@ export function createStore(options: StoreOptions): Store {
   /** What coold answers for; what stood in the kernel when it began, and what was asked of it since. */
   const model = new Map<string, Rule>();
   let sorted: readonly Rule[] | undefined;
-  /** What the files say; undefined while there are none that can be read. */
-  let filed: Snapshot | undefined;
-  let filedIds: ReadonlySet<string> = new Set();
-  let snapshotProblem: string | undefined;
+  const filed = createFiled(files, chain, log);
   let loaded = false;
   let unfinished: Leftover | undefined;
   let lastError: StoreState['lastError'];
@@ -89,57 +73,22 @@ export function createStore(options: StoreOptions): Store {
     });
   }
 
-  function adopt(snapshot: Snapshot | undefined, problem: string | undefined): void {
-    filed = snapshot;
-    filedIds = new Set(snapshot?.map(({ rule }) => rule.id));
-    snapshotProblem = problem;
-  }
-
-  const snapshotOf = (rules: Iterable<Rule>) =>
-    changeSnapshot([], chain, { add: [...rules], remove: new Set() });
-
-  async function readFiles(): Promise<void> {
-    const { rules, problem } = await files.read();
-    if (problem !== undefined)
-      log.warn({ problem }, 'the snapshots of the firewall are not as they should be');
-    adopt(rules === undefined ? undefined : snapshotOf(rules), problem);
-  }
+  const standing = (id: string) =>
+    model.get(id) ?? kernel.iptables.rules.get(id)?.rule ?? kernel.nft?.rules.get(id)?.rule;
 
   /** Where the rule of an id is known at all. */
-  function find(id: string): Rule | undefined {
-    return (
-      model.get(id) ??
-      kernel.iptables.rules.get(id)?.rule ??
-      kernel.nft?.rules.get(id)?.rule ??
-      (filedIds.has(id) ? filed?.find(({ rule }) => rule.id === id)?.rule : undefined)
+  const find = (id: string) =>
+    standing(id) ?? (filed.ids.has(id) ? filed.rules?.find(rule => rule.id === id) : undefined);
+
+  const plan = (wanted: ReadonlyMap<string, Rule | undefined>) =>
+    planChanges(
+      wanted,
+      {
+        ...{ iptables: kernel.iptables, nft: kernel.nft },
+        files: filed.rules === undefined ? model : filed.ids,
+      },
+      find,
     );
-  }
-
-  /** What has to be done so that some rules stand and others do not. */
-  function plan(wanted: ReadonlyMap<string, Rule | undefined>): Change[] {
-    const inFiles = (id: string) => (filed === undefined ? model.has(id) : filedIds.has(id));
-    return [...wanted].flatMap(([id, want]) => {
-      const rule = want ?? find(id);
-      if (rule === undefined) return [];
-      const stands = want !== undefined;
-      const change: Change = {
-        kind: stands ? 'add' : 'remove',
-        rule,
-        iptables: kernel.iptables.has(id) !== stands,
-        nft: kernel.nft !== undefined && kernel.nft.has(id) !== stands,
-        file: inFiles(id) !== stands,
-      };
-      return change.iptables || change.nft || change.file ? [change] : [];
-    });
-  }
-
-  function nextSnapshot(changes: readonly Change[]): Snapshot {
-    const inFile = changes.filter(({ file }) => file);
-    return changeSnapshot(filed ?? snapshotOf(model.values()), chain, {
-      add: inFile.filter(({ kind }) => kind === 'add').map(({ rule }) => rule),
-      remove: new Set(inFile.filter(({ kind }) => kind === 'remove').map(({ rule }) => rule.id)),
-    });
-  }
 
   /**
    * Does some changes in both planes and both files, or in none: first everything that can fail without changing the
@@ -150,8 +99,7 @@ export function createStore(options: StoreOptions): Store {
     if (changes.length === 0 && !writes) return;
     const adds = changes.filter(({ kind, iptables, nft }) => kind === 'add' && (iptables || nft));
     const checking = adds.length > 1 ? kernel.check(adds.map(({ rule }) => rule)) : undefined;
-    const next = writes ? nextSnapshot(changes) : undefined;
-    const staging = next === undefined ? undefined : files.stage(renderSnapshot(next, chain));
+    const staging = writes ? filed.stage(changes, model.values()) : undefined;
     const [staged, ...others] = await Promise.allSettled([staging, journal.begin(changes), checking]);
     const failed = [staged, ...others].find(outcome => outcome.status === 'rejected');
     if (failed !== undefined || staged.status === 'rejected') {
@@ -173,7 +121,6 @@ export function createStore(options: StoreOptions): Store {
       await staged.value?.discard().catch(() => {});
       await takeBack(changes, error);
     }
-    if (next !== undefined) adopt(next, undefined);
     await journal.finish().catch((error: unknown) => {
       // It is done, and completing it again changes nothing; the next change replaces it.
       log.warn({ err: error }, 'the journal of a change that is done cannot be removed');
@@ -219,21 +166,10 @@ export function createStore(options: StoreOptions): Store {
     const changes = unfinished.changes.map(inverse);
     await kernel.look();
     await kernel.apply(changes);
-    if (changes.some(({ file }) => file)) await writeFiles(nextSnapshot(changes));
+    if (changes.some(({ file }) => file)) await filed.write(changes, model.values());
     await journal.forget();
     unfinished = undefined;
     log.info({ rules: changes.length }, 'a failed change of the firewall was taken back');
-  }
-
-  async function writeFiles(snapshot: Snapshot): Promise<void> {
-    const staged = await files.stage(renderSnapshot(snapshot, chain));
-    try {
-      await staged.commit();
-    } catch (error) {
-      await staged.discard().catch(() => {});
-      throw error;
-    }
-    adopt(snapshot, undefined);
   }
 
   /** Completes what an earlier process was killed in, or takes it back where that is not possible. */
@@ -256,7 +192,7 @@ export function createStore(options: StoreOptions): Store {
     if (direction === 'complete')
       try {
         await kernel.apply(changes);
-        if (changes.some(({ file }) => file)) await writeFiles(nextSnapshot(changes));
+        if (changes.some(({ file }) => file)) await filed.write(changes, model.values());
         await journal.forget();
         log.info({ rules: changes.length }, 'that change is complete now');
         return;
@@ -271,19 +207,19 @@ export function createStore(options: StoreOptions): Store {
   /** Reads everything there is. @throws Error when kernel or disk cannot be read */
   async function load(): Promise<void> {
     await kernel.look();
-    await readFiles();
+    await filed.read(standing);
     // What its callers were never told is settled before anybody is told what stands.
-    const standing = () => {
+    const answerFor = () => {
       model.clear();
       for (const plane of [kernel.nft, kernel.iptables])
         for (const [id, { rule }] of plane?.rules ?? []) model.set(id, rule);
       sorted = undefined;
     };
-    standing();
+    answerFor();
     try {
       await recover();
     } finally {
-      standing();
+      answerFor();
     }
     loaded = true;
     const { rules, drift } = store.state();
@@ -304,10 +240,7 @@ export function createStore(options: StoreOptions): Store {
     if (!loaded) await load();
     if (unfinished !== undefined) await settle();
     if (!kernel.isFresh()) await kernel.look();
-    if (await files.changedOutside()) {
-      log.warn('somebody else changed the snapshots of the firewall; they are read again');
-      await readFiles();
-    }
+    await filed.readChanged(standing);
     if (kernel.nft === undefined && !warnedPermissive) {
       warnedPermissive = true;
       log.warn(
@@ -336,23 +269,23 @@ export function createStore(options: StoreOptions): Store {
       else if (!model.has(id)) model.set(id, edit.rule);
     }
     sorted = undefined;
-    const changed = [...before].filter(([id, was]) => was !== model.has(id));
-    const added = changed.filter(([, was]) => !was).length;
-    return { added, removed: changed.length - added, total: model.size };
+    const counted = { added: 0, removed: 0, total: model.size };
+    for (const [id, was] of before) if (was !== model.has(id)) counted[was ? 'removed' : 'added'] += 1;
+    return counted;
   }
 
   async function runReconcile(): Promise<void> {
     await kernel.look();
-    await readFiles();
-    if (filed === undefined && snapshotProblem !== undefined)
-      throw new FirewallError(409, `the snapshots cannot be read: ${snapshotProblem}`);
-    const target = filed?.map(({ rule }) => rule) ?? [...model.values()];
+    await filed.read(standing);
+    if (filed.rules === undefined && filed.problem !== undefined)
+      throw new FirewallError(409, `the snapshots cannot be read: ${filed.problem}`);
+    const target = filed.rules ?? [...model.values()];
     const wanted = new Map<string, Rule | undefined>();
     for (const plane of [model, kernel.iptables.rules, kernel.nft?.rules])
       for (const id of plane?.keys() ?? []) wanted.set(id, undefined);
     for (const rule of target) wanted.set(rule.id, rule);
     const changes = plan(wanted);
-    await commit(changes, snapshotProblem !== undefined || filed === undefined);
+    await commit(changes, filed.problem !== undefined || filed.rules === undefined);
     model.clear();
     for (const rule of target) model.set(rule.id, rule);
     sorted = undefined;
@@ -381,6 +314,9 @@ export function createStore(options: StoreOptions): Store {
         log.error({ err: error, calls: jobs.length }, 'the firewall was not changed; its callers are told');
       for (const job of jobs) job.fail(failure);
     }
+    // Their answers go out first.
+    await nextTurn();
+    await kernel.tidy();
   }
 
   const store: Store = {
@@ -401,34 +337,14 @@ export function createStore(options: StoreOptions): Store {
       return sorted;
     },
     rule: id => model.get(id),
-    state: () => ({
-      mode: !loaded ? 'unknown' : kernel.nft === undefined ? 'permissive' : 'enforcing',
-      backend: kernel.backend ?? 'unknown',
-      watched: kernel.isWatched(),
-      rules: {
-        model: model.size,
-        iptables: kernel.iptables.rules.size,
-        nft: kernel.nft?.rules.size ?? 0,
-        snapshot: filedIds.size,
-      },
-      drift: findDrift(model, kernel.iptables.rules, kernel.nft?.rules, filedIds),
-      foreign: [
-        ...[...kernel.iptables.foreign.values()].map(text => ({ plane: 'iptables' as const, text })),
-        ...[...(kernel.nft?.foreign.values() ?? [])].map(text => ({ plane: 'nft' as const, text })),
-      ],
-      snapshotProblem,
-      unfinished:
-        unfinished === undefined
-          ? undefined
-          : `a failed change of ${unfinished.changes.length} rules is still to be taken back`,
-      lastError,
-    }),
+    state: () => readState({ loaded, kernel, model, filed, unfinished, lastError }),
     async run(stop, onLoaded) {
       const firstLook = load().catch((error: unknown) => {
         note(messageOf(error));
         log.error({ err: error, again_in_ms: retryMs }, 'the firewall cannot be read; trying again');
       });
       await firstLook;
+      await kernel.tidy();
       onLoaded();
       let tick = 0;
       const again = setInterval(() => {
@@ -442,15 +358,4 @@ export function createStore(options: StoreOptions): Store {
     },
   };
   return store;
-}
-
-function asFirewallError(error: unknown): FirewallError {
-  if (error instanceof FirewallError) return error;
-  if (error instanceof KernelError)
-    return new FirewallError(503, `nothing has changed: ${error.message}`, error);
-  return new FirewallError(503, `nothing has changed: ${messageOf(error)}`, error);
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

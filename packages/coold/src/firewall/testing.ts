@@ -8,7 +8,7 @@ import { expect } from 'vitest';
 import { createFirewall } from './firewall.ts';
 import { readIptablesLine } from './iptables-rule.ts';
 import { type Rule, readRule } from './rule.ts';
-import { changeSnapshot, renderSnapshot as renderLines } from './snapshot.ts';
+import { changeSnapshot, iptablesSnapshot, nftSnapshot } from './snapshot.ts';
 import type { Counted, Edit, Store } from './store.ts';
 
 export const chain = 'COOLIFY-ALLOW';
@@ -21,9 +21,13 @@ export const allow = (...rules: Rule[]): Edit[] => rules.map(rule => ({ kind: 'a
 export const revoke = (...wanted: string[]): Edit[] => wanted.map(id => ({ kind: 'revoke', id }));
 export const noDrift = { kernelOnly: [], modelOnly: [], planesDiffer: [], snapshotDiffers: [] };
 
-export const renderSnapshot = (...args: Parameters<typeof renderLines>) => {
-  const { iptables, nft } = renderLines(...args);
-  return { iptables: iptables.join(''), nft: nft.join('') };
+/** Both files of some rules, as text. */
+export const filesOf = (rules: readonly Rule[]) => {
+  const snapshot = changeSnapshot([], { add: rules, remove: new Set() });
+  return {
+    iptables: [...iptablesSnapshot(snapshot, chain)].join(''),
+    nft: [...nftSnapshot(snapshot)].join(''),
+  };
 };
 
 /** A coold's firewall, serving until it is stopped or its host is gone. */
@@ -94,7 +98,7 @@ export async function openFirewallHost(backend: 'nft' | 'legacy'): Promise<Firew
       await host.expectFiles(rules);
     },
     async expectFiles(rules) {
-      const text = renderSnapshot(changeSnapshot([], chain, { add: rules, remove: new Set() }), chain);
+      const text = filesOf(rules);
       expect(await readFile(file('allow.rules'), 'utf8')).toBe(text.iptables);
       expect(await readFile(file('allow.nft'), 'utf8')).toBe(text.nft);
       expect((await readdir(etc)).filter(name => !name.endsWith('.damaged')).sort()).toEqual([

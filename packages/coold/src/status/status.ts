@@ -2,7 +2,7 @@ import { type HostedBuild, HostedBuild_State } from '@coold/proto';
 import type { RememberedLine } from '@coold/runtime';
 import type { DiscoveryStats } from '../discovery/discovery.ts';
 import type { DnsStats } from '../dns/dns.ts';
-import type { StoreState } from '../firewall/store.ts';
+import type { StoreState } from '../firewall/store-state.ts';
 import type { PodmanHost } from '../podman/host.ts';
 import type { LinkState } from './link-state.ts';
 

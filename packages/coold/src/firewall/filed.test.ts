@@ -1,0 +1,88 @@
+import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { scratchFolder } from '@coold/testbed';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { silent } from '../dns/testing.ts';
+import type { Change } from './change.ts';
+import { createFiled, type Filed } from './filed.ts';
+import type { Rule } from './rule.ts';
+import { ruleNumber } from './rule-examples.ts';
+import { createSnapshotFiles } from './snapshot-files.ts';
+
+const chain = 'COOLIFY-ALLOW';
+const [one, two, three] = [ruleNumber(1), ruleNumber(2), ruleNumber(4)];
+const unknown = () => undefined;
+
+let folder: Awaited<ReturnType<typeof scratchFolder>>;
+let filed: Filed;
+beforeEach(async () => {
+  folder = await scratchFolder();
+  filed = open();
+});
+afterEach(() => folder[Symbol.asyncDispose]());
+
+const path = (name: string) => join(folder.path, name);
+
+function open(): Filed {
+  const files = createSnapshotFiles({ iptables: path('allow.rules'), nft: path('allow.nft') }, chain);
+  return createFiled(files, chain, silent);
+}
+
+const change = (kind: Change['kind'], rule: Rule, file = true): Change => ({
+  ...{ kind, rule, file, iptables: true, nft: true },
+});
+
+const told = ({ rules, ids, problem }: Filed) => ({
+  rules: rules === undefined ? undefined : new Set(rules.map(({ id }) => id)),
+  ids: new Set(ids),
+  problem,
+});
+const saying = (...rules: Rule[]) => {
+  const ids = new Set(rules.map(({ id }) => id));
+  return { rules: ids, ids, problem: undefined };
+};
+
+describe('what the files say', () => {
+  it('is nothing before there are any, and then what stood and what changed', async () => {
+    await filed.read(unknown);
+    expect(told(filed)).toEqual({ rules: undefined, ids: new Set(), problem: undefined });
+    await filed.write([change('add', two), change('remove', one), change('add', three, false)], [one]);
+    expect(told(filed)).toEqual(saying(two));
+    const again = open();
+    await again.read(unknown);
+    expect(told(again)).toEqual(saying(two));
+  });
+
+  it('is as it was until what is staged is committed, and for good if it is discarded', async () => {
+    await filed.write([], [one]);
+    const discarded = await filed.stage([change('add', two)], []);
+    await discarded.discard();
+    const staged = await filed.stage([change('add', three)], []);
+    expect(told(filed)).toEqual(saying(one));
+    await staged.commit();
+    expect(told(filed)).toEqual(saying(one, three));
+    expect((await readdir(folder.path)).sort()).toEqual(['allow.nft', 'allow.rules']);
+  });
+
+  it('is read again when somebody else has changed it, into objects that are there already', async () => {
+    await filed.write([], [one, two]);
+    const { rules: before } = filed;
+    await filed.readChanged(unknown);
+    expect(filed.rules).toBe(before);
+    const other = open();
+    await other.write([], [two]);
+    await filed.readChanged(id => (id === two.id ? two : undefined));
+    expect(told(filed)).toEqual(saying(two));
+    expect(filed.rules?.[0]).toBe(two);
+  });
+
+  it('is a problem where a file is damaged, until it is written again', async () => {
+    await filed.write([], [one]);
+    await writeFile(path('allow.nft'), 'half a li');
+    await filed.readChanged(unknown);
+    expect(filed.problem).toContain('allow.nft');
+    await filed.write([change('add', two)], []);
+    expect(told(filed)).toEqual(saying(one, two));
+    expect(await readFile(path('allow.nft.damaged'), 'utf8')).toBe('half a li');
+  });
+});

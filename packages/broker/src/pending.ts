@@ -70,7 +70,10 @@ export interface Pending {
   evictions(): { landed: number; overdue: number };
 }
 
+/** What rides on a stream is a list through the entries themselves: with a set of its own each would cost twice as much. */
 interface Entry extends Subject {
+  earlier: Entry | undefined;
+  later: Entry | undefined;
   state: 'waiting' | 'replying' | 'overdue' | 'landed' | 'gone';
   stream: Carrier;
   settle: (outcome: Outcome) => void;
@@ -82,8 +85,8 @@ const ignore = () => {};
 
 export function createPending(options: PendingOptions): Pending {
   const entries = new Map<string, Entry>();
-  // A stream and the ids that ride on it live together, so that a lost stream fails them at once.
-  const byStream = new Map<Carrier, Set<Entry>>();
+  // A stream and the ids that ride on it live together, so that a lost stream fails them at once; the latest of them.
+  const byStream = new Map<Carrier, Entry>();
   const landed = new Set<Entry>(); // oldest first, as sets iterate
   const overdue = new Set<Entry>();
   const held = new Set<string>();
@@ -106,15 +109,28 @@ export function createPending(options: PendingOptions): Pending {
   }
 
   function ride(entry: Entry): void {
-    const riding = byStream.get(entry.stream);
-    if (riding === undefined) byStream.set(entry.stream, new Set([entry]));
-    else riding.add(entry);
+    const earlier = byStream.get(entry.stream);
+    byStream.set(entry.stream, entry);
+    entry.earlier = earlier;
+    if (earlier !== undefined) earlier.later = entry;
   }
 
   function alight(entry: Entry): void {
-    const riding = byStream.get(entry.stream);
-    riding?.delete(entry);
-    if (riding?.size === 0) byStream.delete(entry.stream);
+    const { earlier, later, stream } = entry;
+    if (earlier !== undefined) earlier.later = later;
+    if (later !== undefined) later.earlier = earlier;
+    else if (byStream.get(stream) === entry) {
+      if (earlier === undefined) byStream.delete(stream);
+      else byStream.set(stream, earlier);
+    }
+    entry.earlier = undefined;
+    entry.later = undefined;
+  }
+
+  function riding(stream: Carrier): Entry[] {
+    const found: Entry[] = [];
+    for (let entry = byStream.get(stream); entry !== undefined; entry = entry.earlier) found.push(entry);
+    return found.reverse();
   }
 
   function announceIdle(): void {
@@ -210,6 +226,8 @@ export function createPending(options: PendingOptions): Pending {
       if (kind !== undefined) return { kind };
       const entry: Entry = {
         ...subject,
+        earlier: undefined,
+        later: undefined,
         state: 'gone',
         stream,
         settle: ignore,
@@ -259,7 +277,7 @@ export function createPending(options: PendingOptions): Pending {
     },
 
     disconnected(stream) {
-      for (const entry of [...(byStream.get(stream) ?? [])]) {
+      for (const entry of riding(stream)) {
         if (entry.state === 'waiting') end(entry, { kind: 'disconnected' });
         else forget(entry);
       }

@@ -3,6 +3,9 @@ import { FieldError } from './field-error.ts';
 /** Deeper is no request of ours, and work for nobody but us. */
 export const maxJsonDepth = 32;
 
+/** Keeps nothing from one text to the next. */
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
 /**
  * Reads a JSON text strictly: UTF-8, nested at most `maxJsonDepth` deep, and without keys that mean something else to
  * JavaScript. Of duplicate keys the last counts; what is passed on is always written anew from what was read here.
@@ -12,7 +15,7 @@ export const maxJsonDepth = 32;
 export function readJsonText(bytes: Uint8Array): unknown {
   let value: unknown;
   try {
-    value = JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes));
+    value = JSON.parse(utf8.decode(bytes));
   } catch (error) {
     // The engine's message quotes the text, which may hold a secret.
     throw new FieldError('body', error instanceof SyntaxError ? 'is not JSON' : 'is not UTF-8');

@@ -37,8 +37,8 @@ export function readFrame(bytes: Uint8Array): Incoming {
   }
 }
 
-export function writeFrame(message: ServerMsg): Buffer {
-  return Buffer.from(toBinary(ServerMsgSchema, message));
+export function writeFrame(message: ServerMsg): Uint8Array {
+  return toBinary(ServerMsgSchema, message);
 }
 
 /** The request_id inside a ClientMsg that holds a Response, without decoding the rest; empty when there is none. */

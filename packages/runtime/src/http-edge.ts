@@ -36,16 +36,27 @@ const messages = {
   431: 'headers too large',
 } as const;
 
+/**
+ * One request and its reply. Emptied when it is over: a set that has outgrown its table leaves the old one as garbage, and
+ * V8's young collections take what such a table held for alive once it is old, with all that hangs on it.
+ */
+interface Exchange {
+  request: IncomingMessage | undefined;
+  response: ServerResponse | undefined;
+  /** When the body must be there, by the monotonic clock in ms; undefined: it may come as it likes. */
+  bodyDue: number | undefined;
+}
+
 export function createHttpEdge(options: HttpEdgeOptions): HttpEdge {
   const { errorBody, bodyTimeoutMs, stalledReplyMs, lingerMs = 2000 } = options;
-  const underWay = new Set<ServerResponse>();
-  /** Requests whose bodies may still be coming, with when they must be there, by the monotonic clock in ms. */
-  const bodies = new Map<IncomingMessage, number>();
-  const latest = new WeakMap<Duplex, ServerResponse>();
+  /** Those whose reply is under way, or whose body may still be coming. */
+  const exchanges = new Set<Exchange>();
+  let underWay = 0;
+  const latest = new WeakMap<Duplex, Exchange>();
   const waiting = new Set<() => void>();
 
   function answerBare(status: keyof typeof messages, socket: Duplex): void {
-    const reply = latest.get(socket);
+    const reply = latest.get(socket)?.response;
     // In the middle of a reply, another would only garble it.
     if (!socket.writable || (reply?.headersSent === true && !reply.writableFinished)) {
       socket.destroy();
@@ -61,13 +72,17 @@ export function createHttpEdge(options: HttpEdgeOptions): HttpEdge {
 
   function refuseLateBodies(): void {
     const now = performance.now();
-    for (const [request, due] of bodies) {
-      if (!request.complete && !request.destroyed && now < due) continue;
-      bodies.delete(request);
-      if (request.complete || request.destroyed) continue;
+    for (const exchange of exchanges) {
+      const { request, response, bodyDue } = exchange;
+      if (request === undefined || bodyDue === undefined) continue;
+      const isOver = request.complete || request.destroyed;
+      if (!isOver && now < bodyDue) continue;
+      exchange.bodyDue = undefined;
+      if (response?.closed === true) exchanges.delete(exchange);
+      if (isOver) continue;
       const { socket } = request;
       // One that was answered before its body ended has its answer.
-      if (latest.get(socket)?.headersSent === true) socket.destroy();
+      if (latest.get(socket)?.response?.headersSent === true) socket.destroy();
       else answerBare(408, socket);
     }
   }
@@ -90,26 +105,34 @@ export function createHttpEdge(options: HttpEdgeOptions): HttpEdge {
   function lingerAtEnd(socket: Socket): void {
     const close = socket.destroySoon;
     socket.destroySoon = () => {
-      const request = latest.get(socket)?.req;
+      const request = latest.get(socket)?.request;
       if (request === undefined || request.complete || socket.destroyed) close.call(socket);
       else linger(request);
     };
   }
 
   function begin(request: IncomingMessage, response: ServerResponse): void {
+    const exchange: Exchange = { request, response, bodyDue: performance.now() + bodyTimeoutMs };
     if (!latest.has(request.socket)) lingerAtEnd(request.socket);
-    underWay.add(response);
-    latest.set(request.socket, response);
-    bodies.set(request, performance.now() + bodyTimeoutMs);
+    latest.set(request.socket, exchange);
+    exchanges.add(exchange);
+    underWay += 1;
     // The socket's own timer, for it knows of a large write that the kernel has taken a part of.
     response.setTimeout(stalledReplyMs, () => {
       if (response.writableLength > 0) response.destroy();
     });
     response.once('close', () => {
-      underWay.delete(response);
-      if (request.complete) bodies.delete(request);
-      if (underWay.size === 0) for (const settle of waiting) settle();
+      underWay -= 1;
+      if (request.complete) forget(exchange);
+      else if (exchange.bodyDue === undefined) exchanges.delete(exchange);
+      if (underWay === 0) for (const settle of waiting) settle();
     });
+  }
+
+  function forget(exchange: Exchange): void {
+    exchanges.delete(exchange);
+    exchange.request = undefined;
+    exchange.response = undefined;
   }
 
   return {
@@ -126,9 +149,12 @@ export function createHttpEdge(options: HttpEdgeOptions): HttpEdge {
       sweep.unref();
       server.once('close', () => clearInterval(sweep));
     },
-    leaveBody: request => void bodies.delete(request),
+    leaveBody(request) {
+      const exchange = latest.get(request.socket);
+      if (exchange?.request === request) exchange.bodyDue = undefined;
+    },
     async settled(graceMs) {
-      if (underWay.size === 0) return;
+      if (underWay === 0) return;
       const { promise, resolve } = Promise.withResolvers<void>();
       const timer = setTimeout(resolve, graceMs);
       waiting.add(resolve);

@@ -24,6 +24,7 @@ function daemon(tasks: string, graceMs = 5000): string {
       filter: config => config.logLevel,
       tasks: (config, log) => (${tasks}),
       graceMs: ${graceMs},
+      heap: 'small',
     }));`;
 }
 

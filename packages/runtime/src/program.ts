@@ -1,5 +1,5 @@
-import { setFlagsFromString } from 'node:v8';
 import { type Command, type Config, type Options, parseConfig } from './config.ts';
+import { type HeapUse, keepHeap } from './heap.ts';
 import type { LogFilter } from './log-filter.ts';
 import type { Logger } from './logger.ts';
 import { createReadiness, type Readiness } from './readiness.ts';
@@ -42,6 +42,7 @@ export interface Daemon<C> {
   ) => Record<string, Task> | Promise<Record<string, Task>>;
   /** What tasks get to stop in, in ms. */
   graceMs: number;
+  heap: HeapUse;
 }
 
 /** Runs a command that stays: its tasks side by side until a signal, or until the first of them ends. */
@@ -51,7 +52,7 @@ export function runDaemon<T extends Options>(
   daemon: Daemon<Config<T>>,
 ): Promise<number> {
   return runCommand(command, invocation, async (config, unknownEnv) => {
-    keepHeapSmall();
+    keepHeap(daemon.heap);
     // Loaded here: --help and --version answer without it.
     const { createLogger } = await import('./logger.ts');
     const log = createLogger(command.name, daemon.filter(config));
@@ -107,16 +108,4 @@ function conclude(outcome: Outcome, log: Logger): number {
       log.error({ tasks: outcome.tasks }, 'these tasks did not stop in time; the process ends without them');
       return 1;
   }
-}
-
-/**
- * What a request allocates is garbage within milliseconds. V8 would let it fill three times 16 MB before it looks, and
- * carry into the old heap what lives just then; at the first megabyte it is cheap too: a broker with 3,000 hosts has 222 MB
- * resident after a dispatch to each, with a limit of 8 MB 239. And it would keep 70 MB of what coold's reading of 10,000
- * rules once has left behind, had it not been told that memory matters. Said here, not to Node as it starts, which would
- * then throw its own compiled code away and take twice as long.
- */
-function keepHeapSmall(): void {
-  setFlagsFromString('--semi-space-growth-factor=1');
-  setFlagsFromString('--optimize-for-size');
 }

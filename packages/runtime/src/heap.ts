@@ -39,7 +39,7 @@ export function keepHeap(use: HeapUse): void {
 
 /**
  * Lets the young generation grow up to `bytes` and no further. Its own limit is read once, when V8 starts; how far it grows
- * at a time is read each time. So that is said anew after each collection, which also shrinks it when there is little to do.
+ * at a time is read each time. So that is said anew after each collection. V8 itself shrinks it when there is little to do.
  */
 function boundYoung(bytes: number): void {
   let factor = 1;

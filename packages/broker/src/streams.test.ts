@@ -59,6 +59,30 @@ function setUp(max = 3) {
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
+describe('a stream that is over', () => {
+  it('is not told of its host’s end, which the others are', () => {
+    const { streams } = setUp();
+    const on = host();
+    const told: string[] = [];
+    const over: (() => void)[] = [];
+    for (const id of ['first', 'second'])
+      streams.relay(id, on, logs, 1n, (_name, onGone) => {
+        over.push(onGone);
+        const end = () => void told.push(id);
+        return { hear: () => 'heard', disconnected: end, stop: end };
+      });
+    over[0]?.();
+    streams.disconnected(on);
+    streams.stop();
+    expect(told).toEqual(['second', 'second']);
+    over[1]?.();
+    streams.disconnected(on);
+    streams.stop();
+    expect(told).toEqual(['second', 'second']);
+    expect(streams.count()).toBe(0);
+  });
+});
+
 describe('ids', () => {
   it('are one space for dispatches and streams, and free once the reply is over', () => {
     const { streams, open, dispatch } = setUp();

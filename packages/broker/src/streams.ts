@@ -55,20 +55,14 @@ interface Live {
 export function createStreams({ pending, windowBytes, timeoutMs }: StreamsOptions): Streams {
   const live = new Map<string, Live>();
   const byName = new Map<string, Live>();
-  // A lost host fails its streams at once, however many there are of others.
-  const byHost = new Map<StreamCarrier, Set<Live>>();
+  // A lost host fails its streams at once, however many there are of others; and its set goes with it.
+  const byHost = new WeakMap<StreamCarrier, Set<Live>>();
   let begun = 0;
 
   function ride(entry: Live): void {
     const riding = byHost.get(entry.host);
     if (riding === undefined) byHost.set(entry.host, new Set([entry]));
     else riding.add(entry);
-  }
-
-  function alight(entry: Live): void {
-    const riding = byHost.get(entry.host);
-    riding?.delete(entry);
-    if (riding?.size === 0) byHost.delete(entry.host);
   }
 
   function begin<T extends Pick<Live, 'session' | 'hostSide'>>(
@@ -88,7 +82,7 @@ export function createStreams({ pending, windowBytes, timeoutMs }: StreamsOption
     const onGone = () => {
       live.delete(requestId);
       byName.delete(name);
-      alight(entry);
+      byHost.get(host)?.delete(entry);
       hold.release();
     };
     const made = make(name, onGone);

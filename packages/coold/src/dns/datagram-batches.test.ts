@@ -162,8 +162,11 @@ describe('what waits on a socket', () => {
   it.each([1, 2])('leaves others their turn, as soon with %i listeners', async count => {
     const batches = createDatagramBatches(libc());
     let [inTurn, most, seen] = [0, 0, 0];
+    const endTurn = () => {
+      inTurn = 0;
+    };
     const serve: ServeQuery = (_packet, _transport, _peer, reply) => {
-      if (inTurn === 0) setImmediate(() => void (inTurn = 0));
+      if (inTurn === 0) setImmediate(endTurn);
       inTurn += 1;
       most = Math.max(most, inTurn);
       seen += 1;

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { readdir, readlink } from 'node:fs/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { createDatagramBatches, type DatagramBatches } from './datagram-batches.ts';
 import { type Libc, loadLibc } from './libc.ts';
 import type { Peer, ServeQuery } from './serve-query.ts';
@@ -157,6 +157,35 @@ describe('what waits on a socket', () => {
     batches.drain(fd, echo, (reply, { port }) => alone.push(`${reply.toString()} to ${port}`));
     expect(await replies).toEqual(['re:m0', 're:m1', 're:m3', 're:m4']);
     expect(alone).toEqual([`re:m2 to ${portOf(socket)}`]);
+  });
+
+  it.each([1, 2])('leaves others their turn, as soon with %i listeners', async count => {
+    const batches = createDatagramBatches(libc());
+    let [inTurn, most, seen] = [0, 0, 0];
+    const endTurn = () => {
+      inTurn = 0;
+    };
+    const serve: ServeQuery = (_packet, _transport, _peer, reply) => {
+      if (inTurn === 0) setImmediate(endTurn);
+      inTurn += 1;
+      most = Math.max(most, inTurn);
+      seen += 1;
+      reply(undefined);
+    };
+    const ports: number[] = [];
+    for (let index = 0; index < count; index += 1) {
+      const listener = await listenUdp(loopback, serve, { batches });
+      open.push(listener);
+      ports.push(listener.port);
+    }
+    // As many as the kernel keeps with its defaults, all there before the first is read.
+    const flood = createSocket({ type: 'udp4', lookup: (name, _options, found) => found(null, name, 4) });
+    open.push(flood);
+    flood.bind(0, '127.0.0.1');
+    for (const to of ports) for (const text of numbered(500)) flood.send(text, to, '127.0.0.1');
+    await vi.waitFor(() => expect(seen).toBe(count * 500), 20_000);
+    // In batches, and what Node takes one by one of each listener before it looks after others.
+    expect(most).toBeLessThanOrEqual(256 + count * 33);
   });
 
   it('is answered from memory that the collector leaves alone', async () => {

@@ -12,6 +12,11 @@ const reuseAddress = 2;
 const reusePort = 15;
 const dontWait = 0x40;
 const none = 0n;
+/**
+ * Messages that batches take before what else the loop has to do has its turn. Node comes back for more 32 times in a turn,
+ * after each of which there may be a batch: a flood would keep TCP, the API and timers waiting for tens of ms.
+ */
+const messagesATurn = 256;
 
 /** A socket over IPv4, bound and not read yet. */
 export interface BoundSocket {
@@ -30,7 +35,7 @@ export interface DatagramBatches {
   bind(address: Address, isShared: boolean): BoundSocket | undefined;
   /**
    * Answers what waits on a socket, up to 32 messages, with two system calls for all of them. Node takes one at a time, which
-   * costs three times as much as the rest of an answer.
+   * costs three times as much as the rest of an answer. Does nothing once a turn of the loop has had its share.
    *
    * @param sendAlone what has its answer later, or cannot go with the others
    */
@@ -42,6 +47,11 @@ export function createDatagramBatches(libc: Libc): DatagramBatches {
   const vectors = createDatagramVectors(libc.addressOf);
   /** Of each call of `drain`; what is answered when it is another comes too late for the batch. */
   let turn = 0;
+  /** Messages that this turn of the loop may still take. */
+  let left = messagesATurn;
+  const renew = () => {
+    left = messagesATurn;
+  };
 
   function flag(fd: number, name: number, isOn: boolean): boolean {
     const value = new ArrayBuffer(4);
@@ -68,20 +78,22 @@ export function createDatagramBatches(libc: Libc): DatagramBatches {
       const fd = libc.socket(familyInet, datagram | nonBlocking | closeOnExec, 0);
       if (fd < 0) return undefined;
       if ((!isShared || flag(fd, reusePort, true)) && bindTo(fd, address))
-        return {
-          fd,
-          keepAddress: () => void flag(fd, reuseAddress, false),
-          close: () => void libc.close(fd),
-        };
+        return { fd, keepAddress: () => void flag(fd, reuseAddress, false) };
       libc.close(fd);
       return undefined;
     },
 
     drain(fd, serve, sendAlone) {
+      if (left <= 0) return;
       turn += 1;
       const own = turn;
       // A failure, such as that nothing waits, is Node's to see when it reads next.
       const received = libc.recvmmsg(fd, vectors.received, batchSize, dontWait, none);
+      if (received === batchSize) {
+        // Runs when all sockets were looked after once.
+        if (left === messagesATurn) setImmediate(renew);
+        left -= received;
+      }
       let replies = 0;
       for (let index = 0; index < received; index += 1) {
         const peer = { address: vectors.address(index), port: vectors.port(index) };

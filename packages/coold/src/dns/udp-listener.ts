@@ -14,6 +14,12 @@ export interface Listener {
 /** For bursts: with the kernel's default, what arrives during a pause of some ms is lost. The kernel gives what it may. */
 const socketBufferBytes = 4 * 1024 * 1024;
 
+/**
+ * What the kernel does not take, as while clients are looked for that are gone from the bridge, waits in memory; beyond this
+ * many bytes it is dropped, as the network would.
+ */
+const unsentBytes = 1024 * 1024;
+
 export interface ListenUdpOptions {
   /** Others of this process listen there too: the kernel gives each client's socket to one of them. */
   isShared?: boolean;
@@ -52,14 +58,16 @@ export async function listenUdp(
     socket.once('error', fail);
     if (bound === undefined)
       socket.bind({ address: address.host, port: address.port, exclusive: true }, done);
-    else socket.bind({ fd: bound.fd }, done);
+    else {
+      socket.bind({ fd: bound.fd }, done);
+      bound.keepAddress();
+    }
   });
-  bound?.keepAddress();
   const failed = new AbortController();
   let isClosed = false;
   // Without a callback: it would cost a turn each, and that a client is gone is no failure of ours.
   const send = (reply: Buffer, peer: Peer) => {
-    if (!isClosed) socket.send(reply, peer.port, peer.address);
+    if (!isClosed && socket.getSendQueueSize() < unsentBytes) socket.send(reply, peer.port, peer.address);
   };
   socket.on('error', error => failed.abort(error));
   socket.on('message', (message, peer) => {

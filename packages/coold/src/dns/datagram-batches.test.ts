@@ -216,6 +216,8 @@ describe('an address', () => {
     expect(batches.bind({ host: '127.0.0.1', port: portOf(taken) }, false)).toBeUndefined();
     expect(batches.bind({ host: '127.0.0.1', port: portOf(taken) }, true)).toBeUndefined();
     expect(batches.bind({ host: '192.0.2.1', port: 0 }, false)).toBeUndefined();
+    // As numbers its parts would be 0.0.0.0.
+    expect(batches.bind({ host: 'localhost', port: 0 }, false)).toBeUndefined();
     expect(await ownSockets()).toEqual(sockets);
     await expect(listenUdp({ host: '127.0.0.1', port: portOf(taken) }, echo, { batches })).rejects.toThrow(
       expect.objectContaining({ code: 'EADDRINUSE' }),

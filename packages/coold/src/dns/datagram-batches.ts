@@ -1,3 +1,4 @@
+import { isIPv4 } from 'node:net';
 import type { Address } from '@coold/runtime';
 import { addressBytes, batchSize, createDatagramVectors, familyInet } from './datagram-vectors.ts';
 import type { Libc } from './libc.ts';
@@ -75,6 +76,7 @@ export function createDatagramBatches(libc: Libc): DatagramBatches {
 
   return {
     bind(address, isShared) {
+      if (!isIPv4(address.host)) return undefined;
       const fd = libc.socket(familyInet, datagram | nonBlocking | closeOnExec, 0);
       if (fd < 0) return undefined;
       if ((!isShared || flag(fd, reusePort, true)) && bindTo(fd, address))

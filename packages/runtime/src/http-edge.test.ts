@@ -67,6 +67,18 @@ describe('what is no request to a server', () => {
     expect(JSON.parse(body)).toEqual({ oops, status });
   });
 
+  it('CONNECT of a caller that is gone before its answer harms nobody', async () => {
+    const { open } = await serve(() => () => expect.fail('no request'));
+    for (let round = 0; round < 50; round += 1) {
+      const socket = await open();
+      socket.write('CONNECT a:1 HTTP/1.1\r\nhost: a:1\r\n\r\n', () => socket.resetAndDestroy());
+      await once(socket, 'close');
+    }
+    const last = await open();
+    last.write('CONNECT a:1 HTTP/1.1\r\nhost: a:1\r\n\r\n');
+    expect(await everything(last)).toMatch(/^HTTP\/1\.1 405 /);
+  });
+
   it('in the middle of a reply end the connection, and garble nothing', async () => {
     const { open } = await serve(() => (_request, response) => void response.write('begun'));
     const socket = await open();

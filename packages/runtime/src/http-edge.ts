@@ -143,8 +143,11 @@ export function createHttpEdge(options: HttpEdgeOptions): HttpEdge {
     watch(server) {
       // First of all, for a handler may leave the body to itself at once.
       server.prependListener('request', begin);
-      // Unheard, it would be hung up on without a word.
-      server.on('connect', (_request, socket) => answerBare(405, socket));
+      // Unheard, it would be hung up on without a word. Its socket is ours from here on, with what goes wrong on it.
+      server.on('connect', (_request, socket) => {
+        socket.on('error', () => socket.destroy());
+        answerBare(405, socket);
+      });
       const sweep = setInterval(refuseLateBodies, Math.min(1000, bodyTimeoutMs / 4));
       sweep.unref();
       server.once('close', () => clearInterval(sweep));

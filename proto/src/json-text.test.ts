@@ -34,6 +34,9 @@ describe('a JSON text', () => {
 
   it('is UTF-8, and its complaint says nothing of it', () => {
     expect(() => readJsonText(Buffer.from('7b2261223a22ff227d', 'hex'))).toThrow(/^body: is not UTF-8$/);
+    // Cut in the middle of a character, too; and nothing of it is left for the next.
+    expect(() => readJsonText(Buffer.from('22e282', 'hex'))).toThrow(/^body: is not UTF-8$/);
+    expect(readJsonText(Buffer.from('"€"'))).toBe('€');
     expect(() => read('{"token":"s3cret"')).toThrow(/^body: is not JSON$/);
   });
 });

@@ -14,8 +14,8 @@ const busyGrowingPercent = 50;
 
 /**
  * Bounds what V8 keeps beside what lives. What a request allocates is garbage within milliseconds; V8 would let it fill
- * 64 MB before it looks, and carry into the old heap what lives just then. Said here, not to Node as it
- * starts, which would then throw its own compiled code away and take twice as long.
+ * 64 MB before it looks, and carry into the old heap what lives just then. Said here, not to Node as it starts, which would
+ * then throw its own compiled code away and take twice as long.
  *
  * `small`: it looks at every megabyte, and collects the old heap as soon as it grows: V8 would keep 70 MB of what coold's
  * reading of 10,000 rules once has left behind.

@@ -16,7 +16,8 @@ import {
   FirewallStatusResponseSchema,
 } from '@coold/proto';
 import { FirewallError } from '../firewall/firewall-error.ts';
-import { type Kernel, KernelError } from '../firewall/kernel.ts';
+import type { Kernel } from '../firewall/kernel.ts';
+import { KernelError } from '../firewall/kernel-tool.ts';
 import { orphanIds } from '../firewall/orphans.ts';
 import { isNamespace, isRuleId, type Rule, readRule } from '../firewall/rule.ts';
 import type { Edit, Store } from '../firewall/store.ts';

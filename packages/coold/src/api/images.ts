@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import {
   ImagesDeleteRequestSchema,
   ImagesDeleteResponseSchema,
@@ -55,9 +55,7 @@ export function imageHandlers(
 
 /** Whose credentials are wrong learns it, also while another's pull of the same image goes well. */
 function fingerprint({ username, password }: RegistryAuth): string {
-  return createHash('sha256')
-    .update(JSON.stringify([username, password]))
-    .digest('hex');
+  return hash('sha256', JSON.stringify([username, password]), 'hex');
 }
 
 /** The values themselves are never named. */

@@ -62,8 +62,6 @@ export function createDns(options: DnsOptions): Dns {
   const serial = randomInt(2 ** 32);
   const answerPacket = createAnswerPacket(zone, serial);
   const isBatched = options.batches ?? true;
-  const libc = isBatched ? loadLibc() : undefined;
-  const batches = libc && createDatagramBatches(libc);
   const forwarding = createForwardingMemory();
   const forwarder = createForwarder({
     upstream: options.upstream,
@@ -72,6 +70,8 @@ export function createDns(options: DnsOptions): Dns {
   const served = namespaces
     .filter(({ gateway }) => gateway !== noGateway)
     .map(({ name, gateway }) => ({ name, gateway, counts: createQueryCounts() }));
+  const libc = isBatched && served.length > 0 ? loadLibc() : undefined;
+  const batches = libc && createDatagramBatches(libc);
   let threads: DnsThreads | undefined;
   const listeners = served.map(({ name, gateway, counts }, index) =>
     keepListener({

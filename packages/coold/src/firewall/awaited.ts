@@ -1,7 +1,7 @@
 import type { Rule } from './rule.ts';
 
 /** Rules that are being added, until each is announced under its key; several may go by one. */
-export interface Awaited {
+export interface AwaitedRules {
   add(rule: Rule): void;
   /** Takes out the first rule of a key. */
   take(key: string): Rule | undefined;
@@ -10,7 +10,7 @@ export interface Awaited {
   clear(): void;
 }
 
-export function createAwaited(keyOf: (rule: Rule) => string): Awaited {
+export function createAwaited(keyOf: (rule: Rule) => string): AwaitedRules {
   const first = new Map<string, Rule>();
   /** In order, after the first; hardly any key has more than one, and there are thousands. */
   const others = new Map<string, Rule[]>();
@@ -18,15 +18,15 @@ export function createAwaited(keyOf: (rule: Rule) => string): Awaited {
     add(rule) {
       const key = keyOf(rule);
       if (!first.has(key)) first.set(key, rule);
-      else others.set(key, [...(others.get(key) ?? []), rule]);
+      else if (others.get(key)?.push(rule) === undefined) others.set(key, [rule]);
     },
     take(key) {
       const taken = first.get(key);
-      const [next, ...after] = others.get(key) ?? [];
+      const waiting = others.get(key);
+      const next = waiting?.shift();
       if (next === undefined) first.delete(key);
       else first.set(key, next);
-      if (after.length === 0) others.delete(key);
-      else others.set(key, after);
+      if (waiting?.length === 0) others.delete(key);
       return taken;
     },
     *rest() {

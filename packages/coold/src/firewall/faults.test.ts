@@ -2,7 +2,7 @@ import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runChild } from '@coold/runtime';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { proofTable } from './nft-plane.ts';
+import { proofTable } from './nft-proof.ts';
 import { ruleNumber } from './rule-examples.ts';
 import {
   allow,

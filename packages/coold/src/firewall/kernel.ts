@@ -1,10 +1,9 @@
 import type { Readable } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { ChildError, type Logger } from '@coold/runtime';
+import type { Logger } from '@coold/runtime';
 import { createAwaited } from './awaited.ts';
 import type { Change } from './change.ts';
 import { changeBridgedAlone, changeRoutedAlone } from './change-alone.ts';
-import { runTool } from './iptables.ts';
 import {
   type Backend,
   changeRouted,
@@ -15,33 +14,15 @@ import {
   readBackend,
   readCounters,
 } from './iptables-plane.ts';
+import { asKernelError, createTool, KernelError } from './kernel-tool.ts';
 import { createMirror, type Mirror, type Place } from './mirror.ts';
 import type { NftEvent, RulePlace } from './nft-event.ts';
-import {
-  bridgeAdditions,
-  deletions,
-  dropProof,
-  isProved,
-  listBridge,
-  proof,
-  proofTable,
-  type RunTool,
-} from './nft-plane.ts';
+import { bridgeAdditions, deletions, listBridge, type RunTool } from './nft-plane.ts';
+import { dropProof, isProved, proof, proofTable } from './nft-proof.ts';
 import { bridgeChain, bridgePlace, bridgeTable } from './nft-rule.ts';
 import { watchNft } from './nft-watch.ts';
 import { outstanding } from './outstanding.ts';
 import { commentOf, type ListedFlow, type Rule, recognise } from './rule.ts';
-
-/** The packet filter did not do what it was told, or could not be asked. */
-export class KernelError extends Error {
-  /** The program that could not be run, or was killed when its time was up; asking it again costs that time again. */
-  readonly unavailable: string | undefined;
-  constructor(message: string, options: { cause?: unknown; unavailable?: string } = {}) {
-    super(message, { cause: options.cause });
-    this.name = 'KernelError';
-    this.unavailable = options.unavailable;
-  }
-}
 
 /** Both planes of this host's packet filter: what stands in their allow chains, and the one way to change it. */
 export interface Kernel {
@@ -90,8 +71,6 @@ export interface KernelOptions {
   onHooked?: () => void;
 }
 
-const perRuleMs = 3;
-
 const isHandle = (place: Place) => typeof place === 'number';
 
 export function createKernel(options: KernelOptions): Kernel {
@@ -120,20 +99,7 @@ export function createKernel(options: KernelOptions): Kernel {
   let onChange = () => {};
   let announcements: Readable | undefined;
 
-  const tool =
-    (rules = 0): RunTool =>
-    async (program, args, input) => {
-      try {
-        return await runTool(program, args, input, toolTimeoutMs + rules * perRuleMs);
-      } catch (error) {
-        const { message } = error as Error;
-        if (!(error instanceof ChildError)) throw new KernelError(message, { cause: error });
-        throw new KernelError(error.reason === 'spawn' ? `${message}: is it installed?` : message, {
-          cause: error,
-          unavailable: program,
-        });
-      }
-    };
+  const tool = createTool(toolTimeoutMs);
 
   function take(event: NftEvent): void {
     switch (event.kind) {
@@ -290,8 +256,9 @@ export function createKernel(options: KernelOptions): Kernel {
     async function changeInIptables(): Promise<void> {
       const [first] = routed.add;
       if (backend === 'nf_tables' && first !== undefined) proofs.push(() => isPlaced(iptables, first.id));
-      if (inRouted) await changeRouted(run, routed);
-      if (inRouted) iptables.exists = true;
+      if (!inRouted) return;
+      await changeRouted(run, routed);
+      iptables.exists = true;
     }
     async function changeInNft(): Promise<void> {
       const [goes] = handles.iptables;
@@ -411,8 +378,4 @@ export function createKernel(options: KernelOptions): Kernel {
 async function allDone(steps: readonly Promise<void>[]): Promise<void> {
   for (const outcome of await Promise.allSettled(steps))
     if (outcome.status === 'rejected') throw outcome.reason;
-}
-
-function asKernelError(error: unknown): KernelError {
-  return error instanceof KernelError ? error : new KernelError((error as Error).message, { cause: error });
 }

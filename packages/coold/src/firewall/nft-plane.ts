@@ -1,5 +1,6 @@
 import type { ToolInput } from './iptables.ts';
 import { createMirror, type Mirror } from './mirror.ts';
+import { dropProof, proofTable } from './nft-proof.ts';
 import {
   bridgeChain,
   bridgePlace,
@@ -71,32 +72,4 @@ export function* bridgeAdditions(rules: readonly Rule[], exists: boolean): Gener
 /** Lines for `nft -f` that delete by handle: the one way that does not search thousands of rules. */
 export function* deletions(place: string, handles: readonly number[]): Generator<string> {
   for (const handle of handles) yield `delete rule ${place} handle ${handle}\n`;
-}
-
-/**
- * Made by a large transaction with everything else in it, or not at all: it is there at once, when what is announced of
- * thousands of rules is still to be read.
- */
-export const proofTable = 'coolify_proof';
-
-/** First in the script of a transaction that is to prove itself. */
-export const proof = `create table bridge ${proofTable}\n`;
-
-/**
- * Whether a transaction that proves itself happened. By making the table again, which has to be refused: a program that only
- * says yes is caught, and listing tables would have nft read every rule first. It stands until it is dropped. @throws Error
- */
-export async function isProved(run: RunTool): Promise<boolean> {
-  const refusal = await run('nft', ['create', 'table', 'bridge', proofTable]).then(
-    () => undefined,
-    (error: unknown) => error,
-  );
-  if (refusal !== undefined && !String(refusal).includes('File exists')) throw refusal;
-  if (refusal === undefined) await dropProof(run);
-  return refusal !== undefined;
-}
-
-/** @throws Error */
-export async function dropProof(run: RunTool): Promise<void> {
-  await run('nft', ['delete', 'table', 'bridge', proofTable]);
 }

@@ -4,7 +4,8 @@ import { type Change, inverse } from './change.ts';
 import { createFiled } from './filed.ts';
 import { asFirewallError, FirewallError, messageOf } from './firewall-error.ts';
 import type { Journal, Leftover } from './journal.ts';
-import { type Kernel, KernelError } from './kernel.ts';
+import type { Kernel } from './kernel.ts';
+import { KernelError } from './kernel-tool.ts';
 import { planChanges } from './plan.ts';
 import { compareRules, type Rule } from './rule.ts';
 import { createSerialQueue, type Job } from './serial-queue.ts';
@@ -92,7 +93,8 @@ export function createStore(options: StoreOptions): Store {
 
   /**
    * Does some changes in both planes and both files, or in none: first everything that can fail without changing the
-   * kernel (room on the disk above all, and whether it would take many rules), then the journal says what is coming, then the kernel, then the files are seen.
+   * kernel (room on the disk above all, and whether it would take many rules), then the journal says what is coming, then
+   * the kernel, then the files are seen.
    */
   async function commit(changes: readonly Change[], rewrite = false): Promise<void> {
     const writes = rewrite || changes.some(({ file }) => file);

@@ -11,7 +11,8 @@ import {
   scratchFolder,
   unixHttp,
 } from '@coold/testbed';
-import { describe, expect, it, vi } from 'vitest';
+import { soon } from '@coold/testbed/soon';
+import { describe, expect, it } from 'vitest';
 
 const phpClient = fileURLToPath(new URL('clients/dispatch.php', import.meta.url));
 const command = {
@@ -19,7 +20,6 @@ const command = {
   ...{ git_ref: 'main', target_image: 'localhost/app:v1' },
 };
 /** Generous, for a machine that is busy; what it waits for is a moment away. */
-const soon = (check: () => void) => vi.waitFor(check, { timeout: 20_000 });
 const digestOf = (requestId: string) => `sha256:${createHash('sha256').update(requestId).digest('hex')}`;
 
 /** A broker as a process of its own, which tests kill, and hosts whose builds end when a test says so. */

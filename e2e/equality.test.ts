@@ -2,8 +2,9 @@
 import { join } from 'node:path';
 import { readVerbs } from '@coold/proto';
 import { startRegistry } from '@coold/testbed';
+import { soon } from '@coold/testbed/soon';
 import { Agent, request } from 'undici';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type RestVerb, type Transports, transportsTo } from './both-transports.ts';
 import { type Example, examplesOf, image, spare, web } from './equality-examples.ts';
 import { type Stack, startStack } from './stack.ts';
@@ -37,13 +38,13 @@ beforeAll(async () => {
   const command = ['sh', '-c', 'echo one; echo two; echo three; exec /bin/busybox sleep 1000'];
   await call('containers.create', { image, name: 'talker', command, stop_timeout: 0 });
   await call('containers.start', { id: 'talker' });
-  await vi.waitFor(async () =>
+  await soon(async () =>
     expect(await call('containers.logs', { id: 'talker' })).toMatchObject({ frames: { length: 3 } }),
   );
   const brief = ['sh', '-c', 'echo one; echo two >&2'];
   await call('containers.create', { image, name: 'brief', command: brief });
   await call('containers.start', { id: 'brief' });
-  await vi.waitFor(async () =>
+  await soon(async () =>
     expect(await call('containers.inspect', { id: 'brief' })).toMatchObject({ State: { Status: 'exited' } }),
   );
 });
@@ -163,9 +164,7 @@ it('what a REST caller began goes on after it left', async () => {
   const line = await stack.coold.logged(({ verb, status }) => verb === 'containers.stop' && status === 499);
   expect(line).toMatchObject({ transport: 'rest' });
   expect(await call('containers.inspect', { id: 'web' })).toMatchObject({ State: { Status: 'stopping' } });
-  await vi.waitFor(
-    async () =>
-      expect(await call('containers.inspect', { id: 'web' })).toMatchObject({ State: { Status: 'exited' } }),
-    { timeout: 10_000, interval: 100 },
+  await soon(async () =>
+    expect(await call('containers.inspect', { id: 'web' })).toMatchObject({ State: { Status: 'exited' } }),
   );
 });

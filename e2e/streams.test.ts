@@ -19,7 +19,8 @@ import {
   streamedCall,
   unixHttp,
 } from '@coold/testbed';
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { soon } from '@coold/testbed/soon';
+import { afterEach, describe, expect, it } from 'vitest';
 
 const client = fileURLToPath(new URL('clients/stream.php', import.meta.url));
 
@@ -46,7 +47,7 @@ async function setUp(env: Record<string, string> = {}): Promise<Setting> {
   await host.accepted;
   return {
     ...{ pairing, broker, host },
-    stream: () => vi.waitFor(() => asked.shift() ?? expect.fail('no stream'), { timeout: 15_000 }),
+    stream: () => soon(() => asked.shift() ?? expect.fail('no stream')),
     [Symbol.asyncDispose]: () => cleanup.disposeAsync(),
   };
 }
@@ -145,7 +146,7 @@ it('a reader that stops reading holds up its own stream and nothing else, and lo
   slow.child.kill('SIGSTOP');
   const size = 8 * 1024 * 1024;
   const writing = stream.write('x'.repeat(size)).then(() => stream.end(0));
-  await vi.waitFor(() => expect(stream.credit()).toBe(0), { timeout: 20_000 });
+  await soon(() => expect(stream.credit()).toBe(0));
   await using http = unixHttp(socketPath);
   for (let n = 0; n < 20; n += 1) {
     using other = streamedCall({ socketPath, path: '/v1/coold/stream', json: exec(`other-${n}`) });

@@ -3,7 +3,8 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readVerbs } from '@coold/proto';
 import { scratchFolder } from '@coold/testbed';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { soon } from '@coold/testbed/soon';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Stack, startStack } from './stack.ts';
 
 describe('over broker.sock', () => {
@@ -73,15 +74,13 @@ describe('over broker.sock', () => {
       ...{ ...service, container_id: id, host_mgmt_ip: '127.0.0.1' },
     });
     // It is written as soon as Podman said that it is healthy.
-    await vi.waitFor(
-      async () =>
-        expect(await call('services.endpoints', { id: 's' })).toEqual([
-          {
-            ...{ container_id: id, container_ip: '10.231.5.9', host_mgmt_ip: '127.0.0.1', port: 80 },
-            ...{ state: 'running', health: 'healthy' },
-          },
-        ]),
-      { timeout: 20_000 },
+    await soon(async () =>
+      expect(await call('services.endpoints', { id: 's' })).toEqual([
+        {
+          ...{ container_id: id, container_ip: '10.231.5.9', host_mgmt_ip: '127.0.0.1', port: 80 },
+          ...{ state: 'running', health: 'healthy' },
+        },
+      ]),
     );
     expect(await call('services.unregister', { id: 's', container_id: id })).toBeNull();
     expect(await call('services.endpoints', { id: 's' })).toEqual([]);

@@ -1,4 +1,4 @@
-import { access, readFile, rm, writeFile } from 'node:fs/promises';
+import { access, copyFile, readFile, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -172,7 +172,7 @@ describe('a broker that is told to stop', () => {
 });
 
 describe('over TLS', () => {
-  it('coold believes a broker its CA vouches for, and no other', async () => {
+  it('coold believes a broker its CA vouches for, and no other; a new certificate is for whoever comes anew', async () => {
     await using stack = await startStack();
     const file = (name: string) => join(stack.folder, name);
     for (const [name, address] of [
@@ -220,11 +220,30 @@ describe('over TLS', () => {
         /does not match certificate/,
       );
     }
-    await using _broker = await serve('broker');
+    const install = async (name: string) => {
+      for (const part of ['crt', 'key']) await copyFile(file(`${name}.${part}`), file(`installed.${part}`));
+    };
+    await install('broker');
+    await using broker = await serve('installed');
     expect(await refusal('stranger.crt')).toMatch(/UNAVAILABLE.*certificate/i);
     await using coold = dial('broker.crt');
     await coold.logged(line => line.msg === 'connected to the broker');
     expect((await stack.dispatch('over-tls')).json()).toMatchObject({ status: 'ok' });
+
+    await rm(file('installed.key'));
+    broker.signal('SIGHUP');
+    await broker.logged(line =>
+      /certificate.* cannot be used; the last good one stays/.test(String(line.msg)),
+    );
+    await install('stranger');
+    broker.signal('SIGHUP');
+    await broker.logged(line => line.msg === 'certificate of the gRPC listener: read again');
+    expect((await stack.dispatch('stays')).json(), 'whoever is connected stays so').toMatchObject({
+      status: 'ok',
+    });
+    expect(await refusal('broker.crt'), 'who comes anew sees the new one').toMatch(
+      /UNAVAILABLE.*certificate/i,
+    );
   });
 });
 

@@ -2,8 +2,9 @@ import { once } from 'node:events';
 import { connect as connectHttp2 } from 'node:http2';
 import { maxResponseBytes, readVerbs, type ServerMsg } from '@coold/proto';
 import { layCable } from '@coold/testbed';
+import { soon } from '@coold/testbed/soon';
 import { status } from '@grpc/grpc-js';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { startAgents, tokenFor } from './agent-testing.ts';
 import { createDispatch } from './dispatch.ts';
 import type { Keepalive } from './grpc.ts';
@@ -133,7 +134,7 @@ describe('a stream is dropped', () => {
     await Promise.all([other.accepted, host.accepted]);
     host.sendRaw(Uint8Array.of(0x0a, 0xff, 0xff));
     expect((await host.ended).code).toBe(status.INVALID_ARGUMENT);
-    await vi.waitFor(() => expect(broker.hosts.list().map(stream => stream.hostId)).toEqual(['other']));
+    await soon(() => expect(broker.hosts.list().map(stream => stream.hostId)).toEqual(['other']));
     other.cut();
   });
 });
@@ -144,7 +145,7 @@ describe('a live stream', () => {
     const host = broker.connect({ token: await tokenFor('h') });
     await host.accepted;
     const parked = Promise.all([broker.ask('h', 'r-1'), broker.ask('h', 'r-2')]);
-    await vi.waitFor(() => expect(broker.pending.counts().waiting).toBe(2));
+    await soon(() => expect(broker.pending.counts().waiting).toBe(2));
     host.cut();
     expect((await parked).map(({ status }) => status)).toEqual([503, 503]);
     expect(await broker.ask('h', 'r-3')).toMatchObject({ status: 404 });
@@ -195,7 +196,7 @@ describe('a live stream', () => {
     const session = connectHttp2(`http://${broker.address}`);
     await once(session, 'remoteSettings');
     expect(session.remoteSettings.initialWindowSize).toBe(1 << 20);
-    await vi.waitFor(() => expect(session.state.remoteWindowSize).toBe(1 << 20), 10_000);
+    await soon(() => expect(session.state.remoteWindowSize).toBe(1 << 20));
     session.destroy();
   });
 
@@ -226,7 +227,7 @@ describe('a live stream', () => {
     });
     await Promise.all([honest.accepted, liar.accepted]);
     const parked = broker.ask('honest', 'r-1');
-    await vi.waitFor(() => expect(commands).toHaveLength(1));
+    await soon(() => expect(commands).toHaveLength(1));
     liar.respond({ requestId: 'r-1', body: { case: 'error', value: { code: 500, message: 'forged' } } });
     expect((await broker.ask('liar', 'r-2')).status, 'the forged answer was read by now').toBe(200);
     honest.respond({ requestId: 'r-1', ...noContainers });

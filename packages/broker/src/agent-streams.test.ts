@@ -1,6 +1,7 @@
 import { readVerbs } from '@coold/proto';
 import { playStreams, type StubStream } from '@coold/testbed';
-import { describe, expect, it, vi } from 'vitest';
+import { soon } from '@coold/testbed/soon';
+import { describe, expect, it } from 'vitest';
 import { startAgents, tokenFor } from './agent-testing.ts';
 import { createOpenStream } from './open-stream.ts';
 import { compileRoutes } from './router.ts';
@@ -22,7 +23,7 @@ async function setUp() {
       const onCommand = playStreams(stream => void asked.push(stream));
       const host = broker.connect({ token, reads, onCommand });
       await host.accepted;
-      return { host, stream: () => vi.waitFor(() => asked.shift() ?? expect.fail('no stream')) };
+      return { host, stream: () => soon(() => asked.shift() ?? expect.fail('no stream')) };
     },
     open(hostId: string, requestId: string): Session {
       const command = { type: 'containers.logs', id: 'web', follow: true };
@@ -34,8 +35,7 @@ async function setUp() {
 }
 
 /** What comes next. */
-const next = (session: Session): Promise<News> =>
-  vi.waitFor(() => session.next() ?? expect.fail('nothing yet'));
+const next = (session: Session): Promise<News> => soon(() => session.next() ?? expect.fail('nothing yet'));
 
 describe('a streamed command', () => {
   it('goes to its host and comes back frame by frame, with credit', async () => {

@@ -1,8 +1,9 @@
 import { once } from 'node:events';
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { builtOk } from '@coold/testbed';
+import { soon } from '@coold/testbed/soon';
 import { describe, expect, it } from 'vitest';
-import { cases, digest, error, setUpLane, soon, windowBytes } from './build-lane-testing.ts';
+import { cases, digest, error, setUpLane, windowBytes } from './build-lane-testing.ts';
 
 describe('events', () => {
   const line = (n: number) => `${JSON.stringify({ type: 'progress', stage: 'git', log: `${n}` })}\n`;

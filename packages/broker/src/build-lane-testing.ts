@@ -9,6 +9,7 @@ import {
   scratchFolder,
   unixHttp,
 } from '@coold/testbed';
+import { soon } from '@coold/testbed/soon';
 import { expect, vi } from 'vitest';
 import { handleStream } from './agent-service.ts';
 import { createVerifier } from './auth.ts';
@@ -35,7 +36,6 @@ const command = {
 /** Credit of one stream. */
 export const windowBytes = 64 * 1024;
 /** Generous, for a machine that is busy; what it waits for is a moment away. */
-export const soon = (check: () => void) => vi.waitFor(check, { timeout: 20_000 });
 
 /** Both ends of a broker in this process, on a real socket and a real port; hosts are stubs whose builds a test ends. */
 export async function setUpLane(options: { max?: number; stalledReplyMs?: number } = {}) {

@@ -1,6 +1,7 @@
 import { builtOk } from '@coold/testbed';
+import { soon } from '@coold/testbed/soon';
 import { describe, expect, it } from 'vitest';
-import { cases, digest, error, setUpLane, soon } from './build-lane-testing.ts';
+import { cases, digest, error, setUpLane } from './build-lane-testing.ts';
 
 describe('a build', () => {
   it('is taken, built and read once; then its host may remove it', async () => {

@@ -1,8 +1,9 @@
 import { once } from 'node:events';
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { builtOk } from '@coold/testbed';
+import { soon } from '@coold/testbed/soon';
 import { describe, expect, it } from 'vitest';
-import { cases, digest, error, setUpLane, soon } from './build-lane-testing.ts';
+import { cases, digest, error, setUpLane } from './build-lane-testing.ts';
 
 describe('a poll', () => {
   it('is 408 after its time, and the build goes on', async () => {

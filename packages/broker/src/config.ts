@@ -17,7 +17,10 @@ export const brokerCommand = defineCommand({
   commands: ['keygen', 'status', 'token'],
   options: {
     grpcBind: { type: bindAddress, default: '0.0.0.0:6443', help: 'Address that coolds dial' },
-    tlsCert: { type: absolutePath, help: 'PEM certificate chain of the gRPC listener; unset: plain HTTP/2' },
+    tlsCert: {
+      type: absolutePath,
+      help: 'PEM certificate chain of the gRPC listener; read again when it changes and on SIGHUP; unset: plain HTTP/2',
+    },
     tlsKey: { type: absolutePath, help: 'PEM key of that certificate, readable by its owner alone' },
     jwtPublicKeyPath: {
       type: absolutePath,

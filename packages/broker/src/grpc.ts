@@ -7,7 +7,7 @@ import {
 } from 'node:http2';
 import type { AddressInfo, Socket } from 'node:net';
 import { agentStream } from '@coold/proto';
-import type { Address, Logger } from '@coold/runtime';
+import type { Address, Logger, TlsPair } from '@coold/runtime';
 import { type CallHandler, openCall, refuseForeign } from './agent-call.ts';
 import { createConnections } from './connections.ts';
 import { grpcStatus } from './grpc-status.ts';
@@ -15,6 +15,8 @@ import { grpcStatus } from './grpc-status.ts';
 export interface GrpcListener {
   /** Where it listens; the port is the one the kernel chose when 0 was asked for. */
   address: string;
+  /** Shows new connections another certificate; those that live go on. Nothing where there is no TLS. */
+  useTls(pair: TlsPair): void;
   /** Lets go of the port and takes no more streams; those that live go on. */
   refuseNew(): void;
   /** Cuts every connection. */
@@ -24,8 +26,8 @@ export interface GrpcListener {
 
 export interface GrpcOptions {
   bind: Address;
-  /** PEM texts; undefined: plain HTTP/2. */
-  tls: { cert: string; key: string } | undefined;
+  /** Undefined: plain HTTP/2. */
+  tls: TlsPair | undefined;
   handler: CallHandler;
   keepalive: Keepalive;
   log: Logger;
@@ -83,10 +85,9 @@ export async function listenGrpc(options: GrpcOptions): Promise<GrpcListener> {
     // Header fields of a request; a coold sends ten.
     maxHeaderListPairs: 64,
   };
-  const server =
-    tls === undefined
-      ? createServer(http2)
-      : createSecureServer({ ...http2, ...tls, handshakeTimeout: 10_000, ALPNProtocols: ['h2'] });
+  const secure =
+    tls && createSecureServer({ ...http2, ...tls, handshakeTimeout: 10_000, ALPNProtocols: ['h2'] });
+  const server = secure ?? createServer(http2);
   const connections = createConnections({
     keepalive,
     idleMs: options.idleConnectionMs ?? defaultIdleConnectionMs,
@@ -124,6 +125,7 @@ export async function listenGrpc(options: GrpcOptions): Promise<GrpcListener> {
   server.on('error', error => log.error({ err: error }, 'gRPC listener failed; it goes on'));
   return {
     address: `${host}:${port}`,
+    useTls: pair => secure?.setSecureContext(pair),
     refuseNew() {
       refusing = true;
       server.close();

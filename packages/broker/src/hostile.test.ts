@@ -4,8 +4,9 @@ import { connect as connectHttp2 } from 'node:http2';
 import { connect, type Socket } from 'node:net';
 import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
 import { agentStream, ClientMsgSchema, HelloSchema, ResponseSchema, ServerMsgSchema } from '@coold/proto';
+import { soon } from '@coold/testbed/soon';
 import { status } from '@grpc/grpc-js';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { startAgents, tokenFor } from './agent-testing.ts';
 import type { GrpcOptions } from './grpc.ts';
 import { frameMessage } from './message-reader.ts';
@@ -161,7 +162,7 @@ describe('a connection is cut', () => {
     const second = broker.connect({ token: await tokenFor('h') });
     await second.accepted;
     expect(broker.hosts.list()).toHaveLength(1);
-    await vi.waitFor(() => expect(broker.listener.connections()).toEqual({ open: 1, idle: 0 }), 10_000);
+    await soon(() => expect(broker.listener.connections()).toEqual({ open: 1, idle: 0 }));
     second.cut();
   });
 });
@@ -177,7 +178,7 @@ describe('connections without a host', () => {
       await once(socket, 'connect');
       silent.push(socket);
     }
-    await vi.waitFor(() => expect(silent.filter(socket => socket.destroyed)).toHaveLength(80), 10_000);
+    await soon(() => expect(silent.filter(socket => socket.destroyed)).toHaveLength(80));
     expect(broker.listener.connections().open).toBe(20);
     await broker.welcomes();
     expect(broker.lines.filter(line => line.includes('too many connections'))).toHaveLength(1);
@@ -281,9 +282,9 @@ describe('a host that is in', () => {
     });
     const thousand = Buffer.concat(Array.from({ length: 1000 }, () => unknown));
     for (let n = 0; n < 1000; n += 1) if (!stream.write(thousand)) await once(stream, 'drain');
-    await vi.waitFor(
+    await soon(
       () => expect(broker.lines.filter(line => line.includes('nothing here waits for'))).toHaveLength(7),
-      60_000,
+      { timeout: 60_000 },
     );
     await broker.welcomes();
     session.destroy();

@@ -2,7 +2,8 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { create } from '@bufbuild/protobuf';
 import { ResponseSchema } from '@coold/proto';
-import { describe, expect, it, vi } from 'vitest';
+import { soon } from '@coold/testbed/soon';
+import { describe, expect, it } from 'vitest';
 import { containers, startLane } from './testing.ts';
 
 describe('a lane that stops', () => {
@@ -19,7 +20,7 @@ describe('a lane that stops', () => {
     await using lane = await startLane();
     const socket = connect(lane.socketPath);
     socket.write(parked('r'));
-    await vi.waitFor(() => expect(lane.sent).toHaveLength(1));
+    await soon(() => expect(lane.sent).toHaveLength(1));
     const stopped = lane.lane.stop(5000);
     lane.answer('r', containers);
     let text = '';
@@ -34,7 +35,7 @@ describe('a lane that stops', () => {
     const socket = connect(lane.socketPath);
     socket.pause();
     socket.write(parked('r'));
-    await vi.waitFor(() => expect(lane.sent).toHaveLength(1));
+    await soon(() => expect(lane.sent).toHaveLength(1));
     const id = 'x'.repeat(3 * 1024 * 1024);
     const large = create(ResponseSchema, {
       body: { case: 'listContainers', value: { containers: [{ id }] } },

@@ -3,14 +3,15 @@ import { request as httpRequest } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { create } from '@bufbuild/protobuf';
 import { ResponseSchema, readVerbs, type Verb } from '@coold/proto';
-import { describe, expect, it, vi } from 'vitest';
+import { soon } from '@coold/testbed/soon';
+import { describe, expect, it } from 'vitest';
 import { containers, startLane } from './testing.ts';
 
 describe('dispatch', () => {
   it('sends the command to the host and its answer back', async () => {
     await using lane = await startLane();
     const reply = lane.list('r-1');
-    await vi.waitFor(() => expect(lane.sent).toHaveLength(1));
+    await soon(() => expect(lane.sent).toHaveLength(1));
     expect(lane.sent[0]).toMatchObject({ requestId: 'r-1', command: { case: 'listContainers' } });
     expect(lane.answer('r-1', containers)).toBe('delivered');
     const { status, text } = await reply;
@@ -25,7 +26,7 @@ describe('dispatch', () => {
   it('gives a host’s error as 200 with the envelope’s status error, and its field', async () => {
     await using lane = await startLane();
     const reply = lane.list('r-1');
-    await vi.waitFor(() => expect(lane.sent).toHaveLength(1));
+    await soon(() => expect(lane.sent).toHaveLength(1));
     const error = create(ResponseSchema, {
       body: { case: 'error', value: { code: 404, message: 'no such container', field: 'id' } },
     });
@@ -45,7 +46,7 @@ describe('dispatch', () => {
       ['r-2', { case: undefined }],
     ] as const) {
       const reply = lane.list(id);
-      await vi.waitFor(() => expect(lane.sent.at(-1)?.requestId).toBe(id));
+      await soon(() => expect(lane.sent.at(-1)?.requestId).toBe(id));
       lane.answer(id, body);
       const { status, text } = await reply;
       expect(status).toBe(500);
@@ -75,12 +76,12 @@ describe('dispatch', () => {
   it('is 409 while the same id is under way, and free again after its reply', async () => {
     await using lane = await startLane();
     const first = lane.list('r');
-    await vi.waitFor(() => expect(lane.sent).toHaveLength(1));
+    await soon(() => expect(lane.sent).toHaveLength(1));
     expect((await lane.list('r')).status).toBe(409);
     lane.answer('r', containers);
     expect((await first).status).toBe(200);
     const again = lane.list('r');
-    await vi.waitFor(() => expect(lane.sent).toHaveLength(2));
+    await soon(() => expect(lane.sent).toHaveLength(2));
     lane.answer('r', containers);
     expect((await again).status).toBe(200);
   });
@@ -88,7 +89,7 @@ describe('dispatch', () => {
   it('is 503 at the cap', async () => {
     await using lane = await startLane({ max: 1 });
     const first = lane.list('r-1');
-    await vi.waitFor(() => expect(lane.sent).toHaveLength(1));
+    await soon(() => expect(lane.sent).toHaveLength(1));
     const { status, text } = await lane.list('r-2');
     expect([status, JSON.parse(text)]).toMatchObject([
       503,
@@ -101,7 +102,7 @@ describe('dispatch', () => {
   it('is 503 at once when the stream drops', async () => {
     await using lane = await startLane();
     const reply = lane.list('r');
-    await vi.waitFor(() => expect(lane.sent).toHaveLength(1));
+    await soon(() => expect(lane.sent).toHaveLength(1));
     const dropped = performance.now();
     lane.pending.disconnected(lane.host);
     expect((await reply).status).toBe(503);
@@ -138,9 +139,9 @@ describe('dispatch', () => {
     });
     caller.on('error', () => {});
     caller.end(body);
-    await vi.waitFor(() => expect(lane.sent).toHaveLength(1));
+    await soon(() => expect(lane.sent).toHaveLength(1));
     caller.destroy();
-    await vi.waitFor(() => expect(lane.pending.counts()).toEqual({ waiting: 0, landed: 0, overdue: 1 }));
+    await soon(() => expect(lane.pending.counts()).toEqual({ waiting: 0, landed: 0, overdue: 1 }));
     expect(lane.answer('r', containers)).toBe('landed');
     expect((await lane.list('r')).status).toBe(200);
     expect(lane.sent).toHaveLength(1);
@@ -157,16 +158,13 @@ describe('a caller that never takes its reply', () => {
     socket.write(
       `POST /v1/coold/dispatch HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
     );
-    await vi.waitFor(() => expect(lane.sent).toHaveLength(1));
+    await soon(() => expect(lane.sent).toHaveLength(1));
     const containers = [{ id: 'x'.repeat(3 * 1024 * 1024) }];
     lane.answer(
       'r',
       create(ResponseSchema, { body: { case: 'listContainers', value: { containers } } }).body,
     );
-    await vi.waitFor(
-      () => expect(lane.pending.counts()).toEqual({ waiting: 0, landed: 1, overdue: 0 }),
-      5000,
-    );
+    await soon(() => expect(lane.pending.counts()).toEqual({ waiting: 0, landed: 1, overdue: 0 }));
     socket.destroy();
   });
 });

@@ -1,7 +1,8 @@
 import { create } from '@bufbuild/protobuf';
 import { ResponseSchema, readVerbs } from '@coold/proto';
+import { soon } from '@coold/testbed/soon';
 import fc from 'fast-check';
-import { expect, it, vi } from 'vitest';
+import { expect, it } from 'vitest';
 import { createDispatch } from './dispatch.ts';
 import type { Elsewhere, Forwarded } from './elsewhere.ts';
 import { createHosts } from './hosts.ts';
@@ -112,7 +113,7 @@ it('a caller who leaves ends the forward; who asks again is led to the other bro
 it('a peer that says nothing costs a 504 in time, and is told', async () => {
   const { forwards, ask } = setUp({ timeoutMs: 20 });
   expect(await ask('r').reply).toMatchObject({ status: 504, envelope: { message: 'dispatch timeout' } });
-  await vi.waitFor(() => expect(forwards[0]?.signal.aborted).toBe(true));
+  await soon(() => expect(forwards[0]?.signal.aborted).toBe(true));
 });
 
 it('an id that is under way and a full broker are refused here', async () => {

@@ -3,6 +3,7 @@ import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createLogger, logFilter } from '@coold/runtime';
 import { scratchFolder } from '@coold/testbed';
+import { soon } from '@coold/testbed/soon';
 import { expect, it, vi } from 'vitest';
 import { keepRevocation } from './revocation.ts';
 
@@ -39,18 +40,18 @@ it('the list is that of the file; a broken or missing file leaves the last good 
   expect([await list.isRevoked('a'), await list.isRevoked('b')]).toEqual([true, false]);
   await writeFile(list.path, 'sub b\n');
   list.hangups.emit('SIGHUP');
-  await vi.waitFor(() => expect(list.onChange).toHaveBeenCalledTimes(1));
+  await soon(() => expect(list.onChange).toHaveBeenCalledTimes(1));
   expect([await list.isRevoked('a'), await list.isRevoked('b')]).toEqual([false, true]);
   await writeFile(list.path, 'sub c\nrubbish\n');
   list.hangups.emit('SIGHUP');
-  await vi.waitFor(() => expect(list.error).toHaveBeenCalledTimes(1));
+  await soon(() => expect(list.error).toHaveBeenCalledTimes(1));
   const [fields] = list.error.mock.calls[0] as [{ err: Error }];
   expect(fields.err.message).toBe(
     `BROKER_REVOKED_FILE=${list.path}: line 2: expected "sub HOST-ID" or "jti TOKEN-ID"`,
   );
   await rm(list.path);
   list.hangups.emit('SIGHUP');
-  await vi.waitFor(() => expect(list.error.mock.calls.length).toBeGreaterThan(1));
+  await soon(() => expect(list.error.mock.calls.length).toBeGreaterThan(1));
   expect([await list.isRevoked('b'), await list.isRevoked('c')]).toEqual([true, false]);
 });
 
@@ -58,7 +59,7 @@ it('a change of the file is seen by itself', async () => {
   await using list = await keep('');
   await list.kept;
   await writeFile(list.path, 'sub later # and longer\n');
-  await vi.waitFor(async () => expect(await list.isRevoked('later')).toBe(true), 20_000);
+  await soon(async () => expect(await list.isRevoked('later')).toBe(true));
 });
 
 it.each([

@@ -1,5 +1,5 @@
 import { readFile, stat } from 'node:fs/promises';
-import { type Hangups, type Logger, reloadOnChange } from '@coold/runtime';
+import { followFiles, type Hangups, type Logger } from '@coold/runtime';
 import { type DenyList, emptyDenyList, parseDenyList } from './deny-list.ts';
 
 /** The deny list as it is now. */
@@ -29,19 +29,17 @@ const maxFileBytes = 16 * 1024 * 1024;
 export async function keepRevocation(options: RevocationOptions): Promise<Revocation> {
   const { path, onChange, hangups, log, signal } = options;
   if (path === undefined) return { isRevoked: emptyDenyList.has };
-  let list = await readDenyList(path);
-  log.info({ path, entries: list.size }, 'deny list read');
-  reloadOnChange({
+  let list = await followFiles({
     what: 'deny list',
     paths: [path],
-    async load() {
-      list = await readDenyList(path);
+    read: () => readDenyList(path),
+    use(next) {
+      list = next;
       onChange();
     },
-    hangups,
-    log,
-    signal,
+    ...{ hangups, log, signal },
   });
+  log.info({ path, entries: list.size }, 'deny list read');
   return { isRevoked: token => list.has(token) };
 }
 

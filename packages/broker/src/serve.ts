@@ -1,17 +1,18 @@
 import { X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
-import { createSecureContext } from 'node:tls';
 import { readVerbs } from '@coold/proto';
 import {
+  followFiles,
   type Hangups,
   type Logger,
   type PlacedSocket,
   placeSocket,
   type Readiness,
-  readSecretFile,
+  readTlsPair,
   SocketError,
   type Task,
+  type TlsPair,
 } from '@coold/runtime';
 import { handleStream } from './agent-service.ts';
 import { createVerifier, type VerifierOptions } from './auth.ts';
@@ -73,7 +74,19 @@ export function serveBroker({ config, version, log, readiness, hangups }: ServeO
     // Its default would end the process.
     hangups.on('SIGHUP', () => log.info('SIGHUP: files that may have changed are read again'));
     const done = new AbortController();
-    const tls = await loadTls(config);
+    const pair = tlsFiles(config);
+    let tls =
+      pair &&
+      (await followFiles({
+        what: 'certificate of the gRPC listener',
+        paths: Object.values(pair),
+        read: () => loadTls(pair),
+        use(next) {
+          tls = next;
+          grpc?.useTls(next);
+        },
+        ...{ hangups, log, signal: done.signal },
+      }));
     const metrics = createMetrics(version);
     const peers = await joinPeers({ config, record: metrics.forwarded, hangups, log, signal: done.signal });
     const hosts = createHosts(peers?.watch);
@@ -112,12 +125,15 @@ export function serveBroker({ config, version, log, readiness, hangups }: ServeO
       peers: peers?.stats,
     };
     metrics.watch(sources);
-    const certificateEnds = tls === undefined ? undefined : new X509Certificate(tls.cert).validToDate;
+    const certificateEnds = () => tls && new X509Certificate(tls.cert).validToDate;
     const elsewhere = peers?.elsewhere;
     const parkAway = elsewhere && createParkAway({ pending, elsewhere, timeoutMs });
     const record = recordDispatches(log.child('dispatch'), metrics);
     const lane = createLane({
-      operations: { metrics, status: () => readStatus({ version, certificateEnds, metrics, sources }) },
+      operations: {
+        metrics,
+        status: () => readStatus({ version, certificateEnds: certificateEnds(), metrics, sources }),
+      },
       dispatch: createDispatch({ hosts, pending, routes, record, parkAway }),
       dispatchBodyBytes: largestBody(routes),
       openStream: createOpenStream({ hosts, streams, routes, elsewhere }),
@@ -217,12 +233,13 @@ async function loadVerifier(path: string, options: VerifierOptions) {
   }
 }
 
-async function loadTls({ tlsCert, tlsKey }: BrokerConfig) {
-  if (tlsCert === undefined || tlsKey === undefined) return undefined;
+function tlsFiles({ tlsCert, tlsKey }: BrokerConfig): { cert: string; key: string } | undefined {
+  return tlsCert === undefined || tlsKey === undefined ? undefined : { cert: tlsCert, key: tlsKey };
+}
+
+async function loadTls(files: { cert: string; key: string }): Promise<TlsPair> {
   try {
-    const pair = { cert: await readFile(tlsCert, 'utf8'), key: await readSecretFile(tlsKey) };
-    createSecureContext(pair); // throws for texts that are no pair, which gRPC would only tell without a name
-    return pair;
+    return await readTlsPair(files);
   } catch (error) {
     throw new Error(`BROKER_TLS_CERT and BROKER_TLS_KEY: ${(error as Error).message}`, { cause: error });
   }

@@ -1,5 +1,6 @@
 import { streamedCall } from '@coold/testbed';
-import { describe, expect, it, vi } from 'vitest';
+import { soon } from '@coold/testbed/soon';
+import { describe, expect, it } from 'vitest';
 import { type Lane, open, refusal } from './stream-testing.ts';
 import { startLane } from './testing.ts';
 
@@ -27,7 +28,7 @@ describe('input', () => {
     using _stream = await open(lane, 'r', 1000n);
     using call = input(lane, 'r');
     await call.write({ stdin: 'ls\n' });
-    await vi.waitFor(() => expect(inputs(lane)).toEqual(['ls\n']));
+    await soon(() => expect(inputs(lane)).toEqual(['ls\n']));
     await call.write({ resize: { cols: 80, rows: 24 } });
     await call.write({ stdin: 'w6k=', encoding: 'base64' });
     await call.write({ eof: true });
@@ -104,7 +105,7 @@ describe('input', () => {
     using _deaf = await open(lane, 'deaf');
     using first = input(lane, 'r');
     await first.write({ stdin: 'a' });
-    await vi.waitFor(() => expect(inputs(lane)).toEqual(['a']));
+    await soon(() => expect(inputs(lane)).toEqual(['a']));
     const refused = async (id: string) => {
       const { status, text } = await whole(lane, id, '{"stdin":"b"}');
       return [status, (JSON.parse(text) as { message: string }).message];
@@ -113,7 +114,7 @@ describe('input', () => {
     expect(await refused('deaf')).toEqual([409, 'this stream takes no input']);
     expect(await refused('nowhere')).toEqual([404, 'unknown request_id']);
     first.hangUp();
-    await vi.waitFor(async () => expect((await whole(lane, 'r', '{"stdin":"c"}')).status).toBe(204));
+    await soon(async () => expect((await whole(lane, 'r', '{"stdin":"c"}')).status).toBe(204));
     expect(inputs(lane)).toEqual(['a', 'c']);
   });
 

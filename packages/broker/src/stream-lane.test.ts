@@ -1,6 +1,7 @@
 import { connect } from 'node:net';
 import { requestIdOf, type ServerMsg, StreamFrame_Source } from '@coold/proto';
-import { describe, expect, it, vi } from 'vitest';
+import { soon } from '@coold/testbed/soon';
+import { describe, expect, it } from 'vitest';
 import { ask, follow, frame, type Lane, open, refusal, sentKinds, streamBody } from './stream-testing.ts';
 import { containers, startLane } from './testing.ts';
 
@@ -24,7 +25,7 @@ describe('a stream', () => {
     expect(await call.next()).toEqual({ stream: 'stderr', data: '/w==', encoding: 'base64' });
     lane.say('r', { case: 'streamEnd', value: { exitCode: 7 } });
     expect(await call.rest()).toEqual([{ exit_code: 7 }]);
-    await vi.waitFor(() => expect(lane.streams.count()).toBe(0));
+    await soon(() => expect(lane.streams.count()).toBe(0));
     expect(sentKinds(lane)).toEqual(['containersLogs']);
   });
 
@@ -53,7 +54,7 @@ describe('a stream', () => {
     await using lane = await startLane();
     const call = await open(lane, 'r');
     call.hangUp();
-    await vi.waitFor(() => expect(sentKinds(lane)).toEqual(['containersLogs', 'streamCancel']));
+    await soon(() => expect(sentKinds(lane)).toEqual(['containersLogs', 'streamCancel']));
     expect(lane.sent.at(-1)?.requestId).toBe('r~1');
     expect(frame(lane, 'r', 'still under way')).toBe('left over');
     using again = await open(lane, 'r');
@@ -63,9 +64,9 @@ describe('a stream', () => {
   it('whose caller hangs up before it opened is cancelled too', async () => {
     await using lane = await startLane();
     const call = ask(lane, 'r');
-    await vi.waitFor(() => expect(lane.streams.get('r')).toBeDefined());
+    await soon(() => expect(lane.streams.get('r')).toBeDefined());
     call.hangUp();
-    await vi.waitFor(() => expect(sentKinds(lane)).toEqual(['containersLogs', 'streamCancel']));
+    await soon(() => expect(sentKinds(lane)).toEqual(['containersLogs', 'streamCancel']));
     expect(lane.streams.count()).toBe(0);
   });
 });
@@ -78,11 +79,11 @@ describe('a stream that does not begin is one envelope', () => {
   it('of the host’s, with HTTP 200', async () => {
     await using lane = await startLane();
     using call = ask(lane, 'r');
-    await vi.waitFor(() => expect(lane.streams.get('r')).toBeDefined());
+    await soon(() => expect(lane.streams.get('r')).toBeDefined());
     lane.say('r', { case: 'error', value: { code: 404, message: 'no such container', field: 'id' } });
     expect(await refusal(call)).toEqual([200, envelope(404, 'no such container', { field: 'id' })]);
     expect((await call.answered).headers['content-type']).toMatch(/^application\/json/);
-    await vi.waitFor(() => expect(lane.streams.count()).toBe(0));
+    await soon(() => expect(lane.streams.count()).toBe(0));
   });
 
   it('of ours when the host does not begin in time', async () => {
@@ -95,12 +96,12 @@ describe('a stream that does not begin is one envelope', () => {
   it('of ours when the host is lost, or answers whole', async () => {
     await using lane = await startLane();
     using lost = ask(lane, 'r');
-    await vi.waitFor(() => expect(lane.streams.get('r')).toBeDefined());
+    await soon(() => expect(lane.streams.get('r')).toBeDefined());
     lane.streams.disconnected(lane.host);
     expect(await refusal(lost)).toEqual([503, envelope(503, 'host disconnected')]);
-    await vi.waitFor(() => expect(lane.streams.count()).toBe(0));
+    await soon(() => expect(lane.streams.count()).toBe(0));
     using whole = ask(lane, 'r');
-    await vi.waitFor(() => expect(lane.streams.get('r')).toBeDefined());
+    await soon(() => expect(lane.streams.get('r')).toBeDefined());
     lane.say('r', { case: 'containersLogs', value: {} });
     expect(await refusal(whole)).toEqual([501, envelope(501, expect.stringContaining('does not stream'))]);
   });
@@ -132,7 +133,7 @@ describe('a stream that does not begin is one envelope', () => {
     await using lane = await startLane({ max: 2 });
     using _open = await open(lane, 'a');
     const parked = lane.list('b');
-    await vi.waitFor(() => expect(lane.sent).toHaveLength(2));
+    await soon(() => expect(lane.sent).toHaveLength(2));
     for (const id of ['a', 'b']) {
       using same = ask(lane, id);
       expect(await refusal(same)).toMatchObject([409, [{ message: 'request_id already in flight' }]]);
@@ -157,7 +158,7 @@ describe('a caller that reads slowly', () => {
     socket.on('error', () => {});
     socket.pause();
     socket.write(head(requestId));
-    await vi.waitFor(() => expect(lane.streams.get(requestId)).toBeDefined());
+    await soon(() => expect(lane.streams.get(requestId)).toBeDefined());
     lane.say(requestId, { case: 'streamOpened', value: { credit: 0n } });
     return socket;
   }
@@ -230,7 +231,7 @@ describe('a broker that stops', () => {
     await using lane = await startLane();
     using call = await open(lane, 'r');
     using opening = ask(lane, 's');
-    await vi.waitFor(() => expect(lane.streams.count()).toBe(2));
+    await soon(() => expect(lane.streams.count()).toBe(2));
     lane.streams.stop();
     const stopped = lane.lane.stop(60_000);
     expect(await call.rest()).toEqual([{ error: 'broker is stopping', code: 503 }]);

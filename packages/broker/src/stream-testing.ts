@@ -1,6 +1,7 @@
 import { StreamFrame_Source } from '@coold/proto';
 import { streamedCall } from '@coold/testbed';
-import { expect, vi } from 'vitest';
+import { soon } from '@coold/testbed/soon';
+import { expect } from 'vitest';
 import type { startLane } from './testing.ts';
 
 export type Lane = Awaited<ReturnType<typeof startLane>>;
@@ -20,7 +21,7 @@ export function ask(lane: Lane, requestId: string, extra: object = {}) {
 /** A stream that its host has opened, with so much credit for stdin. */
 export async function open(lane: Lane, requestId: string, stdinCredit = 0n) {
   const call = ask(lane, requestId);
-  await vi.waitFor(() => expect(lane.streams.get(requestId)).toBeDefined());
+  await soon(() => expect(lane.streams.get(requestId)).toBeDefined());
   lane.say(requestId, { case: 'streamOpened', value: { credit: stdinCredit } });
   expect(await call.next()).toEqual({ request_id: requestId, status: 'ok' });
   return call;

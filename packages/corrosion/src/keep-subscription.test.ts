@@ -1,5 +1,6 @@
 import { scratchFolder } from '@coold/testbed';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { soon } from '@coold/testbed/soon';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Corrosion, createCorrosion, type Statement } from './client.ts';
 import { keepSubscription } from './keep-subscription.ts';
 import {
@@ -83,8 +84,7 @@ function follow(now?: () => number) {
   return kept;
 }
 
-const told = (...names: string[]) =>
-  vi.waitFor(() => expect(mirror.names()).toEqual(names), { timeout: 20_000 });
+const told = (...names: string[]) => soon(() => expect(mirror.names()).toEqual(names));
 const subscriptions = () => proxy.seen.filter(line => line.includes('/v1/subscriptions'));
 
 beforeEach(async () => {
@@ -123,7 +123,7 @@ describe('a subscription', () => {
     follow();
     await told('a', 'b');
     await standIn.stop();
-    await vi.waitFor(() => expect(mirror.isConnected).toBe(false), { timeout: 20_000 });
+    await soon(() => expect(mirror.isConnected).toBe(false));
     expect(mirror.names()).toEqual(['a', 'b']);
     await standIn.start();
     await direct.execute([put('3', 'c')], forever);
@@ -137,10 +137,10 @@ describe('a subscription', () => {
     await told('a', 'b');
     proxy.fault = (_asked, _pass, answer) => void answer.destroy();
     proxy.cut();
-    await vi.waitFor(() => expect(mirror.resubscriptions).toBeGreaterThan(0), { timeout: 20_000 });
+    await soon(() => expect(mirror.resubscriptions).toBeGreaterThan(0));
     at += 60_000;
     proxy.fault = undefined;
-    await vi.waitFor(() => expect(mirror.begun).toBe(2), { timeout: 20_000 });
+    await soon(() => expect(mirror.begun).toBe(2));
     await direct.execute([put('3', 'c')], forever);
     await told('a', 'b', 'c');
   });
@@ -149,9 +149,7 @@ describe('a subscription', () => {
     const kept = follow();
     await told('a', 'b');
     kept.restart('a test asks for it');
-    await vi.waitFor(() => expect(mirror).toMatchObject({ begun: 2, isConnected: true }), {
-      timeout: 20_000,
-    });
+    await soon(() => expect(mirror).toMatchObject({ begun: 2, isConnected: true }));
     await told('a', 'b');
   });
 });
@@ -218,7 +216,7 @@ describe('an agent that answers wrongly is mended by loading anew', () => {
   it.each(faults)('when %s', async (_, fault) => {
     once(fault);
     follow();
-    await vi.waitFor(() => expect(proxy.seen).not.toEqual([]), { timeout: 20_000 });
+    await soon(() => expect(proxy.seen).not.toEqual([]));
     // Of the faults some show in the rows and some in the first change.
     const [ids, steady] = [
       ['3', '4', '5'].values(),
@@ -229,7 +227,7 @@ describe('an agent that answers wrongly is mended by loading anew', () => {
     ];
     cleanup.defer(() => clearInterval(steady));
     await told('a', 'b', 'n3', 'n4', 'n5');
-    await vi.waitFor(() => expect(mirror.isConnected).toBe(true), { timeout: 20_000 });
+    await soon(() => expect(mirror.isConnected).toBe(true));
     expect(mirror.resubscriptions).toBeGreaterThan(0);
     expect(mirror.begun).toBeGreaterThan(1);
   });

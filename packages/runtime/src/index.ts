@@ -18,6 +18,7 @@ export {
   parseConfig,
 } from './config.ts';
 export { acquireFileLock, type FileLock } from './file-lock.ts';
+export { type FollowOptions, followFiles, type Hangups } from './follow-files.ts';
 export { getJson, type JsonSource, UnreachableError } from './get-json.ts';
 export { createHttpEdge, type HttpEdge, type HttpEdgeOptions } from './http-edge.ts';
 export { imageReferenceExpected, isImageReference } from './image-reference.ts';
@@ -25,7 +26,6 @@ export { type LogFilter, logFilter } from './log-filter.ts';
 export { createLogger, type Logger } from './logger.ts';
 export { type Daemon, type Invocation, runCommand, runDaemon } from './program.ts';
 export { createReadiness, type Readiness } from './readiness.ts';
-export { type Hangups, type ReloadOptions, reloadOnChange } from './reload.ts';
 export { type RememberedLine, rememberLines } from './remember-lines.ts';
 export { formatAge, type Screen, type ScreenRow, screen } from './screen.ts';
 export { readSecretFile, SecretError } from './secret.ts';
@@ -38,6 +38,7 @@ export {
 } from './socket.ts';
 export { createTally, type Tally } from './tally.ts';
 export { type Outcome, runTasks, type Task } from './tasks.ts';
+export { readTlsPair, type TlsPair } from './tls-pair.ts';
 export {
   type Address,
   absolutePath,

@@ -11,11 +11,10 @@ import {
   type StubHostOptions,
   startProgram,
 } from '@coold/testbed';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { soon } from '@coold/testbed/soon';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { everyRoute } from './route.ts';
 import { type Broker, type Ground, startGround, startMs } from './testing.ts';
-
-const within = { timeout: 30_000, interval: 50 };
 
 let ground: Ground;
 beforeAll(async () => {
@@ -25,7 +24,7 @@ afterAll(() => ground[Symbol.asyncDispose]());
 
 /** Until a broker knows where a host is: as soon as its dispatch is no 404. */
 const known = (broker: Broker, hostId: string) =>
-  vi.waitFor(async () => expect((await broker.dispatch(hostId, `known-${hostId}`)).status).toBe(200), within);
+  soon(async () => expect((await broker.dispatch(hostId, `known-${hostId}`)).status).toBe(200));
 
 const listing = { case: 'listContainers' as const, value: { containers: [] } };
 const ok = (id: string) => ({ status: 200, body: { status: 'ok', data: [{ id }] } });
@@ -114,7 +113,7 @@ describe('three brokers', () => {
     expect((await b1.ask('POST', '/v1/build/dispatch', { request_id: 'b-2', command: build })).status).toBe(
       202,
     );
-    await vi.waitFor(() => expect(builder.builds.has('b-2')).toBe(true), within);
+    await soon(() => expect(builder.builds.has('b-2')).toBe(true));
     builder.cut();
     await builder.connect(b2.grpc);
     const named = (what: string, stage: string) => ({
@@ -124,12 +123,10 @@ describe('three brokers', () => {
         stage,
       },
     });
-    await vi.waitFor(
-      async () =>
-        expect(await b1.ask('GET', '/v1/build/result/b-2?timeout_ms=1')).toMatchObject(
-          named('result', 'result'),
-        ),
-      within,
+    await soon(async () =>
+      expect(await b1.ask('GET', '/v1/build/result/b-2?timeout_ms=1')).toMatchObject(
+        named('result', 'result'),
+      ),
     );
     expect(await b1.ask('POST', '/v1/build/b-2/cancel')).toMatchObject(named('cancel', 'cancel'));
     expect(await b1.ask('GET', '/v1/build/b-2/events')).toMatchObject(named('progress', 'events'));
@@ -143,7 +140,7 @@ describe('three brokers', () => {
 
   it('keep a late answer where the host is, for whoever asks again', async () => {
     const slow = await b2.host('slow', { onCommand: () => {} });
-    await vi.waitFor(async () => expect((await b1.dispatch('slow', 'late')).status).toBe(504), within);
+    await soon(async () => expect((await b1.dispatch('slow', 'late')).status).toBe(504));
     slow.respond({
       requestId: 'late',
       body: { case: 'listContainers', value: { containers: [{ id: 'late' }] } },
@@ -158,10 +155,7 @@ describe('three brokers', () => {
   it('follow a host that moves', async () => {
     await known(b3, 'h1');
     await b2.host('h1');
-    await vi.waitFor(
-      async () => expect(await b3.dispatch('h1', 'moved')).toMatchObject(ok('on-h1-by-b2')),
-      within,
-    );
+    await soon(async () => expect(await b3.dispatch('h1', 'moved')).toMatchObject(ok('on-h1-by-b2')));
   });
 
   it('answer 504 for the hosts of one that hangs, and 503 at once when it is given up', async () => {
@@ -176,16 +170,15 @@ describe('three brokers', () => {
     const message = expect.stringMatching(
       new RegExp(`^host h4 is connected to broker b4 at ${b4.address}, which `),
     );
-    await vi.waitFor(
-      async () => expect(await b1.dispatch('h4', 'hung-2')).toMatchObject({ status: 503, body: { message } }),
-      within,
+    await soon(async () =>
+      expect(await b1.dispatch('h4', 'hung-2')).toMatchObject({ status: 503, body: { message } }),
     );
     b4.program.signal('SIGCONT');
-    await vi.waitFor(async () => expect((await b1.dispatch('h4', 'awake')).status).toBe(200), within);
+    await soon(async () => expect((await b1.dispatch('h4', 'awake')).status).toBe(200));
     b4.program.signal('SIGTERM');
     await b4.program.exited;
     // Its rows are gone with it.
-    await vi.waitFor(async () => expect((await b1.dispatch('h4', 'left')).status).toBe(404), within);
+    await soon(async () => expect((await b1.dispatch('h4', 'left')).status).toBe(404));
   });
 
   it('answer 503 for the hosts of one that was killed, until those are connected elsewhere', async () => {
@@ -198,22 +191,15 @@ describe('three brokers', () => {
     await Promise.all([b5.host('h5'), b5.host('h6', h6)]);
     await Promise.all([known(b1, 'h5'), known(b1, 'h6')]);
     const parked = b1.dispatch('h6', 'parked');
-    await vi.waitFor(
-      async () => expect(await b5.metrics()).toContain('broker_pending{state="waiting"} 1'),
-      within,
-    );
+    await soon(async () => expect(await b5.metrics()).toContain('broker_pending{state="waiting"} 1'));
     b5.program.signal('SIGKILL');
     expect(await parked, 'what it was asked fails with it').toMatchObject({ status: 503 });
     const message = `host h5 is connected to broker b5 at ${b5.address}, which cannot be reached: connect ECONNREFUSED ${b5.address}`;
-    await vi.waitFor(
-      async () => expect(await b1.dispatch('h5', 'dead')).toMatchObject({ status: 503, body: { message } }),
-      within,
+    await soon(async () =>
+      expect(await b1.dispatch('h5', 'dead')).toMatchObject({ status: 503, body: { message } }),
     );
     await b2.host('h5');
-    await vi.waitFor(
-      async () => expect(await b1.dispatch('h5', 'alive')).toMatchObject(ok('on-h5-by-b2')),
-      within,
-    );
+    await soon(async () => expect(await b1.dispatch('h5', 'alive')).toMatchObject(ok('on-h5-by-b2')));
     // Back, it takes away what its former life has left.
     await ground.start('b5');
     const direct = createCorrosion({ url: ground.corrosionUrl, tokenFile: undefined });
@@ -222,7 +208,7 @@ describe('three brokers', () => {
       await direct.query(everyRoute, ([, brokerId]) => brokers.push(brokerId), AbortSignal.timeout(5000));
       return brokers.filter(brokerId => brokerId === 'b5');
     };
-    await vi.waitFor(async () => expect(await left()).toEqual([]), within);
+    await soon(async () => expect(await left()).toEqual([]));
   });
 
   it('take new certificates without a restart', async () => {

@@ -1,9 +1,9 @@
 // Streams of hosts that another broker holds: two brokers as processes, and stub hosts that can misbehave.
 import { playStreams, type StubHost, type StubStream, streamedCall } from '@coold/testbed';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { soon } from '@coold/testbed/soon';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Broker, type Ground, startGround } from './testing.ts';
 
-const within = { timeout: 30_000, interval: 20 };
 let ground: Ground;
 let b1: Broker;
 let b2: Broker;
@@ -25,10 +25,7 @@ async function hostOn(broker: Broker, hostId: string, options: object = {}): Pro
       stub.respond({ requestId, body: { case: 'listContainers', value: { containers: [] } } }),
   );
   const stub = await broker.host(hostId, { onCommand, ...options });
-  await vi.waitFor(
-    async () => expect((await b1.dispatch(hostId, `known-${hostId}`)).status).toBe(200),
-    within,
-  );
+  await soon(async () => expect((await b1.dispatch(hostId, `known-${hostId}`)).status).toBe(200));
   return stub;
 }
 
@@ -41,7 +38,7 @@ const call = (
     ...{ socketPath: b1.socketPath, path: '/v1/coold/stream' },
     json: { host_id: hostId, request_id: requestId, command },
   });
-const next = () => vi.waitFor(() => asked.shift() ?? expect.fail('no stream'), within);
+const next = () => soon(() => asked.shift() ?? expect.fail('no stream'));
 
 /** A stream that its host has opened. */
 async function open(requestId: string, stdinCredit = 0, hostId = 'h') {
@@ -54,7 +51,7 @@ async function open(requestId: string, stdinCredit = 0, hostId = 'h') {
 
 /** The host and both brokers have nothing of it any more: its id is free on both. */
 const isFree = (requestId: string) =>
-  vi.waitFor(async () => expect((await b1.dispatch('h', requestId)).status).toBe(200), within);
+  soon(async () => expect((await b1.dispatch('h', requestId)).status).toBe(200));
 
 describe('a stream of a host elsewhere', () => {
   it('brings output, takes input and ends with the exit code', async () => {
@@ -86,7 +83,7 @@ describe('a stream of a host elsewhere', () => {
     const { reading, stream } = await open('unread');
     const writing = stream.write('x'.repeat(16 * 1024 * 1024));
     writing.catch(() => {});
-    await vi.waitFor(() => expect(stream.credit()).toBe(0), within);
+    await soon(() => expect(stream.credit()).toBe(0));
     // Other dispatches over the same connection are not held up with it.
     expect((await b1.dispatch('h', 'beside')).status).toBe(200);
     reading.hangUp();

@@ -3,7 +3,8 @@ import { constants, type ServerHttp2Stream } from 'node:http2';
 import { create, toBinary } from '@bufbuild/protobuf';
 import { ForwardResponseSchema } from '@coold/proto';
 import { layCable } from '@coold/testbed';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { soon } from '@coold/testbed/soon';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { answered, openLanes, replyWith } from './lane-testing.ts';
 
 let lanes: Awaited<ReturnType<typeof openLanes>>;
@@ -42,14 +43,12 @@ describe('a peer', () => {
     await using cable = await layCable({ host, port: Number(port) });
     using b1 = lanes.startB1(`127.0.0.1:${cable.port}`, { keepalive: { everyMs: 50, timeoutMs: 200 } });
     const asked = b1.ask('r-1');
-    await vi.waitFor(() => expect(b2.sent).toHaveLength(1));
+    await soon(() => expect(b2.sent).toHaveLength(1));
     cable.cut();
     expect(await asked).toMatchObject({ code: 503, message: expect.stringContaining('answers no PING') });
     expect(b1.outcomes).toEqual(['broke off']);
     cable.heal();
-    await vi.waitFor(async () =>
-      expect(await b1.ask('r-2', { timeoutMs: 500 })).toMatchObject({ code: 504 }),
-    );
+    await soon(async () => expect(await b1.ask('r-2', { timeoutMs: 500 })).toMatchObject({ code: 504 }));
   });
 
   const response = (requestId: string, inner = requestId) =>

@@ -2,7 +2,8 @@ import { connect } from 'node:net';
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { ForwardRequestSchema, forwardPath, streamName } from '@coold/proto';
 import { layCable } from '@coold/testbed';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { soon } from '@coold/testbed/soon';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Credentials } from './credentials.ts';
 import { never, openLanes, seldom } from './lane-testing.ts';
 import { readTimeout } from './peer-listener.ts';
@@ -18,12 +19,12 @@ describe('a forward', () => {
     using b2 = await lanes.startB2();
     using b1 = lanes.startB1(b2.listener.address);
     const asked = ['r-1', 'r-2', 'r-3'].map(id => b1.ask(id));
-    await vi.waitFor(() => expect(b2.sent).toHaveLength(3));
+    await soon(() => expect(b2.sent).toHaveLength(3));
     for (const { requestId } of b2.sent) b2.answer(requestId);
     expect(await Promise.all(asked)).toMatchObject(
       ['r-1', 'r-2', 'r-3'].map(requestId => ({ kind: 'answered', response: { requestId } })),
     );
-    await vi.waitFor(() => expect(b2.pending.counts()).toEqual({ waiting: 0, landed: 0, overdue: 0 }));
+    await soon(() => expect(b2.pending.counts()).toEqual({ waiting: 0, landed: 0, overdue: 0 }));
     expect(b1.outcomes).toEqual(['answered', 'answered', 'answered']);
     expect(b2.taken).toEqual(['answered', 'answered', 'answered']);
   });
@@ -45,7 +46,7 @@ describe('a forward', () => {
     using b2 = await lanes.startB2({ max });
     using b1 = lanes.startB1(b2.listener.address);
     const first = b1.ask('r-1');
-    await vi.waitFor(() => expect(b2.sent).toHaveLength(1));
+    await soon(() => expect(b2.sent).toHaveLength(1));
     expect(await b1.ask(code === 409 ? 'r-1' : 'r-2')).toMatchObject({ kind: 'refused', code, message });
     b2.answer('r-1');
     expect((await first).kind).toBe('answered');
@@ -69,18 +70,18 @@ describe('a forward', () => {
     using b1 = lanes.startB1(b2.listener.address);
     const left = new AbortController();
     const asked = b1.ask('r', { signal: left.signal });
-    await vi.waitFor(() => expect(b2.pending.counts().waiting).toBe(1));
+    await soon(() => expect(b2.pending.counts().waiting).toBe(1));
     left.abort();
     expect((await asked).kind).toBe('refused');
     expect(b1.outcomes).toEqual(['cancelled']);
-    await vi.waitFor(() => expect(b2.pending.counts()).toMatchObject({ waiting: 0, overdue: 1 }));
+    await soon(() => expect(b2.pending.counts()).toMatchObject({ waiting: 0, overdue: 1 }));
   });
 
   it('of a lost host fails at once', async () => {
     using b2 = await lanes.startB2();
     using b1 = lanes.startB1(b2.listener.address);
     const asked = b1.ask('r');
-    await vi.waitFor(() => expect(b2.sent).toHaveLength(1));
+    await soon(() => expect(b2.sent).toHaveLength(1));
     b2.pending.disconnected(b2.host);
     expect(await asked).toMatchObject({ code: 503, message: 'host disconnected' });
   });
@@ -145,18 +146,18 @@ describe('who is not a broker is not heard:', () => {
     using b2 = await lanes.startB2();
     using b1 = lanes.startB1(b2.listener.address);
     const first = b1.ask('r-1');
-    await vi.waitFor(() => expect(b2.sent).toHaveLength(1));
+    await soon(() => expect(b2.sent).toHaveLength(1));
     b2.listener.renew(lanes.strangers);
     b2.answer('r-1');
     expect((await first).kind).toBe('answered');
-    await vi.waitFor(async () =>
+    await soon(async () =>
       expect(await b1.ask('r-2')).toMatchObject({
         code: 503,
         message: expect.stringContaining('cannot be reached'),
       }),
     );
     b2.listener.renew(lanes.ours.b2);
-    await vi.waitFor(async () => expect(await b1.ask('r-3', { timeoutMs: 20 })).toMatchObject({ code: 504 }));
+    await soon(async () => expect(await b1.ask('r-3', { timeoutMs: 20 })).toMatchObject({ code: 504 }));
   });
 });
 
@@ -176,9 +177,9 @@ describe('a broker that is asked', () => {
       },
     });
     call.write(toBinary(ForwardRequestSchema, request), () => {});
-    await vi.waitFor(() => expect(b2.sent).toHaveLength(1), 10_000);
+    await soon(() => expect(b2.sent).toHaveLength(1));
     cable.cut();
-    await vi.waitFor(() => expect(b2.sent.at(-1)?.command.case).toBe('streamCancel'), 10_000);
+    await soon(() => expect(b2.sent.at(-1)?.command.case).toBe('streamCancel'));
   });
 
   it('hears the others however many connect that have no certificate', async () => {
@@ -186,9 +187,9 @@ describe('a broker that is asked', () => {
     const port = Number(b2.listener.address.split(':')[1]);
     const silent = Array.from({ length: 400 }, () => connect(port, '127.0.0.1').on('error', () => {}));
     using b1 = lanes.startB1(b2.listener.address);
-    await vi.waitFor(() => expect(silent.every(socket => !socket.connecting)).toBe(true), 10_000);
+    await soon(() => expect(silent.every(socket => !socket.connecting)).toBe(true));
     const asked = b1.ask('r');
-    await vi.waitFor(() => expect(b2.sent).toHaveLength(1), 10_000);
+    await soon(() => expect(b2.sent).toHaveLength(1));
     b2.answer('r');
     expect(await asked).toMatchObject({ kind: 'answered' });
     for (const socket of silent) socket.destroy();

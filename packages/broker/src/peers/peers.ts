@@ -2,7 +2,7 @@ import { X509Certificate } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createCorrosion } from '@coold/corrosion';
 import type { Verb } from '@coold/proto';
-import { type Hangups, type Logger, reloadOnChange } from '@coold/runtime';
+import { followFiles, type Hangups, type Logger } from '@coold/runtime';
 import type { Elsewhere } from '../elsewhere.ts';
 import type { Hosts, HostWatch } from '../hosts.ts';
 import type { Park } from '../park.ts';
@@ -78,7 +78,17 @@ const envelopeBytes = 64 * 1024;
 /** @throws Error naming the variable when certificate, key or CA cannot be used */
 export async function createPeers({ settings, record, hangups, log, signal }: PeersOptions): Promise<Peers> {
   const { brokerId, bind, tls, connectTimeoutMs } = settings;
-  let credentials = await readCredentials(settings);
+  let credentials = await followFiles({
+    what: 'certificates of the brokers',
+    paths: Object.values(tls),
+    read: () => readCredentials(settings),
+    use(next) {
+      credentials = next;
+      listener?.renew(next);
+      links.renew();
+    },
+    ...{ hangups, log, signal },
+  });
   const corrosion = createCorrosion(settings.corrosion);
   const table = createRouteTable(brokerId, maxRoutes);
   const address = formatAddress(settings.address);
@@ -95,16 +105,6 @@ export async function createPeers({ settings, record, hangups, log, signal }: Pe
   let listener: PeerListener | undefined;
   let streams: Streams | undefined;
   let ended: Promise<void> | undefined;
-  reloadOnChange({
-    what: 'certificates of the brokers',
-    paths: Object.values(tls),
-    async load() {
-      credentials = await readCredentials(settings);
-      listener?.renew(credentials);
-      links.renew();
-    },
-    ...{ hangups, log, signal },
-  });
 
   const ownStreams = () => {
     if (streams === undefined) throw new Error('a stream of a broker that does not serve yet');

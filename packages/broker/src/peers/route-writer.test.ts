@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { createCorrosion } from '@coold/corrosion';
 import { startFaultyProxy, startStandIn, testLog } from '@coold/corrosion/testing';
 import { scratchFolder } from '@coold/testbed';
-import { expect, it, vi } from 'vitest';
+import { soon } from '@coold/testbed/soon';
+import { expect, it } from 'vitest';
 import { followRoutes } from './follow-routes.ts';
 import { deleteRoute, deleteRoutesOf, everyRoute, type Route, readRoute, upsertRoute } from './route.ts';
 import { createRouteTable } from './route-table.ts';
@@ -11,7 +12,6 @@ import { createRouteWriter } from './route-writer.ts';
 
 const never = new AbortController().signal;
 /** The machine may be busy. */
-const within = { timeout: 30_000, interval: 20 };
 
 async function setUp({ auditMs = 30_000, contestedMs = 60_000 } = {}) {
   const stack = new AsyncDisposableStack();
@@ -60,22 +60,13 @@ it('rows follow the hosts; those of an earlier life go at the start, those of ot
   const { writer, table } = t.start('b1');
   writer.connected('h1', 100);
   writer.connected('h2', 200);
-  await vi.waitFor(
-    async () =>
-      expect(await t.rows()).toEqual([
-        route('h1', 'b1', 100),
-        route('h2', 'b1', 200),
-        route('kept', 'b2', 6),
-      ]),
-    within,
+  await soon(async () =>
+    expect(await t.rows()).toEqual([route('h1', 'b1', 100), route('h2', 'b1', 200), route('kept', 'b2', 6)]),
   );
-  await vi.waitFor(() => expect(table.own()).toHaveLength(2), within);
+  await soon(() => expect(table.own()).toHaveLength(2));
   writer.disconnected('h1');
   writer.connected('h2', 300);
-  await vi.waitFor(
-    async () => expect(await t.rows()).toEqual([route('h2', 'b1', 300), route('kept', 'b2', 6)]),
-    within,
-  );
+  await soon(async () => expect(await t.rows()).toEqual([route('h2', 'b1', 300), route('kept', 'b2', 6)]));
   await writer.withdraw(AbortSignal.timeout(5000));
   expect(await t.rows()).toEqual([route('kept', 'b2', 6)]);
 });
@@ -87,20 +78,17 @@ it('a host that has moved is found where it is, though the clock of the former b
   former.writer.connected('h', ahead);
   const third = t.start('b3');
   const whereFrom3 = () => third.table.where('h');
-  await vi.waitFor(() => expect(whereFrom3()).toMatchObject({ route: { brokerId: 'b1' } }), within);
+  await soon(() => expect(whereFrom3()).toMatchObject({ route: { brokerId: 'b1' } }));
   await former.kill();
   const next = t.start('b2');
   next.writer.connected('h', Date.now());
-  await vi.waitFor(
-    () => expect(whereFrom3()).toMatchObject({ route: { brokerId: 'b2', connectedAt: ahead + 1 } }),
-    within,
-  );
+  await soon(() => expect(whereFrom3()).toMatchObject({ route: { brokerId: 'b2', connectedAt: ahead + 1 } }));
 });
 
 it('while Corrosion fails nothing is lost, and then all is written, in few transactions', async () => {
   await using t = await setUp();
   const { writer, table, follower } = t.start('b1');
-  await vi.waitFor(() => expect(follower.isConnected).toBe(true), within);
+  await soon(() => expect(follower.isConnected).toBe(true));
   // A fault that a sound agent does not have.
   t.proxy.fault = async (asked, pass, answer) => {
     if (asked.url !== '/v1/transactions') return pass();
@@ -109,14 +97,14 @@ it('while Corrosion fails nothing is lost, and then all is written, in few trans
   const hosts = Array.from({ length: 10_000 }, (_, n) => `h${n}`);
   for (const [n, hostId] of hosts.entries()) writer.connected(hostId, 1000 + n);
   for (const hostId of hosts.slice(0, 100)) writer.disconnected(hostId);
-  await vi.waitFor(() => expect(writer.stats().failures).toBeGreaterThan(1), within);
+  await soon(() => expect(writer.stats().failures).toBeGreaterThan(1));
   expect(writer.stats().behind).toBe(10_000);
   await t.agent.stop();
   t.proxy.fault = undefined;
   t.proxy.cut();
   t.proxy.seen.length = 0;
   await t.agent.start();
-  await vi.waitFor(() => expect(table.own()).toHaveLength(9900), within);
+  await soon(() => expect(table.own()).toHaveLength(9900));
   expect(await t.rows()).toHaveLength(9900);
   expect(writer.stats().behind).toBe(0);
   expect(t.proxy.seen.filter(line => line === 'POST /v1/transactions').length).toBeLessThan(40);
@@ -135,7 +123,7 @@ it('a transaction whose answer was lost is done again', async () => {
   };
   const { writer } = t.start('b1');
   writer.connected('h', 100);
-  await vi.waitFor(() => expect(writer.stats()).toEqual({ behind: 0, failures: 1 }), within);
+  await soon(() => expect(writer.stats()).toEqual({ behind: 0, failures: 1 }));
   expect(await t.rows()).toEqual([route('h', 'b1', 100)]);
 });
 
@@ -145,17 +133,17 @@ it('rows that others took away, put in or changed are put right', async () => {
   writer.connected('h1', 100);
   writer.connected('h2', 200);
   const right = [route('h1', 'b1', 100), route('h2', 'b1', 200)];
-  await vi.waitFor(async () => expect(await t.rows()).toEqual(right), within);
+  await soon(async () => expect(await t.rows()).toEqual(right));
   await t.direct.execute([deleteRoutesOf('b1')], never);
   await t.insert(route('stray', 'b1', 1), { ...route('h2', 'b1', 200), address: 'elsewhere:1' });
-  await vi.waitFor(async () => expect(await t.rows()).toEqual(right), within);
+  await soon(async () => expect(await t.rows()).toEqual(right));
 });
 
 it('they are put right however much is written meanwhile', async () => {
   await using t = await setUp({ auditMs: 300 });
   const { writer } = t.start('b1');
   writer.connected('h1', 100);
-  await vi.waitFor(async () => expect(await t.rows()).toHaveLength(1), within);
+  await soon(async () => expect(await t.rows()).toHaveLength(1));
   let n = 0;
   const churn = setInterval(() => {
     n += 1;
@@ -163,7 +151,7 @@ it('they are put right however much is written meanwhile', async () => {
   }, 20);
   try {
     await t.direct.execute([deleteRoute('h1', 'b1')], never);
-    await vi.waitFor(async () => expect(await t.rows()).toContainEqual(route('h1', 'b1', 100)), within);
+    await soon(async () => expect(await t.rows()).toContainEqual(route('h1', 'b1', 100)));
   } finally {
     clearInterval(churn);
   }
@@ -173,12 +161,11 @@ it('a host is found where it stays, though a later route comes afterwards of a b
   await using t = await setUp({ auditMs: 50, contestedMs: 200 });
   const { writer } = t.start('b2');
   writer.connected('h', 1000);
-  await vi.waitFor(async () => expect(await t.rows()).toEqual([route('h', 'b2', 1000)]), within);
+  await soon(async () => expect(await t.rows()).toEqual([route('h', 'b2', 1000)]));
   const third = t.start('b3');
   await t.insert(route('h', 'b1', 61_000));
-  await vi.waitFor(
-    () => expect(third.table.where('h')).toMatchObject({ route: { brokerId: 'b2', connectedAt: 61_001 } }),
-    within,
+  await soon(() =>
+    expect(third.table.where('h')).toMatchObject({ route: { brokerId: 'b2', connectedAt: 61_001 } }),
   );
 });
 
@@ -186,9 +173,9 @@ it('a row that cannot be read costs no other', async () => {
   await using t = await setUp();
   await t.insert({ ...route('bad', 'b2', 1), address: 'nonsense' }, route('good', 'b2', 1));
   const { table, follower } = t.start('b1');
-  await vi.waitFor(() => expect(follower.isConnected).toBe(true), within);
+  await soon(() => expect(follower.isConnected).toBe(true));
   expect(table.where('bad')).toEqual({ kind: 'nowhere' });
   expect(table.where('good')).toMatchObject({ kind: 'elsewhere' });
   await t.insert({ ...route('good', 'b2', 2), address: 'nonsense' });
-  await vi.waitFor(() => expect(table.where('good')).toEqual({ kind: 'nowhere' }), within);
+  await soon(() => expect(table.where('good')).toEqual({ kind: 'nowhere' }));
 });

@@ -1,13 +1,8 @@
 // Programs in containers of a real Podman, as streams. Needs root.
 import { StreamFrame_Source } from '@coold/proto';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import {
-  type ContainerStreams,
-  end,
-  shell,
-  startContainerStreams,
-  within,
-} from './container-streams-testing.ts';
+import { soon } from '@coold/testbed/soon';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type ContainerStreams, end, shell, startContainerStreams } from './container-streams-testing.ts';
 
 let on: ContainerStreams;
 beforeAll(async () => {
@@ -41,7 +36,7 @@ describe('a program', () => {
     // One by one: so Podman would take some for keys that end the session.
     for (const byte of [0x10, 0x11, 0x1e, 0x1e, 0x00]) {
       await stream.stdin(Buffer.from([byte]));
-      if (byte !== 0x1e) await vi.waitFor(() => expect(stream.bytes().at(-1)).toBe(byte), within);
+      if (byte !== 0x1e) await soon(() => expect(stream.bytes().at(-1)).toBe(byte));
     }
     await stream.stdin(every);
     await stream.eof();
@@ -71,10 +66,10 @@ describe('a program', () => {
       [80, 24],
     ] as const) {
       await stream.resize(cols, rows);
-      await vi.waitFor(async () => {
+      await soon(async () => {
         await stream.stdin('\n');
-        await vi.waitFor(() => expect(stream.text()).toContain(`${rows} ${cols}\r\n`), { timeout: 1000 });
-      }, within);
+        await soon(() => expect(stream.text()).toContain(`${rows} ${cols}\r\n`), { timeout: 1000 });
+      });
     }
     expect(stream.errors()).toBe('');
     await stream.eof();
@@ -96,7 +91,7 @@ describe('a program', () => {
   it('gets whole characters through, however little credit there is', async () => {
     const stream = on.exec(shell('printf "€€€"'), {}, 4n);
     for (const text of ['€', '€€', '€€€']) {
-      await vi.waitFor(() => expect(stream.text()).toBe(text), within);
+      await soon(() => expect(stream.text()).toBe(text));
       await stream.credit(3);
     }
     await stream.ended;
@@ -121,7 +116,7 @@ describe('a program', () => {
 });
 
 describe('a program whose caller leaves', () => {
-  const seen = (what: string) => vi.waitFor(async () => expect(await on.processes()).toContain(what), within);
+  const seen = (what: string) => soon(async () => expect(await on.processes()).toContain(what));
 
   it('ends, with what it started', async () => {
     const stream = on.exec(shell('/bin/busybox sleep 11111 & /bin/busybox sleep 22222'));
@@ -135,7 +130,7 @@ describe('a program whose caller leaves', () => {
   it('ends though it does not want to', async () => {
     const stubborn = 'trap "" TERM HUP; echo ready; while :; do /bin/busybox sleep 0.31415; done';
     const stream = on.exec(shell(stubborn), { tty: true });
-    await vi.waitFor(() => expect(stream.text()).toContain('ready'), within);
+    await soon(() => expect(stream.text()).toContain('ready'));
     stream.loseLink();
     await stream.ended;
     expect(await on.processes()).not.toContain('0.31415');

@@ -11,7 +11,8 @@ import {
   StreamFrame_Source,
 } from '@coold/proto';
 import { scratchFolder, startPodman } from '@coold/testbed';
-import { expect, vi } from 'vitest';
+import { soon } from '@coold/testbed/soon';
+import { expect } from 'vitest';
 import { createPodman } from '../podman/client.ts';
 import { createEndProgram } from '../processes/end-program.ts';
 import { createProcessTable } from '../processes/process-table.ts';
@@ -25,7 +26,6 @@ type Command = NonNullable<MessageInitShape<typeof ServerMsgSchema>['command']>;
 
 export type ContainerStreams = Awaited<ReturnType<typeof startContainerStreams>>;
 
-export const within = { timeout: 8_000, interval: 50 };
 export const shell = (script: string) => ['/bin/busybox', 'sh', '-c', script];
 const enough = 1n << 40n;
 
@@ -102,7 +102,7 @@ export async function startContainerStreams() {
       bytes,
       text: () => bytes().toString('utf8'),
       errors: () => bytes(StreamFrame_Source.STDERR).toString('utf8'),
-      opened: () => vi.waitFor(() => expect(bodies[0]?.case).toBe('streamOpened'), within),
+      opened: () => soon(() => expect(bodies[0]?.case).toBe('streamOpened')),
       last: () => bodies.at(-1),
       stdin: (data: string | Buffer) =>
         say({ case: 'streamInput', value: { input: { case: 'stdin', value: Buffer.from(data) } } }),

@@ -1,15 +1,10 @@
 // Logs of containers of a real Podman as streams, and what all streams have in common. Needs root.
 import { readFile } from 'node:fs/promises';
 import { StreamFrame_Source } from '@coold/proto';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { soon } from '@coold/testbed/soon';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { containerCgroup } from '../processes/process-table.ts';
-import {
-  type ContainerStreams,
-  end,
-  shell,
-  startContainerStreams,
-  within,
-} from './container-streams-testing.ts';
+import { type ContainerStreams, end, shell, startContainerStreams } from './container-streams-testing.ts';
 
 let on: ContainerStreams;
 beforeAll(async () => {
@@ -26,7 +21,7 @@ describe('logs', () => {
       expect(stream.last()).toMatchObject(end());
       return stream.text();
     };
-    await vi.waitFor(async () => expect(await read({})).toHaveLength(14), within);
+    await soon(async () => expect(await read({})).toHaveLength(14));
     expect(await read({ tail: 1 })).toMatch(/^(two|three)\n$/);
     expect(await read({ tail: 1_000_000 })).toHaveLength(14);
     expect(await read({ stderr: true })).toBe('two\n');
@@ -38,10 +33,10 @@ describe('logs', () => {
       'echo before; while read line; do echo "got $line"; done </f; exec /bin/busybox sleep 1000';
     await on.run('later', `/bin/busybox mkfifo /f; ${script}`, { stop_timeout: 0 });
     const following = on.logs({ id: 'later', follow: true, tail: 5 });
-    await vi.waitFor(() => expect(following.text()).toBe('before\n'), within);
+    await soon(() => expect(following.text()).toBe('before\n'));
     const writer = on.exec(shell('echo now >/f'), { id: 'later' });
     await writer.ended;
-    await vi.waitFor(() => expect(following.text()).toBe('before\ngot now\n'), within);
+    await soon(() => expect(following.text()).toBe('before\ngot now\n'));
     await on.libpod('POST', 'later/stop?timeout=0');
     await following.ended;
     expect(following.last()).toMatchObject(end());
@@ -50,7 +45,7 @@ describe('logs', () => {
   it('end when the container is removed', async () => {
     await on.run('removed', 'echo there; exec /bin/busybox sleep 1000');
     const following = on.logs({ id: 'removed', follow: true });
-    await vi.waitFor(() => expect(following.text()).toBe('there\n'), within);
+    await soon(() => expect(following.text()).toBe('there\n'));
     await on.libpod('DELETE', 'removed?force=true&timeout=0');
     await following.ended;
     expect(following.last()).toMatchObject(end());
@@ -59,7 +54,7 @@ describe('logs', () => {
   it('of a container with a terminal are its stdout', async () => {
     await on.run('terminal', 'echo out; echo err >&2; exec /bin/busybox sleep 1000', { terminal: true });
     const following = on.logs({ id: 'terminal', follow: true });
-    await vi.waitFor(() => expect(following.text()).toBe('out\r\nerr\r\n'), within);
+    await soon(() => expect(following.text()).toBe('out\r\nerr\r\n'));
     expect(following.errors()).toBe('');
     await following.cancel();
     await following.ended;
@@ -111,7 +106,7 @@ it('100 MB for a reader that takes nothing stay with the program', async () => {
   };
   const before = process.memoryUsage().rss;
   let stalled = 0;
-  await vi.waitFor(
+  await soon(
     async () => {
       const last = stalled;
       stalled = await written();
@@ -126,7 +121,7 @@ it('100 MB for a reader that takes nothing stay with the program', async () => {
 
   let received = 0;
   while (received < total) {
-    await vi.waitFor(() => expect(stream.bodies.some(body => body.case === 'streamFrame')).toBe(true), {
+    await soon(() => expect(stream.bodies.some(body => body.case === 'streamFrame')).toBe(true), {
       timeout: 20_000,
       interval: 1,
     });

@@ -2,7 +2,8 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createLogger, logFilter } from '@coold/runtime';
-import { describe, expect, it, vi } from 'vitest';
+import { soon } from '@coold/testbed/soon';
+import { describe, expect, it } from 'vitest';
 import { createHttpServer, type HttpLimits } from './http-server.ts';
 import type { HandleRequest } from './rest.ts';
 
@@ -73,7 +74,7 @@ describe('a caller that dawdles is hung up on:', () => {
     };
     await using http = await serve({ handle: slow });
     const { heard } = await http.dial('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
-    await vi.waitFor(() => expect(heard()).toMatch(/late$/), 5000);
+    await soon(() => expect(heard()).toMatch(/late$/));
   });
 });
 
@@ -86,7 +87,7 @@ it('one connection more than the cap is closed at once, and there is room when o
   const third = await http.dial('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
   expect(await third.ended).toBe('');
   first.socket.destroy();
-  await vi.waitFor(async () => {
+  await soon(async () => {
     const again = await http.dial('GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');
     expect(await again.ended).toMatch(/hello$/);
   });

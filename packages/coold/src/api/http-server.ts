@@ -2,9 +2,8 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { createServer as createTlsServer } from 'node:https';
 import type { ListenOptions } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import { createHttpEdge, type Logger } from '@coold/runtime';
+import { createHttpEdge, type Logger, type TlsPair } from '@coold/runtime';
 import type { HandleRequest } from './rest.ts';
-import type { TlsPair } from './tls-pair.ts';
 
 /** An HTTP server that callers cannot hold up. */
 export interface HttpServer {

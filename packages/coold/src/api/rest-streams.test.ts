@@ -3,8 +3,9 @@ import { join } from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
 import { readVerbs } from '@coold/proto';
 import { type PodmanService, scratchFolder, startPodman } from '@coold/testbed';
+import { soon } from '@coold/testbed/soon';
 import { Agent, type Dispatcher, request } from 'undici';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createPodman } from '../podman/client.ts';
 import { createEndProgram } from '../processes/end-program.ts';
 import { createProcessTable } from '../processes/process-table.ts';
@@ -18,7 +19,6 @@ import { createStreams } from './streams.ts';
 import { joinSurface } from './surface.ts';
 import { caller, silent } from './testing.ts';
 
-const within = { timeout: 10_000, interval: 50 };
 const shell = (script: string) => ['/bin/busybox', 'sh', '-c', script];
 
 describe('streams over REST, of a real Podman', () => {
@@ -132,13 +132,10 @@ describe('streams over REST, of a real Podman', () => {
       await podman.request({ method: 'POST', path: `/v4.0.0/libpod/containers/${path}`, json });
     const following = await ask('GET', 'writer/logs?follow=true');
     expect([following.status, following.headers['content-type']]).toEqual([200, 'application/x-ndjson']);
-    await vi.waitFor(() => expect(following.lines()).toHaveLength(2), within);
+    await soon(() => expect(following.lines()).toHaveLength(2));
     expect(following.lines()).toContainEqual({ stream: 'stderr', data: 'two\n' });
     await (await exec({ cmd: shell('echo later >/f') }, {}, 'writer')).ended;
-    await vi.waitFor(
-      () => expect(following.lines()[2]).toEqual({ stream: 'stdout', data: 'later\n' }),
-      within,
-    );
+    await soon(() => expect(following.lines()[2]).toEqual({ stream: 'stdout', data: 'later\n' }));
     const past = await ask('GET', 'writer/logs?tail=1&stdout=1');
     await past.ended;
     expect(past.lines()).toEqual([{ stream: 'stdout', data: 'later\n' }]);
@@ -158,7 +155,7 @@ describe('streams over REST, of a real Podman', () => {
     const all = answer.lines();
     expect(all.at(-1)).toEqual({ exit_code: 3 });
     expect(all.at(-2)).toMatchObject({ stream: 'stdout', encoding: 'base64' });
-    await vi.waitFor(() =>
+    await soon(() =>
       expect(calls).toContainEqual(
         expect.objectContaining({ requestId: 'e1', verb: 'containers.exec', transport: 'rest', status: 200 }),
       ),
@@ -170,7 +167,7 @@ describe('streams over REST, of a real Podman', () => {
     const session = answer.headers['x-exec-session'];
     const base64 = { stdin: Buffer.from('héllo').toString('base64'), encoding: 'base64' };
     expect((await input(session, lines({ stdin: 'one ' }, base64))).status).toBe(204);
-    await vi.waitFor(() => expect(answer.data()).toBe('one héllo'), within);
+    await soon(() => expect(answer.data()).toBe('one héllo'));
     expect((await input(session, lines({ stdin: '!' }, { eof: true }))).status).toBe(204);
     await answer.ended;
     expect([answer.data(), answer.lines().at(-1)]).toEqual(['one héllo!', { exit_code: 0 }]);
@@ -180,10 +177,10 @@ describe('streams over REST, of a real Podman', () => {
   it('a terminal has the size that is brought to it', async () => {
     const answer = await exec({ cmd: shell('while read l; do /bin/busybox stty size; done'), tty: true });
     const session = answer.headers['x-exec-session'];
-    await vi.waitFor(async () => {
+    await soon(async () => {
       await input(session, lines({ resize: { cols: 99, rows: 11 } }, { stdin: '\n' }));
-      await vi.waitFor(() => expect(answer.data()).toContain('11 99\r\n'), { timeout: 1000 });
-    }, within);
+      await soon(() => expect(answer.data()).toContain('11 99\r\n'), { timeout: 1000 });
+    });
     answer.leave();
   });
 
@@ -200,7 +197,7 @@ describe('streams over REST, of a real Podman', () => {
     );
     const bringing = input(answer.headers['x-exec-session'], body);
     // The program sleeps longer than others have for a whole body, and what is on its way is not all of it.
-    await vi.waitFor(() => expect(produced).toBeGreaterThan(0), within);
+    await soon(() => expect(produced).toBeGreaterThan(0));
     expect((await bringing).status).toBe(204);
     await answer.ended;
     expect([answer.data(), answer.lines().at(-1)]).toEqual([`${40 * 500_000}\n`, { exit_code: 0 }]);
@@ -213,7 +210,7 @@ describe('streams over REST, of a real Podman', () => {
     const first = input(session, body);
     const size = lines({ resize: { cols: 1, rows: 1 } });
     body.write(size);
-    await vi.waitFor(async () => expect((await input(session, size)).status).toBe(409), within);
+    await soon(async () => expect((await input(session, size)).status).toBe(409));
     body.write(lines({ stdin: 'it\n' }));
     await answer.ended;
     expect(answer.data()).toBe('got it\n');
@@ -270,10 +267,10 @@ describe('streams over REST, of a real Podman', () => {
 
   it('a program whose caller hangs up is ended', async () => {
     const answer = await exec({ cmd: shell('/bin/busybox sleep 77777') }, { 'x-request-id': 'left' });
-    await vi.waitFor(async () => expect(await processes()).toContain('sleep 77777'), within);
+    await soon(async () => expect(await processes()).toContain('sleep 77777'));
     answer.leave();
-    await vi.waitFor(async () => expect(await processes()).not.toContain('sleep 77777'), within);
-    await vi.waitFor(() =>
+    await soon(async () => expect(await processes()).not.toContain('sleep 77777'));
+    await soon(() =>
       expect(calls).toContainEqual(expect.objectContaining({ requestId: 'left', status: 499 })),
     );
   });
@@ -287,11 +284,10 @@ describe('streams over REST, of a real Podman', () => {
     socket.write(
       `POST /api/v1/containers/idle/exec HTTP/1.1\r\nhost: x\r\nauthorization: Bearer token\r\nx-request-id: stalled\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
     );
-    await vi.waitFor(
-      () => expect(calls).toContainEqual(expect.objectContaining({ requestId: 'stalled', status: 499 })),
-      within,
+    await soon(() =>
+      expect(calls).toContainEqual(expect.objectContaining({ requestId: 'stalled', status: 499 })),
     );
-    await vi.waitFor(async () => expect(await processes()).not.toContain('88888'), within);
+    await soon(async () => expect(await processes()).not.toContain('88888'));
     socket.destroy();
   });
 
@@ -305,7 +301,7 @@ describe('streams over REST, of a real Podman', () => {
         error: expect.stringContaining('podman') as string,
         code: 502,
       });
-    await vi.waitFor(() =>
+    await soon(() =>
       expect(calls).toContainEqual(expect.objectContaining({ requestId: 'broken', status: 502 })),
     );
   });

@@ -1,5 +1,6 @@
 import { connect } from 'node:net';
 import { FieldError } from '@coold/proto';
+import { soon } from '@coold/testbed/soon';
 import { request } from 'undici';
 import { beforeAll, describe, expect, it, vi } from 'vitest';
 import type { HttpLimits } from './http-server.ts';
@@ -102,8 +103,8 @@ describe('a verb', () => {
     const signal = await started.promise;
     leave.abort();
     await expect(asked).rejects.toThrow();
-    await vi.waitFor(() => expect(signal.aborted).toBe(true));
-    await vi.waitFor(() => expect(api.calls).toMatchObject([{ verb: 'items.list', status: 499 }]));
+    await soon(() => expect(signal.aborted).toBe(true));
+    await soon(() => expect(api.calls).toMatchObject([{ verb: 'items.list', status: 499 }]));
   });
 
   it('is not held up by a caller whose body or whose reading never ends', async () => {
@@ -114,13 +115,13 @@ describe('a verb', () => {
     socket.write(
       `POST /api/v1/items HTTP/1.1\r\n${head}Content-Type: application/json\r\nContent-Length: 9\r\n\r\n{`,
     );
-    await vi.waitFor(() => expect(api.calls).toMatchObject([{ verb: 'items.create', status: 499 }]), 5000);
+    await soon(() => expect(api.calls).toMatchObject([{ verb: 'items.create', status: 499 }]));
     expect(run).not.toHaveBeenCalled();
 
     const deaf = connect(Number(api.address.split(':')[1]), '127.0.0.1');
     deaf.pause();
     deaf.write(`GET /api/v1/items/x HTTP/1.1\r\n${head}\r\n`);
-    await vi.waitFor(() => expect(api.calls[1]).toMatchObject({ verb: 'items.get', status: 499 }), 5000);
+    await soon(() => expect(api.calls[1]).toMatchObject({ verb: 'items.get', status: 499 }));
     socket.destroy();
     deaf.destroy();
   });
@@ -131,7 +132,7 @@ describe('a verb', () => {
     const answer = await api.ask('POST', '/api/v1/items', { headers, body: { env: { A: 's3cret' } } });
     expect(answer.headers['x-request-id']).toBe('deploy-7');
     await api.ask('POST', '/api/v1/items', { headers: { 'x-request-id': 'not an id' }, text: '{' });
-    await vi.waitFor(() => expect(api.calls).toHaveLength(2));
+    await soon(() => expect(api.calls).toHaveLength(2));
     const call = { verb: 'items.create', transport: 'rest', durationMs: expect.any(Number) };
     expect(api.calls).toEqual([
       { ...call, requestId: 'deploy-7', status: 404 },
@@ -161,7 +162,7 @@ it('the log has nothing of bodies, queries, variables and tokens, whatever becom
   ];
   const statuses = (await Promise.all(wrong)).map(({ status }) => status);
   expect(statuses).toEqual([400, 400, 415, 400, 404, 401, 200]);
-  await vi.waitFor(() => expect(api.calls).toHaveLength(8));
+  await soon(() => expect(api.calls).toHaveLength(8));
   expect(api.logged.length).toBeGreaterThan(8);
   expect(JSON.stringify(api.logged)).not.toContain(secret);
 });

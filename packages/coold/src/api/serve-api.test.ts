@@ -7,6 +7,7 @@ import { connect as connectTls } from 'node:tls';
 import { readVerbs } from '@coold/proto';
 import { createBackoff, createLogger, logFilter, runChild } from '@coold/runtime';
 import { freePort, scratchFolder, unixHttp } from '@coold/testbed';
+import { soon } from '@coold/testbed/soon';
 import { Agent, request } from 'undici';
 import { describe, expect, it, vi } from 'vitest';
 import { idleDns } from '../dns/testing.ts';
@@ -116,11 +117,11 @@ describe('the token', () => {
     expect(await api.status('token')).toBe(200);
     await delay(100);
     await writeFile(api.tokenFile, 'second');
-    await vi.waitFor(async () => expect(await api.status('second')).toBe(200));
+    await soon(async () => expect(await api.status('second')).toBe(200));
     expect(await api.status('token')).toBe(401);
     await chmod(api.tokenFile, 0o644);
     api.hangups.emit('SIGHUP');
-    await vi.waitFor(() => expect(api.error).toHaveBeenCalled());
+    await soon(() => expect(api.error).toHaveBeenCalled());
     expect(await api.status('second')).toBe(200);
   });
 
@@ -154,10 +155,10 @@ describe('HTTPS', () => {
 
     await delay(100);
     await copyFile(second.cert, tls.cert);
-    await vi.waitFor(() => expect(api.error).toHaveBeenCalled()); // no pair yet
+    await soon(() => expect(api.error).toHaveBeenCalled()); // no pair yet
     expect(await subjectAt(address)).toBe('first');
     await copyFile(second.key, tls.key);
-    await vi.waitFor(async () => expect(await subjectAt(address)).toBe('second'));
+    await soon(async () => expect(await subjectAt(address)).toBe('second'));
 
     const kept = await request(`https://${address}/healthz`, { dispatcher });
     expect(kept.statusCode, 'a connection that was there goes on').toBe(200);
@@ -187,7 +188,7 @@ describe('an address that cannot be had yet', () => {
     const other = createServer().listen(port, '127.0.0.1');
     await once(other, 'listening');
     await using api = await start({ bind: { host: '127.0.0.1', port } });
-    await vi.waitFor(() => expect(api.warn.mock.calls.length).toBeGreaterThan(2));
+    await soon(() => expect(api.warn.mock.calls.length).toBeGreaterThan(2));
     expect(api.warn.mock.calls[0]).toEqual([
       { reason: expect.stringContaining('EADDRINUSE'), retry_in_ms: 50 },
       'cannot listen yet; trying again',
@@ -202,7 +203,7 @@ describe('an address that cannot be had yet', () => {
       bind: { host: '192.0.2.1', port: 8443 },
       backoff: createBackoff({ firstMs: 60_000, maxMs: 60_000, random: () => 1 }),
     });
-    await vi.waitFor(() => expect(api.warn).toHaveBeenCalled());
+    await soon(() => expect(api.warn).toHaveBeenCalled());
     expect(api.warn.mock.calls[0]?.[0]).toMatchObject({ reason: expect.stringContaining('EADDRNOTAVAIL') });
     api.stop.abort();
     await api.ended;
@@ -253,7 +254,7 @@ describe('without an API bind', () => {
     await using folder = await scratchFolder();
     const missing = join(folder.path, 'missing');
     await using status = serveStatus(join(missing, 'coold.sock'));
-    await vi.waitFor(() => expect(status.warn).toHaveBeenCalled());
+    await soon(() => expect(status.warn).toHaveBeenCalled());
     expect(status.warn.mock.calls[0]?.[0]).toMatchObject({
       reason: expect.stringContaining('is not a folder'),
     });
@@ -266,10 +267,10 @@ describe('without an API bind', () => {
     await using status = serveStatus(path);
     await status.served;
     await rm(path);
-    await vi.waitFor(async () => {
+    await soon(async () => {
       await using http = unixHttp(path);
       expect((await http.request({ path: '/healthz' })).status).toBe(200);
-    }, 5000);
+    });
   });
 
   it('the socket of another coold that lives is left to it', async () => {
@@ -278,7 +279,7 @@ describe('without an API bind', () => {
     await using first = serveStatus(path);
     await first.served;
     await using second = serveStatus(path);
-    await vi.waitFor(() => expect(second.warn).toHaveBeenCalled());
+    await soon(() => expect(second.warn).toHaveBeenCalled());
     await using http = unixHttp(path);
     expect((await http.request({ path: '/healthz' })).status).toBe(200);
   });

@@ -3,18 +3,18 @@ import {
   type Address,
   type Backoff,
   createBackoff,
+  followFiles,
   type Hangups,
   type Logger,
   type PlacedSocket,
   placeSocket,
-  reloadOnChange,
+  readTlsPair,
   SocketError,
   type Task,
 } from '@coold/runtime';
 import { createBearer, readApiToken } from './bearer.ts';
 import { createHttpServer, type HttpLimits } from './http-server.ts';
 import { createRest, type RestOptions } from './rest.ts';
-import { readTlsPair } from './tls-pair.ts';
 
 /** What requests under way get to finish in once coold stops, in ms. */
 const finishMs = 2000;
@@ -40,29 +40,31 @@ export interface ApiOptions extends Common {
 export function keepApi(options: ApiOptions): Task {
   const { bind, tokenFile, tls, hangups, log, limits, reloadEveryMs } = options;
   return async stop => {
-    const bearer = createBearer(await readApiToken(tokenFile));
-    const pair = tls === undefined ? undefined : await readTlsPair(tls);
-    const handle = await createRest({ ...options, mayCall: bearer.accepts });
-    const server = createHttpServer({ handle, tls: pair, log, ...(limits === undefined ? {} : { limits }) });
-    const reload = {
+    const following = {
       hangups,
       log,
       signal: stop,
       ...(reloadEveryMs === undefined ? {} : { everyMs: reloadEveryMs }),
     };
-    reloadOnChange({
-      ...reload,
+    const token = await followFiles({
+      ...following,
       what: 'API token',
       paths: [tokenFile],
-      load: async () => bearer.use(await readApiToken(tokenFile)),
+      read: () => readApiToken(tokenFile),
+      use: next => bearer.use(next),
     });
-    if (tls !== undefined)
-      reloadOnChange({
-        ...reload,
+    const bearer = createBearer(token);
+    const handle = await createRest({ ...options, mayCall: bearer.accepts });
+    const pair =
+      tls &&
+      (await followFiles({
+        ...following,
         what: 'API certificate',
         paths: [tls.cert, tls.key],
-        load: async () => server.useTls(await readTlsPair(tls)),
-      });
+        read: () => readTlsPair(tls),
+        use: next => server.useTls(next),
+      }));
+    const server = createHttpServer({ handle, tls: pair, log, ...(limits === undefined ? {} : { limits }) });
     const address = await untilListening({
       listen: () => server.listen({ host: bind.host, port: bind.port, backlog: 511 }),
       isTemporary: code => code === 'EADDRNOTAVAIL' || code === 'EADDRINUSE',

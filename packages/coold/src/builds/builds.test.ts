@@ -3,8 +3,9 @@ import { join } from 'node:path';
 import { create } from '@bufbuild/protobuf';
 import { BuildRequestSchema, BuildStack, HostedBuild_State, type Response } from '@coold/proto';
 import { scratchFolder } from '@coold/testbed';
+import { soon } from '@coold/testbed/soon';
 import fc from 'fast-check';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { silent as log } from '../api/testing.ts';
 import { keptMs } from './adoption.ts';
 import { type Builds, createBuilds } from './builds.ts';
@@ -57,10 +58,9 @@ async function setUp({ capacity = 2, maxQueued = 3 } = {}) {
       stop.abort();
       await start();
     },
-    running: (id: string) => vi.waitFor(() => expect(simulated.started).toContain(id), 10_000),
-    marked: (id: string) =>
-      vi.waitFor(() => expect(access(join(root, id, 'queued'))).rejects.toThrow(), 10_000),
-    hears: (...lines: string[]) => vi.waitFor(() => expect(heard).toEqual(lines), 10_000),
+    running: (id: string) => soon(() => expect(simulated.started).toContain(id)),
+    marked: (id: string) => soon(() => expect(access(join(root, id, 'queued'))).rejects.toThrow()),
+    hears: (...lines: string[]) => soon(() => expect(heard).toEqual(lines)),
     hosted: () => builds.hosted().map(({ requestId, state }) => `${requestId} ${HostedBuild_State[state]}`),
     pass(ms: number) {
       clock += ms;
@@ -112,7 +112,7 @@ describe('a build', () => {
     await expect(t.take('d')).rejects.toMatchObject({ code: 503 });
     await mkdir(join(t.root, 'e', 'x'), { recursive: true });
     await t.simulated.end('b', ok);
-    await vi.waitFor(() => expect(t.hosted()).toEqual(['b FINISHED', 'c RUNNING']), 10_000);
+    await soon(() => expect(t.hosted()).toEqual(['b FINISHED', 'c RUNNING']));
     await expect(t.take('e')).rejects.toMatchObject({ code: 409 });
     expect((await readdir(t.root)).toSorted()).toEqual(['b', 'c', 'e']);
   });
@@ -142,7 +142,7 @@ describe('a build', () => {
     ] as const) {
       t.simulated.broken.run = how;
       await t.take(id);
-      await vi.waitFor(() => expect(t.heard).toHaveLength(1), 10_000);
+      await soon(() => expect(t.heard).toHaveLength(1));
       expect(t.heard.splice(0)[0]).toMatch(/^.: 500 the build did not start: (systemd-run|Failed to start)/);
     }
   });
@@ -221,7 +221,9 @@ describe('after coold was killed', () => {
     await t.restart();
     expect(t.hosted().toSorted()).toEqual(ids.map(id => `${id} RUNNING`).toSorted());
     await Promise.all(ids.map(id => t.simulated.end(id, ok)));
-    await vi.waitFor(() => expect(t.heard.toSorted()).toEqual(ids.map(id => `${id}: ok`).toSorted()), 60_000);
+    await soon(() => expect(t.heard.toSorted()).toEqual(ids.map(id => `${id}: ok`).toSorted()), {
+      timeout: 60_000,
+    });
     expect(t.simulated.started).toHaveLength(100);
   }, 120_000);
 
@@ -319,10 +321,10 @@ describe('after coold was killed', () => {
           } else await new Promise(resolve => setImmediate(resolve));
         }
         await t.restart();
-        await vi.waitFor(async () => {
+        await soon(async () => {
           for (const unit of t.simulated.loaded()) await t.simulated.end(unit, ok).catch(() => {});
           expect(t.hosted().every(line => line.endsWith('FINISHED'))).toBe(true);
-        }, 20_000);
+        });
         expect(
           t
             .hosted()

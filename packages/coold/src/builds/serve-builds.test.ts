@@ -2,7 +2,8 @@ import { join } from 'node:path';
 import { create, fromBinary, type MessageInitShape } from '@bufbuild/protobuf';
 import { BuildStack, ClientMsgSchema, type Response, ServerMsgSchema } from '@coold/proto';
 import { scratchFolder } from '@coold/testbed';
-import { describe, expect, it, vi } from 'vitest';
+import { soon } from '@coold/testbed/soon';
+import { describe, expect, it } from 'vitest';
 import { createServeCommands } from '../api/stream.ts';
 import { createStreams } from '../api/streams.ts';
 import { silent as log } from '../api/testing.ts';
@@ -61,7 +62,7 @@ async function setUp() {
   };
   return {
     ...{ connect, simulated, builds },
-    started: (id: string) => vi.waitFor(() => expect(simulated.started).toContain(id), 10_000),
+    started: (id: string) => soon(() => expect(simulated.started).toContain(id)),
     async [Symbol.asyncDispose]() {
       stop.abort();
       await scratch[Symbol.asyncDispose]();
@@ -78,7 +79,7 @@ describe('the build commands of a stream', () => {
     first.drop();
     const second = host.connect();
     await host.simulated.end('b', { name: 'result.json', content });
-    await vi.waitFor(() => expect(second.answers).toHaveLength(1), 10_000);
+    await soon(() => expect(second.answers).toHaveLength(1));
     expect(second.answers[0]).toMatchObject({
       requestId: 'b',
       body: { case: 'build', value: { body: { case: 'ok' } } },
@@ -100,9 +101,9 @@ describe('the build commands of a stream', () => {
     await host.started('b');
     first.drop();
     await host.simulated.end('b', { name: 'result.json', content });
-    await vi.waitFor(() => expect(host.builds.result('b')).toBeDefined(), 10_000);
+    await soon(() => expect(host.builds.result('b')).toBeDefined());
     const second = host.connect();
-    await vi.waitFor(() => expect(second.answers).toHaveLength(1), 10_000);
+    await soon(() => expect(second.answers).toHaveLength(1));
     // Once: from the next on it is named in Hello, and asked for.
     expect(host.connect().answers).toEqual([]);
   });
@@ -129,7 +130,7 @@ describe('the build commands of a stream', () => {
       stream.answers.flatMap(({ body }) =>
         body.case === 'streamFrame' ? [Buffer.from(body.value.data).toString()] : [],
       );
-    await vi.waitFor(() => expect(frames().join('')).toContain('"stage":"git"'), 10_000);
+    await soon(() => expect(frames().join('')).toContain('"stage":"git"'));
     await host.simulated.end('b', undefined);
     await events;
     const lines = frames().join('').trim().split('\n');

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { createCorrosion } from '@coold/corrosion';
 import { type StandIn, startStandIn } from '@coold/corrosion/testing';
 import { scratchFolder } from '@coold/testbed';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { soon } from '@coold/testbed/soon';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { namespaceLabel } from '../api/namespace-networks.ts';
 import { upsertEndpoint } from './endpoint-table.ts';
 import {
@@ -45,7 +46,6 @@ const start = (options: Parameters<typeof runDiscovery>[2] = {}): RunningDiscove
   cleanup.defer(() => expect(discovery.failures).toEqual([]));
   return discovery;
 };
-const soon = <T>(check: () => T | Promise<T>) => vi.waitFor(check, { timeout: 30_000, interval: 20 });
 const found = (discovery: RunningDiscovery, name: string, namespace = 'default') =>
   discovery.directory.find(namespace, name)?.map(({ containerId }) => containerId);
 

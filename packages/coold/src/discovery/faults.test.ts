@@ -10,7 +10,8 @@ import {
   startStandIn,
 } from '@coold/corrosion/testing';
 import { scratchFolder, startPodman } from '@coold/testbed';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { soon } from '@coold/testbed/soon';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { VerbError } from '../api/verb-error.ts';
 import type { ContainerFacts } from '../podman/lifecycle.ts';
 import type { Endpoint } from './endpoint.ts';
@@ -37,7 +38,6 @@ beforeEach(async () => {
 });
 afterEach(() => cleanup.disposeAsync());
 
-const soon = <T>(check: () => T | Promise<T>) => vi.waitFor(check, { timeout: 40_000, interval: 50 });
 const start = (
   podman: Parameters<typeof runDiscovery>[0],
   options: Parameters<typeof runDiscovery>[2] = {},

@@ -2,7 +2,8 @@
 import { join } from 'node:path';
 import { type Program, scratchFolder, startDnsmasq, startProgram } from '@coold/testbed';
 import { createNetns, type Netns } from '@coold/testbed/netns';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { soon } from '@coold/testbed/soon';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 const cleanup = new AsyncDisposableStack();
 let netns: Netns;
@@ -155,7 +156,7 @@ describe('a listener', () => {
     await netns.exec('ip', ['link', 'delete', 'blog']);
     const from = coold.lines.length;
     await failing(blog, from);
-    await vi.waitFor(async () => expect(await bound()).not.toContain(`${blog}:53`), { timeout: 20_000 });
+    await soon(async () => expect(await bound()).not.toContain(`${blog}:53`));
     // So that the other is there first.
     coold.signal('SIGSTOP');
     await bridge('blog', blog);

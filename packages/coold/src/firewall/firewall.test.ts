@@ -1,5 +1,6 @@
 import { readdir, stat } from 'node:fs/promises';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { soon } from '@coold/testbed/soon';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { iptablesArgs } from './iptables-rule.ts';
 import { nftLine } from './nft-rule.ts';
 import type { Rule } from './rule.ts';
@@ -128,10 +129,10 @@ describe.each(['nft', 'legacy'] as const)('with iptables-%s', backend => {
     expect(await on.inIptables()).toEqual([ruleNumber(1).id]);
     // The scaffold comes while it serves: the other plane is one of ours from then on.
     await on.filter.nft('add', 'table', 'bridge', 'coolify_bridge');
-    await vi.waitFor(async () => {
+    await soon(async () => {
       await store.refresh();
       expect(store.state().mode).toBe('enforcing');
-    }, 10_000);
+    });
     await edit(allow(web));
     expect(store.state()).toMatchObject({ drift: { planesDiffer: [ruleNumber(1).id] } });
     await store.reconcile();
@@ -144,20 +145,17 @@ describe.each(['nft', 'legacy'] as const)('with iptables-%s', backend => {
     const rules = [web, ruleNumber(1), ruleNumber(2)];
     await edit(allow(...rules));
     await on.filter.iptables('-F', chain);
-    await vi.waitFor(
-      async () => {
-        await store.refresh();
-        expect(store.state().drift.modelOnly.sort()).toEqual(ids(rules));
-      },
-      { timeout: 10_000 },
-    );
+    await soon(async () => {
+      await store.refresh();
+      expect(store.state().drift.modelOnly.sort()).toEqual(ids(rules));
+    });
     expect(await on.inIptables()).toEqual([]);
     // One change later it is still not overwritten: neither opened again nor forgotten.
     await edit(allow(ruleNumber(3)));
     expect(await on.inIptables()).toEqual([ruleNumber(3).id]);
     expect(store.state().drift.planesDiffer.sort()).toEqual(ids(rules));
     await on.filter.nft('flush', 'chain', 'bridge', 'coolify_bridge', 'coolify_allow');
-    await vi.waitFor(() => expect(store.state().rules.nft).toBe(0), 10_000);
+    await soon(() => expect(store.state().rules.nft).toBe(0));
     await edit(allow(web));
     expect(await on.inNft()).toEqual([web.id]);
     await store.reconcile();
@@ -225,25 +223,23 @@ describe.each(['nft', 'legacy'] as const)('with iptables-%s', backend => {
     await edit(allow(web));
     const [, , , , , ...line] = nftLine(ruleNumber(4)).split(' ');
     await on.filter.nft('add', 'rule', 'bridge', 'coolify_bridge', 'coolify_allow', ...line);
-    await vi.waitFor(() => expect(store.state().drift.kernelOnly).toEqual([ruleNumber(4).id]), {
-      timeout: 10_000,
-    });
+    await soon(() => expect(store.state().drift.kernelOnly).toEqual([ruleNumber(4).id]));
     expect(store.rules()).toEqual([web]);
     await edit(revoke(ruleNumber(4).id));
     expect(await on.inNft()).toEqual([web.id]);
     await on.filter.nft('delete', 'table', 'bridge', 'coolify_bridge');
-    await vi.waitFor(async () => {
+    await soon(async () => {
       await store.refresh();
       expect(store.state().mode).toBe('permissive');
-    }, 10_000);
+    });
     await edit(allow(ruleNumber(5)));
     await on.expectFiles([web, ruleNumber(5)]);
     await on.filter.iptables('-F', chain);
     await on.filter.iptables('-X', chain);
-    await vi.waitFor(async () => {
+    await soon(async () => {
       await store.refresh();
       expect(store.state().rules.iptables).toBe(0);
-    }, 10_000);
+    });
     await edit(allow(ruleNumber(6)));
     expect(await on.inIptables()).toEqual([ruleNumber(6).id]);
   });
@@ -257,10 +253,10 @@ describe.each(['nft', 'legacy'] as const)('with iptables-%s', backend => {
     await on.filter.follow('iptables-restore', `iptables -D ${chain} ${line}; iptables -S >/dev/null`);
     await edit(allow(first, second)).catch((error: unknown) => expect(error).toMatchObject({ code: 503 }));
     await on.filter.repair('iptables-restore');
-    await vi.waitFor(async () => {
+    await soon(async () => {
       await store.refresh();
       expect(store.state().rules.iptables).toBe((await on.inIptables()).length);
-    }, 10_000);
+    });
     await edit(allow(second));
     await on.expectEverywhere(store.rules());
     expect(store.rules()).toContainEqual(second);

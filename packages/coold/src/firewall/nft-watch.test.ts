@@ -1,7 +1,8 @@
 import { createLogger } from '@coold/runtime';
 import { scratchFolder } from '@coold/testbed';
 import { createPacketFilter } from '@coold/testbed/packet-filter';
-import { expect, test, vi } from 'vitest';
+import { soon } from '@coold/testbed/soon';
+import { expect, test } from 'vitest';
 import type { NftEvent } from './nft-event.ts';
 import { watchNft } from './nft-watch.ts';
 
@@ -27,16 +28,16 @@ test('everything is announced from the first moment on, also after the monitor w
     },
     stop.signal,
   );
-  await vi.waitFor(() => expect(states).toEqual([true]), 10_000);
+  await soon(() => expect(states).toEqual([true]));
   await filter.nft('add', 'table', 'bridge', 'coolify_bridge');
-  await vi.waitFor(() => expect(events).toEqual([{ kind: 'structure' }]), 10_000);
+  await soon(() => expect(events).toEqual([{ kind: 'structure' }]));
   const { stdout } = await filter.netns.exec('sh', ['-c', 'readlink /proc/self/ns/net']);
   const own = stdout.trim();
   const script = `for p in /proc/[0-9]*; do [ "$(readlink $p/ns/net 2>/dev/null)" = "${own}" ] && grep -qa monitor $p/cmdline && [ "$(cat $p/comm)" = nft ] && kill -9 "$(basename $p)"; done; true`;
   await filter.netns.exec('sh', ['-c', script]);
-  await vi.waitFor(() => expect(states).toEqual([true, false, true]), 10_000);
+  await soon(() => expect(states).toEqual([true, false, true]));
   await filter.nft('add', 'chain', 'bridge', 'coolify_bridge', 'x');
-  await vi.waitFor(() => expect(events).toHaveLength(2), 10_000);
+  await soon(() => expect(events).toHaveLength(2));
   stop.abort();
   await watching;
 });

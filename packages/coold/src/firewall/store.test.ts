@@ -1,6 +1,7 @@
 // A journal that cannot be removed is played: no disk can be had that takes a file and then refuses to lose it again.
 import { createLogger } from '@coold/runtime';
-import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { soon } from '@coold/testbed/soon';
+import { afterEach, beforeEach, expect, it } from 'vitest';
 import { createJournal, type Journal } from './journal.ts';
 import { createKernel } from './kernel.ts';
 import { ruleNumber } from './rule-examples.ts';
@@ -57,7 +58,7 @@ it('a change that was refused leaves no journal that a restart would complete, a
   await on.filter.repair('nft');
   expect(store.state().unfinished).toBeDefined();
   broken = false;
-  await vi.waitFor(() => expect(store.state().unfinished).toBeUndefined(), 10_000);
+  await soon(() => expect(store.state().unfinished).toBeUndefined());
   expect(await journal.read()).toBeUndefined();
   expect(await on.inIptables()).toEqual([]);
 });

@@ -14,8 +14,9 @@ import {
 } from '@coold/proto';
 import { type Backoff, createLogger, logFilter } from '@coold/runtime';
 import { freePort, scratchFolder } from '@coold/testbed';
+import { soon } from '@coold/testbed/soon';
 import { Server, ServerCredentials, type ServerDuplexStream, status } from '@grpc/grpc-js';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { keepLink, type LinkOptions } from './link.ts';
 
 type Call = ServerDuplexStream<ClientMsg, Buffer>;
@@ -130,9 +131,9 @@ describe('the link', () => {
           await link.send(answer(requestId));
         },
     });
-    await vi.waitFor(() => expect(seen).toHaveLength(2), 5000);
+    await soon(() => expect(seen).toHaveLength(2));
     slow.resolve();
-    await vi.waitFor(() => expect(seen).toHaveLength(3), 5000);
+    await soon(() => expect(seen).toHaveLength(3));
     expect(
       seen.map(({ payload }) => (payload.case === 'response' ? payload.value.requestId : payload.case)),
     ).toEqual(['hello', 'quick', 'slow']);
@@ -153,9 +154,9 @@ describe('the link', () => {
       call.emit('error', { code: status.UNAUTHENTICATED, details: 'token expired' });
     });
     await using link = await startLink(broker.port);
-    await vi.waitFor(() => expect(authorizations.length).toBeGreaterThan(1), 5000);
+    await soon(() => expect(authorizations.length).toBeGreaterThan(1));
     await writeFile(link.tokenPath, 'token-2', { mode: 0o600 });
-    await vi.waitFor(() => expect(authorizations).toContain('Bearer token-2'), 5000);
+    await soon(() => expect(authorizations).toContain('Bearer token-2'));
     expect(link.waits, 'a broker that refuses is not one that accepted').not.toContain('reset');
     expect(link.states.some(line => line.includes('UNAUTHENTICATED: token expired'))).toBe(true);
   });
@@ -167,31 +168,31 @@ describe('the link', () => {
       call.emit('error', { code: status.UNAVAILABLE, details: 'again' });
     });
     await using link = await startLink(broker.port);
-    await vi.waitFor(() => expect(authorizations).not.toEqual([]), 5000);
+    await soon(() => expect(authorizations).not.toEqual([]));
     await chmod(link.tokenPath, 0o644);
     const before = authorizations.length;
-    await vi.waitFor(() => expect(authorizations.length).toBeGreaterThan(before + 2), 5000);
+    await soon(() => expect(authorizations.length).toBeGreaterThan(before + 2));
     expect(new Set(authorizations)).toEqual(new Set(['Bearer token-1']));
     await writeFile(link.tokenPath, 'two\nlines');
     await chmod(link.tokenPath, 0o600);
     const during = authorizations.length;
-    await vi.waitFor(() => expect(authorizations.length).toBeGreaterThan(during + 2), 5000);
+    await soon(() => expect(authorizations.length).toBeGreaterThan(during + 2));
     await writeFile(link.tokenPath, 'token-2');
-    await vi.waitFor(() => expect(authorizations.at(-1)).toBe('Bearer token-2'), 5000);
+    await soon(() => expect(authorizations.at(-1)).toBe('Bearer token-2'));
     expect(new Set(authorizations)).toEqual(new Set(['Bearer token-1', 'Bearer token-2']));
   });
 
   it('outlives a broker that is not there, and finds it once it is', async () => {
     const port = await freePort();
     await using link = await startLink(port);
-    await vi.waitFor(() => expect(link.states.some(line => line.includes('not connected'))).toBe(true), 5000);
+    await soon(() => expect(link.states.some(line => line.includes('not connected'))).toBe(true));
     const connected = Promise.withResolvers<void>();
     using _broker = await startBroker(call => {
       call.sendMetadata(call.metadata);
       connected.resolve();
     }, port);
     await connected.promise;
-    await vi.waitFor(() => expect(link.states.at(-1)).toMatch(/connected$/), 5000);
+    await soon(() => expect(link.states.at(-1)).toMatch(/connected$/));
   });
 
   it('starts its backoff over once a broker took it in, but not when it was replaced', async () => {
@@ -204,7 +205,7 @@ describe('the link', () => {
       });
     });
     await using link = await startLink(broker.port);
-    await vi.waitFor(() => expect(link.waits).toEqual(['reset', 'next', 'next']), 5000);
+    await soon(() => expect(link.waits).toEqual(['reset', 'next', 'next']));
   });
 
   it('fails at start, and at start only, when its token cannot be used', async () => {
@@ -275,7 +276,7 @@ describe('the link', () => {
     server.on('session', session => sessions.push(session));
     const { port } = server.address() as AddressInfo;
     await using _link = await startLink(port, { keepalive: { everyMs: 50, timeoutMs: 2000 } });
-    await vi.waitFor(() => expect(sessions).toHaveLength(1), 5000);
+    await soon(() => expect(sessions).toHaveLength(1));
     const [session] = sessions;
     if (session === undefined) return;
     await once(session, 'ping');
@@ -323,7 +324,7 @@ describe('a broker that stops', () => {
     });
     await asked.promise;
     answered.resolve();
-    await vi.waitFor(() => expect(seen).toEqual(['hello', 'response', 'end', 'hello']), 10_000);
+    await soon(() => expect(seen).toEqual(['hello', 'response', 'end', 'hello']));
     expect(link.waits, 'no failure, so no backoff').toEqual(['reset']);
   });
 
@@ -339,7 +340,7 @@ describe('a broker that stops', () => {
       });
     });
     await using _link = await startLink(broker.port, { serve: () => () => new Promise(() => {}) });
-    await vi.waitFor(() => expect(streams).toBe(2), 20_000);
+    await soon(() => expect(streams).toBe(2));
   }, 30_000);
 });
 
@@ -353,6 +354,6 @@ it('the link ends its stream in good order and dials again as often as it is tol
     });
   });
   await using link = await startLink(broker.port, { reconnectEveryMs: 50 });
-  await vi.waitFor(() => expect(ended).toBeGreaterThan(1), 20_000);
+  await soon(() => expect(ended).toBeGreaterThan(1));
   expect(link.waits).not.toContain('next');
 }, 30_000);

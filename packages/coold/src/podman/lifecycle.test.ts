@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { type PodmanService, scratchFolder, startPodman } from '@coold/testbed';
+import { soon } from '@coold/testbed/soon';
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { VerbError } from '../api/verb-error.ts';
 import { createPodman, type Podman } from './client.ts';
 import { readEvent, readFacts, readListed } from './lifecycle.ts';
@@ -99,7 +100,7 @@ describe('a real Podman', () => {
     const events = podman.lifecycle.events(id => void told.push(id), stop.signal);
     void events.catch(() => {});
     const id = await service.runTiny('web');
-    await vi.waitFor(() => expect(told).toContain(id), { timeout: 20_000 });
+    await soon(() => expect(told).toContain(id));
     const [before] = await podman.lifecycle.list(forever);
     expect(await podman.lifecycle.facts(id, forever)).toEqual({
       ...{ id, name: 'web', state: 'running', health: 'unknown' },
@@ -131,7 +132,7 @@ describe('a real Podman', () => {
     for (const [name, change] of changes) {
       const seen = told.length;
       await change();
-      await vi.waitFor(() => expect(told.slice(seen), name).toContain(id), { timeout: 20_000 });
+      await soon(() => expect(told.slice(seen), name).toContain(id));
     }
     expect(before?.fingerprint).toContain('web');
     await expect(podman.lifecycle.facts(id, forever)).rejects.toMatchObject({ code: 404 });

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { createSecureContext } from 'node:tls';
-import { readSecretFile } from '@coold/runtime';
+import { readSecretFile } from './secret.ts';
 
 /** A certificate chain and its key, in PEM. */
 export interface TlsPair {

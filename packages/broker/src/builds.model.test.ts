@@ -188,10 +188,11 @@ function createWorld(mayRestart: boolean) {
       }
       caller.poll.close(how === 'written');
     },
-    /** A host says that it has built what another has. */
+    /** A host says that it has built what another has. Heard at once: a lie under way could become one of its own build. */
     lie(host: SimulatedHost, which: number): void {
       const [requestId, about] = [...known].at(which % Math.max(known.size, 1)) ?? [];
-      if (requestId !== undefined && about?.host !== host) answer(host, requestId, result('a lie'));
+      if (requestId === undefined || about?.host === host || host.link === undefined) return;
+      builds.hear(host.link.stream, create(ResponseSchema, { requestId, body: result('a lie') }), 100);
     },
     cancel(nth: number): void {
       const [requestId] = [...known].at(nth % Math.max(known.size, 1)) ?? [];

@@ -73,6 +73,7 @@ function follow(now?: () => number) {
     reader: mirror.reader,
     log: testLog(),
     backoff: { firstMs: 5, maxMs: 50 },
+    quietMs: 100,
     ...(now === undefined ? {} : { now }),
   });
   const stop = new AbortController();
@@ -143,6 +144,23 @@ describe('a subscription', () => {
     await soon(() => expect(mirror.begun).toBe(2));
     await direct.execute([put('3', 'c')], forever);
     await told('a', 'b', 'c');
+  });
+
+  it('of an agent that is frozen is not taken for one of a mesh in which nothing happens', async () => {
+    follow();
+    await told('a', 'b');
+    await soon(() =>
+      expect(proxy.seen.filter(line => line === 'POST /v1/queries').length).toBeGreaterThan(1),
+    );
+    expect(mirror).toMatchObject({ isConnected: true, resubscriptions: 0 });
+    // Its connections stay open, and nothing comes of them.
+    proxy.fault = () => {};
+    await soon(() => expect(mirror.isConnected).toBe(false));
+    expect(mirror.names()).toEqual(['a', 'b']);
+    await direct.execute([put('3', 'c')], forever);
+    proxy.fault = undefined;
+    await told('a', 'b', 'c');
+    await soon(() => expect(mirror.isConnected).toBe(true));
   });
 
   it('is loaded anew on request', async () => {

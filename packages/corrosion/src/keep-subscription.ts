@@ -3,6 +3,7 @@ import { createBackoff, type Logger } from '@coold/runtime';
 import type { Corrosion, Statement } from './client.ts';
 import { CorrosionError } from './failure.ts';
 import type { ChangeKind, Frame } from './frame.ts';
+import { noticeSilence } from './silence.ts';
 
 /** What is told of a statement's answer and of everything that changes in it. */
 export interface SubscriptionReader {
@@ -33,12 +34,15 @@ export interface SubscriptionOptions {
   reader: SubscriptionReader;
   log: Logger;
   backoff?: { firstMs: number; maxMs: number };
+  /** How long the agent may say nothing before it is asked whether it lives, in ms. */
+  quietMs?: number;
   /** Monotonic, ms. */
   now?: () => number;
 }
 
 /** The agent is on this host and may be back at any moment. */
 const defaultBackoff = { firstMs: 100, maxMs: 2000 };
+const defaultQuietMs = 10_000;
 /** An agent keeps its changes for a while only; after a longer absence all rows are asked for again, ms. */
 const resumeWithinMs = 30_000;
 
@@ -54,6 +58,7 @@ function startOver(why: string): CorrosionError {
 export function keepSubscription(corrosion: Corrosion, options: SubscriptionOptions): KeptSubscription {
   const { name, statement, columns, reader, log, now = () => performance.now() } = options;
   const { firstMs, maxMs } = options.backoff ?? defaultBackoff;
+  const { quietMs = defaultQuietMs } = options;
   let position: { id: string; changeId: number; leftAt: number } | undefined;
   let attempt = new AbortController();
   let restarting: string | undefined;
@@ -72,7 +77,14 @@ export function keepSubscription(corrosion: Corrosion, options: SubscriptionOpti
       if (id !== undefined && changeId !== undefined) position = { id, changeId, leftAt: now() };
       on.good();
     };
+    const dead = new AbortController();
+    const silence = noticeSilence({
+      quietMs,
+      ask: within => corrosion.query(['SELECT 1', []], () => {}, within),
+      onDead: why => dead.abort(new Error(why)),
+    });
     const onFrame = (frame: Frame) => {
+      silence.heard();
       switch (frame.kind) {
         case 'columns':
           if (frame.names.length !== columns.length || frame.names.some((one, n) => one !== columns[n]))
@@ -113,8 +125,9 @@ export function keepSubscription(corrosion: Corrosion, options: SubscriptionOpti
     };
     try {
       const start = resumed === undefined ? { statement } : { id: resumed.id, from: resumed.changeId };
-      await corrosion.subscribe(start, { open, frame: onFrame }, signal);
+      await corrosion.subscribe(start, { open, frame: onFrame }, AbortSignal.any([signal, dead.signal]));
     } finally {
+      silence.end();
       if (position !== undefined) position.leftAt = now();
     }
   };

@@ -1,0 +1,70 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { soon } from '@coold/testbed/soon';
+import { expect, it, vi } from 'vitest';
+import { CorrosionError } from './failure.ts';
+import { noticeSilence, type SilenceOptions } from './silence.ts';
+
+function notice(ask: SilenceOptions['ask'], quietMs = 5) {
+  const asked = vi.fn(ask);
+  const onDead = vi.fn();
+  const silence = noticeSilence({ quietMs, ask: asked, onDead });
+  return { asked, onDead, silence, [Symbol.dispose]: silence.end };
+}
+
+it('an agent that answers is asked again and again', async () => {
+  using noticed = notice(() => Promise.resolve());
+  await soon(() => expect(noticed.asked.mock.calls.length).toBeGreaterThan(3));
+  expect(noticed.onDead).not.toHaveBeenCalled();
+});
+
+it.each(['refused', 'malformed'] as const)('one whose answer is %s lives', async fault => {
+  using noticed = notice(() => Promise.reject(new CorrosionError(fault, 'no')));
+  await soon(() => expect(noticed.asked.mock.calls.length).toBeGreaterThan(3));
+  expect(noticed.onDead).not.toHaveBeenCalled();
+});
+
+it('one that does not answer is dead, which is said once', async () => {
+  using noticed = notice(() => Promise.reject(new CorrosionError('unreachable', 'gives no answer')));
+  await soon(() => expect(noticed.onDead).toHaveBeenCalled());
+  await delay(30);
+  expect(noticed.onDead.mock.calls).toEqual([
+    ['it says nothing and does not answer: corrosion gives no answer'],
+  ]);
+});
+
+it('nobody is asked who says something, nor at the end', async () => {
+  using noticed = notice(() => Promise.resolve(), 3_600_000);
+  noticed.silence.heard();
+  using ended = notice(() => Promise.resolve());
+  ended.silence.end();
+  ended.silence.heard();
+  await delay(30);
+  expect([noticed.asked, ended.asked].map(({ mock }) => mock.calls)).toEqual([[], []]);
+});
+
+it('what is asked when it ends is given up, and nobody is dead', async () => {
+  using noticed = notice(
+    signal =>
+      new Promise((_, reject) =>
+        signal.addEventListener('abort', () => reject(new CorrosionError('unreachable', 'given up'))),
+      ),
+  );
+  await soon(() => expect(noticed.asked).toHaveBeenCalled());
+  noticed.silence.end();
+  await delay(30);
+  expect(noticed.onDead).not.toHaveBeenCalled();
+});
+
+it('one that says something while it is asked lives, and is asked by nobody else meanwhile', async () => {
+  let answer = (_error: Error): void => {};
+  using noticed = notice(() => new Promise((_, reject) => (answer = reject)));
+  await soon(() => expect(noticed.asked).toHaveBeenCalledTimes(1));
+  for (let times = 0; times < 10; times += 1) {
+    noticed.silence.heard();
+    await delay(5);
+  }
+  expect(noticed.asked).toHaveBeenCalledTimes(1);
+  answer(new CorrosionError('unreachable', 'no answer in time'));
+  await soon(() => expect(noticed.asked).toHaveBeenCalledTimes(2));
+  expect(noticed.onDead).not.toHaveBeenCalled();
+});

@@ -46,7 +46,8 @@ export function simulateSystemd(): SimulatedSystemd {
   };
   const end: SimulatedSystemd['end'] = async (requestId, file, ending) => {
     const unit = units.get(requestId);
-    if (unit === undefined) throw new Error(`no unit ${requestId}`);
+    // What has ended writes nothing any more.
+    if (unit === undefined || unit.ending !== undefined) throw new Error(`no unit ${requestId} that runs`);
     if (file !== undefined) await writeFile(join(unit.folder, file.name), JSON.stringify(file.content));
     if (ending === undefined) units.delete(requestId);
     else unit.ending = ending;

@@ -28,11 +28,12 @@ async function youngMb(use: 'small' | 'busy' | 'unbounded'): Promise<number> {
 
 describe('the young generation of a program that keeps much of what it allocates', () => {
   it('grows as V8 likes when nobody bounds it', async () => {
-    expect(await youngMb('unbounded')).toBeGreaterThanOrEqual(8);
+    expect(await youngMb('unbounded')).toBeGreaterThan(12);
   });
 
   it('grows to 4 MB and a little, and no further in a busy one', async () => {
-    expect(await youngMb('busy')).toBeLessThan(8);
+    // The bound is said after a collection: where the machine is busy, the next one may come before it, and double it once.
+    expect(await youngMb('busy')).toBeLessThan(12);
   });
 
   it('stays small in a small one', async () => {

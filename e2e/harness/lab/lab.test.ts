@@ -104,7 +104,7 @@ test('what lies beyond the segment is refused at once', { timeout: 60_000 }, asy
   const started = performance.now();
   expect((await a?.exec(['getent', 'hosts', 'example.org']))?.code).toBe(2);
   expect((await a?.exec(['ping', '-c', '1', '-W', '5', '192.0.2.1']))?.code).toBe(1);
-  expect(performance.now() - started).toBeLessThan(3000);
+  expect(performance.now() - started, 'no answer would take 5 s').toBeLessThan(5000);
 });
 
 test('files go in and out as they are', { timeout: 60_000 }, async () => {

@@ -106,7 +106,7 @@ describe('dispatch', () => {
     const dropped = performance.now();
     lane.pending.disconnected(lane.host);
     expect((await reply).status).toBe(503);
-    expect(performance.now() - dropped).toBeLessThan(1000);
+    expect(performance.now() - dropped, 'not by its timeout').toBeLessThan(4000);
   });
 
   it('is 503 when the host has left too much unread, and its id stays free', async () => {

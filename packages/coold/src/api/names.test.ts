@@ -80,7 +80,7 @@ describe('a reference', () => {
     const started = performance.now();
     for (const text of ['a.'.repeat(256), 'a-'.repeat(256), `${'a'.repeat(511)}!`, `${'a_'.repeat(255)}!`])
       expect(() => checkRef(text, 'f')).toThrow(expect.objectContaining(refused));
-    expect(performance.now() - started).toBeLessThan(500);
+    expect(performance.now() - started, 'that backtracks would take minutes').toBeLessThan(5000);
   });
 });
 

@@ -74,6 +74,7 @@ export function serveBroker({ config, version, log, readiness, hangups }: ServeO
     // Its default would end the process.
     hangups.on('SIGHUP', () => log.info('SIGHUP: files that may have changed are read again'));
     const done = new AbortController();
+    let grpc: GrpcListener | undefined;
     const pair = tlsFiles(config);
     let tls =
       pair &&
@@ -144,7 +145,6 @@ export function serveBroker({ config, version, log, readiness, hangups }: ServeO
       log: log.child('lane'),
     });
     const expiry = setInterval(checkTokens, expiryCheckMs);
-    let grpc: GrpcListener | undefined;
     let socket: PlacedSocket | undefined;
     try {
       grpc = await listenGrpc({

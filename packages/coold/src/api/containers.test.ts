@@ -62,6 +62,16 @@ describe('containers of a real Podman', () => {
       await expect(call(`containers.${verb}`, { id })).rejects.toMatchObject({ code: 404 });
   });
 
+  it('are on no network whose id only begins as what was named', async () => {
+    const found = await podman.request({ path: '/v4.0.0/libpod/networks/plain/json' });
+    const network = (found.json() as { id: string }).id.slice(0, 4);
+    for (const fields of [{ network }, { networks: ['shop', network] }])
+      await expect(call('containers.create', { image, name: 'astray', ...fields })).rejects.toMatchObject({
+        code: 404,
+        field: 'network' in fields ? 'network' : 'networks[1]',
+      });
+  });
+
   it('that are stopped or removed twice at once are so once', async () => {
     const id = await podman.runTiny('twice');
     const stops = [1, 2].map(() => call('containers.stop', { id, timeout: 1 }));

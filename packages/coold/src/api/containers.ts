@@ -1,5 +1,6 @@
 import type { JsonObject } from '@bufbuild/protobuf';
 import {
+  type ContainersCreateRequest,
   ContainersCreateRequestSchema,
   ContainersCreateResponseSchema,
   ContainersDeleteRequestSchema,
@@ -19,6 +20,7 @@ import {
 } from '@coold/proto';
 import type { Podman } from '../podman/client.ts';
 import { bindMounts } from '../podman/containers.ts';
+import { mayBeginId } from '../podman/exact-names.ts';
 import { PodmanStatusError } from '../podman/failure.ts';
 import { containerSpec } from './container-spec.ts';
 import { type Handler, handler } from './handler.ts';
@@ -58,6 +60,19 @@ export function containerHandlers(
       await sources.recheck(source, 'id');
   };
 
+  /** Podman would put a container on any network by the beginning of its id. @throws VerbError 404 naming the field */
+  const refuseIds = async ({ network, networks }: ContainersCreateRequest, signal: AbortSignal) => {
+    const named: [field: string, name: string][] = [
+      ['network', network],
+      ...networks.map((name, index): [string, string] => [`networks[${index}]`, name]),
+    ];
+    const doubtful = named.filter(([, name]) => mayBeginId(name));
+    if (doubtful.length === 0) return;
+    const known = new Set((await podman.networks.list(signal)).map(({ name }) => name));
+    for (const [field, name] of doubtful)
+      if (!known.has(name)) throw new VerbError(404, `no network is named ${name}`, { field });
+  };
+
   return {
     list_containers: handler(ListContainersReqSchema, ListContainersRespSchema, async (_request, signal) => ({
       containers: await podman.listContainers(signal),
@@ -69,6 +84,7 @@ export function containerHandlers(
         const dnsOf = async (names: readonly string[]) =>
           names.length === 0 ? undefined : networkDns(names, await podman.networks.list(signal), mesh);
         const spec = await containerSpec(request, sources, dnsOf);
+        await refuseIds(request, signal);
         try {
           return { id: await containers.create(spec, signal) };
         } catch (error) {

@@ -2,6 +2,7 @@ import type { ContainersCreateRequest, PortMapping } from '@coold/proto';
 import { checkContainerPath, checkEnv, checkUser } from './container-values.ts';
 import { type Allowed, applyDenyFilter } from './deny.ts';
 import { healthConfig } from './health-config.ts';
+import { denyPodmanLabels } from './image-demands.ts';
 import type { MountSources } from './mount-sources.ts';
 import { checkIpv4, checkLabels, checkName, checkRef, invalid } from './names.ts';
 
@@ -9,6 +10,12 @@ import { checkIpv4, checkLabels, checkName, checkRef, invalid } from './names.ts
 export interface NetworkDns {
   servers: string[];
   search: string[];
+}
+
+/** libpod's SpecGenerator, as far as others here look into it. */
+export interface ContainerSpec extends Record<string, unknown> {
+  image: string;
+  labels: Record<string, string>;
 }
 
 /**
@@ -22,10 +29,11 @@ export async function containerSpec(
   request: ContainersCreateRequest,
   sources: MountSources,
   dnsOf: (networks: readonly string[]) => Promise<NetworkDns | undefined>,
-): Promise<Record<string, unknown>> {
+): Promise<ContainerSpec> {
   // First of all, so that what is denied is a 403 whatever else is wrong with the request.
   const allowed = applyDenyFilter(request);
-  const spec: Record<string, unknown> = {
+  denyPodmanLabels(request.labels);
+  const spec: ContainerSpec = {
     image: checkRef(request.image, 'image'),
     name: checkName(request.name, 'name'),
     labels: checkLabels(request.labels, 'labels'),

@@ -19,11 +19,12 @@ import {
   ListContainersRespSchema,
 } from '@coold/proto';
 import type { Podman } from '../podman/client.ts';
-import { bindMounts } from '../podman/containers.ts';
+import { annotationsOf, bindMounts } from '../podman/containers.ts';
 import { mayBeginId } from '../podman/exact-names.ts';
 import { PodmanStatusError } from '../podman/failure.ts';
 import { containerSpec } from './container-spec.ts';
 import { type Handler, handler } from './handler.ts';
+import { denyImageAnnotations, denyRuntimeAnnotations, labelsAgainst } from './image-demands.ts';
 import type { Joined } from './joined.ts';
 import type { MountSources } from './mount-sources.ts';
 import { checkName, invalid } from './names.ts';
@@ -54,11 +55,17 @@ export function containerHandlers(
     return {};
   };
 
-  /** CONTRACT §3: bind sources are checked again whenever a container is about to run. */
-  const recheckSources = async (id: string, signal: AbortSignal) => {
-    for (const { source } of bindMounts(await containers.inspect(id, signal)))
-      await sources.recheck(source, 'id');
+  /** CONTRACT §3: what may have changed, or was made past us, is checked again whenever a container is about to run. */
+  const recheck = async (id: string, signal: AbortSignal) => {
+    const container = await containers.inspect(id, signal);
+    denyRuntimeAnnotations(annotationsOf(container));
+    for (const { source } of bindMounts(container)) await sources.recheck(source, 'id');
   };
+
+  const wordsOf = (image: string, signal: AbortSignal) =>
+    podman.images.words(image, signal).catch((error: unknown) => {
+      throw namingField(error, 'network');
+    });
 
   /** Podman would put a container on any network by the beginning of its id. @throws VerbError 404 naming the field */
   const refuseIds = async ({ network, networks }: ContainersCreateRequest, signal: AbortSignal) => {
@@ -85,8 +92,11 @@ export function containerHandlers(
           names.length === 0 ? undefined : networkDns(names, await podman.networks.list(signal), mesh);
         const spec = await containerSpec(request, sources, dnsOf);
         await refuseIds(request, signal);
+        const words = await wordsOf(spec.image, signal);
+        denyImageAnnotations(words);
+        const labels = { ...spec.labels, ...labelsAgainst(words) };
         try {
-          return { id: await containers.create(spec, signal) };
+          return { id: await containers.create({ ...spec, labels }, signal) };
         } catch (error) {
           throw namingField(error, request.network === '' ? 'networks' : 'network');
         }
@@ -97,7 +107,7 @@ export function containerHandlers(
       ContainersStartResponseSchema,
       (request, signal) =>
         once('containers.start', request.id, signal, async (id, unattended) => {
-          await recheckSources(id, unattended);
+          await recheck(id, unattended);
           await containers.start(id, unattended);
         }),
     ),
@@ -106,7 +116,7 @@ export function containerHandlers(
       ContainersRestartResponseSchema,
       (request, signal) =>
         once('containers.restart', request.id, signal, async (id, unattended) => {
-          await recheckSources(id, unattended);
+          await recheck(id, unattended);
           await containers.restart(id, unattended);
         }),
     ),

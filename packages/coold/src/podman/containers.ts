@@ -2,7 +2,7 @@ import { type PodmanConnection, segment } from './connection.ts';
 import { exactContainer } from './exact-names.ts';
 import { createExec, type ExecSession, type ExecSpec, execJson } from './exec-session.ts';
 import { demultiplexer, type Frame } from './multiplexed.ts';
-import { list, number, object, text } from './shape.ts';
+import { list, number, object, text, texts } from './shape.ts';
 
 /** A bind mount of an existing container. */
 export interface BindMount {
@@ -181,6 +181,12 @@ function logQuery({ tail, since, stdout, stderr, timestamps }: LogOptions, follo
     ...(tail === undefined ? {} : { tail }),
     ...(since === undefined ? {} : { since: new Date(since * 1000).toISOString() }),
   };
+}
+
+/** The annotations in what `inspect` gave. @throws VerbError 502 */
+export function annotationsOf(container: Record<string, unknown>): Record<string, string> {
+  const config = object(container['Config'] ?? {}, 'container.Config');
+  return texts(config['Annotations'], 'container.Config.Annotations');
 }
 
 /** The bind mounts in what `inspect` gave. @throws VerbError 502 */

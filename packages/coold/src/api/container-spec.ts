@@ -63,9 +63,13 @@ export async function containerSpec(
 }
 
 function isolation(request: ContainersCreateRequest, allowed: Allowed): Record<string, unknown> {
-  const namespaces = { pidns: request.pidMode, utsns: request.utsMode, cgroupns: request.cgroupnsMode };
+  const namespaces = { pidns: request.pidMode, utsns: request.utsMode };
   return {
     privileged: false,
+    // Podman's default is the host's where it has the first version of cgroups.
+    cgroupns: { nsmode: 'private' },
+    // Podman's default goes by the program's name, and gives what is called /sbin/init cgroups to write to.
+    systemd: 'false',
     cap_add: allowed.capAdd,
     cap_drop: allowed.capDrop,
     sysctl: allowed.sysctls,

@@ -24,7 +24,7 @@ import { mayBeginId } from '../podman/exact-names.ts';
 import { PodmanStatusError } from '../podman/failure.ts';
 import { containerSpec } from './container-spec.ts';
 import { type Handler, handler } from './handler.ts';
-import { denyImageAnnotations, denyRuntimeAnnotations, labelsAgainst } from './image-demands.ts';
+import { denyImage, denyRuntimeAnnotations, labelsAgainst } from './image-demands.ts';
 import type { Joined } from './joined.ts';
 import type { MountSources } from './mount-sources.ts';
 import { checkName, invalid } from './names.ts';
@@ -93,7 +93,7 @@ export function containerHandlers(
         const spec = await containerSpec(request, sources, dnsOf);
         await refuseIds(request, signal);
         const words = await wordsOf(spec.image, signal);
-        denyImageAnnotations(words);
+        denyImage(words);
         const labels = { ...spec.labels, ...labelsAgainst(words) };
         try {
           return { id: await containers.create({ ...spec, labels }, signal) };

@@ -4,7 +4,7 @@ import { runChild } from '@coold/runtime';
 import { type PodmanService, scratchFolder, startPodman } from '@coold/testbed';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createPodman } from '../podman/client.ts';
-import { denyImageAnnotations, denyPodmanLabels, labelsAgainst } from './image-demands.ts';
+import { denyImage, denyPodmanLabels, labelsAgainst } from './image-demands.ts';
 import { noFirewall, undenied } from './no-firewall.ts';
 import { caller, silent } from './testing.ts';
 import { verbHandlers } from './verbs.ts';
@@ -78,6 +78,26 @@ describe('an image that a real Podman would obey', () => {
     expect(await call('containers.start', { id: 'plain' })).toBeNull();
   });
 
+  it('is refused where it wants a volume in place of the kernel', async () => {
+    const image = await build('kernel', ['VOLUME /var/lib/x /proc/sys'], []);
+    await expect(call('containers.create', { image, name: 'posing' })).rejects.toMatchObject({
+      code: 403,
+      field: 'image',
+      message: expect.stringContaining('/proc/sys') as string,
+    });
+  });
+
+  it('does not get the cgroups of the host to write by what it calls its program', async () => {
+    const image = 'localhost/tiny:latest';
+    await call('containers.create', { image, name: 'init', entrypoint: ['/sbin/init'] });
+    const { Config, HostConfig } = (await call('containers.inspect', { id: 'init' })) as Record<
+      'Config' | 'HostConfig',
+      Record<string, unknown>
+    >;
+    expect(Config).not.toHaveProperty('SystemdMode', true);
+    expect(HostConfig).toMatchObject({ CgroupMode: 'private' });
+  });
+
   it('that has units of the host restarted is run, and has none restarted', async () => {
     const labels = 'LABEL io.containers.autoupdate=registry PODMAN_SYSTEMD_UNIT=ssh.service';
     const image = await build('restarts', [labels], []);
@@ -107,11 +127,12 @@ describe('an image that a real Podman would obey', () => {
 });
 
 describe('orders', () => {
+  const words = { annotations: {}, labels: {}, volumes: ['/data', '/processes'] };
   it.each([
     ...['run.oci.handler', 'run.oci.hooks.stdout', 'RUN.OCI.handler', 'org.systemd.property.TasksMax'],
     ...['org.criu.config', 'module.wasm.image/variant', 'io.podman.annotations.volumes-from'],
   ])('%s is one', name => {
-    expect(() => denyImageAnnotations({ annotations: { a: 'b', [name]: 'x' }, labels: {} })).toThrow(
+    expect(() => denyImage({ ...words, annotations: { a: 'b', [name]: 'x' } })).toThrow(
       expect.objectContaining({ code: 403, field: 'image' }),
     );
   });
@@ -119,7 +140,7 @@ describe('orders', () => {
   it.each(['org.opencontainers.image.source', 'com.example.run.oci.x', 'run.ociate', '__proto__', ''])(
     '%j is none',
     name => {
-      denyImageAnnotations({ annotations: Object.fromEntries([[name, 'x']]), labels: {} });
+      denyImage({ ...words, annotations: Object.fromEntries([[name, 'x']]) });
     },
   );
 
@@ -129,6 +150,6 @@ describe('orders', () => {
       podman_systemd_unit: 'x',
       'com.io.containers.x': '',
     });
-    expect(labelsAgainst({ annotations: {}, labels: { PODMAN_SYSTEMD_UNIT: 'x' } })).toEqual({});
+    expect(labelsAgainst({ ...words, labels: { PODMAN_SYSTEMD_UNIT: 'x' } })).toEqual({});
   });
 });

@@ -1,5 +1,5 @@
 import type { ImageWords } from '../podman/images.ts';
-import { denied } from './deny.ts';
+import { denied, isOfKernel } from './deny.ts';
 
 // What an image says of how it wants to be run, that Podman would do (CONTRACT §3): its annotations become the container's,
 // and the runtime takes some for orders, to leave out its seccomp filter for one; its labels become the container's too, and
@@ -14,8 +14,11 @@ const podmanAnnotation = /^io\.(?:podman\.annotations|containers|kubernetes)\./i
 const autoUpdate = 'io.containers.autoupdate';
 const podmanLabel = /^(?:io\.containers\..*|PODMAN_SYSTEMD_UNIT)$/s;
 
-/** @throws VerbError 403 for an image with orders for those who run it */
-export function denyImageAnnotations({ annotations }: ImageWords): void {
+/** @throws VerbError 403 for an image with orders for those who run it, or a volume where none may be */
+export function denyImage({ annotations, volumes }: ImageWords): void {
+  const volume = volumes.find(isOfKernel);
+  if (volume !== undefined)
+    throw denied('image', `its volume ${told(volume)} is the kernel's, not for mounts`);
   const order = Object.keys(annotations).find(
     name => runtimeAnnotation.test(name) || podmanAnnotation.test(name),
   );

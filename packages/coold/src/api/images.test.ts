@@ -147,7 +147,7 @@ describe('a pull', () => {
         return gate.promise;
       },
       list: () => Promise.resolve([]),
-      words: () => Promise.resolve({ annotations: {}, labels: {} }),
+      words: () => Promise.resolve({ annotations: {}, labels: {}, volumes: [] }),
       remove: () => Promise.resolve(),
     };
     const call = caller(imageHandlers(images, createJoined()));

@@ -18,6 +18,8 @@ export interface ListedImage {
 export interface ImageWords {
   annotations: Record<string, string>;
   labels: Record<string, string>;
+  /** Where they get volumes that nobody asked for. */
+  volumes: string[];
 }
 
 export interface RegistryAuth {
@@ -74,6 +76,7 @@ export function podmanImages(connection: PodmanConnection): PodmanImages {
       return {
         annotations: texts(image['Annotations'], 'image.Annotations'),
         labels: texts(config['Labels'], 'image.Config.Labels'),
+        volumes: Object.keys(object(config['Volumes'] ?? {}, 'image.Config.Volumes')),
       };
     },
     async remove(ref, signal) {

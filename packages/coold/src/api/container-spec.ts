@@ -1,5 +1,5 @@
 import type { ContainersCreateRequest, PortMapping } from '@coold/proto';
-import { checkContainerPath, checkEnv, checkUser } from './container-values.ts';
+import { checkContainerPath, checkEnv, checkStopTimeout, checkUser } from './container-values.ts';
 import { type Allowed, applyDenyFilter } from './deny.ts';
 import { healthConfig } from './health-config.ts';
 import { denyPodmanLabels } from './image-demands.ts';
@@ -92,7 +92,7 @@ function process(request: ContainersCreateRequest): Record<string, unknown> {
   if (user !== '') spec['user'] = checkUser(user, 'user');
   if (workdir !== '') spec['work_dir'] = checkContainerPath(workdir, 'workdir');
   if (stopSignal !== '') spec['stop_signal'] = signalNumber(stopSignal);
-  if (stopTimeout !== undefined) spec['stop_timeout'] = stopTimeout;
+  if (stopTimeout !== undefined) spec['stop_timeout'] = checkStopTimeout(stopTimeout, 'stop_timeout');
   if (init === true) spec['init'] = true;
   if (healthcheck !== undefined) spec['healthconfig'] = healthConfig(healthcheck);
   if (request.restartPolicy !== '') Object.assign(spec, restartPolicy(request.restartPolicy));

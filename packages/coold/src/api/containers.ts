@@ -23,16 +23,17 @@ import { annotationsOf, bindMounts } from '../podman/containers.ts';
 import { mayBeginId } from '../podman/exact-names.ts';
 import { PodmanStatusError } from '../podman/failure.ts';
 import { containerSpec } from './container-spec.ts';
+import { checkStopTimeout } from './container-values.ts';
 import { type Handler, handler } from './handler.ts';
 import { denyImage, denyRuntimeAnnotations, labelsAgainst } from './image-demands.ts';
 import type { Joined } from './joined.ts';
 import type { MountSources } from './mount-sources.ts';
-import { checkName, invalid } from './names.ts';
+import { checkName } from './names.ts';
 import { type MeshNames, networkDns } from './network-dns.ts';
 import { VerbError } from './verb-error.ts';
 
-/** A day: longer is a mistake, and a wait that nobody sees the end of. */
-const maxStopTimeoutS = 86_400;
+/** More than a host has containers; each of them waits for Podman. */
+const maxUnattended = 1024;
 
 /** The container verbs, by name. */
 export function containerHandlers(
@@ -51,7 +52,7 @@ export function containerHandlers(
     work: (id: string, signal: AbortSignal) => Promise<void>,
   ) => {
     const id = checkName(given, 'id');
-    await joined.run(`${verb} ${id}`, signal, unattended => work(id, unattended));
+    await joined.run(`${verb} ${id}`, signal, unattended => work(id, unattended), { maxUnattended });
     return {};
   };
 
@@ -125,9 +126,10 @@ export function containerHandlers(
       ContainersStopResponseSchema,
       (request, signal) => {
         const { timeout } = request;
-        if (timeout !== undefined && timeout > maxStopTimeoutS)
-          throw invalid('timeout', `expected 0 to ${maxStopTimeoutS} seconds`);
-        return once('containers.stop', request.id, signal, (id, unattended) =>
+        checkStopTimeout(timeout, 'timeout');
+        // One that has less patience does not wait for one that has more.
+        const within = timeout === undefined ? '' : ` within ${timeout}`;
+        return once(`containers.stop${within}`, request.id, signal, (id, unattended) =>
           containers.stop(id, timeout, unattended),
         );
       },

@@ -1,7 +1,8 @@
 import type { ContainersCreateRequest, PortMapping } from '@coold/proto';
-import { checkContainerPath, checkEnv, checkUser } from './container-values.ts';
+import { checkContainerPath, checkEnv, checkStopTimeout, checkUser } from './container-values.ts';
 import { type Allowed, applyDenyFilter } from './deny.ts';
 import { healthConfig } from './health-config.ts';
+import { denyPodmanLabels } from './image-demands.ts';
 import type { MountSources } from './mount-sources.ts';
 import { checkIpv4, checkLabels, checkName, checkRef, invalid } from './names.ts';
 
@@ -9,6 +10,12 @@ import { checkIpv4, checkLabels, checkName, checkRef, invalid } from './names.ts
 export interface NetworkDns {
   servers: string[];
   search: string[];
+}
+
+/** libpod's SpecGenerator, as far as others here look into it. */
+export interface ContainerSpec extends Record<string, unknown> {
+  image: string;
+  labels: Record<string, string>;
 }
 
 /**
@@ -22,10 +29,11 @@ export async function containerSpec(
   request: ContainersCreateRequest,
   sources: MountSources,
   dnsOf: (networks: readonly string[]) => Promise<NetworkDns | undefined>,
-): Promise<Record<string, unknown>> {
+): Promise<ContainerSpec> {
   // First of all, so that what is denied is a 403 whatever else is wrong with the request.
   const allowed = applyDenyFilter(request);
-  const spec: Record<string, unknown> = {
+  denyPodmanLabels(request.labels);
+  const spec: ContainerSpec = {
     image: checkRef(request.image, 'image'),
     name: checkName(request.name, 'name'),
     labels: checkLabels(request.labels, 'labels'),
@@ -55,9 +63,13 @@ export async function containerSpec(
 }
 
 function isolation(request: ContainersCreateRequest, allowed: Allowed): Record<string, unknown> {
-  const namespaces = { pidns: request.pidMode, utsns: request.utsMode, cgroupns: request.cgroupnsMode };
+  const namespaces = { pidns: request.pidMode, utsns: request.utsMode };
   return {
     privileged: false,
+    // Podman's default is the host's where it has the first version of cgroups.
+    cgroupns: { nsmode: 'private' },
+    // Podman's default goes by the program's name, and gives what is called /sbin/init cgroups to write to.
+    systemd: 'false',
     cap_add: allowed.capAdd,
     cap_drop: allowed.capDrop,
     sysctl: allowed.sysctls,
@@ -80,7 +92,7 @@ function process(request: ContainersCreateRequest): Record<string, unknown> {
   if (user !== '') spec['user'] = checkUser(user, 'user');
   if (workdir !== '') spec['work_dir'] = checkContainerPath(workdir, 'workdir');
   if (stopSignal !== '') spec['stop_signal'] = signalNumber(stopSignal);
-  if (stopTimeout !== undefined) spec['stop_timeout'] = stopTimeout;
+  if (stopTimeout !== undefined) spec['stop_timeout'] = checkStopTimeout(stopTimeout, 'stop_timeout');
   if (init === true) spec['init'] = true;
   if (healthcheck !== undefined) spec['healthconfig'] = healthConfig(healthcheck);
   if (request.restartPolicy !== '') Object.assign(spec, restartPolicy(request.restartPolicy));

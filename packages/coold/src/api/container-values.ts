@@ -26,3 +26,13 @@ export function checkUser(user: string, field: string): string {
     throw invalid(field, 'expected a user, or user:group, by name or number');
   return user;
 }
+
+/** A day: longer is a mistake, and a wait that nobody sees the end of. */
+const maxStopTimeoutS = 86_400;
+
+/** How many seconds a container gets to stop in. */
+export function checkStopTimeout<T extends number | undefined>(timeoutS: T, field: string): T {
+  if (timeoutS !== undefined && timeoutS > maxStopTimeoutS)
+    throw invalid(field, `expected 0 to ${maxStopTimeoutS} seconds`);
+  return timeoutS;
+}

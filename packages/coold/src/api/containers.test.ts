@@ -62,6 +62,27 @@ describe('containers of a real Podman', () => {
       await expect(call(`containers.${verb}`, { id })).rejects.toMatchObject({ code: 404 });
   });
 
+  it('that take their time to stop are killed by who has less', async () => {
+    const script = 'trap "" TERM; while :; do /bin/busybox sleep 0.1; done';
+    const command = ['sh', '-c', script];
+    await call('containers.create', { image, name: 'stubborn', command, stop_timeout: 600 });
+    await call('containers.start', { id: 'stubborn' });
+    const patient = call('containers.stop', { id: 'stubborn' });
+    expect(await call('containers.stop', { id: 'stubborn', timeout: 0 })).toBeNull();
+    expect(await patient).toBeNull();
+    expect((await inspect('stubborn')).State.Status).toBe('exited');
+  });
+
+  it('are on no network whose id only begins as what was named', async () => {
+    const found = await podman.request({ path: '/v4.0.0/libpod/networks/plain/json' });
+    const network = (found.json() as { id: string }).id.slice(0, 4);
+    for (const fields of [{ network }, { networks: ['shop', network] }])
+      await expect(call('containers.create', { image, name: 'astray', ...fields })).rejects.toMatchObject({
+        code: 404,
+        field: 'network' in fields ? 'network' : 'networks[1]',
+      });
+  });
+
   it('that are stopped or removed twice at once are so once', async () => {
     const id = await podman.runTiny('twice');
     const stops = [1, 2].map(() => call('containers.stop', { id, timeout: 1 }));
@@ -170,6 +191,7 @@ describe('containers of a real Podman', () => {
     [{ mounts: [{ bind: '/etc', target: '/x' }] }, 403, 'mounts[0].bind'],
     [{ image: 'nosuch' }, 404, 'image'],
     [{ networks: ['nosuch'] }, 404, 'networks'],
+    [{ stop_timeout: 86_401 }, 400, 'stop_timeout'],
     [{ name: 'own' }, 409, 'name'],
     [{ image: 'dir:/etc' }, 400, 'image'],
     [{ name: 'a/b' }, 400, 'name'],

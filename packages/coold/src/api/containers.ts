@@ -1,5 +1,6 @@
 import type { JsonObject } from '@bufbuild/protobuf';
 import {
+  type ContainersCreateRequest,
   ContainersCreateRequestSchema,
   ContainersCreateResponseSchema,
   ContainersDeleteRequestSchema,
@@ -18,18 +19,21 @@ import {
   ListContainersRespSchema,
 } from '@coold/proto';
 import type { Podman } from '../podman/client.ts';
-import { bindMounts } from '../podman/containers.ts';
+import { annotationsOf, bindMounts } from '../podman/containers.ts';
+import { mayBeginId } from '../podman/exact-names.ts';
 import { PodmanStatusError } from '../podman/failure.ts';
 import { containerSpec } from './container-spec.ts';
+import { checkStopTimeout } from './container-values.ts';
 import { type Handler, handler } from './handler.ts';
+import { denyImage, denyRuntimeAnnotations, labelsAgainst } from './image-demands.ts';
 import type { Joined } from './joined.ts';
 import type { MountSources } from './mount-sources.ts';
-import { checkName, invalid } from './names.ts';
+import { checkName } from './names.ts';
 import { type MeshNames, networkDns } from './network-dns.ts';
 import { VerbError } from './verb-error.ts';
 
-/** A day: longer is a mistake, and a wait that nobody sees the end of. */
-const maxStopTimeoutS = 86_400;
+/** More than a host has containers; each of them waits for Podman. */
+const maxUnattended = 1024;
 
 /** The container verbs, by name. */
 export function containerHandlers(
@@ -48,14 +52,33 @@ export function containerHandlers(
     work: (id: string, signal: AbortSignal) => Promise<void>,
   ) => {
     const id = checkName(given, 'id');
-    await joined.run(`${verb} ${id}`, signal, unattended => work(id, unattended));
+    await joined.run(`${verb} ${id}`, signal, unattended => work(id, unattended), { maxUnattended });
     return {};
   };
 
-  /** CONTRACT §3: bind sources are checked again whenever a container is about to run. */
-  const recheckSources = async (id: string, signal: AbortSignal) => {
-    for (const { source } of bindMounts(await containers.inspect(id, signal)))
-      await sources.recheck(source, 'id');
+  /** CONTRACT §3: what may have changed, or was made past us, is checked again whenever a container is about to run. */
+  const recheck = async (id: string, signal: AbortSignal) => {
+    const container = await containers.inspect(id, signal);
+    denyRuntimeAnnotations(annotationsOf(container));
+    for (const { source } of bindMounts(container)) await sources.recheck(source, 'id');
+  };
+
+  const wordsOf = (image: string, signal: AbortSignal) =>
+    podman.images.words(image, signal).catch((error: unknown) => {
+      throw namingField(error, 'network');
+    });
+
+  /** Podman would put a container on any network by the beginning of its id. @throws VerbError 404 naming the field */
+  const refuseIds = async ({ network, networks }: ContainersCreateRequest, signal: AbortSignal) => {
+    const named: [field: string, name: string][] = [
+      ['network', network],
+      ...networks.map((name, index): [string, string] => [`networks[${index}]`, name]),
+    ];
+    const doubtful = named.filter(([, name]) => mayBeginId(name));
+    if (doubtful.length === 0) return;
+    const known = new Set((await podman.networks.list(signal)).map(({ name }) => name));
+    for (const [field, name] of doubtful)
+      if (!known.has(name)) throw new VerbError(404, `no network is named ${name}`, { field });
   };
 
   return {
@@ -69,8 +92,12 @@ export function containerHandlers(
         const dnsOf = async (names: readonly string[]) =>
           names.length === 0 ? undefined : networkDns(names, await podman.networks.list(signal), mesh);
         const spec = await containerSpec(request, sources, dnsOf);
+        await refuseIds(request, signal);
+        const words = await wordsOf(spec.image, signal);
+        denyImage(words);
+        const labels = { ...spec.labels, ...labelsAgainst(words) };
         try {
-          return { id: await containers.create(spec, signal) };
+          return { id: await containers.create({ ...spec, labels }, signal) };
         } catch (error) {
           throw namingField(error, request.network === '' ? 'networks' : 'network');
         }
@@ -81,7 +108,7 @@ export function containerHandlers(
       ContainersStartResponseSchema,
       (request, signal) =>
         once('containers.start', request.id, signal, async (id, unattended) => {
-          await recheckSources(id, unattended);
+          await recheck(id, unattended);
           await containers.start(id, unattended);
         }),
     ),
@@ -90,7 +117,7 @@ export function containerHandlers(
       ContainersRestartResponseSchema,
       (request, signal) =>
         once('containers.restart', request.id, signal, async (id, unattended) => {
-          await recheckSources(id, unattended);
+          await recheck(id, unattended);
           await containers.restart(id, unattended);
         }),
     ),
@@ -99,9 +126,10 @@ export function containerHandlers(
       ContainersStopResponseSchema,
       (request, signal) => {
         const { timeout } = request;
-        if (timeout !== undefined && timeout > maxStopTimeoutS)
-          throw invalid('timeout', `expected 0 to ${maxStopTimeoutS} seconds`);
-        return once('containers.stop', request.id, signal, (id, unattended) =>
+        checkStopTimeout(timeout, 'timeout');
+        // One that has less patience does not wait for one that has more.
+        const within = timeout === undefined ? '' : ` within ${timeout}`;
+        return once(`containers.stop${within}`, request.id, signal, (id, unattended) =>
           containers.stop(id, timeout, unattended),
         );
       },

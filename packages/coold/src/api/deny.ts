@@ -59,7 +59,7 @@ export function applyDenyFilter(request: ContainersCreateRequest): Allowed {
   request.mounts.forEach(({ source, target }, index) => {
     if (source.case === 'volume' && /[/\\]/.test(source.value))
       throw denied(`mounts[${index}].volume`, 'is a path; a volume has a name');
-    checkTarget(target, `mounts[${index}].target`);
+    if (isOfKernel(target)) throw denied(`mounts[${index}].target`, "is the kernel's, not for mounts");
   });
   return {
     capAdd: request.capAdd.map((name, index) => addedCapability(name, `cap_add[${index}]`)),
@@ -88,12 +88,12 @@ function checkNetworkName(name: string, field: string): void {
 }
 
 /** Over these a mount would hide what the runtime masks, or pose as the kernel. */
-function checkTarget(target: string, field: string): void {
+export function isOfKernel(target: string): boolean {
   const clean = `/${target
     .split('/')
     .filter(part => part !== '' && part !== '.')
     .join('/')}`;
-  if (/^\/(?:proc|sys)(?:\/|$)/.test(clean)) throw denied(field, "is the kernel's, not for mounts");
+  return /^\/(?:proc|sys)(?:\/|$)/.test(clean);
 }
 
 /** `chown`, `CAP_CHOWN` → `CHOWN`; undefined for what no capability is called. Letters of ASCII only: nothing folds into them. */

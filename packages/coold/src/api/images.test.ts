@@ -54,6 +54,16 @@ describe('images of a real Podman', () => {
     expect(Math.abs((list[0]?.created ?? 0) - Date.now() / 1000)).toBeLessThan(600);
   });
 
+  it('are not removed by the beginning of an id', async () => {
+    const path = '/v4.0.0/libpod/images/localhost%2Ftiny%3Alatest';
+    const { Id } = (await podman.request({ path: `${path}/json` })).json() as { Id: string };
+    const ref = Id.slice(0, 4);
+    await podman.request({ method: 'POST', path: `${path}/tag?repo=localhost/${ref}&tag=latest` });
+    expect(await call('images.delete', { ref })).toBeNull();
+    await expect(call('images.delete', { ref })).rejects.toMatchObject({ code: 404 });
+    expect((await podman.request({ path: `${path}/json` })).status).toBe(200);
+  });
+
   it('are pulled to their digest, removed, and then unknown', async () => {
     const ref = `${open.address}/tiny:1`;
     const { digest } = (await call('images.pull', { ref })) as { digest: string };
@@ -137,6 +147,7 @@ describe('a pull', () => {
         return gate.promise;
       },
       list: () => Promise.resolve([]),
+      words: () => Promise.resolve({ annotations: {}, labels: {}, volumes: [] }),
       remove: () => Promise.resolve(),
     };
     const call = caller(imageHandlers(images, createJoined()));

@@ -37,6 +37,12 @@ describe('a reference', () => {
     expect(checkRef(ref, 'f')).toBe(ref);
   });
 
+  it('that could be the beginning of an id is a name, with its tag', () => {
+    expect(checkRef('cafe', 'f')).toBe('cafe:latest');
+    expect(checkRef('0123456789ab', 'f')).toBe('0123456789ab');
+    expect(checkRef('cafe:1', 'f')).toBe('cafe:1');
+  });
+
   it.each([
     ...[
       '',

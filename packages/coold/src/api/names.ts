@@ -17,9 +17,13 @@ export function checkName(value: string, field: string): string {
   return value;
 }
 
+/** Podman would find any image by the beginning of its id; it finds none by one that has a tag. */
+const tooShortForId = /^[0-9a-f]{1,11}$/;
+
+/** A reference, or an image's id with twelve digits at least: "cafe" is the name of one, and comes with its tag. */
 export function checkRef(value: string, field: string): string {
   if (!isImageReference(value)) throw invalid(field, imageReferenceExpected);
-  return value;
+  return tooShortForId.test(value) ? `${value}:latest` : value;
 }
 
 export function checkNamespace(value: string, field: string): string {

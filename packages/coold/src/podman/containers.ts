@@ -1,7 +1,8 @@
 import { type PodmanConnection, segment } from './connection.ts';
+import { exactContainer } from './exact-names.ts';
 import { createExec, type ExecSession, type ExecSpec, execJson } from './exec-session.ts';
 import { demultiplexer, type Frame } from './multiplexed.ts';
-import { list, number, object, text } from './shape.ts';
+import { list, number, object, text, texts } from './shape.ts';
 
 /** A bind mount of an existing container. */
 export interface BindMount {
@@ -70,27 +71,31 @@ export interface PodmanContainers {
 const slowMs = 5 * 60_000;
 
 export function podmanContainers(connection: PodmanConnection): PodmanContainers {
-  const at = (id: string, action = '') => `/containers/${segment(id)}${action}`;
+  const exact = exactContainer(connection);
+  const at = async (id: string, action: string, signal: AbortSignal) =>
+    `/containers/${segment(await exact(id, signal))}${action}`;
   const done = [204, 304];
   const inspect = async (id: string, signal: AbortSignal) =>
-    object(await connection.libpod({ path: at(id, '/json') }, signal), 'container');
+    object(await connection.libpod({ path: await at(id, '/json', signal) }, signal), 'container');
   return {
     async create(json, signal) {
       const call = { method: 'POST', path: '/containers/create', json, success: [201] } as const;
       return text(object(await connection.libpod(call, signal), 'create')['Id'], 'create.Id');
     },
     async start(id, signal) {
-      const call = { method: 'POST', path: at(id, '/start'), success: done, timeoutMs: slowMs } as const;
+      const path = await at(id, '/start', signal);
+      const call = { method: 'POST', path, success: done, timeoutMs: slowMs } as const;
       await connection.libpod(call, signal);
     },
     async restart(id, signal) {
-      const call = { method: 'POST', path: at(id, '/restart'), success: done, timeoutMs: slowMs } as const;
+      const path = await at(id, '/restart', signal);
+      const call = { method: 'POST', path, success: done, timeoutMs: slowMs } as const;
       await connection.libpod(call, signal);
     },
     async stop(id, timeoutS, signal) {
       const call = {
         method: 'POST',
-        path: at(id, '/stop'),
+        path: await at(id, '/stop', signal),
         query: timeoutS === undefined ? {} : { timeout: timeoutS },
         success: done,
         timeoutMs: slowMs + (timeoutS ?? 0) * 1000,
@@ -100,7 +105,7 @@ export function podmanContainers(connection: PodmanConnection): PodmanContainers
     async remove(id, force, signal) {
       const call = {
         method: 'DELETE',
-        path: at(id),
+        path: await at(id, '', signal),
         query: { force },
         success: [200, 204],
         timeoutMs: slowMs,
@@ -109,7 +114,7 @@ export function podmanContainers(connection: PodmanConnection): PodmanContainers
     },
     inspect,
     async healthcheck(id, signal) {
-      const path = at(id, '/healthcheck');
+      const path = await at(id, '/healthcheck', signal);
       const run = object(await connection.libpod({ path, timeoutMs: slowMs }, signal), 'healthcheck');
       // What the check said is not in this answer but in the container's own log of checks, newest last.
       const state = object((await inspect(id, signal))['State'], 'container.State');
@@ -126,25 +131,28 @@ export function podmanContainers(connection: PodmanConnection): PodmanContainers
       const query = logQuery(options, false);
       const read = demultiplexer();
       const onBytes = (bytes: Buffer) => read(bytes).every(onFrame);
-      await connection.libpodBytes({ path: at(id, '/logs'), query }, onBytes, signal);
+      const path = await at(id, '/logs', signal);
+      await connection.libpodBytes({ path, query }, onBytes, signal);
     },
     async streamLogs(id, options, { onOpened, onFrame }, signal) {
       const query = logQuery(options, options.follow);
       const read = demultiplexer();
       // Podman says nothing, not even that there is such a container, before there is a line.
-      await inspect(id, signal);
+      const { Id } = await inspect(id, signal);
+      const path = `/containers/${segment(text(Id, 'container.Id'))}/logs`;
       await onOpened();
       const readBody = async (body: AsyncIterable<Buffer>) => {
         for await (const bytes of body) for (const frame of read(bytes)) await onFrame(frame);
       };
-      await connection.libpodStream({ path: at(id, '/logs'), query }, readBody, signal);
+      await connection.libpodStream({ path, query }, readBody, signal);
     },
-    createExec: (id, spec, signal) => createExec(connection, at(id, '/exec'), spec, signal),
+    createExec: async (id, spec, signal) =>
+      createExec(connection, await at(id, '/exec', signal), spec, signal),
     async exec(id, spec, onOutput, { timeoutMs }, signal) {
       const { tty } = spec;
       const json = execJson(spec, false);
       const created = await connection.libpod(
-        { method: 'POST', path: at(id, '/exec'), json, success: [201] },
+        { method: 'POST', path: await at(id, '/exec', signal), json, success: [201] },
         signal,
       );
       const session = `/exec/${segment(text(object(created, 'exec')['Id'], 'exec.Id'))}`;
@@ -173,6 +181,12 @@ function logQuery({ tail, since, stdout, stderr, timestamps }: LogOptions, follo
     ...(tail === undefined ? {} : { tail }),
     ...(since === undefined ? {} : { since: new Date(since * 1000).toISOString() }),
   };
+}
+
+/** The annotations in what `inspect` gave. @throws VerbError 502 */
+export function annotationsOf(container: Record<string, unknown>): Record<string, string> {
+  const config = object(container['Config'] ?? {}, 'container.Config');
+  return texts(config['Annotations'], 'container.Config.Annotations');
 }
 
 /** The bind mounts in what `inspect` gave. @throws VerbError 502 */

@@ -1,6 +1,6 @@
 import { VerbError } from '../api/verb-error.ts';
 import { type PodmanConnection, segment } from './connection.ts';
-import { count, list, number, object, text } from './shape.ts';
+import { count, list, number, object, text, texts } from './shape.ts';
 
 /** One name of an image. */
 export interface ListedImage {
@@ -12,6 +12,14 @@ export interface ListedImage {
   size: bigint;
   /** Unix time in seconds. */
   created: bigint;
+}
+
+/** What an image says of itself, and its containers inherit. */
+export interface ImageWords {
+  annotations: Record<string, string>;
+  labels: Record<string, string>;
+  /** Where they get volumes that nobody asked for. */
+  volumes: string[];
 }
 
 export interface RegistryAuth {
@@ -28,6 +36,7 @@ export interface PodmanImages {
     signal: AbortSignal,
   ): Promise<string>;
   list(signal: AbortSignal): Promise<ListedImage[]>;
+  words(ref: string, signal: AbortSignal): Promise<ImageWords>;
   remove(ref: string, signal: AbortSignal): Promise<void>;
 }
 
@@ -58,6 +67,18 @@ export function podmanImages(connection: PodmanConnection): PodmanImages {
       return digestOf(ref, object(await connection.libpod({ path }, signal), 'image'), 'image');
     },
     list: async signal => readImageList(await connection.libpod({ path: '/images/json' }, signal)),
+    async words(ref, signal) {
+      const image = object(
+        await connection.libpod({ path: `/images/${segment(ref)}/json` }, signal),
+        'image',
+      );
+      const config = object(image['Config'] ?? {}, 'image.Config');
+      return {
+        annotations: texts(image['Annotations'], 'image.Annotations'),
+        labels: texts(config['Labels'], 'image.Config.Labels'),
+        volumes: Object.keys(object(config['Volumes'] ?? {}, 'image.Config.Volumes')),
+      };
+    },
     async remove(ref, signal) {
       const call = { method: 'DELETE', path: `/images/${segment(ref)}`, timeoutMs: removeTimeoutMs } as const;
       await connection.libpod(call, signal);

@@ -1,4 +1,5 @@
 import { type PodmanConnection, segment } from './connection.ts';
+import { exactContainer } from './exact-names.ts';
 import { list, object, text } from './shape.ts';
 
 /** What discovery has to know of a container. */
@@ -40,11 +41,14 @@ export interface PodmanLifecycle {
 const eventsForMs = 24 * 3_600_000;
 
 export function podmanLifecycle(connection: PodmanConnection): PodmanLifecycle {
+  const exact = exactContainer(connection);
   return {
     list: async signal =>
       readListed(await connection.libpod({ path: '/containers/json', query: { all: true } }, signal)),
-    facts: async (id, signal) =>
-      readFacts(await connection.libpod({ path: `/containers/${segment(id)}/json` }, signal)),
+    async facts(id, signal) {
+      const path = `/containers/${segment(await exact(id, signal))}/json`;
+      return readFacts(await connection.libpod({ path }, signal));
+    },
     async events(onContainer, signal) {
       const filters = JSON.stringify({ type: ['container', 'network'] });
       const call = { path: '/events', query: { stream: true, filters }, timeoutMs: eventsForMs };

@@ -1,5 +1,6 @@
 import { VerbError } from '../api/verb-error.ts';
 import { type PodmanConnection, segment } from './connection.ts';
+import { mayBeginId, noneNamed } from './exact-names.ts';
 import { list, object, text, texts } from './shape.ts';
 
 export interface PodmanNetwork {
@@ -23,10 +24,15 @@ export interface PodmanNetworks {
   create(spec: NetworkSpec, signal: AbortSignal): Promise<PodmanNetwork>;
   /** By name; Podman has them in another order every time. */
   list(signal: AbortSignal): Promise<PodmanNetwork[]>;
+  /** @throws VerbError 404 when none is called just so */
   remove(name: string, signal: AbortSignal): Promise<void>;
 }
 
 export function podmanNetworks(connection: PodmanConnection): PodmanNetworks {
+  const listed = async (signal: AbortSignal) =>
+    list(await connection.libpod({ path: '/networks/json' }, signal), 'networks')
+      .map((entry, index) => readNetwork(entry, `networks[${index}]`))
+      .sort((a, b) => (a.name < b.name ? -1 : 1));
   return {
     async create({ name, driver, subnet, options, labels }, signal) {
       const json = {
@@ -42,11 +48,10 @@ export function podmanNetworks(connection: PodmanConnection): PodmanNetworks {
         'network',
       );
     },
-    list: async signal =>
-      list(await connection.libpod({ path: '/networks/json' }, signal), 'networks')
-        .map((entry, index) => readNetwork(entry, `networks[${index}]`))
-        .sort((a, b) => (a.name < b.name ? -1 : 1)),
+    list: listed,
     async remove(name, signal) {
+      if (mayBeginId(name) && !(await listed(signal)).some(network => network.name === name))
+        throw noneNamed('network', name);
       const path = `/networks/${segment(name)}`;
       const call = { method: 'DELETE', path, success: [200, 204] } as const;
       const removed = list((await connection.libpod(call, signal)) ?? [], 'networks');

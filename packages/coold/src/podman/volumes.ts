@@ -16,21 +16,25 @@ export interface PodmanVolumes {
     signal: AbortSignal,
   ): Promise<Volume>;
   inspect(name: string, signal: AbortSignal): Promise<Volume>;
+  /** @throws VerbError 404 when none is called just so */
   remove(name: string, signal: AbortSignal): Promise<void>;
 }
 
 const removeTimeoutMs = 5 * 60_000;
 
 export function podmanVolumes(connection: PodmanConnection): PodmanVolumes {
+  const inspect = async (name: string, signal: AbortSignal) =>
+    readVolume(await connection.libpod({ path: `/volumes/${segment(name)}/json` }, signal));
   return {
     async create({ name, driver, labels }, signal) {
       const json = { Name: name, Driver: driver, Labels: labels };
       const call = { method: 'POST', path: '/volumes/create', json, success: [201] } as const;
       return readVolume(await connection.libpod(call, signal));
     },
-    inspect: async (name, signal) =>
-      readVolume(await connection.libpod({ path: `/volumes/${segment(name)}/json` }, signal)),
+    inspect,
     async remove(name, signal) {
+      // To remove it, and for nothing else, Podman takes the beginning of a name: another volume's data would be lost.
+      await inspect(name, signal);
       const path = `/volumes/${segment(name)}`;
       await connection.libpod({ method: 'DELETE', path, success: [204], timeoutMs: removeTimeoutMs }, signal);
     },

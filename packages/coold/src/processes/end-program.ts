@@ -9,6 +9,7 @@ import {
   type ProcessTable,
   sessionOf,
 } from './process-table.ts';
+import { createTurns } from './turns.ts';
 
 /** Ends a program whose caller has left. Never rejects: nobody is left to hear of it, so what fails is logged. */
 export type EndProgram = (session: ExecSession) => Promise<void>;
@@ -20,6 +21,11 @@ const startMs = 1000;
 /** Nothing tells of the end of a process that is not ours, so it is looked for, less often as time goes on. */
 const firstLookMs = 25;
 const podmanTimeoutMs = 3000;
+/** Questions to Podman at once. A lost stream may leave hundreds of programs, and Podman has one lock for a container. */
+const maxQuestions = 4;
+/** How long a Podman that is there and does not answer is asked again, in ms, and how long after. */
+const patienceMs = 30_000;
+const askAgainMs = 500;
 
 /**
  * Podman has no call that ends a program it runs in a container, and hanging up does not: so it is signalled, SIGHUP and
@@ -32,10 +38,12 @@ const podmanTimeoutMs = 3000;
  * may end and its number be given away; the kernel counts up to the highest before it does.
  */
 export function createEndProgram(table: ProcessTable, log: Logger): EndProgram {
+  const turns = createTurns(maxQuestions);
+  const stateOf = (session: ExecSession) => patiently(() => turns(() => askState(session)));
   return async session => {
     if (session.started === 'no') return;
     try {
-      const found = await untilRunning(session);
+      const found = await untilRunning(session, stateOf);
       if (found === undefined) return;
       const { pid, containerId } = found;
       const fields = { container: containerId, pid };
@@ -53,10 +61,32 @@ export function createEndProgram(table: ProcessTable, log: Logger): EndProgram {
   };
 }
 
+function askState(session: ExecSession): Promise<ExecState> {
+  return session.state(AbortSignal.timeout(podmanTimeoutMs));
+}
+
+/** Asks again where Podman did not answer in time; else a program would run on because others ended with it. */
+async function patiently<T>(ask: () => Promise<T>): Promise<T> {
+  for (const began = performance.now(); ; await delay(askAgainMs)) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (!isLate(error) || performance.now() - began > patienceMs) throw error;
+    }
+  }
+}
+
+function isLate(error: unknown): boolean {
+  return error instanceof VerbError && error.cause instanceof Error && error.cause.name === 'TimeoutError';
+}
+
 /** How it runs; undefined when it does not. */
-async function untilRunning(session: ExecSession): Promise<ExecState | undefined> {
+async function untilRunning(
+  session: ExecSession,
+  stateOf: (session: ExecSession) => Promise<ExecState>,
+): Promise<ExecState | undefined> {
   for (const began = performance.now(); ; await delay(100)) {
-    const state = await session.state(AbortSignal.timeout(podmanTimeoutMs));
+    const state = await stateOf(session);
     if (state.running && state.pid > 0) return state;
     if (session.started === 'yes' || performance.now() - began > startMs) return undefined;
   }

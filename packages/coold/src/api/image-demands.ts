@@ -1,0 +1,47 @@
+import type { ImageWords } from '../podman/images.ts';
+import { denied, isOfKernel } from './deny.ts';
+
+// What an image says of how it wants to be run, that Podman would do (CONTRACT §3): its annotations become the container's,
+// and the runtime takes some for orders, to leave out its seccomp filter for one; its labels become the container's too, and
+// `podman auto-update`, which Debian's Podman runs every night, restarts the unit of the host that a label names. Pure.
+
+/** The runtimes' own: crun's, and what systemd, CRIU, and the sandboxes in their place are told through them. */
+const runtimeAnnotation =
+  /^(?:run\.oci|org\.systemd\.property|org\.criu|module\.wasm|io\.katacontainers|dev\.gvisor)\./i;
+/** Podman's, which it sets itself, and reads where others have. */
+const podmanAnnotation = /^io\.(?:podman\.annotations|containers|kubernetes)\./i;
+
+const autoUpdate = 'io.containers.autoupdate';
+const podmanLabel = /^(?:io\.containers\..*|PODMAN_SYSTEMD_UNIT)$/s;
+
+/** @throws VerbError 403 for an image with orders for those who run it, or a volume where none may be */
+export function denyImage({ annotations, volumes }: ImageWords): void {
+  const volume = volumes.find(isOfKernel);
+  if (volume !== undefined)
+    throw denied('image', `its volume ${told(volume)} is the kernel's, not for mounts`);
+  const order = Object.keys(annotations).find(
+    name => runtimeAnnotation.test(name) || podmanAnnotation.test(name),
+  );
+  if (order !== undefined) throw denied('image', `its annotation ${told(order)} is an order to the runtime`);
+}
+
+/** Of a container that is about to run, whoever made it. @throws VerbError 403 */
+export function denyRuntimeAnnotations(annotations: Record<string, string>): void {
+  const order = Object.keys(annotations).find(name => runtimeAnnotation.test(name));
+  if (order !== undefined) throw denied('id', `its annotation ${told(order)} is an order to the runtime`);
+}
+
+/** @throws VerbError 403 for a label that Podman acts on */
+export function denyPodmanLabels(labels: Record<string, string>): void {
+  const order = Object.keys(labels).find(name => podmanLabel.test(name));
+  if (order !== undefined) throw denied(`labels.${order}`, 'is an order to Podman');
+}
+
+/** Labels that take back what an image's own would have Podman do. */
+export function labelsAgainst({ labels }: ImageWords): Record<string, string> {
+  return Object.hasOwn(labels, autoUpdate) ? { [autoUpdate]: 'disabled' } : {};
+}
+
+function told(name: string): string {
+  return JSON.stringify(name.slice(0, 100));
+}

@@ -38,7 +38,8 @@ afterEach(() => rm(folder, { recursive: true }));
 describe('a child that dies with its parent', () => {
   it('does not act upon the half of its input that it got when that was killed', async () => {
     const [began, acted] = [join(folder, 'began'), join(folder, 'acted')];
-    const script = 'open B, ">", shift; print B $$; close B; 1 while <STDIN>; select undef, undef, undef, 0.3; open A, ">", shift';
+    const script =
+      'open B, ">", shift; print B $$; close B; 1 while <STDIN>; select undef, undef, undef, 0.3; open A, ">", shift';
     const parent = spawn(
       process.execPath,
       [
@@ -70,7 +71,9 @@ describe('a child that dies with its parent', () => {
     const options = { timeoutMs: 20_000, diesWithUs: true };
     expect((await failure(runChild('no-such-program-is-there', [], options))).reason).toBe('spawn');
     expect(await runChild('perl', ['-e', 'exit 127'], options)).toMatchObject({ code: 127 });
-    expect((await failure(runChild('sleep', ['600'], { ...options, timeoutMs: 300 }))).reason).toBe('timeout');
+    expect((await failure(runChild('sleep', ['600'], { ...options, timeoutMs: 300 }))).reason).toBe(
+      'timeout',
+    );
   });
 });
 

@@ -104,16 +104,19 @@ it('a disk that becomes read-only within a change leaves nothing of it in the ke
   expect(store.state().drift).toEqual(noDrift);
 });
 
-it.each(['nft', 'iptables'] as const)('what %s did before it was killed is not said to be known', async program => {
-  const store = await startWith(createJournal(on.file('allow.pending')));
-  // It has done its work, and does not end.
-  await on.filter.follow(program, 'exec sleep 600');
-  await expect(store.edit(allow(web))).rejects.toMatchObject({
-    message: expect.stringMatching(new RegExp(`killed after.*what ${program} did of it is unknown`)),
-  });
-  expect(store.state().unfinished).toBeDefined();
-  await on.filter.repair(program);
-  await soon(() => expect(store.state().unfinished).toBeUndefined());
-  expect(await on.inIptables()).toEqual([]);
-  expect(await on.inNft()).toEqual([]);
-});
+it.each(['nft', 'iptables'] as const)(
+  'what %s did before it was killed is not said to be known',
+  async program => {
+    const store = await startWith(createJournal(on.file('allow.pending')));
+    // It has done its work, and does not end.
+    await on.filter.follow(program, 'exec sleep 600');
+    await expect(store.edit(allow(web))).rejects.toMatchObject({
+      message: expect.stringMatching(new RegExp(`killed after.*what ${program} did of it is unknown`)),
+    });
+    expect(store.state().unfinished).toBeDefined();
+    await on.filter.repair(program);
+    await soon(() => expect(store.state().unfinished).toBeUndefined());
+    expect(await on.inIptables()).toEqual([]);
+    expect(await on.inNft()).toEqual([]);
+  },
+);

@@ -79,6 +79,10 @@ export const firewallSuite: Suite = {
         await raw.nft('-f', join(folder, 'raw.nft'));
       });
       await time('bulk', () => api.call('POST', '/allow/bulk', { add: numbers.map(flow) }, 200));
+      // The kernel is still announcing the bulk.
+      await time('allow, right behind the bulk', () =>
+        api.call('POST', '/allow', flow(3_000_000 + round), 201),
+      );
     }
     await delay(quick ? 0 : 3000);
     const grown = (await memory()) - before;

@@ -1,10 +1,12 @@
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, readdir, realpath, rm, writeFile } from 'node:fs/promises';
+import { access, mkdir, mkdtemp, readdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { ChildError, type ChildOptions, type ChildResult, runChild } from './child.ts';
 
 /** Perl starts in a few ms and is on every Debian. */
@@ -32,6 +34,48 @@ beforeEach(async () => {
 });
 
 afterEach(() => rm(folder, { recursive: true }));
+
+describe('a child that dies with its parent', () => {
+  it('does not act upon the half of its input that it got when that was killed', async () => {
+    const [began, acted] = [join(folder, 'began'), join(folder, 'acted')];
+    const script =
+      'open B, ">", shift; print B $$; close B; 1 while <STDIN>; select undef, undef, undef, 0.3; open A, ">", shift';
+    const parent = spawn(
+      process.execPath,
+      [
+        '--input-type=module',
+        '--eval',
+        `import { runChild } from ${JSON.stringify(fileURLToPath(new URL('./child.ts', import.meta.url)))};
+         function* endless() { for (;;) yield 'a line\\n'.repeat(1000); }
+         await runChild('perl', ${JSON.stringify(['-e', script, began, acted])},
+           { timeoutMs: 60_000, input: { parts: endless() }, diesWithUs: true });`,
+      ],
+      { stdio: 'inherit' },
+    );
+    const ended = once(parent, 'close');
+    const pid = await vi.waitFor(
+      async () => {
+        const text = await readFile(began, 'utf8');
+        expect(text).not.toBe('');
+        return text;
+      },
+      { timeout: 40_000 },
+    );
+    parent.kill('SIGKILL');
+    await ended;
+    await vi.waitFor(() => expect(access(`/proc/${pid}`)).rejects.toThrow(), { timeout: 40_000 });
+    expect(await readdir(folder)).toEqual(['began']);
+  });
+
+  it('is told from one that cannot be started, and keeps its exit codes', async () => {
+    const options = { timeoutMs: 20_000, diesWithUs: true };
+    expect((await failure(runChild('no-such-program-is-there', [], options))).reason).toBe('spawn');
+    expect(await runChild('perl', ['-e', 'exit 127'], options)).toMatchObject({ code: 127 });
+    expect((await failure(runChild('sleep', ['600'], { ...options, timeoutMs: 300 }))).reason).toBe(
+      'timeout',
+    );
+  });
+});
 
 describe('a child that ends', () => {
   it('yields its output and exit code, and a code other than zero is no error', async () => {

@@ -26,6 +26,11 @@ export interface ChildOptions {
   env?: NodeJS.ProcessEnv;
   cwd?: string;
   signal?: AbortSignal;
+  /**
+   * Killed by the kernel as soon as this process is gone, however that ends: what it would still read of its input is half of
+   * it, and what it would still do is seen by nobody.
+   */
+  diesWithUs?: boolean;
 }
 
 /** The program could not be started, outlived its time, or was aborted. A non-zero exit is a result, not this. */
@@ -56,6 +61,7 @@ export function runChild(
     onOutput,
     input,
     signal,
+    diesWithUs = false,
     ...spawnOptions
   } = options;
   return new Promise((resolve, reject) => {
@@ -65,7 +71,8 @@ export function runChild(
       reject(new ChildError('spawn', `${program}: ${(error as Error).message}`, error));
     let child: ChildProcessWithoutNullStreams;
     try {
-      child = spawn(program, args, { ...spawnOptions, detached: true, stdio: ['pipe', 'pipe', 'pipe'] });
+      const [command = '', ...words] = [...(diesWithUs ? untilWeDie : []), program, ...args];
+      child = spawn(command, words, { ...spawnOptions, detached: true, stdio: ['pipe', 'pipe', 'pipe'] });
     } catch (error) {
       return unstarted(error); // arguments too long, or with a NUL in them
     }
@@ -112,6 +119,8 @@ export function runChild(
       clearTimeout(silence);
       signal?.removeEventListener('abort', onAbort);
       if (failure !== undefined) reject(failure);
+      else if (diesWithUs && (code === 126 || code === 127) && stderr.text().startsWith('setpriv: '))
+        reject(new ChildError('spawn', `${program}: ${stderr.text().trim()}`));
       else
         resolve({
           code,
@@ -123,6 +132,9 @@ export function runChild(
     });
   });
 }
+
+/** What follows becomes this very process, so that a timeout finds it. */
+const untilWeDie = ['setpriv', '--pdeathsig', 'KILL', '--'];
 
 function killGroup(pid: number): void {
   try {

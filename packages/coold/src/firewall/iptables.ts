@@ -36,6 +36,8 @@ export async function runTool(
     timeoutMs: limitMs,
     maxOutputBytes,
     input,
+    // nft acts upon a script at its end, which is there too when coold is killed while it writes it.
+    diesWithUs: true,
     // What they say is read.
     env: { ...process.env, LC_ALL: 'C' },
   });

@@ -6,8 +6,11 @@ import type { RunTool } from './nft-plane.ts';
 export class KernelError extends Error {
   /** The program that could not be run, or was killed when its time was up; asking it again costs that time again. */
   readonly unavailable: string | undefined;
+  /** It ran until its time was up: what it was told may have happened. */
+  readonly wasKilled: boolean;
   constructor(message: string, options: { cause?: unknown; unavailable?: string } = {}) {
     super(message, { cause: options.cause });
+    this.wasKilled = options.cause instanceof ChildError && options.cause.reason !== 'spawn';
     this.name = 'KernelError';
     this.unavailable = options.unavailable;
   }

@@ -96,6 +96,8 @@ export function createKernel(options: KernelOptions): Kernel {
   const awaitedInNft = createAwaited(commentOf);
   /** A large change may have left its proof in the kernel. */
   let proofStands = false;
+  /** A large change of ours, or of an earlier process, may have left it there without our knowing. */
+  let proofLeft = true;
   let onChange = () => {};
   let announcements: Readable | undefined;
 
@@ -150,6 +152,7 @@ export function createKernel(options: KernelOptions): Kernel {
       unseen = false;
       awaitedInIptables.clear();
       awaitedInNft.clear();
+      if (proofStands) proofLeft = true;
       proofStands = false;
     }
     during = [];
@@ -158,8 +161,9 @@ export function createKernel(options: KernelOptions): Kernel {
       const found = await readBackend(run);
       const [routed, bridged] = await Promise.all([
         listRouted(run, chain, found),
-        planes === 'both' ? listBridge(run) : nft,
+        planes === 'both' ? listBridge(run, proofLeft) : nft,
       ]);
+      if (planes === 'both') proofLeft = false;
       [backend, iptables, nft, looked] = [found, routed, bridged, true];
     } catch (error) {
       looked = false;
@@ -173,7 +177,12 @@ export function createKernel(options: KernelOptions): Kernel {
 
   const isFresh = () => looked && !unseen && watched;
 
-  /** Whether something comes to be announced in time; not waited for once something else was announced that cannot be read. */
+  /**
+   * Whether something comes to be announced in time; not waited for once something else was announced that cannot be read.
+   * While others are announced it may still be on its way: right behind thousands of rules that is sooner than a listing.
+   *
+   * @param waitMs of silence; five times that in all
+   */
   function announced(isSo: () => boolean, waitMs: number): Promise<boolean> {
     if (isSo()) return Promise.resolve(true);
     if (!watched || unseen) return Promise.resolve(false);
@@ -184,9 +193,11 @@ export function createKernel(options: KernelOptions): Kernel {
         resolve(result);
       };
       const timer = setTimeout(() => end(false), waitMs);
+      const latest = performance.now() + 4 * waitMs;
       onChange = () => {
         if (isSo()) end(true);
         else if (unseen) end(false);
+        else if (performance.now() < latest) timer.refresh();
       };
     });
   }
@@ -214,7 +225,7 @@ export function createKernel(options: KernelOptions): Kernel {
   /** Whether a large change of the bridged plane happened. @throws KernelError when it did not */
   async function prove(run: RunTool): Promise<void> {
     if (!(await isProved(run))) throw new KernelError('nft said it was done, and it was not');
-    proofStands = true;
+    [proofStands, proofLeft] = [true, false];
   }
 
   async function tidy(): Promise<void> {
@@ -222,7 +233,7 @@ export function createKernel(options: KernelOptions): Kernel {
     proofStands = false;
     await dropProof(tool()).catch((error: unknown) => {
       // A listing finds it, and tries again.
-      looked = false;
+      [looked, proofLeft] = [false, true];
       log.warn({ err: error }, `table ${proofTable} cannot be removed; looking before the next change`);
     });
   }
@@ -269,6 +280,7 @@ export function createKernel(options: KernelOptions): Kernel {
         else if (alsoGoes !== undefined) proofs.push(() => nft?.holds(alsoGoes) === false);
         else if (first !== undefined) proofs.push(() => isPlaced(nft, first.id));
       }
+      if (many) proofLeft = true; // until it is known how that ended
       if (inBridged) await run('nft', ['-f', '-'], { parts: script() });
       if (many) await prove(run);
       if (nft !== undefined && work.nftAdd.length > 0) nft.exists = true;

@@ -16,17 +16,20 @@ import type { Rule } from './rule.ts';
 /** Runs one of the packet filter's tools to its output. @throws Error */
 export type RunTool = (program: string, args: readonly string[], input?: ToolInput) => Promise<string>;
 
-/** The bridged plane as it stands; undefined on a permissive host, which has no such table (CONTRACT §4). */
-export async function listBridge(run: RunTool): Promise<Mirror | undefined> {
-  const [tables, chains] = await Promise.all([
-    listObjects(run, 'table', ['tables', 'bridge']),
-    listObjects(run, 'chain', ['chains', 'bridge']),
-  ]);
-  // Left by a process that was killed within a large change.
-  if (tables.some(({ name }) => name === proofTable)) await dropProof(run);
-  if (!tables.some(({ name }) => name === bridgeTable)) return undefined;
-  if (!chains.some(({ table, name }) => table === bridgeTable && name === bridgeChain))
-    return createMirror(false);
+/**
+ * The bridged plane as it stands; undefined on a permissive host, which has no such table (CONTRACT §4).
+ *
+ * @param proofLeft a process that was killed within a large change may have left its proof, which goes
+ */
+export async function listBridge(run: RunTool, proofLeft = true): Promise<Mirror | undefined> {
+  const chains = await listObjects(run, 'chain', ['chains', 'bridge']);
+  const exists = chains.some(({ table, name }) => table === bridgeTable && name === bridgeChain);
+  // Listing tables has nft read every rule there is: only where the chain does not tell.
+  if (!exists || proofLeft) {
+    const tables = await listObjects(run, 'table', ['tables', 'bridge']);
+    if (tables.some(({ name }) => name === proofTable)) await dropProof(run);
+    if (!exists) return tables.some(({ name }) => name === bridgeTable) ? createMirror(false) : undefined;
+  }
   const mirror = createMirror(true);
   for (const rule of await listRules(run, bridgePlace)) mirror.put(rule.handle, standingOf(rule));
   return mirror;

@@ -1,5 +1,7 @@
 // A journal that cannot be removed is played: no disk can be had that takes a file and then refuses to lose it again.
-import { createLogger } from '@coold/runtime';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createLogger, runChild } from '@coold/runtime';
 import { soon } from '@coold/testbed/soon';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { createJournal, type Journal } from './journal.ts';
@@ -17,9 +19,11 @@ beforeEach(async () => {
 });
 afterEach(() => on[Symbol.asyncDispose]());
 
-async function startWith(journal: Journal) {
-  const kernel = createKernel({ chain, log });
-  const files = createSnapshotFiles({ iptables: on.file('allow.rules'), nft: on.file('allow.nft') }, chain);
+const filesIn = (folder: string) =>
+  createSnapshotFiles({ iptables: join(folder, 'allow.rules'), nft: join(folder, 'allow.nft') }, chain);
+
+async function startWith(journal: Journal, files = filesIn(on.etc)) {
+  const kernel = createKernel({ chain, log, toolTimeoutMs: 1500 });
   const store = createStore({ ...{ chain, kernel, files, journal, log }, retryMs: 100 });
   const stopping = new AbortController();
   const following = Promise.withResolvers<void>();
@@ -62,3 +66,57 @@ it('a change that was refused leaves no journal that a restart would complete, a
   expect(await journal.read()).toBeUndefined();
   expect(await on.inIptables()).toEqual([]);
 });
+
+it('a disk that becomes read-only within a change leaves nothing of it in the kernel, and the files follow later', async () => {
+  const disk = join(on.etc, 'disk');
+  await mkdir(disk);
+  const mount = async (...args: string[]) =>
+    expect(await runChild('mount', args, { timeoutMs: 5000 })).toMatchObject({ code: 0 });
+  await mount('-t', 'tmpfs', 'disk', disk);
+  on.defer(async () => void (await runChild('umount', ['-l', disk], { timeoutMs: 5000 })));
+  const files = filesIn(disk);
+  let fails = false;
+  const journal = createJournal(join(disk, 'allow.pending'));
+  const store = await startWith(journal, {
+    ...files,
+    async stage(text) {
+      const staged = await files.stage(text);
+      const commit = async () => {
+        if (fails) await mount('-o', 'remount,ro', disk);
+        await staged.commit();
+      };
+      return { ...staged, commit };
+    },
+  });
+  await store.edit(allow(web));
+  fails = true;
+  await expect(store.edit(allow(ruleNumber(1)))).rejects.toMatchObject({
+    ...{ code: 503, message: expect.stringMatching(/EROFS.*could not be taken back/) },
+  });
+  expect(await on.inIptables()).toEqual([web.id]);
+  expect(await on.inNft()).toEqual([web.id]);
+  expect(store.state().unfinished).toBeDefined();
+  fails = false;
+  await mount('-o', 'remount,rw', disk);
+  await soon(() => expect(store.state().unfinished).toBeUndefined());
+  expect(await journal.read()).toBeUndefined();
+  expect((await files.read()).rules).toEqual([web]);
+  expect(store.state().drift).toEqual(noDrift);
+});
+
+it.each(['nft', 'iptables'] as const)(
+  'what %s did before it was killed is not said to be known',
+  async program => {
+    const store = await startWith(createJournal(on.file('allow.pending')));
+    // It has done its work, and does not end.
+    await on.filter.follow(program, 'exec sleep 600');
+    await expect(store.edit(allow(web))).rejects.toMatchObject({
+      message: expect.stringMatching(new RegExp(`killed after.*what ${program} did of it is unknown`)),
+    });
+    expect(store.state().unfinished).toBeDefined();
+    await on.filter.repair(program);
+    await soon(() => expect(store.state().unfinished).toBeUndefined());
+    expect(await on.inIptables()).toEqual([]);
+    expect(await on.inNft()).toEqual([]);
+  },
+);

@@ -133,33 +133,50 @@ export function createStore(options: StoreOptions): Store {
   async function takeBack(changes: readonly Change[], cause: unknown): Promise<never> {
     const why = messageOf(cause);
     unfinished = { direction: 'undo', changes: [...changes] };
+    // A disk that fails is no reason to leave in the kernel what is refused.
+    const kept = await journal.giveUp().then(
+      () => undefined,
+      (error: unknown) => `its journal cannot say so yet: ${messageOf(error)}`,
+    );
+    let left: string | undefined;
     try {
-      await journal.giveUp();
-      await takeBackNow(changes.map(inverse), cause instanceof KernelError ? cause.unavailable : undefined);
+      left = (await takeBackNow(changes.map(inverse), cause)) ?? kept;
     } catch (error) {
       log.error(
         { err: error, rules: changes.length },
         'a failed change of the firewall could not be taken back; trying again soon, before the next one, and at start',
       );
-      throw new FirewallError(503, `${why}; it could not be taken back yet: ${messageOf(error)}`, cause);
+      left = `it could not be taken back yet: ${messageOf(error)}`;
     }
-    throw new FirewallError(503, `nothing has changed: ${why}`, cause);
+    throw new FirewallError(
+      503,
+      unfinished === undefined || left === undefined ? `nothing has changed: ${why}` : `${why}; ${left}`,
+      cause,
+    );
   }
 
-  /** @param hung a program that is not asked again while callers wait */
-  async function takeBackNow(changes: readonly Change[], hung: string | undefined): Promise<void> {
-    try {
-      if (hung === undefined) return await settle();
-    } catch (error) {
-      log.warn(
-        { err: error },
-        'a failed change could not be taken back together; taking it back from iptables',
-      );
-      return await kernel.applyAlone('iptables', changes);
-    }
+  /** @returns what is still to be taken back, in words. @throws Error when nothing could be */
+  async function takeBackNow(changes: readonly Change[], cause: unknown): Promise<string | undefined> {
+    // A program that is not asked again while callers wait.
+    const hung = cause instanceof KernelError ? cause.unavailable : undefined;
+    if (hung === undefined)
+      try {
+        await settle();
+        return undefined;
+      } catch (error) {
+        log.warn(
+          { err: error },
+          'a failed change could not be taken back together; taking it back from iptables',
+        );
+        await kernel.applyAlone('iptables', changes);
+        return `all of it could not be taken back yet: ${messageOf(error)}`;
+      }
     // What went to the other plane is taken back; both are looked at as soon as that is possible.
     await kernel.applyAlone(hung === 'nft' ? 'iptables' : 'nft', changes);
     log.warn({ program: hung, rules: changes.length }, 'it is unknown what that program did; looking soon');
+    return cause instanceof KernelError && cause.wasKilled
+      ? `what ${hung} did of it is unknown, and is taken back as soon as it answers`
+      : undefined;
   }
 
   /** Takes back what failed before and could not be taken back then. @throws Error when it still cannot */

@@ -224,7 +224,7 @@ describe('a call is refused', () => {
 
   it.each<[string, Buffer, status]>([
     ['whose first message is compressed', Buffer.from([1, 0, 0, 0, 1, 0]), status.UNIMPLEMENTED],
-    ['whose first message is over 64 KiB', Buffer.from([0, 0, 1, 0, 1]), status.RESOURCE_EXHAUSTED],
+    ['whose first message is over 512 KiB', Buffer.from([0, 0, 8, 0, 1]), status.RESOURCE_EXHAUSTED],
   ])('%s', async (_, bytes, code) => {
     using broker = await setUp();
     const session = connectHttp2(broker.url);

@@ -241,6 +241,17 @@ describe('a call is refused', () => {
   });
 });
 
+it('a hundred connections that flood at once are a few lines in the log', async () => {
+  using broker = await setUp();
+  const ping = frame(types.ping, 0, 0, Buffer.alloc(8));
+  const sockets = await Promise.all(Array.from({ length: 100 }, () => rawConnection(broker.port)));
+  await Promise.all(sockets.map(socket => floodUntilCut(socket, () => ping)));
+  const said = broker.lines.filter(line => line.startsWith('a flood of HTTP/2 control frames'));
+  expect(said.length).toBeGreaterThan(0);
+  expect(said.length).toBeLessThan(100);
+  await broker.welcomes();
+});
+
 it('a thousand calls without a token are a few lines in the log, and each is counted', async () => {
   using broker = await setUp();
   const session = connectHttp2(broker.url);

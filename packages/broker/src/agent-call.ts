@@ -40,8 +40,11 @@ export interface CallPlace {
 
 /** Above this a message is not buffered to find whose answer it was, and its stream ends: no coold sends one. */
 const maxMessageBytes = 64 * 1024 * 1024;
-/** Of a message before the host is in: a Hello has no reason to be longer. */
-const maxHelloBytes = 64 * 1024;
+/**
+ * Of a message before the host is in: a Hello, which names the builds that a host has. Some 2,300 at the most, of which the
+ * ids are up to 128 characters: one that was not taken would keep its host away until their results are a day old.
+ */
+const maxHelloBytes = 512 * 1024;
 
 const responseHead = { ':status': 200, 'content-type': 'application/grpc+proto' } as const;
 const ignore = () => {};

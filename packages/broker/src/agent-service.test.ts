@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { connect as connectHttp2 } from 'node:http2';
-import { maxResponseBytes, readVerbs, type ServerMsg } from '@coold/proto';
+import { HostedBuild_State, maxResponseBytes, readVerbs, type ServerMsg } from '@coold/proto';
 import { layCable } from '@coold/testbed';
 import { soon } from '@coold/testbed/soon';
 import { status } from '@grpc/grpc-js';
@@ -58,6 +58,19 @@ describe('a stream is taken in', () => {
     const host = broker.connect({ token: await tokenFor('h'), hello: { cooldVersion: 'old' } });
     await host.accepted;
     expect(broker.hosts.get('h')?.schemaMax).toBe(1);
+    host.cut();
+  });
+
+  it('with all the builds that a host may have, whatever their ids', async () => {
+    using broker = await setUp();
+    const builds = Array.from({ length: 2300 }, (_, i) => ({
+      requestId: `${i}`.padStart(128, 'b'),
+      state: i < 300 ? HostedBuild_State.QUEUED : HostedBuild_State.FINISHED,
+    }));
+    const hello = { cooldVersion: '1', schemaMax: 2, capabilities: ['coold', 'builder'], builds };
+    const host = broker.connect({ token: await tokenFor('h', ['coold', 'builder']), hello });
+    await host.accepted;
+    expect(broker.hosts.get('h')?.capabilities).toContain('builder');
     host.cut();
   });
 

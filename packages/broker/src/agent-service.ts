@@ -19,6 +19,8 @@ const commandBytes = 4096;
 const maxCapabilities = 32;
 /** Messages held while a token is verified: a host has no reason to send more than its Hello before it is in. */
 const maxEarlyMessages = 16;
+/** Of them together. */
+const maxEarlyBytes = 1024 * 1024;
 /** Lines a second of streams that are refused or replaced: whoever reaches the port makes thousands of them. */
 const refusalLines = 50;
 
@@ -64,6 +66,7 @@ function serve(call: AgentCall, deps: SayingDeps): CallEvents & { authenticated:
   let identity: Identity | undefined;
   /** What came before its token was verified: the Hello, as a rule. */
   let early: Buffer[] = [];
+  let earlyBytes = 0;
   let finishedEarly = false;
   let stream: HostStream | undefined;
 
@@ -138,8 +141,10 @@ function serve(call: AgentCall, deps: SayingDeps): CallEvents & { authenticated:
     }),
     message(bytes) {
       if (identity !== undefined) hear(identity, bytes);
-      else if (early.length < maxEarlyMessages) early.push(Buffer.from(bytes));
-      else call.end(grpcStatus.FAILED_PRECONDITION, 'expected Hello, and an answer to it, first');
+      else if (early.length < maxEarlyMessages && earlyBytes + bytes.length <= maxEarlyBytes) {
+        early.push(Buffer.from(bytes));
+        earlyBytes += bytes.length;
+      } else call.end(grpcStatus.FAILED_PRECONDITION, 'expected Hello, and an answer to it, first');
     },
     finished() {
       if (identity === undefined) finishedEarly = true;

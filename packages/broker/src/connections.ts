@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import type { Logger } from '@coold/runtime';
 import type { CallPlace } from './agent-call.ts';
 import type { Keepalive } from './grpc.ts';
+import { budgetLines } from './line-budget.ts';
 
 export interface ConnectionsOptions {
   keepalive: Keepalive;
@@ -46,6 +47,8 @@ interface Connection extends CallPlace {
  * nghttp2 bounds is only how many answers wait unread.
  */
 const maxControlFrames = 200;
+/** Lines a second of connections that are cut for it: anybody who reaches the port can bring about thousands. */
+const floodLines = 10;
 /** How often it is said at the most that connections are cut for lack of a host, in ms. */
 const sayAgainMs = 60_000;
 
@@ -58,6 +61,7 @@ export function createConnections(options: ConnectionsOptions): Connections {
   const bySession = new Map<Http2Session, Connection>();
   /** Those without a host's stream, longest first. */
   const idle = new Set<Connection>();
+  const sayFlood = budgetLines(log, floodLines);
   const cuts = { count: 0, saidAt: Number.NEGATIVE_INFINITY };
 
   function cut(connection: Connection): void {
@@ -120,7 +124,11 @@ export function createConnections(options: ConnectionsOptions): Connections {
     if (connection === undefined) return;
     connection.controlFrames += 1;
     if (connection.controlFrames !== maxControlFrames) return;
-    log.warn({ peer: connectionKey(connection.socket) }, 'a flood of HTTP/2 control frames; connection cut');
+    sayFlood(
+      'warn',
+      { peer: connectionKey(connection.socket) },
+      'a flood of HTTP/2 control frames; connection cut',
+    );
     cut(connection);
   }
 

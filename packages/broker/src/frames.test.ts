@@ -15,14 +15,42 @@ function answerOf(size: number): Uint8Array {
   );
 }
 
-it('an answer within the limit is read, with its size', () => {
+it('an answer within the limit is read, with about what it takes in memory', () => {
   const bytes = answerOf(1000);
   const { message, bytes: size } = readFrame(bytes);
   expect(message?.payload).toMatchObject({
     case: 'response',
     value: { requestId: 'r-9', body: { case: 'listContainers' } },
   });
-  expect(size).toBe(bytes.length);
+  expect(size).toBeGreaterThan(bytes.length);
+  expect(size).toBeLessThan(2 * bytes.length);
+});
+
+it.each([
+  ['empty elements', { containers: Array.from({ length: 300_000 }, () => ({})) }, []],
+  ['elements of one element', { containers: [{ networks: Array.from({ length: 300_000 }, () => '') }] }, []],
+  ['fields that nobody knows', {}, Array.from({ length: 300_000 }, () => [0xf8, 0x3f, 1]).flat()],
+])('an answer of hundreds of thousands of %s becomes an Error 413 as well', (_name, list, unknown) => {
+  const body = { case: 'listContainers' as const, value: list };
+  const payload = { case: 'response' as const, value: { requestId: 'r-9', body } };
+  // What comes behind belongs to the message that is outermost.
+  const bytes = Buffer.concat([
+    toBinary(ClientMsgSchema, create(ClientMsgSchema, { payload })),
+    Uint8Array.from(unknown),
+  ]);
+  expect(bytes.length).toBeLessThan(maxResponseBytes);
+  expect(readFrame(bytes).message?.payload).toMatchObject({
+    case: 'response',
+    value: { requestId: 'r-9', body: { case: 'error', value: { code: 413 } } },
+  });
+});
+
+it('an answer of fifty thousand small elements is read', () => {
+  const containers = Array.from({ length: 50_000 }, (_, i) => ({ id: `${i}`, networks: ['n'] }));
+  const body = { case: 'listContainers' as const, value: { containers } };
+  const payload = { case: 'response' as const, value: { requestId: 'r', body } };
+  const { message } = readFrame(toBinary(ClientMsgSchema, create(ClientMsgSchema, { payload })));
+  expect(message?.payload).toMatchObject({ value: { body: { case: 'listContainers' } } });
 });
 
 it('an answer over the limit becomes an Error 413 of the same request', () => {

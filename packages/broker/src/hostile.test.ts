@@ -224,7 +224,7 @@ describe('a call is refused', () => {
 
   it.each<[string, Buffer, status]>([
     ['whose first message is compressed', Buffer.from([1, 0, 0, 0, 1, 0]), status.UNIMPLEMENTED],
-    ['whose first message is over 64 KiB', Buffer.from([0, 0, 1, 0, 1]), status.RESOURCE_EXHAUSTED],
+    ['whose first message is over 512 KiB', Buffer.from([0, 0, 8, 0, 1]), status.RESOURCE_EXHAUSTED],
   ])('%s', async (_, bytes, code) => {
     using broker = await setUp();
     const session = connectHttp2(broker.url);
@@ -239,6 +239,17 @@ describe('a call is refused', () => {
     expect(answer['grpc-status']).toBe(String(code));
     session.destroy();
   });
+});
+
+it('a hundred connections that flood at once are a few lines in the log', async () => {
+  using broker = await setUp();
+  const ping = frame(types.ping, 0, 0, Buffer.alloc(8));
+  const sockets = await Promise.all(Array.from({ length: 100 }, () => rawConnection(broker.port)));
+  await Promise.all(sockets.map(socket => floodUntilCut(socket, () => ping)));
+  const said = broker.lines.filter(line => line.startsWith('a flood of HTTP/2 control frames'));
+  expect(said.length).toBeGreaterThan(0);
+  expect(said.length).toBeLessThan(100);
+  await broker.welcomes();
 });
 
 it('a thousand calls without a token are a few lines in the log, and each is counted', async () => {

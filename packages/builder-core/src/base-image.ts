@@ -4,6 +4,7 @@ import { BuildFailure, meansNoSpace } from './build-failure.ts';
 import { reasonIn, runTool } from './run-tool.ts';
 import type { Scratch } from './scratch.ts';
 import type { BaseImage } from './stacks/base-images.ts';
+import { checkCopyFlags } from './stacks/copy-flags.ts';
 import { checkRunFlags } from './stacks/run-flags.ts';
 import { volumeIn } from './stacks/volumes.ts';
 
@@ -70,6 +71,7 @@ export async function checkTriggers(
   // buildah puts them together before it reads them, so that one may continue another.
   const together = triggers.join('\n');
   checkRunFlags(together, whose);
+  checkCopyFlags(together, whose);
   const volume = volumeIn(together);
   if (volume !== undefined)
     throw refuse(volume, 'RUN steps after it could have any folder of the host in its place');

@@ -8,9 +8,10 @@ export interface RefSearch {
 }
 
 const maxLength = 255;
-const fullSha = /^[0-9a-f]{40}$/i;
+/** Of SHA-1 or SHA-256. */
+const fullSha = /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/i;
 /** git's own minimum is 4. */
-const shortSha = /^[0-9a-f]{4,39}$/i;
+const shortSha = /^[0-9a-f]{4,63}$/i;
 
 /**
  * Reads git_ref by git's rules for names (git-check-ref-format), so that it can be nothing but a name: no leading dash, no
@@ -36,8 +37,8 @@ export function checkGitRef(text: string, field: string): string {
 }
 
 /**
- * Where to look for a ref: as `git clone --branch` does, a branch comes before a tag of the same name. Forty hex digits
- * are a commit and never a name, or a branch so named would stand in for the commit that was asked for.
+ * Where to look for a ref: as `git clone --branch` does, a branch comes before a tag of the same name. Forty hex digits,
+ * or 64, are a commit and never a name, or a branch so named would stand in for the commit that was asked for.
  */
 export function searchFor(ref: string): RefSearch {
   if (fullSha.test(ref)) return { refspecs: [ref.toLowerCase()], commit: ref.toLowerCase() };

@@ -115,6 +115,42 @@ describe('a ref', () => {
     expect(await depth(scratch)).toBe('shallow');
   });
 
+  it('may be any of a repository whose ids are SHA-256', async () => {
+    const path = join(folder, 'git/long');
+    await mkdir(path);
+    await runChild('git', ['init', '--quiet', '--object-format=sha256', '--initial-branch=main'], {
+      cwd: path,
+      timeoutMs: 60_000,
+    });
+    const long = await createRepository(path);
+    const first = await long.commit({ 'page.txt': 'first' });
+    const second = await long.commit({ 'page.txt': 'second' });
+    expect(first).toHaveLength(64);
+    for (const [ref, commit] of [
+      ['main', second],
+      [first, first],
+      [first.slice(0, 50), first],
+    ] as const)
+      expect((await fetched(`${daemon.url}/long`, ref)).outcome, ref).toBe(commit);
+    expect(failure((await fetched(`${daemon.url}/long`, 'none')).outcome).code).toBe(422);
+  });
+
+  it.each([
+    ['.git', 'invalid path'],
+    ['n'.repeat(300), 'File name too long'],
+  ])('whose commit holds what no folder can is a 422: %s', async (name, reason) => {
+    const odd = await createRepository(join(folder, `git/odd-${name.length}`));
+    await odd.commit({ 'page.txt': 'x' });
+    const blob = await odd.git('rev-parse', 'HEAD:page.txt');
+    await writeFile(join(folder, 'tree'), `100644 blob ${blob}\t${name}\n`);
+    const make = `git mktree <'${join(folder, 'tree')}' | xargs -I% git -c user.name=t -c user.email=t@t commit-tree -m x % | xargs git branch odd`;
+    const { code } = await runChild('sh', ['-c', make], { cwd: odd.path, timeoutMs: 60_000 });
+    expect(code).toBe(0);
+    const failed = failure((await fetched(`${daemon.url}/odd-${name.length}`, 'odd')).outcome);
+    expect(failed).toMatchObject({ code: 422, stage: 'git' });
+    expect(failed.message).toContain(reason);
+  });
+
   it('may be a full commit id, also of a server that gives nothing by its id', async () => {
     const env = { GIT_SSL_CAINFO: old.caFile };
     const { outcome, scratch, log } = await fetched(`${old.url}/site`, commits.inner, { env });

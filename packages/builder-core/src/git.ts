@@ -1,4 +1,4 @@
-import { rm, writeFile } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BuildFailure, meansNoSpace } from './build-failure.ts';
 import { isDiskFull } from './disk-room.ts';
@@ -60,14 +60,23 @@ export async function checkOut(repo: RepoUrl, ref: string, options: GitOptions):
       },
     });
   tracker.log(`fetching ${ref} of ${repo.url}`);
-  expectDone(await git('init', '--quiet', '--template='));
+  const begin = async (format: 'sha1' | 'sha256') =>
+    expectDone(await git('init', '--quiet', '--template=', `--object-format=${format}`));
+  await begin('sha1');
   const credentials = join(home, '.git-credentials');
   if (repo.credentials !== undefined)
     await writeFile(credentials, credentialLine(repo.url, repo.credentials), { mode: 0o600 });
   try {
-    const commit = await fetchCommit(git, repo.url, ref, searchFor(ref));
+    const fetch = () => fetchCommit(git, repo.url, ref, searchFor(ref));
+    const commit = await fetch().catch(async (error: unknown) => {
+      if (!(error instanceof OtherHash)) throw error;
+      await rm(gitDir, { recursive: true, force: true });
+      await mkdir(gitDir, { mode: 0o700 });
+      await begin('sha256');
+      return await fetch();
+    });
     tracker.log(`checking out ${commit}`);
-    expectDone(await git('checkout', '--force', '--detach', '--progress', commit));
+    expectCheckedOut(await git('checkout', '--force', '--detach', '--progress', commit));
     return commit;
   } catch (error) {
     if (error instanceof BuildFailure && (await isDiskFull(checkout))) throw noSpace(error.message);
@@ -76,6 +85,9 @@ export async function checkOut(repo: RepoUrl, ref: string, options: GitOptions):
     await rm(credentials, { force: true });
   }
 }
+
+/** The server's repository has ids of SHA-256, which one of the usual kind cannot take. */
+class OtherHash extends BuildFailure {}
 
 type Git = (...args: string[]) => Promise<ToolResult>;
 
@@ -134,6 +146,8 @@ function fetchFailure(result: ToolResult): BuildFailure {
   );
   const reason = reasonIn(lastWords, /^(?:fatal|error|ssh): |Permission denied|Host key verification failed/);
   if (meansNoSpace(lastWords.join('\n'))) return noSpace(reason);
+  if (/mismatched algorithms: client sha1; server sha256/.test(lastWords.join('\n')))
+    return new OtherHash(502, 'git', `repo_url: git could not fetch: ${reason}`);
   if (lastWords.some(line => line.includes('Host key verification failed')))
     return new BuildFailure(422, 'git', `repo_url: this host does not know the key of the server: ${reason}`);
   const refused =
@@ -152,6 +166,18 @@ function expectDone(result: ToolResult): void {
   const reason = reasonIn(result.lastWords, /^(?:fatal|error): /);
   if (meansNoSpace(result.lastWords.join('\n'))) throw noSpace(reason);
   throw new BuildFailure(500, 'git', `git: ${reason}`);
+}
+
+/** What a commit holds may be more than git, or a file system, writes down. */
+function expectCheckedOut(result: ToolResult): void {
+  const pattern = /^error: (?:invalid path |unable to create file .*: File name too long)/;
+  if (result.code !== 0 && result.lastWords.some(line => pattern.test(line)))
+    throw new BuildFailure(
+      422,
+      'git',
+      `git_ref: the commit cannot be checked out: ${reasonIn(result.lastWords, pattern)}`,
+    );
+  expectDone(result);
 }
 
 function noSpace(reason: string): BuildFailure {

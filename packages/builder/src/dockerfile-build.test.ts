@@ -1,7 +1,7 @@
 // Builds of the repository's own Dockerfile, whose steps and base images run in containers.
 
 import { createHash } from 'node:crypto';
-import { mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { access, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { busybox, createGround, type Ground, logged } from './ground-testing.ts';
@@ -58,7 +58,7 @@ describe('a Dockerfile', () => {
 
   it.each([
     ['FROM tarball:FOLDER/x.tar\n', 'stack'],
-    ['FROM BASE\nCOPY --from=tarball:FOLDER/x.tar /f /f\nRUN ["/bin/busybox","cat","/f"]\n', ''],
+    ['FROM BASE\nCOPY --from=tarball:FOLDER/x.tar /f /f\nRUN ["/bin/busybox","cat","/f"]\n', 'stack'],
     ['FROM docker-archive:FOLDER/x.tar\n', 'stack'],
     ['FROM BASE\nRUN --mount=type=bind,source=link,target=/p ["/bin/busybox","cat","/p/f"]\n', 'stack'],
     [
@@ -86,6 +86,22 @@ describe('a Dockerfile', () => {
     expect(JSON.stringify(ended.events)).not.toContain('of the host');
   });
 
+  it.each(['', 'ARG S=containers-storage\n'])(
+    "does not have a store of images opened that is not the host's own: %j",
+    async argument => {
+      const store = join(ground.folder, 'foreign');
+      const transport = argument === '' ? 'containers-storage' : '$S';
+      await rm(join(ground.folder, 'git/opening'), { recursive: true, force: true });
+      await ground.repository('opening', {
+        Dockerfile: `FROM ${ground.base}\n${argument}COPY --from=${transport}:[vfs@${store}/g+${store}/r]localhost/x:1 /f /f\n`,
+      });
+      const ended = await ground.build(ground.dockerfileRequest('opening'));
+      // Opening one makes it, and removes what its own lists call unfinished: any folder, by a symlink.
+      await expect(access(store)).rejects.toThrow('ENOENT');
+      expect(ended).toMatchObject({ code: 1, error: { code: 422, stage: 'stack' } });
+    },
+  );
+
   it('whose base image was made to ask for a file of the host does not get it', async () => {
     const host = join(ground.folder, 'onbuild');
     await mkdir(host, { recursive: true });
@@ -98,7 +114,7 @@ describe('a Dockerfile', () => {
     });
     expect(await ground.build(ground.dockerfileRequest('onbuild'))).toMatchObject({
       code: 1,
-      error: { stage: 'buildah' },
+      error: { code: 422, stage: 'stack' },
     });
   });
 

@@ -19,6 +19,7 @@ import { createStreams, type Streams } from './api/streams.ts';
 import { joinSurface, type Served } from './api/surface.ts';
 import { verbHandlers } from './api/verbs.ts';
 import { watchBuilds } from './builds/build-metrics.ts';
+import { namedInHello } from './builds/hello-builds.ts';
 import { createHostBuilds } from './builds/host-builds.ts';
 import type { CooldConfig } from './config.ts';
 import { announceChanges } from './discovery/announce.ts';
@@ -171,7 +172,7 @@ export function cooldTasks(given: CooldOptions): Record<string, Task> {
         schemaMax: Math.max(...[...surface.values()].map(({ verb }) => verb.schema)),
         capabilities: isBuilder ? ['coold', 'builder'] : ['coold'],
         builderCapacity: isBuilder ? config.builderCapacity : 0,
-        builds: building?.builds.hosted() ?? [],
+        builds: namedInHello(building?.builds.hosted() ?? []),
       });
     },
     serve: createServeCommands({ surface, streams, builds: building?.builds, record, log: log.child('api') }),

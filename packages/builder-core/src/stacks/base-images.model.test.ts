@@ -105,7 +105,8 @@ it('is read as buildah reads it', async () => {
     'cd "$1" && mkdir context && for n in $(seq 0 "$2"); do echo "== $n"; buildah bud --pull=never --isolation=chroot -f "file-$n" context 2>&1; done';
   const said = (await inside(build, folder, String(rounds - 1))).split(/^== \d+$/m).slice(1);
   expect(said).toHaveLength(rounds);
-  const isPinned = new RegExp(`STEP \\d+/\\d+: FROM (?:${id}|x|scratch)(?: AS x)?$`);
+  // What comes behind a stage's name without a space is part of it.
+  const isPinned = new RegExp(`STEP \\d+/\\d+: FROM (?:${id}|x[\\w.-]*|scratch)(?: AS x[\\w.-]*)?$`);
   for (const [at, output] of said.entries())
     for (const line of output.split('\n').filter(text => /STEP \d+\/\d+: FROM/.test(text)))
       expect(line, JSON.stringify(texts[at])).toMatch(isPinned);

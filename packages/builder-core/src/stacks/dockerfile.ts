@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { BuildFailure } from '../build-failure.ts';
 import type { DockerfileConfig } from '../build-request.ts';
 import { resolveInside } from '../inside-repository.ts';
+import { checkCopyFlags } from './copy-flags.ts';
 import { checkHereDocuments } from './here-documents.ts';
 import { checkRunFlags } from './run-flags.ts';
 import type { Stack } from './stack.ts';
@@ -14,6 +15,7 @@ const maxBytes = 1 << 20;
 export const planDockerfile: Stack<DockerfileConfig> = async (checkout, config) => {
   const containerfile = await containerfileOf(checkout, config.dockerfile);
   checkRunFlags(containerfile);
+  checkCopyFlags(containerfile);
   checkHereDocuments(containerfile);
   return {
     containerfile: moveVolumes(containerfile),

@@ -20,6 +20,13 @@ describe('a work folder of an earlier coold', () => {
     ['of a unit that lives', {}, active, 'supervise'],
     ['whose outcome is there while its unit ends', { outcome }, active, 'supervise'],
     ['of which systemd does not say whether it lives', {}, undefined, 'supervise'],
+    ['that waits, and systemd does not say whether it still does', { queuedAt: 5 }, undefined, 'ask'],
+    [
+      'that waits and was cancelled, and systemd says nothing',
+      { queuedAt: 5, cancelled: true },
+      undefined,
+      'supervise',
+    ],
     ['that waits', { queuedAt: 5 }, absent, 'queue'],
     ['whose unit was started and whose marker was not removed', { queuedAt: 5 }, active, 'supervise'],
     ['that waits and was cancelled', { queuedAt: 5, cancelled: true }, absent, 'conclude'],
@@ -44,8 +51,10 @@ describe('a work folder of an earlier coold', () => {
     fc.assert(
       fc.property(found, fc.constantFrom(undefined, active, absent, over), (found, state) => {
         const decision = adopt(found, state, now);
-        if (state === undefined || state.kind === 'active') expect(decision).toBe('supervise');
-        if (decision === 'queue') expect([found.outcome, found.cancelled]).toEqual([undefined, false]);
+        if (state?.kind === 'active') expect(decision).toBe('supervise');
+        if (state === undefined) expect(decision).toMatch(/^(supervise|ask)$/);
+        if (decision === 'queue' || decision === 'ask')
+          expect([found.outcome, found.cancelled]).toEqual([undefined, false]);
         if (decision === 'remove' && found.outcome === undefined) expect(found.request).toBeUndefined();
       }),
     );

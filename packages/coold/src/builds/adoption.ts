@@ -5,6 +5,8 @@ import type { FoundFolder } from './work-folder.ts';
 export type Adoption =
   /** Its unit lives, or systemd does not say: its end is waited for. */
   | 'supervise'
+  /** It waited for a place, and systemd does not say whether it has been started since: it is asked until it does. */
+  | 'ask'
   /** It waited for a place when coold ended, and does again. */
   | 'queue'
   /** It is over, by its files and by what systemd says of its unit. */
@@ -17,11 +19,17 @@ export const keptMs = 24 * 3600_000;
 
 /** @param state undefined: systemd did not answer; no build is given up for that */
 export function adopt(folder: FoundFolder, state: UnitState | undefined, now: number): Adoption {
+  const waits =
+    folder.request !== undefined &&
+    folder.outcome === undefined &&
+    folder.queuedAt !== undefined &&
+    !folder.cancelled;
+  if (state === undefined && waits) return 'ask';
   if (state === undefined || state.kind === 'active') return 'supervise';
   if (isExpired(folder, now)) return 'remove';
   if (state.kind === 'over' || folder.outcome !== undefined) return 'conclude';
   if (folder.request === undefined) return 'remove';
-  return folder.queuedAt !== undefined && !folder.cancelled ? 'queue' : 'conclude';
+  return waits ? 'queue' : 'conclude';
 }
 
 export function isExpired(

@@ -286,6 +286,43 @@ describe('after coold was killed', () => {
     await t.hears('b: ok');
   });
 
+  it('one that waited while systemd does not answer is started in its turn once it does', async () => {
+    await using t = await setUp({ capacity: 1 });
+    for (const id of ['a', 'b', 'c', 'd']) {
+      await t.take(id);
+      t.pass(10);
+    }
+    await t.running('a');
+    await t.marked('a');
+    t.simulated.broken.answers = false;
+    await t.restart();
+    void t.builds().cancel('d');
+    await soon(() => access(join(t.root, 'd', 'cancel')));
+    delete t.simulated.broken.answers;
+    await t.hears('d: 499 cancelled');
+    const known = ['a RUNNING', 'b QUEUED', 'c QUEUED', 'd FINISHED'];
+    await soon(() => expect(t.hosted().toSorted()).toEqual(known));
+    expect(t.simulated.started).toEqual(['a']);
+    await t.simulated.end('a', ok);
+    for (const _ of ['b', 'c'])
+      await soon(async () => {
+        const [unit = ''] = t.simulated.loaded();
+        await t.simulated.end(unit, ok);
+      });
+    await soon(() => expect(t.heard.toSorted()).toEqual(['a: ok', 'b: ok', 'c: ok', 'd: 499 cancelled']));
+  });
+
+  it('folders that are no build’s stay as they are', async () => {
+    await using t = await setUp();
+    await mkdir(join(t.root, 'dpkg', 'info'), { recursive: true });
+    await mkdir(join(t.root, 'empty'));
+    await t.restart();
+    expect((await readdir(t.root)).toSorted()).toEqual(['dpkg', 'empty']);
+    expect(t.hosted()).toEqual([]);
+    await t.take('empty');
+    await expect(t.take('dpkg')).rejects.toMatchObject({ code: 409 });
+  });
+
   it('results that nobody read are kept for a day', async () => {
     await using t = await setUp();
     await t.take('b');

@@ -19,6 +19,7 @@ import { followEvents } from './follow-events.ts';
 import { createPlaces } from './places.ts';
 import type { BuildUnit } from './unit.ts';
 import type { UnitState } from './unit-state.ts';
+import { withoutUser } from './without-user.ts';
 import type { FoundFolder, WorkFolders } from './work-folder.ts';
 
 type Body = Response['body'];
@@ -114,7 +115,7 @@ export function createBuilds(options: BuildsOptions): Builds {
   }
 
   /** Drives a build to its end, unless coold stops first: then the next one does. */
-  function drive(build: Build, work: () => Promise<BuildOutcome>): void {
+  function drive(build: Build, work: () => Promise<BuildOutcome | 'waits'>): void {
     void (async () => {
       try {
         await build.saying;
@@ -122,6 +123,7 @@ export function createBuilds(options: BuildsOptions): Builds {
         const outcome = await work();
         // It is on the disk, and the next coold's to tell.
         if (stop.aborted) return;
+        if (outcome === 'waits') return waitAgain(build);
         finish(build, outcome);
         await driver.tidy(build.requestId);
       } catch (error) {
@@ -130,6 +132,16 @@ export function createBuilds(options: BuildsOptions): Builds {
         finish(build, failed(500, 'internal error', 'builder'));
       }
     })();
+  }
+
+  /** It has a place, and was never started: others may come first. */
+  function waitAgain(build: Build): void {
+    const { requestId, cancelled } = build;
+    places.leave(requestId);
+    build.phase = 'queued';
+    if (cancelled) drive(build, () => driver.settle(requestId, { kind: 'absent' }));
+    else places.enter(requestId);
+    seat();
   }
 
   function seat(): void {
@@ -175,7 +187,10 @@ export function createBuilds(options: BuildsOptions): Builds {
 
   async function read(requestId: string): Promise<FoundFolder | undefined> {
     try {
-      return await folders.read(requestId);
+      const found = await folders.read(requestId);
+      if (found === undefined)
+        log.warn({ path: folders.pathOf(requestId) }, 'no folder of a build; it is left as it is');
+      return found;
     } catch (error) {
       log.error({ request_id: requestId, err: error }, 'a work folder cannot be read; its build is lost');
       return undefined;
@@ -199,6 +214,13 @@ export function createBuilds(options: BuildsOptions): Builds {
         add(requestId, stack, Promise.resolve(true));
         places.enter(requestId);
         return Promise.resolve();
+      case 'ask': {
+        const build = add(requestId, stack, Promise.resolve(true));
+        build.phase = 'running';
+        places.seat(requestId);
+        drive(build, () => driver.resume(requestId, stop));
+        return Promise.resolve();
+      }
       case 'conclude': {
         const build = add(requestId, stack, Promise.resolve(true));
         return driver
@@ -242,7 +264,7 @@ export function createBuilds(options: BuildsOptions): Builds {
         build.end();
         throw folderRefusal(error);
       }
-      log.info({ request_id: requestId, stack, repo_url: redact(message.repoUrl) }, 'build taken');
+      log.info({ request_id: requestId, stack, repo_url: withoutUser(message.repoUrl) }, 'build taken');
       if (build.cancelled) return; // who cancelled it sees to it
       places.enter(requestId);
       seat();
@@ -315,8 +337,8 @@ export function createBuilds(options: BuildsOptions): Builds {
       const found = await Promise.all(
         names.map(async requestId => ({ requestId, folder: await read(requestId) })),
       );
-      const queuedAt = (folder: FoundFolder | undefined) => folder?.queuedAt ?? 0;
-      found.sort((a, b) => queuedAt(a.folder) - queuedAt(b.folder));
+      const since = (folder: FoundFolder | undefined) => folder?.queuedAt ?? folder?.changedAt ?? 0;
+      found.sort((a, b) => since(a.folder) - since(b.folder));
       const work: Promise<unknown>[] = [];
       for (const { requestId, folder } of found) {
         if (folder === undefined || builds.has(requestId)) continue;
@@ -353,9 +375,4 @@ function phaseOf(build: Build): Build['phase'] {
 
 function answerOf({ outcome }: Build): Body | undefined {
   return outcome === undefined ? undefined : { case: 'build', value: toResponse(outcome) };
-}
-
-/** A repository's address may carry a password. */
-function redact(url: string): string {
-  return url.replace(/\/\/[^/@]*@/, '//…@');
 }

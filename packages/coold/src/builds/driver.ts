@@ -18,6 +18,8 @@ export interface Driver {
   start(requestId: string, stack: BuildUnit['stack'], stop: AbortSignal): Promise<BuildOutcome>;
   /** Waits for the end of a unit that an earlier coold has started. */
   supervise(requestId: string, stop: AbortSignal): Promise<BuildOutcome>;
+  /** Whether a build that waited when an earlier coold ended was started since; then waits for its end. */
+  resume(requestId: string, stop: AbortSignal): Promise<BuildOutcome | 'waits'>;
   /** Says how a build ended whose unit is over, and makes that its outcome for good. */
   settle(requestId: string, state: UnitState): Promise<BuildOutcome>;
   /** Ends the unit of a build that was marked as cancelled; resolves when `ended` does, or when nothing helps. */
@@ -60,7 +62,7 @@ export function createDriver({ folders, systemd, config, log, times = {} }: Driv
   const { start: startMs, slack: slackMs, grace: graceMs } = { ...defaultTimes, ...times };
   const limits = { memoryMax: config.memoryMax, timeoutSecs: config.timeoutSecs };
 
-  const { ask, untilStarted, untilOver } = watchUnits({
+  const { ask, untilKnown, untilStarted, untilOver, hasOutcome } = watchUnits({
     folders,
     systemd,
     timeoutSecs: config.timeoutSecs,
@@ -183,11 +185,18 @@ export function createDriver({ folders, systemd, config, log, times = {} }: Driv
     log.warn({ request_id: requestId, reason: left }, 'what a build has left goes with its work folder');
   }
 
+  async function supervise(requestId: string, stop: AbortSignal): Promise<BuildOutcome> {
+    return settle(requestId, await untilOver(requestId, stop));
+  }
+
   return {
     start: (requestId, stack, stop) => start(requestId, stack, stop),
-    async supervise(requestId, stop) {
-      const state = await untilOver(requestId, stop);
-      return settle(requestId, state);
+    supervise,
+    async resume(requestId, stop) {
+      const { kind } = await untilKnown(requestId, stop);
+      if (kind === 'absent' && !(await hasOutcome(requestId))) return 'waits';
+      if (kind === 'active') await markStarted(requestId);
+      return supervise(requestId, stop);
     },
     settle: (requestId, state) => settle(requestId, state),
     async end(requestId, ended, stop) {

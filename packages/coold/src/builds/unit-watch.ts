@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { createBackoff, type Logger } from '@coold/runtime';
 import { watchFolder } from './folder-watch.ts';
 import { type Systemd, SystemdError } from './systemd.ts';
@@ -8,8 +9,12 @@ import type { WorkFolders } from './work-folder.ts';
 export interface UnitWatch {
   /** What systemd says; undefined: it does not. */
   ask(requestId: string): Promise<UnitState | undefined>;
+  /** The same, asked until it does. */
+  untilKnown(requestId: string, stop: AbortSignal): Promise<UnitState>;
   /** Resolves once the unit lives, with what `ran` says where that comes first; 'late' when nothing is seen of it. */
   untilStarted<T>(requestId: string, ran: Promise<T>, stop: AbortSignal): Promise<T | 'started' | 'late'>;
+  /** Whether the folder tells how its build ended. */
+  hasOutcome(requestId: string): Promise<boolean>;
   /** How the unit ended. */
   untilOver(requestId: string, stop: AbortSignal): Promise<UnitState>;
 }
@@ -41,6 +46,15 @@ export function watchUnits(options: UnitWatchOptions): UnitWatch {
         'systemd does not say how a build is; asking again',
       );
       return undefined;
+    }
+  }
+
+  async function untilKnown(requestId: string, stop: AbortSignal): Promise<UnitState> {
+    for (const backoff = createBackoff({ firstMs: 200, maxMs: 5000 }); ; ) {
+      const state = await ask(requestId);
+      stop.throwIfAborted();
+      if (state !== undefined) return state;
+      await delay(backoff.next() + 20, undefined, { signal: stop });
     }
   }
 
@@ -96,5 +110,5 @@ export function watchUnits(options: UnitWatchOptions): UnitWatch {
     return found?.outcome !== undefined;
   }
 
-  return { ask, untilStarted, untilOver };
+  return { ask, untilKnown, untilStarted, untilOver, hasOutcome };
 }

@@ -85,6 +85,8 @@ describe('a work folder', () => {
     await using t = await setUp();
     expect(await t.folders.list()).toEqual([]);
     expect(await t.folders.read('b')).toBeUndefined();
+    await mkdir(join(t.root, 'b', 'others'), { recursive: true });
+    expect(await t.folders.read('b')).toBeUndefined();
     expect(() => t.folders.pathOf('../x')).toThrow('is no request_id');
   });
 });

@@ -94,6 +94,9 @@ export function createWorkFolders(root: string): WorkFolders {
       const [request, queued, cancel, result, error] = await Promise.all(
         [files.request, files.queued, files.cancel, files.result, files.error].map(text),
       );
+      const isBuild = [request, queued, cancel, result, error].some(found => found !== undefined);
+      // Where a build has left nothing, nothing is ours: an operator may have named a folder that others use as well.
+      if (!isBuild) return undefined;
       const outcome =
         (result === undefined ? undefined : readResult(result.text)) ??
         (error === undefined ? undefined : readError(error.text));

@@ -178,3 +178,13 @@ it('a program whose container is removed is gone with it, and its caller is told
   expect(program.last()).toMatchObject(program.last()?.case === 'streamEnd' ? end(137) : gone);
   expect(on.warned).toEqual([]);
 });
+
+it('a program whose output nobody takes does not hold up the stop of its container', async () => {
+  await on.run('held', 'exec /bin/busybox sleep 1000');
+  const program = on.exec(['/bin/busybox', 'yes', 'x'.repeat(1000)], { id: 'held' }, 1000n);
+  await program.opened();
+  await soon(() => expect(program.bytes().length).toBe(1000));
+  await on.libpod('POST', 'held/stop?timeout=2');
+  await program.ended;
+  expect(program.last()).toMatchObject({ case: 'error', value: { code: 409 } });
+});

@@ -10,6 +10,7 @@ import { handleStream } from './agent-service.ts';
 import { createBuilds } from './builds.ts';
 import { createDispatch } from './dispatch.ts';
 import { createReference, type ReferenceCaller } from './dispatch-reference.ts';
+import { readFrame } from './frames.ts';
 import { createHostCounts } from './host-counts.ts';
 import { createHosts } from './hosts.ts';
 import { createOpenStream } from './open-stream.ts';
@@ -55,7 +56,10 @@ interface Caller {
 
 function createWorld() {
   const hosts = createHosts();
-  const pending = createPending({ ...timing, landedMaxBytes: frame(idOf(0), whole).length * maxLanded });
+  const pending = createPending({
+    ...timing,
+    landedMaxBytes: readFrame(frame(idOf(0), whole)).bytes * maxLanded,
+  });
   const streams = createStreams({ pending, windowBytes: 1000, timeoutMs: timing.timeoutMs });
   const builds = createBuilds({
     ...{ pending, now: () => Date.now(), landedTtlMs: 1, landedMaxBytes: 1, hostGraceMs: 1 },

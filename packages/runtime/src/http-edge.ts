@@ -143,6 +143,8 @@ export function createHttpEdge(options: HttpEdgeOptions): HttpEdge {
     watch(server) {
       // First of all, for a handler may leave the body to itself at once.
       server.prependListener('request', begin);
+      // Unheard, it would be answered 417 without a body, to whoever asks, past every handler.
+      server.on('checkExpectation', (request, response) => void server.emit('request', request, response));
       // Unheard, it would be hung up on without a word. Its socket is ours from here on, with what goes wrong on it.
       server.on('connect', (_request, socket) => {
         socket.on('error', () => socket.destroy());

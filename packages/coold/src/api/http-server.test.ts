@@ -113,6 +113,12 @@ describe('what is not HTTP is 400 or its own status, in JSON:', () => {
     expect(await ended).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
   });
 
+  it('an expectation that is not understood is passed over, past no handler', async () => {
+    await using http = await serve();
+    const text = 'GET / HTTP/1.1\r\nHost: x\r\nExpect: 200-maybe\r\nConnection: close\r\n\r\n';
+    expect(await (await http.dial(text)).ended).toMatch(/^HTTP\/1\.1 200 .*hello/s);
+  });
+
   it('an upgrade is not made', async () => {
     await using http = await serve();
     const upgrade = 'GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, close\r\nUpgrade: websocket\r\n\r\n';

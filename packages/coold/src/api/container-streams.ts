@@ -8,11 +8,10 @@ import type { EndProgram } from '../processes/end-program.ts';
 import { readExecRequest, readLogsRequest } from './container-output-request.ts';
 import { createFramer } from './framer.ts';
 import { type StreamForm, type StreamIo, streamForm } from './handler.ts';
+import { letGoWhenStopped } from './stalled-reader.ts';
 import { VerbError } from './verb-error.ts';
 
 const podmanTimeoutMs = 8000;
-/** How often the container of a program is looked at whose output nobody takes, in ms. */
-const lookInMs = 1000;
 
 /** Logs as they are written, until the container stops or is removed, or without `follow` until now. */
 export function streamLogs(containers: PodmanContainers): StreamForm {
@@ -42,8 +41,8 @@ export function streamExec(containers: PodmanContainers, endProgram: EndProgram)
       feed(pipe, io).catch(() => {});
       if (spec.tty) resize(session, io).catch(() => {});
       const out = writer(io);
-      using held = watchHeld(() => containers.inspect(id, AbortSignal.timeout(podmanTimeoutMs)));
-      for await (const frame of pipe.output) await held.during(out.write(frame));
+      using readers = letGoWhenStopped(() => containers.inspect(id, AbortSignal.timeout(podmanTimeoutMs)));
+      for await (const frame of pipe.output) await readers.taking(out.write(frame));
       await out.end();
       return { exitCode: await exitCode(session, io.signal) };
     } catch (error) {
@@ -54,37 +53,6 @@ export function streamExec(containers: PodmanContainers, endProgram: EndProgram)
       io.signal.removeEventListener('abort', hangUp);
     }
   });
-}
-
-/**
- * A program whose output nobody takes does not end, not by SIGKILL either, before its monitor has got rid of it; and its
- * container's first process ends after it. So while a write waits, the container is looked at: its stop does not wait for a
- * slow reader.
- */
-function watchHeld(inspect: () => Promise<Record<string, unknown>>) {
-  const stopping = Promise.withResolvers<never>();
-  stopping.promise.catch(() => {}); // it may come when nothing is written
-  let since: number | undefined;
-  const look = async () => {
-    if (since === undefined || performance.now() - since < lookInMs) return;
-    const { State } = await inspect();
-    const status = (State as { Status?: unknown } | undefined)?.Status;
-    if (since !== undefined && (status === 'stopping' || status === 'removing'))
-      stopping.reject(
-        new VerbError(409, 'the container was stopped while nobody took what its program wrote'),
-      );
-  };
-  const timer = setInterval(() => {
-    look().catch(() => {}); // its pipe says it when Podman or the container is gone
-  }, lookInMs);
-  return {
-    async during(write: Promise<void>): Promise<void> {
-      since = performance.now();
-      await Promise.race([write, stopping.promise]);
-      since = undefined;
-    },
-    [Symbol.dispose]: () => clearInterval(timer),
-  };
 }
 
 function writer(io: StreamIo) {

@@ -1,9 +1,5 @@
 import { isImageReference } from '@coold/runtime/image-reference';
-import { BuildFailure } from '../build-failure.ts';
-import { readInstructions, readings, space } from './containerfile-lines.ts';
-
-const copyWithFlags = new RegExp(`^(?:ONBUILD${space}+)*(?:COPY|ADD)${space}+(--.*)$`, 'is');
-const flag = new RegExp(`^(--\\S*)(?:${space}+|$)`);
+import { refuseFlags } from './instruction-flags.ts';
 
 /** A stage, by its name or number. */
 const stageName = /^[A-Za-z0-9_][A-Za-z0-9_.-]*$/;
@@ -20,26 +16,11 @@ const otherFlag = /^--(?!from)[a-z]+(?:=(?:[^"'\\]*|"[^"'\\]*"|'[^"'\\]*'))?$/;
  * @throws BuildFailure 422
  */
 export function checkCopyFlags(containerfile: string, whose = ''): void {
-  for (const reading of readings)
-    for (const { text } of readInstructions(containerfile, reading)) {
-      // Go makes an i of it where it looks up an instruction.
-      const refused = refusedFlag(copyWithFlags.exec(text.replaceAll('\u0130', 'i'))?.[1] ?? '');
-      if (refused !== undefined)
-        throw new BuildFailure(
-          422,
-          'stack',
-          `${whose}COPY ${JSON.stringify(refused.slice(0, 200))}: --from takes the name of a stage or of an image, without a transport or a variable`,
-        );
-    }
-}
-
-function refusedFlag(args: string): string | undefined {
-  for (let rest = args; rest.startsWith('--'); ) {
-    const [whole, word = ''] = flag.exec(rest) ?? [rest, rest];
-    if (!isHarmless(word)) return word;
-    rest = rest.slice(whole.length);
-  }
-  return undefined;
+  refuseFlags(containerfile, whose, {
+    instructions: ['COPY', 'ADD'],
+    isHarmless,
+    only: '--from takes the name of a stage or of an image, without a transport or a variable',
+  });
 }
 
 /** buildah finds the ends of flags by single bytes, some of which, as part of another character, it takes for a space. */

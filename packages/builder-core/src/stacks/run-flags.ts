@@ -1,8 +1,4 @@
-import { BuildFailure } from '../build-failure.ts';
-import { readInstructions, readings, space } from './containerfile-lines.ts';
-
-const runWithFlags = new RegExp(`^(?:ONBUILD${space}+)*RUN${space}+(--.*)$`, 'is');
-const flag = new RegExp(`^(--\\S*)(?:${space}+|$)`);
+import { refuseFlags } from './instruction-flags.ts';
 
 /** What may be said of a mount, each at most once. */
 const mountOptions: Record<string, RegExp> = {
@@ -20,27 +16,11 @@ const mountOptions: Record<string, RegExp> = {
  * @throws BuildFailure 422
  */
 export function checkRunFlags(containerfile: string, whose = ''): void {
-  for (const reading of readings)
-    for (const { text } of readInstructions(containerfile, reading)) {
-      // Go makes an i of it where it looks up an instruction.
-      const flags = runWithFlags.exec(text.replaceAll('\u0130', 'i'))?.[1] ?? '';
-      const refused = refusedFlag(flags);
-      if (refused !== undefined)
-        throw new BuildFailure(
-          422,
-          'stack',
-          `${whose}RUN ${JSON.stringify(refused.slice(0, 200))}: only --mount=type=tmpfs,target=… and --mount=type=cache,id=…,target=… are possible, the latter with a plain id`,
-        );
-    }
-}
-
-function refusedFlag(args: string): string | undefined {
-  for (let rest = args; rest.startsWith('--'); ) {
-    const [whole, word = ''] = flag.exec(rest) ?? [rest, rest];
-    if (!isHarmless(word)) return word;
-    rest = rest.slice(whole.length);
-  }
-  return undefined;
+  refuseFlags(containerfile, whose, {
+    instructions: ['RUN'],
+    isHarmless,
+    only: 'only --mount=type=tmpfs,target=… and --mount=type=cache,id=…,target=… are possible, the latter with a plain id',
+  });
 }
 
 /** Memory, or a folder of the build's own: that has a plain name, since a path would follow symlinks in another cache. */

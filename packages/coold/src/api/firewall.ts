@@ -57,6 +57,7 @@ export function firewallHandlers({
     }),
     'firewall.list': handler(FirewallListRequestSchema, FirewallListResponseSchema, async ({ namespace }) => {
       if (namespace !== '' && !isNamespace(namespace)) throw invalid('namespace', 'expected a DNS label');
+      await store.whenRead();
       const rules = await told(async () => store.rules());
       return {
         rules: rules.filter(rule => namespace === '' || rule.namespace === namespace).map(describe),
@@ -64,6 +65,7 @@ export function firewallHandlers({
     }),
     'firewall.show': handler(FirewallShowRequestSchema, FirewallShowResponseSchema, async ({ id }) => {
       checkId(id, 'id');
+      await store.whenRead();
       const rule = await told(async () => store.rules() && store.rule(id));
       if (rule === undefined) throw new VerbError(404, `no rule ${id}`);
       const counted = await told(kernel.counters(id));

@@ -32,6 +32,18 @@ describe.each(['nft', 'legacy'] as const)('with iptables-%s', backend => {
     await on.expectEverywhere([]);
   });
 
+  it('who asks right after a start waits for the first look, with the rules or without', async () => {
+    await on.filter.scaffold();
+    const first = await on.start();
+    await first.edit(allow(web));
+    await first.stop();
+    const { store } = await on.start({ isAwaited: false });
+    expect(() => store.rules()).toThrow(expect.objectContaining({ code: 503 }));
+    await store.whenRead();
+    expect(store.rules()).toEqual([web]);
+    await store.whenRead();
+  });
+
   it('many come and go at once, together or each by itself', async () => {
     await on.filter.scaffold();
     const { store, edit } = await on.start();

@@ -29,6 +29,8 @@ export interface Store {
   reconcile(): Promise<void>;
   /** Resolves once the kernel was looked at where what is known may be old. Never rejects. */
   refresh(): Promise<void>;
+  /** Resolves once the kernel was read, or that was tried: right after a start, callers are rather waited for than refused. */
+  whenRead(): Promise<void>;
   /** @throws FirewallError 503 while the kernel could not be read yet */
   rules(): readonly Rule[];
   rule(id: string): Rule | undefined;
@@ -345,6 +347,9 @@ export function createStore(options: StoreOptions): Store {
     },
     async refresh() {
       await enqueue({ kind: 'refresh' }, 'refresh').catch(() => {});
+    },
+    whenRead: async () => {
+      if (!loaded) await store.refresh();
     },
     rules() {
       if (!loaded)

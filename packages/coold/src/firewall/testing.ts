@@ -37,13 +37,21 @@ export interface Running {
   stop(): Promise<void>;
 }
 
+interface StartOptions {
+  folder?: string;
+  isAwaited?: boolean;
+  lockWaitMs?: number;
+  announcedMs?: number;
+}
+
 /** A packet filter and a folder for the files, with PATH leading to the former. */
 export interface FirewallHost extends AsyncDisposable {
   filter: PacketFilter;
   etc: string;
   /** A file in that folder. */
   file(name: string): string;
-  start(options?: { folder?: string; lockWaitMs?: number; announcedMs?: number }): Promise<Running>;
+  /** @param options.isAwaited whether it has read the kernel, or failed to, before it is given out; else it is about to */
+  start(options?: StartOptions): Promise<Running>;
   inIptables(): Promise<string[]>;
   inNft(): Promise<string[]>;
   expectEverywhere(rules: readonly Rule[]): Promise<void>;
@@ -67,7 +75,7 @@ export async function openFirewallHost(backend: 'nft' | 'legacy'): Promise<Firew
 
   const host: FirewallHost = {
     ...{ filter, etc, file },
-    async start({ folder = etc, ...rest } = {}) {
+    async start({ folder = etc, isAwaited = true, ...rest } = {}) {
       const stopping = new AbortController();
       const paths = { rulesPath: join(folder, 'allow.rules'), bridgeRulesPath: join(folder, 'allow.nft') };
       const firewall = createFirewall({ chain, ...paths, log, toolTimeoutMs, ...rest });
@@ -78,7 +86,7 @@ export async function openFirewallHost(backend: 'nft' | 'legacy'): Promise<Firew
         await kept;
       };
       cleanup.defer(() => stop().catch(() => {}));
-      await Promise.race([loaded.promise, kept]);
+      if (isAwaited) await Promise.race([loaded.promise, kept]);
       const { store } = firewall;
       return { store, stop, edit: edits => store.edit(edits) };
     },

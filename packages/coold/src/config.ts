@@ -128,7 +128,7 @@ export const cooldCommand = defineCommand({
     dnsThreads: {
       type: integer(1, 16),
       default: '1',
-      help: 'Threads that answer DNS over UDP, the main one among them; each other one takes some 10 MB, and helps where cores are idle',
+      help: 'Threads that answer DNS over UDP, beside the main one; each takes some 10 MB, and more than one helps where cores are idle',
     },
     rulesPath: {
       type: absolutePath,

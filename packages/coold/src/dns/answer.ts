@@ -1,3 +1,4 @@
+import { ipv4Number } from './ipv4.ts';
 import { encodeHeader, encodeReply, type Query, type Rcode, readQuery, types, udpLimit } from './wire.ts';
 import type { Holding } from './zone.ts';
 
@@ -120,8 +121,4 @@ function packedAddresses(): (endpoints: readonly HasAddress[]) => Uint32Array {
     packed.set(endpoints, addresses);
     return addresses;
   };
-}
-
-function ipv4Number(address: string): number {
-  return address.split('.').reduce((number, part) => number * 256 + Number(part), 0);
 }

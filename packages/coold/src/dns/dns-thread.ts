@@ -1,25 +1,35 @@
-// A thread that answers DNS over UDP beside the main one, on the same gateways. It has no directory: of each name in the zone
-// that it is asked for, it asks the main thread once, and is told of changes from then on. What it is asked for outside the
-// zone it asks the upstream itself.
+// A thread that answers DNS over UDP on the gateways, beside the main one: it waits in epoll_wait(2), and nothing that coold does else
+// holds it up. It has no directory: of each name in the zone that it is asked for, it asks the main thread once, and is told of
+// changes from then on. What it is asked for outside the zone it asks the upstream itself.
 import { parentPort, workerData } from 'node:worker_threads';
 import { createAnswerPacket } from './answer.ts';
-import { createDatagramBatches } from './datagram-batches.ts';
+import { createDatagramSockets } from './datagram-sockets.ts';
+import { createEpollChannels } from './epoll-channel.ts';
+import { createEpollListeners } from './epoll-listener.ts';
+import { createEpollLoop } from './epoll-loop.ts';
 import { createForwarder } from './forwarder.ts';
 import { createForwarding } from './forwarding.ts';
 import { createLearnedZone } from './learned-zone.ts';
 import { loadLibc } from './libc.ts';
 import { createServeQuery } from './serve-query.ts';
 import type { FromThread, ThreadSetup, ToThread } from './thread-messages.ts';
-import { type Listener, listenUdp } from './udp-listener.ts';
+import { type Listener, socketBufferBytes } from './udp-listener.ts';
 
-const { zone, serial, upstream, counts, forwarding, isBatched } = workerData as ThreadSetup;
+const { zone, serial, upstream, counts, forwarding, wakeFd, isShared } = workerData as ThreadSetup;
+const libc = loadLibc();
+if (libc === undefined) throw new Error('the C library that the main thread has cannot be called here');
 const tell = (message: FromThread) => parentPort?.postMessage(message);
 const learned = createLearnedZone(zone, name => tell({ kind: 'ask', name }));
 const answerPacket = createAnswerPacket(learned, serial);
-const forwarder = createForwarder({ upstream, forwarding: createForwarding(forwarding) });
+const sockets = createDatagramSockets(libc, socketBufferBytes);
+const loop = createEpollLoop({ libc, wakeFd });
+const forwarder = createForwarder({
+  upstream,
+  forwarding: createForwarding(forwarding),
+  openChannel: createEpollChannels(libc, sockets, loop),
+});
 const serves = counts.map(each => createServeQuery(answerPacket, forwarder, each));
-const libc = isBatched ? loadLibc() : undefined;
-const batches = libc && createDatagramBatches(libc);
+const listenUdp = createEpollListeners(libc, sockets, loop);
 /** Those that are being opened, too: closed meanwhile, they are closed once they are open. */
 const listeners = new Map<number, Listener | 'opening'>();
 
@@ -32,7 +42,7 @@ async function listen({ listener, namespace, address }: ToThread & { kind: 'list
   if (serve === undefined) return failed(new Error(`no namespace ${namespace}`));
   listeners.set(listener, 'opening');
   try {
-    const opened = await listenUdp(address, serve, { isShared: true, batches });
+    const opened = await listenUdp(address, serve, isShared);
     if (!listeners.has(listener)) return opened.close();
     listeners.set(listener, opened);
     const broke = () => {
@@ -63,5 +73,10 @@ parentPort?.on('message', (message: ToThread) => {
       return;
     case 'forget':
       learned.forget();
+      return;
+    case 'end':
+      loop.close();
+      process.exit(0);
   }
 });
+loop.start();

@@ -23,10 +23,10 @@ const directory = directoryOf({ 'web.shop': ['10.210.0.5', '10.210.0.6'], 'many.
 
 // Nobody who asks shall notice which thread it was that answered, and in what company.
 describe.each([
-  { threads: 1, batches: true },
-  { threads: 1, batches: false },
-  { threads: 3, batches: true },
-])('with $threads threads, batches: $batches', ({ threads, batches }) => {
+  { threads: 1, mayCallC: true },
+  { threads: 1, mayCallC: false },
+  { threads: 3, mayCallC: true },
+])('with $threads threads, calling C: $mayCallC', ({ threads, mayCallC }) => {
   async function start(options: Partial<DnsOptions> & { addresses: Record<string, string> }) {
     const { addresses, listeners, ...rest } = options;
     const answering = Promise.withResolvers<void>();
@@ -36,7 +36,7 @@ describe.each([
       namespaces: Object.entries(addresses).map(([name, gateway]) => ({ name, network: name, gateway })),
       directory,
       threads,
-      batches,
+      mayCallC,
       log: silent,
       port,
       listeners: {
@@ -232,6 +232,14 @@ describe.each([
     socket.close();
   });
 
+  /** Asks over TCP by hand. */
+  async function overTcp(address: string, query: Buffer): Promise<Buffer> {
+    const socket = await connection(address);
+    const answer = new Promise<Buffer>(resolve => socket.on('data', createMessageReader(resolve)));
+    socket.write(framed(query));
+    return answer.finally(() => socket.destroy());
+  }
+
   /** A connection by hand. */
   async function connection(address: string): Promise<Socket> {
     const socket = connect(port, address);
@@ -336,6 +344,24 @@ describe.each([
     stranger.close();
     await soon(() => expect(problem()).toBeUndefined());
   });
+
+  it.each(['udp', 'tcp'])(
+    'what the upstream does not answer is SERVFAIL to its question, over %s',
+    async how => {
+      const address = `${net}.${how === 'udp' ? 60 : 61}`;
+      await using alone = await start({ addresses: { shop: address } });
+      const ask = how === 'udp' ? overUdp : overTcp;
+      // The second comes when the first has told that nobody is there.
+      for (let count = 0; count < 2; count += 1) {
+        const query = askFor('Example.com', 1, 1232);
+        const answer = await ask(address, query);
+        expect(answer.readUInt16BE(0)).toBe(query.readUInt16BE(0));
+        const { header, questions } = Packet.parse(answer);
+        expect([header.rcode, questions[0]?.name]).toEqual([2, 'Example.com']);
+      }
+      expect(alone.dns.stats()).toMatchObject({ queries: 2, forwarded: 2, forwardErrors: 2 });
+    },
+  );
 
   it('an upstream that leads back here is no loop without end', async () => {
     const address = `${net}.30`;

@@ -3,7 +3,6 @@ import type { Address, Logger, Task } from '@coold/runtime';
 import type { Namespace } from '../discovery/namespaces.ts';
 import { createAnswerPacket } from './answer.ts';
 import { createQueryCounts, readCounts, total } from './counts.ts';
-import { createDatagramBatches } from './datagram-batches.ts';
 import type { DnsDirectory } from './directory.ts';
 import { createForwarder } from './forwarder.ts';
 import { createForwarding, createForwardingMemory } from './forwarding.ts';
@@ -12,6 +11,7 @@ import { loadLibc } from './libc.ts';
 import { type Lookup, lookUp } from './lookup.ts';
 import { createServeQuery } from './serve-query.ts';
 import { type DnsThreads, startThreads } from './threads.ts';
+import { listenUdp } from './udp-listener.ts';
 import { createZone } from './zone.ts';
 
 export interface DnsOptions {
@@ -21,10 +21,10 @@ export interface DnsOptions {
   namespaces: readonly Namespace[];
   directory: DnsDirectory;
   log: Logger;
-  /** Threads that answer over UDP, this one among them. */
+  /** That answer over UDP, beside the main one. Default: 1 */
   threads?: number;
-  /** Takes bursts over UDP with few system calls, where this machine's Node can. Default: true */
-  batches?: boolean;
+  /** Whether threads may be used, which call C; else, and where this machine's Node cannot, the main one answers. Default: true */
+  mayCallC?: boolean;
   /** DNS's own, unless a test must not need it. */
   port?: number;
   listeners?: Pick<KeepListenerOptions, 'selfQueryEveryMs' | 'selfQueryTimeoutMs' | 'onChange'>;
@@ -61,7 +61,6 @@ export function createDns(options: DnsOptions): Dns {
   const zone = createZone({ name: options.zone, namespaces: namespaces.map(({ name }) => name), directory });
   const serial = randomInt(2 ** 32);
   const answerPacket = createAnswerPacket(zone, serial);
-  const isBatched = options.batches ?? true;
   const forwarding = createForwardingMemory();
   const forwarder = createForwarder({
     upstream: options.upstream,
@@ -70,34 +69,34 @@ export function createDns(options: DnsOptions): Dns {
   const served = namespaces
     .filter(({ gateway }) => gateway !== noGateway)
     .map(({ name, gateway }) => ({ name, gateway, counts: createQueryCounts() }));
-  const libc = isBatched && served.length > 0 ? loadLibc() : undefined;
-  const batches = libc && createDatagramBatches(libc);
+  const libc = (options.mayCallC ?? true) && served.length > 0 ? loadLibc() : undefined;
   let threads: DnsThreads | undefined;
-  const listeners = served.map(({ name, gateway, counts }, index) =>
-    keepListener({
+  const listeners = served.map(({ name, gateway, counts }, index) => {
+    const serve = createServeQuery(answerPacket, forwarder, counts);
+    return keepListener({
       namespace: name,
       address: { host: gateway, port },
       zone: zone.wire,
       answerPacket,
-      serve: createServeQuery(answerPacket, forwarder, counts),
-      threads: () => threads?.listeners(index) ?? [],
-      batches,
+      serve,
+      udp: () => threads?.listeners(index) ?? [at => listenUdp(at, serve)],
       log,
       ...options.listeners,
-    }),
-  );
+    });
+  });
   directory.watch(() => threads?.changed());
 
   async function serve(stop: AbortSignal): Promise<void> {
     const counts = served.map(each => each.counts);
-    const setup = { zone: zone.wire, serial, upstream: options.upstream, counts, forwarding, isBatched };
-    if (isBatched && libc === undefined)
-      log.info('this Node cannot call the C library: DNS takes messages one by one, and bears less');
-    threads = startThreads((options.threads ?? 1) - 1, setup, zone);
+    const setup = { zone: zone.wire, serial, upstream: options.upstream, counts, forwarding };
+    if (libc === undefined)
+      log.info('this Node cannot call the C library: the main thread answers DNS, and bears less');
+    else threads = startThreads({ count: options.threads ?? 1, setup, zone, libc });
+    const running = Promise.all(listeners.map(({ run }) => run(stop)));
     try {
-      await Promise.race([Promise.all(listeners.map(({ run }) => run(stop))), threads.broken]);
+      await (threads === undefined ? running : Promise.race([running, threads.broken]));
     } finally {
-      await threads.close();
+      await threads?.close();
       threads = undefined;
       forwarder.close();
     }

@@ -18,7 +18,9 @@ export function answers(message: Buffer, query: Buffer): boolean {
   const end = skipName(query, headerBytes) + 4;
   if (uint16(message, 4) !== 1 || message.length < end) return false;
   // As nearly all of them are, to the letter.
-  if (message.compare(query, headerBytes, end, headerBytes, end) === 0) return true;
+  let at = headerBytes;
+  while (at < end && message[at] === query[at]) at += 1;
+  if (at === end) return true;
   return (
     message.toString('latin1', headerBytes, end - 4).toLowerCase() ===
       query.toString('latin1', headerBytes, end - 4).toLowerCase() &&

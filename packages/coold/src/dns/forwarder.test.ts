@@ -3,9 +3,12 @@ import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { describe, expect, it } from 'vitest';
+import { createDatagramSockets } from './datagram-sockets.ts';
+import { createEpollChannels } from './epoll-channel.ts';
 import { createForwarder, type ForwarderOptions } from './forwarder.ts';
+import { ipv4Number } from './ipv4.ts';
 import { createMessageReader, framed } from './tcp-frames.ts';
-import { askFor } from './testing.ts';
+import { askFor, epollHere, libcHere } from './testing.ts';
 
 // The upstream is scripted: no resolver can be brought to send what an attacker would, or to lose a packet when told.
 
@@ -28,13 +31,29 @@ async function upstream(onQuery: (query: Buffer, from: RemoteInfo, socket: Socke
   };
 }
 
-function forwarder(options: ForwarderOptions) {
+const libc = libcHere();
+
+/** A forwarder whose answers are kept, and which leaves the caller its query. */
+function forwarderOf(options: ForwarderOptions, end = () => {}) {
   const { ask, isOwn, stats, close } = createForwarder(options);
   return {
     ask: (query: Buffer, transport: 'udp' | 'tcp') =>
-      new Promise<Buffer | undefined>(done => ask(query, transport, done)),
-    ...{ isOwn, stats, [Symbol.dispose]: close },
+      new Promise<Buffer | undefined>(done =>
+        ask(Buffer.from(query), transport, answer => done(answer && Buffer.from(answer))),
+      ),
+    ...{ isOwn, stats },
+    [Symbol.dispose]() {
+      close();
+      end();
+    },
   };
+}
+
+/** As the threads ask. */
+function epollForwarder(options: ForwarderOptions) {
+  const loop = epollHere();
+  const openChannel = createEpollChannels(libc, createDatagramSockets(libc, 65_536), loop);
+  return forwarderOf({ ...options, openChannel }, () => loop[Symbol.dispose]());
 }
 
 /** The query as an answer, with these header bytes. */
@@ -47,7 +66,10 @@ function answerTo(query: Buffer, flags = 0x8180): Buffer {
 const query = askFor('Example.com', 1);
 const id = query.readUInt16BE(0);
 
-describe('the forwarder', () => {
+describe.each([
+  { way: 'Node', forwarder: (options: ForwarderOptions) => forwarderOf(options) },
+  { way: 'epoll', forwarder: epollForwarder },
+])('the forwarder, by way of $way', ({ forwarder }) => {
   it('hands on the query as it is and the answer as it is, rcode and truncation too', async () => {
     for (const flags of [0x8180, 0x8183, 0x8182, 0x8380]) {
       let seen: Buffer | undefined;
@@ -150,8 +172,8 @@ describe('the forwarder', () => {
     using asking = forwarder({ upstream: there.address, timeoutMs: 200 });
     const answer = asking.ask(query, 'udp');
     const { address, port } = await seen.promise;
-    expect(asking.isOwn(address, port)).toBe(true);
-    expect(asking.isOwn(address, there.address.port)).toBe(false);
+    expect(asking.isOwn(ipv4Number(address), port)).toBe(true);
+    expect(asking.isOwn(ipv4Number(address), there.address.port)).toBe(false);
     await answer;
   });
 

@@ -3,6 +3,9 @@ import type { Transport } from './answer.ts';
 import { isTruncated } from './exchange.ts';
 import { createForwarding, createForwardingMemory, type Forwarding } from './forwarding.ts';
 import { createLapse } from './lapse.ts';
+import { openNodeChannel } from './node-channel.ts';
+import { createRandomIds } from './random-ids.ts';
+import type { OpenChannel } from './upstream-channel.ts';
 import { openUpstreamSocket, type UpstreamSocket } from './upstream-socket.ts';
 import { askOverTcp } from './upstream-tcp.ts';
 import { uint16 } from './wire.ts';
@@ -12,11 +15,12 @@ export interface Forwarder {
    * Asks the upstream. Its answer is unchanged but for the id, which is the query's; where the upstream has more to say
    * than fits into UDP, a client that came over TCP gets it all.
    *
-   * @param done is called once; undefined: no answer in time, no way there, or too many already wait
+   * @param query is the forwarder's own until `done` is called, and then as it was
+   * @param done is called once, with what is the caller's until it returns; undefined: no answer in time, no way there, or too many already wait
    */
   ask(query: Buffer, transport: Transport, done: (answer: Buffer | undefined) => void): void;
   /** Whether a message that came from this address is one of ours: a loop. */
-  isOwn(address: string, port: number): boolean;
+  isOwn(address: number, port: number): boolean;
   stats(): { forwarded: number; errors: number; waiting: number };
   close(): void;
 }
@@ -29,6 +33,8 @@ export interface ForwarderOptions {
   maxWaiting?: number;
   /** Shared with other threads; undefined: with none. */
   forwarding?: Forwarding;
+  /** How it asks over UDP; undefined: as Node does. */
+  openChannel?: OpenChannel;
 }
 
 /**
@@ -41,15 +47,13 @@ const queriesASocket = 500;
 const socketLifeMs = 30_000;
 
 interface Slot {
-  opened: Promise<UpstreamSocket>;
-  /** Once it is open. */
-  socket: UpstreamSocket | undefined;
+  socket: UpstreamSocket;
   uses: number;
   until: number;
 }
 
 function isFit({ socket, uses, until }: Slot, now: number): boolean {
-  return uses < queriesASocket && now < until && socket?.isBroken !== true;
+  return uses < queriesASocket && now < until && !socket.isBroken;
 }
 
 type Done = (answer: Buffer | undefined) => void;
@@ -60,55 +64,35 @@ export function createForwarder({
   timeoutMs = 2000,
   maxWaiting = 1000,
   forwarding = createForwarding(createForwardingMemory()),
+  openChannel = openNodeChannel,
 }: ForwarderOptions): Forwarder {
   const slots: (Slot | undefined)[] = [];
+  const drawId = createRandomIds();
   const half = createLapse(timeoutMs / 2);
   let isClosed = false;
 
-  function pick(): Slot {
+  function pick(): UpstreamSocket {
     const index = Math.floor(Math.random() * poolSize);
     const slot = slots[index];
     const now = performance.now();
     if (slot !== undefined && isFit(slot, now)) {
       slot.uses += 1;
-      return slot;
+      return slot.socket;
     }
     if (slot !== undefined) retire(slot);
-    const opened = openUpstreamSocket(upstream, half);
-    const made: Slot = { opened, socket: undefined, uses: 1, until: now + socketLifeMs };
-    slots[index] = made;
-    opened.then(
-      socket => {
-        made.socket = socket;
-        if (isClosed) socket.retire();
-        else forwarding.opened(socket.address, socket.port);
-      },
-      () => {
-        if (slots[index] === made) slots[index] = undefined;
-      },
-    );
-    return made;
+    const socket = openUpstreamSocket({ openChannel, upstream, half, drawId, onOpen: forwarding.opened });
+    slots[index] = { socket, uses: 1, until: now + socketLifeMs };
+    return socket;
   }
 
-  function retire(slot: Slot): void {
-    slot.opened.then(
-      socket => {
-        socket.retire();
-        // Kept in mind while its queries are on their way: they may be coming back to us.
-        setTimeout(() => forwarding.closed(socket.port), timeoutMs).unref();
-      },
-      () => {},
-    );
+  function retire({ socket }: Slot): void {
+    socket.retire();
+    // Kept in mind while its queries are on their way: they may be coming back to us.
+    setTimeout(() => forwarding.closed(socket.port), timeoutMs).unref();
   }
 
   function overUdp(query: Buffer, done: Done): void {
-    const { socket, opened } = pick();
-    if (socket !== undefined) socket.ask(query, done);
-    else
-      opened.then(
-        open => open.ask(query, done),
-        () => done(undefined),
-      );
+    pick().ask(query, done);
   }
 
   /** A truncated answer is no answer for who came over TCP to get it whole. */
@@ -126,12 +110,13 @@ export function createForwarder({
         done(undefined);
         return;
       }
+      const id = uint16(query, 0);
       const exchange = transport === 'udp' ? overUdp : whole;
       exchange(query, answer => {
-        forwarding.end(answer !== undefined);
-        // In place: nobody else has the message.
-        answer?.writeUInt16BE(uint16(query, 0), 0);
+        // In place; where there is no answer, whoever asked can say so to the question as it was.
+        (answer ?? query).writeUInt16BE(id, 0);
         done(answer);
+        forwarding.end(answer !== undefined);
       });
     },
     isOwn: forwarding.isOwn,

@@ -15,11 +15,11 @@ it('forwarders that share memory are bounded and counted together', () => {
 it('each knows from where the others ask, and no longer once they do not', () => {
   const memory = createForwardingMemory();
   const [one, other] = [createForwarding(memory), createForwarding(memory)];
-  one.opened('192.0.2.200', 5353);
-  one.opened('2001:db8::1', 5354);
-  expect(other.isOwn('192.0.2.200', 5353)).toBe(true);
-  expect(other.isOwn('192.0.2.201', 5353)).toBe(false);
-  expect(other.isOwn('192.0.2.200', 5354)).toBe(false);
+  one.opened(0xc000_02c8, 5353);
+  one.opened(0, 5354);
+  expect(other.isOwn(0xc000_02c8, 5353)).toBe(true);
+  expect(other.isOwn(0xc000_02c9, 5353)).toBe(false);
+  expect(other.isOwn(0xc000_02c8, 5354)).toBe(false);
   one.closed(5353);
-  expect(other.isOwn('192.0.2.200', 5353)).toBe(false);
+  expect(other.isOwn(0xc000_02c8, 5353)).toBe(false);
 });

@@ -5,11 +5,11 @@ export interface Forwarding {
   /** Takes a place among those that wait. @returns false: there is none, which counts as an error */
   begin(maxWaiting: number): boolean;
   end(isAnswered: boolean): void;
-  /** A socket asks the upstream from there. @param address IPv4; of others no query can come back to a gateway */
-  opened(address: string, port: number): void;
+  /** A socket asks the upstream from there. @param address IPv4, as a number; of others, 0, no query can come back to a gateway */
+  opened(address: number, port: number): void;
   closed(port: number): void;
   /** Whether a socket of any thread asks from there. */
-  isOwn(address: string, port: number): boolean;
+  isOwn(address: number, port: number): boolean;
   stats(): { forwarded: number; errors: number; waiting: number };
 }
 
@@ -43,18 +43,12 @@ export function createForwarding({ cells, sources }: ForwardingMemory): Forwardi
       if (!isAnswered) Atomics.add(cells, errorCell, 1n);
       Atomics.sub(cells, waitingCell, 1n);
     },
-    opened: (address, port) => void Atomics.store(sources, port, addressNumber(address)),
+    opened: (address, port) => void Atomics.store(sources, port, address | 0),
     closed: port => void Atomics.store(sources, port, 0),
     isOwn(address, port) {
       const source = Atomics.load(sources, port);
-      return source !== 0 && source === addressNumber(address);
+      return source !== 0 && source === (address | 0);
     },
     stats: () => ({ forwarded: read(forwardedCell), errors: read(errorCell), waiting: read(waitingCell) }),
   };
-}
-
-/** 0 for what is not IPv4. */
-function addressNumber(address: string): number {
-  const parts = address.split('.');
-  return parts.length === 4 ? parts.reduce((number, part) => (number << 8) | Number(part), 0) : 0;
 }

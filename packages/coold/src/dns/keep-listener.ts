@@ -2,13 +2,12 @@ import { networkInterfaces } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Address, type Backoff, createBackoff, type Logger, type Task } from '@coold/runtime';
 import type { AnswerPacket } from './answer.ts';
-import type { DatagramBatches } from './datagram-batches.ts';
 import { describeHolder, findPortHolders } from './port-holders.ts';
 import { askSelf } from './self-query.ts';
 import type { ServeQuery } from './serve-query.ts';
 import { createSteadyBridge } from './steady-bridge.ts';
 import { listenTcp } from './tcp-listener.ts';
-import { type Listener, listenUdp } from './udp-listener.ts';
+import type { Listener } from './udp-listener.ts';
 
 /** How a namespace's listener does, as stats tell it. */
 export interface ListenerState {
@@ -20,7 +19,7 @@ export interface ListenerState {
   problem: string | undefined;
 }
 
-/** Answers over UDP at an address, as `listenUdp` does. */
+/** Answers over UDP at an address; @throws Error with the system's code. */
 export type ListenUdp = (address: Address) => Promise<Listener>;
 
 export interface KeptListener {
@@ -34,11 +33,10 @@ export interface KeepListenerOptions {
   /** The zone's name on the wire. */
   zone: string;
   answerPacket: AnswerPacket;
+  /** Of what comes over TCP. */
   serve: ServeQuery;
-  /** Those that open a listener over UDP in another thread; asked for anew whenever all are opened. */
-  threads?: () => readonly ListenUdp[];
-  /** How this thread takes bursts over UDP; undefined: one message after the other. */
-  batches?: DatagramBatches | undefined;
+  /** Those that open a listener over UDP, one for each thread that answers; asked for anew whenever all are opened. */
+  udp: () => readonly ListenUdp[];
   log: Logger;
   backoff?: Backoff;
   /** Between two looks at whether clients are answered, in ms. */
@@ -49,7 +47,6 @@ export interface KeepListenerOptions {
   onChange?: (state: ListenerState) => void;
 }
 
-const noThreads = () => [];
 const noAddress = 'no interface has the address: its bridge is not up';
 
 /** How often an address that is gone is looked for, in ms: the first container on a bridge asks as soon as it is up. */
@@ -61,7 +58,6 @@ const addressCheckMs = 250;
  */
 export function keepListener(options: KeepListenerOptions): KeptListener {
   const { namespace, address, log, onChange, selfQueryEveryMs = 10_000, selfQueryTimeoutMs = 2000 } = options;
-  const { threads = noThreads } = options;
   const backoff = options.backoff ?? createBackoff({ firstMs: 1000, maxMs: 30_000 });
   const at = `${address.host}:${address.port}`;
   const keepLinkAddress = createSteadyBridge(address.host, log);
@@ -81,7 +77,7 @@ export function keepListener(options: KeepListenerOptions): KeptListener {
   async function open(stop: AbortSignal): Promise<Sockets | undefined> {
     while (!stop.aborted) {
       try {
-        return await openSockets(options, threads());
+        return await openSockets(options);
       } catch (error) {
         const { code, message } = error as NodeJS.ErrnoException;
         const isMissing = code === 'EADDRNOTAVAIL';
@@ -163,10 +159,7 @@ interface Sockets {
 }
 
 /** Both transports and all threads, or none. */
-async function openSockets(
-  { address, serve, batches }: KeepListenerOptions,
-  threads: readonly ListenUdp[],
-): Promise<Sockets> {
+async function openSockets({ address, serve, udp }: KeepListenerOptions): Promise<Sockets> {
   // Alone at its address, whatever may be shared over UDP: what else wants to be there is found out by it.
   const open: Listener[] = [await listenTcp(address, serve)];
   const close = () => {
@@ -174,14 +167,13 @@ async function openSockets(
   };
   const at = { host: address.host, port: open[0]?.port ?? address.port };
   try {
-    open.push(await listenUdp(at, serve, { isShared: threads.length > 0, batches }));
-    for (const listen of threads) open.push(await listen(at));
+    for (const listen of udp()) open.push(await listen(at));
   } catch (error) {
     close();
     throw error;
   }
   const failed = AbortSignal.any(open.map(listener => listener.failed));
-  return { address: at, udpThreads: 1 + threads.length, failed, close };
+  return { address: at, udpThreads: open.length - 1, failed, close };
 }
 
 async function explain(what: string, { host, port }: Address): Promise<string> {

@@ -5,37 +5,54 @@ export interface Lapse {
   end(waiting: Waiting): void;
 }
 
-export interface Waiting {
+/** One of a ring, in which those that wait stand in the order in which they began. */
+export class Waiting {
   readonly since: number;
-  onLapse(): void;
+  readonly onLapse: () => void;
+  /** Itself, when it does not wait. */
+  before: Waiting = this;
+  after: Waiting = this;
+
+  constructor(since: number, onLapse: () => void) {
+    this.since = since;
+    this.onLapse = onLapse;
+  }
 }
 
 /** @param ms that each may wait @param now monotonic, ms */
 export function createLapse(ms: number, now: () => number = () => performance.now()): Lapse {
-  /** The one that waits longest is the first. */
-  const all = new Set<Waiting>();
+  const ends = new Waiting(0, () => {});
   let isTimed = false;
 
+  function end(waiting: Waiting): void {
+    waiting.before.after = waiting.after;
+    waiting.after.before = waiting.before;
+    waiting.before = waiting.after = waiting;
+  }
+
   const look = () => {
-    for (const waiting of all) {
-      const left = waiting.since + ms - now();
+    for (let first = ends.after; first !== ends; first = ends.after) {
+      const left = first.since + ms - now();
       if (left > 0) {
         setTimeout(look, Math.ceil(left));
         return;
       }
-      all.delete(waiting);
-      waiting.onLapse();
+      end(first);
+      first.onLapse();
     }
     isTimed = false;
   };
   return {
     begin(onLapse) {
-      const waiting = { since: now(), onLapse };
-      all.add(waiting);
+      const waiting = new Waiting(now(), onLapse);
+      waiting.before = ends.before;
+      waiting.after = ends;
+      ends.before.after = waiting;
+      ends.before = waiting;
       if (!isTimed) setTimeout(look, ms);
       isTimed = true;
       return waiting;
     },
-    end: waiting => void all.delete(waiting),
+    end,
   };
 }

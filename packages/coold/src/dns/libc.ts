@@ -1,25 +1,54 @@
-// The few calls of the C library that Node makes none of: many datagrams with one system call.
+// The calls of the C library that Node makes none of: to wait for several sockets without its loop, and to read and write many
+// datagrams at once.
 import type { FunctionDefinitions } from 'node:ffi';
 
 /** Each returns what C would; -1 is a failure, and its errno is lost by the time JavaScript runs. */
 export interface Libc {
   socket(domain: number, type: number, protocol: number): number;
   setsockopt(fd: number, level: number, name: number, value: bigint, bytes: number): number;
+  getsockopt(fd: number, level: number, name: number, value: bigint, bytes: bigint): number;
   bind(fd: number, address: bigint, bytes: number): number;
+  connect(fd: number, address: bigint, bytes: number): number;
+  getsockname(fd: number, address: bigint, bytes: bigint): number;
   close(fd: number): number;
+  epoll_create1(flags: number): number;
+  epoll_ctl(fd: number, operation: number, about: number, event: bigint): number;
+  epoll_wait(fd: number, events: bigint, count: number, timeoutMs: number): number;
+  poll(fds: bigint, count: bigint, timeoutMs: number): number;
+  recvmsg(fd: number, message: bigint, flags: number): number;
+  sendmsg(fd: number, message: bigint, flags: number): number;
   recvmmsg(fd: number, messages: bigint, count: number, flags: number, timeout: bigint): number;
   sendmmsg(fd: number, messages: bigint, count: number, flags: number): number;
+  eventfd(value: number, flags: number): number;
+  eventfd_read(fd: number, value: bigint): number;
+  eventfd_write(fd: number, value: bigint): number;
+  inet_pton(family: number, text: string, address: bigint): number;
   /** Where memory is. It has to be kept referenced for as long as C may use it: the collector does not know of that. */
   addressOf(memory: ArrayBuffer): bigint;
 }
 
+const [int, unsigned, pointer, long] = ['int32', 'uint32', 'pointer', 'uint64'] as const;
 const signatures = {
-  socket: { arguments: ['int32', 'int32', 'int32'], return: 'int32' },
-  setsockopt: { arguments: ['int32', 'int32', 'int32', 'pointer', 'uint32'], return: 'int32' },
-  bind: { arguments: ['int32', 'pointer', 'uint32'], return: 'int32' },
-  close: { arguments: ['int32'], return: 'int32' },
-  recvmmsg: { arguments: ['int32', 'pointer', 'uint32', 'int32', 'pointer'], return: 'int32' },
-  sendmmsg: { arguments: ['int32', 'pointer', 'uint32', 'int32'], return: 'int32' },
+  socket: { arguments: [int, int, int], return: int },
+  setsockopt: { arguments: [int, int, int, pointer, unsigned], return: int },
+  getsockopt: { arguments: [int, int, int, pointer, pointer], return: int },
+  bind: { arguments: [int, pointer, unsigned], return: int },
+  connect: { arguments: [int, pointer, unsigned], return: int },
+  getsockname: { arguments: [int, pointer, pointer], return: int },
+  close: { arguments: [int], return: int },
+  epoll_create1: { arguments: [int], return: int },
+  epoll_ctl: { arguments: [int, int, int, pointer], return: int },
+  epoll_wait: { arguments: [int, pointer, int, int], return: int },
+  poll: { arguments: [pointer, long, int], return: int },
+  // Their result fits: no datagram is longer than 64 KiB.
+  recvmsg: { arguments: [int, pointer, int], return: int },
+  sendmsg: { arguments: [int, pointer, int], return: int },
+  recvmmsg: { arguments: [int, pointer, unsigned, int, pointer], return: int },
+  sendmmsg: { arguments: [int, pointer, unsigned, int], return: int },
+  eventfd: { arguments: [unsigned, int], return: int },
+  eventfd_read: { arguments: [int, pointer], return: int },
+  eventfd_write: { arguments: [int, long], return: int },
+  inet_pton: { arguments: [int, 'string', pointer], return: int },
 } as const satisfies FunctionDefinitions;
 
 /** Those whose structures and constants are written down here: alike in all of them, little-endian and of 64 bits. */

@@ -5,7 +5,8 @@ import { byte, type Query, rcodes } from './wire.ts';
 
 /** Where a message came from. */
 export interface Peer {
-  address: string;
+  /** IPv4, as a number; 0: another. */
+  address: number;
   port: number;
 }
 
@@ -29,13 +30,14 @@ export function createServeQuery(
   counts: QueryCounts,
 ): ServeQuery {
   function forward(query: Query, transport: Transport, peer: Peer, reply: (answer: Buffer) => void): void {
-    const done = (answer = encodeFailure(query, 'SERVFAIL')) => {
+    const packet = Buffer.from(query.packet);
+    const done = (answer = encodeFailure({ ...query, packet }, 'SERVFAIL')) => {
       count(counts, byte(answer, 3) & 0x0f);
       reply(answer);
     };
     // Our own query come back: answered, so that whoever asked first is not left waiting either.
     if (transport === 'udp' && forwarder.isOwn(peer.address, peer.port)) done();
-    else forwarder.ask(query.packet, transport, done);
+    else forwarder.ask(packet, transport, done);
   }
 
   const serve: ServeQuery = (packet, transport, peer, reply) => {
@@ -45,7 +47,7 @@ export function createServeQuery(
         reply(undefined);
         return;
       case 'forward':
-        forward({ ...answer.query, packet: Buffer.from(packet) }, transport, peer, reply);
+        forward(answer.query, transport, peer, reply);
         return;
       case 'later': {
         const kept = Buffer.from(packet);

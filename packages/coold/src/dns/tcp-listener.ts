@@ -1,5 +1,6 @@
 import { createServer, type Socket } from 'node:net';
 import type { Address } from '@coold/runtime';
+import { ipv4Number } from './ipv4.ts';
 import type { ServeQuery } from './serve-query.ts';
 import { createMessageReader, framed } from './tcp-frames.ts';
 import type { Listener } from './udp-listener.ts';
@@ -61,7 +62,7 @@ export async function listenTcp(
 }
 
 function serveConnection(socket: Socket, serve: ServeQuery, limits: TcpLimits, onActivity: () => void): void {
-  const peer = { address: socket.remoteAddress ?? '', port: socket.remotePort ?? 0 };
+  const peer = { address: ipv4Number(socket.remoteAddress ?? ''), port: socket.remotePort ?? 0 };
   let pending = 0;
   /** What is answered meanwhile has not waited. */
   let isTaking = false;

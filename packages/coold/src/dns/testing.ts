@@ -1,8 +1,13 @@
 import { randomInt } from 'node:crypto';
+import { readdir, readlink } from 'node:fs/promises';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { createLogger, type Logger } from '@coold/runtime';
 import type { NamedAddress } from '../discovery/directory.ts';
+import { closeOnExec, nonBlocking } from './datagram-sockets.ts';
 import type { DnsDirectory } from './directory.ts';
 import { createDns, type Dns } from './dns.ts';
+import { createEpollLoop, type EpollLoop } from './epoll-loop.ts';
+import { type Libc, loadLibc } from './libc.ts';
 import { wireName } from './names.ts';
 
 export const silent: Logger = createLogger('coold', { level: 'off', components: new Map() }, false);
@@ -46,4 +51,35 @@ export function askFor(name: string, type: number, udpBytes?: number): Buffer {
   const opt =
     udpBytes === undefined ? [] : [Buffer.from([0, 0, 41, udpBytes >> 8, udpBytes & 255, 0, 0, 0, 0, 0, 0])];
   return Buffer.concat([header, Buffer.from(wireName(name), 'latin1'), question, ...opt]);
+}
+
+/** The C library of this machine; for tests. */
+export function libcHere(): Libc {
+  const libc = loadLibc();
+  if (libc === undefined) throw new Error('no C library');
+  return libc;
+}
+
+/** A loop in this very thread, whose Node has a turn after every millisecond; for tests. */
+export function epollHere(): EpollLoop & Disposable & { turns(count: number): Promise<void> } {
+  const libc = libcHere();
+  const wakeFd = libc.eventfd(0, nonBlocking | closeOnExec);
+  const loop = createEpollLoop({ libc, wakeFd, turnMs: 1 });
+  loop.start();
+  return {
+    ...loop,
+    async turns(count) {
+      for (let turn = 0; turn < count; turn += 1) await nextTurn();
+    },
+    [Symbol.dispose]() {
+      loop.close();
+      libc.close(wakeFd);
+    },
+  };
+}
+
+/** The sockets of this process, by the kernel's names; for tests. */
+export async function ownSockets(): Promise<string[]> {
+  const links = (await readdir('/proc/self/fd')).map(fd => readlink(`/proc/self/fd/${fd}`).catch(() => ''));
+  return (await Promise.all(links)).filter(link => link.startsWith('socket:')).sort();
 }

@@ -13,8 +13,10 @@ export interface ThreadSetup {
   /** By namespace, in the order of the configuration. */
   counts: readonly QueryCounts[];
   forwarding: ForwardingMemory;
-  /** Whether bursts are taken with few system calls, where that can be. */
-  isBatched: boolean;
+  /** An eventfd: whoever writes to it gives the thread's messages their turn. */
+  wakeFd: number;
+  /** Whether other threads answer at the same addresses. */
+  isShared: boolean;
 }
 
 /** What it is told. */
@@ -22,7 +24,8 @@ export type ToThread =
   | { kind: 'listen'; listener: number; namespace: number; address: Address }
   | { kind: 'close'; listener: number }
   | { kind: 'told'; names: [name: string, holding: Holding][] }
-  | { kind: 'forget' };
+  | { kind: 'forget' }
+  | { kind: 'end' };
 
 /** What it says. */
 export type FromThread =

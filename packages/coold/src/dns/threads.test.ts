@@ -5,7 +5,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { createQueryCounts, readCounts } from './counts.ts';
 import { createForwardingMemory } from './forwarding.ts';
 import { wireName } from './names.ts';
-import { askFor } from './testing.ts';
+import { askFor, libcHere, ownSockets } from './testing.ts';
 import type { ThreadSetup } from './thread-messages.ts';
 import { type DnsThreads, startThreads } from './threads.ts';
 import type { Holding } from './zone.ts';
@@ -17,15 +17,14 @@ let threads: DnsThreads | undefined;
 afterEach(() => threads?.close());
 
 function start(count: number, find: (name: string) => Holding = () => ({ kind: 'missing' })) {
-  const setup: ThreadSetup = {
+  const setup = {
     zone: wireName('coolify.internal'),
     serial: 1,
     upstream: { host: '127.0.0.1', port: 9 },
     counts: [createQueryCounts()],
     forwarding: createForwardingMemory(),
-    isBatched: true,
   };
-  threads = startThreads(count, setup, { find });
+  threads = startThreads({ count, setup, zone: { find }, libc: libcHere() });
   return { setup, threads, listeners: threads.listeners(0) };
 }
 
@@ -55,6 +54,16 @@ describe('threads', () => {
     second?.close();
   });
 
+  it('leave their addresses when they are closed, and no socket behind', async () => {
+    const before = await ownSockets();
+    const { threads: started, listeners } = start(2);
+    for (const listen of listeners) await listen({ host, port: 5303 });
+    expect(await ownSockets()).toHaveLength(before.length + 2);
+    await started.close();
+    threads = undefined;
+    expect(await ownSockets()).toEqual(before);
+  });
+
   it('say why they cannot listen', async () => {
     const [listen] = start(1).listeners;
     const taken = createSocket('udp4');
@@ -69,7 +78,9 @@ describe('threads', () => {
 
   it('that end by themselves are reported, and nobody waits for them to listen', async () => {
     // No sound setup makes one end.
-    threads = startThreads(1, {} as ThreadSetup, { find: () => ({ kind: 'missing' }) });
+    const setup = {} as ThreadSetup;
+    const zone = { find: (): Holding => ({ kind: 'missing' }) };
+    threads = startThreads({ count: 1, setup, zone, libc: libcHere() });
     const [listen] = threads.listeners(0);
     const listening = expect(listen?.({ host, port: 5302 })).rejects.toThrow('ended');
     await expect(threads.broken).rejects.toThrow(TypeError);

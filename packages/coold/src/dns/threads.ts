@@ -1,6 +1,8 @@
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { Address } from '@coold/runtime';
+import { closeOnExec, nonBlocking } from './datagram-sockets.ts';
+import type { Libc } from './libc.ts';
 import { createZoneTeacher } from './teach-zone.ts';
 import type { FromThread, ThreadSetup, ToThread } from './thread-messages.ts';
 import type { Listener } from './udp-listener.ts';
@@ -18,16 +20,28 @@ export interface DnsThreads {
 }
 
 const listenTimeoutMs = 10_000;
+/** It has nothing to do but to close its sockets. */
+const endTimeoutMs = 2000;
 /** Far more than one needs: what it knows of the zone is bounded, and what it has in hand too. */
 const resourceLimits = { maxOldGenerationSizeMb: 128, maxYoungGenerationSizeMb: 4 };
 /** Beside this file, as the source has it and as the package does. */
 const threadFile = new URL(`./dns-thread${extname(import.meta.filename)}`, import.meta.url);
 
-export function startThreads(count: number, setup: ThreadSetup, zone: Pick<Zone, 'find'>): DnsThreads {
+export interface ThreadsOptions {
+  count: number;
+  setup: Omit<ThreadSetup, 'wakeFd' | 'isShared'>;
+  zone: Pick<Zone, 'find'>;
+  libc: Libc;
+}
+
+/** @throws Error when the system has no more descriptors */
+export function startThreads({ count, setup, zone, libc }: ThreadsOptions): DnsThreads {
   const broken = Promise.withResolvers<never>();
   // Whoever waits for it sees it too.
   broken.promise.catch(() => {});
-  const threads = Array.from({ length: count }, () => startThread(setup, zone, broken.reject));
+  const threads = Array.from({ length: count }, () =>
+    startThread({ ...setup, isShared: count > 1 }, zone, libc, broken.reject),
+  );
   return {
     listeners: namespace =>
       threads.map(
@@ -45,9 +59,21 @@ export function startThreads(count: number, setup: ThreadSetup, zone: Pick<Zone,
   };
 }
 
-function startThread(setup: ThreadSetup, zone: Pick<Zone, 'find'>, onBroken: (error: Error) => void) {
-  const worker = new Worker(threadFile, { name: 'dns', workerData: setup, resourceLimits });
-  const tell = (message: ToThread) => worker.postMessage(message);
+function startThread(
+  setup: Omit<ThreadSetup, 'wakeFd'>,
+  zone: Pick<Zone, 'find'>,
+  libc: Libc,
+  onBroken: (error: Error) => void,
+) {
+  const wakeFd = libc.eventfd(0, nonBlocking | closeOnExec);
+  if (wakeFd < 0) throw new Error('no descriptor to wake a thread with is to be had');
+  const workerData: ThreadSetup = { ...setup, wakeFd };
+  const worker = new Worker(threadFile, { name: 'dns', workerData, resourceLimits });
+  const exited = new Promise<void>(resolve => worker.once('exit', () => resolve()));
+  const tell = (message: ToThread) => {
+    worker.postMessage(message);
+    libc.eventfd_write(wakeFd, 1n);
+  };
   const teacher = createZoneTeacher(zone, {
     told: names => tell({ kind: 'told', names }),
     forget: () => tell({ kind: 'forget' }),
@@ -108,7 +134,11 @@ function startThread(setup: ThreadSetup, zone: Pick<Zone, 'find'>, onBroken: (er
     async close() {
       isClosed = true;
       teacher.close();
-      await worker.terminate();
+      tell({ kind: 'end' });
+      const late = setTimeout(() => void worker.terminate(), endTimeoutMs);
+      await exited;
+      clearTimeout(late);
+      libc.close(wakeFd);
     },
   };
 }

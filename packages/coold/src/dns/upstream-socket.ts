@@ -1,20 +1,19 @@
-import { randomInt } from 'node:crypto';
-import { createSocket, type Socket } from 'node:dgram';
-import { isIPv6 } from 'node:net';
 import type { Address } from '@coold/runtime';
-import { answers, withId } from './exchange.ts';
-import type { Lapse } from './lapse.ts';
+import { answers } from './exchange.ts';
+import type { Lapse, Waiting } from './lapse.ts';
+import type { OpenChannel } from './upstream-channel.ts';
+import { uint16 } from './wire.ts';
 
 /** One UDP socket to the upstream, on a port that the kernel drew. */
 export interface UpstreamSocket {
   /**
    * Asks, and asks once more when half the time has passed.
    *
-   * @param done is called once; undefined: no answer came, or none can
+   * @param query is the socket's own from now on: it gets another id
+   * @param done is called once, with what is the caller's until it returns; undefined: no answer came, or none can
    */
   ask(query: Buffer, done: (answer: Buffer | undefined) => void): void;
-  /** Where it asks from. */
-  readonly address: string;
+  /** Where it asks from; 0: not yet. */
   readonly port: number;
   /** Nothing can be sent from there any more: the next query needs another. */
   readonly isBroken: boolean;
@@ -22,113 +21,122 @@ export interface UpstreamSocket {
   retire(): void;
 }
 
+export interface UpstreamSocketOptions {
+  openChannel: OpenChannel;
+  upstream: Address;
+  /** Of half the time that a query may take. */
+  half: Lapse;
+  /** Of messages. */
+  drawId: () => number;
+  /** Called before the first query goes out. */
+  onOpen(address: number, port: number): void;
+}
+
 interface Asked {
+  id: number;
   query: Buffer;
+  send(): void;
   done(answer: Buffer | undefined): void;
 }
 
-/**
- * Opens a socket that is connected: the kernel drops what comes from any other address than the upstream's, and says when
- * nothing listens there.
- *
- * @param half of the time that a query may take
- * @throws Error when there is no way to the upstream
- */
-export async function openUpstreamSocket(upstream: Address, half: Lapse): Promise<UpstreamSocket> {
-  const socket = await connected(upstream);
-  const local = socket.address();
-  const byId = new Map<number, Asked>();
+export function openUpstreamSocket({
+  openChannel,
+  upstream,
+  half,
+  drawId,
+  onOpen,
+}: UpstreamSocketOptions): UpstreamSocket {
+  /** Few at a time, of which none is found sooner than by looking at them. */
+  const waiting: Asked[] = [];
+  let port = 0;
   let isRetired = false;
   let isClosed = false;
   let isBroken = false;
 
-  const broke = ({ code }: NodeJS.ErrnoException) => {
+  const broke = (isRefused: boolean) => {
     // Where nothing listens, another socket would not be heard either. All else may be this one's: it keeps the address
     // that the host had when it was connected.
-    if (code !== 'ECONNREFUSED') isBroken = true;
+    if (!isRefused) isBroken = true;
+  };
+  const channel = openChannel(upstream, {
+    onOpen(address, from) {
+      port = from;
+      onOpen(address, from);
+      for (const { send } of waiting) send();
+    },
+    onMessage(message) {
+      if (message.length < 2) return;
+      const asked = find(uint16(message, 0));
+      if (asked !== undefined && answers(message, asked.query)) asked.done(message);
+    },
+    // Nothing listens, or the network is gone: what waits here would wait in vain.
+    onError(isRefused) {
+      broke(isRefused);
+      for (const { done } of [...waiting]) done(undefined);
+    },
+  });
+  const find = (id: number) => {
+    for (const asked of waiting) if (asked.id === id) return asked;
+    return undefined;
+  };
+  const remove = (asked: Asked) => {
+    const index = waiting.indexOf(asked);
+    const last = index < 0 ? undefined : waiting.pop();
+    if (last !== undefined && last !== asked) waiting[index] = last;
+    return index >= 0;
   };
   const close = () => {
-    if (!isRetired || isClosed || byId.size > 0) return;
+    if (!isRetired || isClosed || waiting.length > 0) return;
     isClosed = true;
-    socket.close();
+    channel.close();
   };
-  socket.on('message', message => {
-    if (message.length < 2) return;
-    const asked = byId.get(message.readUInt16BE(0));
-    if (asked !== undefined && answers(message, asked.query)) asked.done(message);
-  });
-  // Nothing listens, or the network is gone: what waits here would wait in vain.
-  socket.on('error', error => {
-    broke(error);
-    for (const { done } of [...byId.values()]) done(undefined);
-  });
   return {
-    address: plain(local.address),
-    port: local.port,
+    get port() {
+      return port;
+    },
     get isBroken() {
       return isBroken;
     },
     ask(query, done) {
-      if (isClosed) {
+      if (isClosed || (isBroken && port === 0)) {
         done(undefined);
         return;
       }
-      const id = freeId(byId);
-      const sent = withId(query, id);
-      const send = () =>
-        socket.send(sent, error => {
-          if (error === null) return;
-          broke(error);
-          finish(undefined);
-        });
-      const finish = (answer: Buffer | undefined) => {
-        if (byId.get(id) !== asked) return;
-        byId.delete(id);
-        half.end(waiting);
-        done(answer);
-        close();
+      let id = drawId();
+      // Far fewer wait than there are ids.
+      while (find(id) !== undefined) id = drawId();
+      query.writeUInt16BE(id, 0);
+      let lapse: Waiting | undefined;
+      const failed = (isRefused: boolean) => {
+        broke(isRefused);
+        asked.done(undefined);
       };
-      const asked: Asked = { query: sent, done: finish };
-      let waiting = half.begin(() => {
-        send();
-        waiting = half.begin(() => finish(undefined));
-      });
-      byId.set(id, asked);
-      send();
+      const asked: Asked = {
+        id,
+        query,
+        send() {
+          if (port !== 0) channel.send(query, failed);
+        },
+        done(answer) {
+          if (!remove(asked)) return;
+          // First, since somebody waits for it.
+          done(answer);
+          if (lapse !== undefined) half.end(lapse);
+          close();
+        },
+      };
+      waiting.push(asked);
+      asked.send();
+      const giveUp = () => asked.done(undefined);
+      const again = () => {
+        asked.send();
+        if (waiting.includes(asked)) lapse = half.begin(giveUp);
+      };
+      if (waiting.includes(asked)) lapse = half.begin(again);
     },
     retire() {
       isRetired = true;
       close();
     },
   };
-}
-
-/** An IPv4 address also where the socket is one of IPv6. */
-function plain(address: string): string {
-  return address.startsWith('::ffff:') ? address.slice('::ffff:'.length) : address;
-}
-
-function connected({ host, port }: Address): Promise<Socket> {
-  return new Promise((resolve, reject) => {
-    const socket = createSocket(isIPv6(host) ? 'udp6' : 'udp4');
-    const fail = (error: Error) => {
-      socket.close();
-      reject(error);
-    };
-    socket.once('error', fail);
-    // Called back with the error too, such as that no route leads there: it is not emitted then.
-    socket.connect(port, host, (error?: Error) => {
-      socket.off('error', fail);
-      if (error) fail(error);
-      else resolve(socket);
-    });
-  });
-}
-
-function freeId(taken: ReadonlyMap<number, unknown>): number {
-  // Far fewer wait than there are ids.
-  for (;;) {
-    const id = randomInt(0x10000);
-    if (!taken.has(id)) return id;
-  }
 }

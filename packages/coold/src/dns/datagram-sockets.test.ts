@@ -1,0 +1,71 @@
+// Real sockets on loopback.
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { afterEach, describe, expect, it } from 'vitest';
+import { createDatagramSockets } from './datagram-sockets.ts';
+import { libcHere, ownSockets } from './testing.ts';
+
+const libc = libcHere();
+const sockets = createDatagramSockets(libc, 65_536);
+const open: number[] = [];
+afterEach(() => {
+  for (const fd of open.splice(0)) libc.close(fd);
+});
+
+function opened(fd: number | undefined): number {
+  if (fd === undefined) throw new Error('no socket');
+  open.push(fd);
+  return fd;
+}
+
+describe('a socket', () => {
+  it.each([
+    ['127.0.0.1', '127.0.0.1', 0x7f00_0001],
+    ['::ffff:127.0.0.1', '127.0.0.1', 0x7f00_0001],
+    ['::1', '::1', 0],
+  ])('asks %s from an address that is known as a number, if it is IPv4', async (host, listening, number) => {
+    await using there = createSocket(listening === '::1' ? 'udp6' : 'udp4');
+    there.bind(0, listening);
+    await once(there, 'listening');
+    const fd = opened(sockets.connected({ host, port: there.address().port }));
+    const { address, port } = sockets.localAddress(fd);
+    expect(address).toBe(number);
+    expect(port).toBeGreaterThan(0);
+    expect(sockets.hasRoom(fd)).toBe(true);
+    expect(sockets.takeError(fd)).toBe(0);
+  });
+
+  it('has the error that nobody is there, once', async () => {
+    const gone = createSocket('udp4');
+    gone.bind(0, '127.0.0.1');
+    await once(gone, 'listening');
+    const { port } = gone.address();
+    await new Promise<void>(resolve => gone.close(() => resolve()));
+    const fd = opened(sockets.connected({ host: '127.0.0.1', port }));
+    libc.eventfd_write(fd, 1n); // eight bytes
+    expect([sockets.takeError(fd), sockets.takeError(fd)]).toEqual([111, 0]);
+  });
+
+  it('is bound where it was asked to be, alone or with others', async () => {
+    const alone = opened(sockets.bound({ host: '127.0.0.1', port: 0 }, false));
+    const { port, address } = sockets.localAddress(alone);
+    expect(address).toBe(0x7f00_0001);
+    const before = await ownSockets();
+    for (const isShared of [true, false])
+      expect(sockets.bound({ host: '127.0.0.1', port }, isShared)).toBeUndefined();
+    const shared = opened(sockets.bound({ host: '127.0.0.1', port: 0 }, true));
+    opened(sockets.bound({ host: '127.0.0.1', port: sockets.localAddress(shared).port }, true));
+    expect(await ownSockets()).toHaveLength(before.length + 2);
+  });
+
+  it('is not had for what is no address here, and nothing stays open', async () => {
+    const before = await ownSockets();
+    for (const host of ['192.0.2.1', 'localhost', '::1', '1.2.3', ''])
+      expect(sockets.bound({ host, port: 0 }, false), host).toBeUndefined();
+    for (const host of ['255.255.255.255', 'localhost', '1.2.3'])
+      expect(sockets.connected({ host, port: 53 }), host).toBeUndefined();
+    expect(await ownSockets()).toEqual(before);
+    expect(sockets.localAddress(-1)).toEqual({ address: 0, port: 0 });
+    expect([sockets.takeError(-1), sockets.hasRoom(-1)]).toEqual([0, false]);
+  });
+});

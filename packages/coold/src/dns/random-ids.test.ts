@@ -1,0 +1,12 @@
+import { expect, it } from 'vitest';
+import { createRandomIds } from './random-ids.ts';
+
+it('are of 16 bits, all of them, and no two runs are alike', () => {
+  const [draw, other] = [createRandomIds(), createRandomIds()];
+  const ids = Array.from({ length: 100_000 }, draw);
+  expect(Math.min(...new Set(ids))).toBeLessThan(16);
+  expect(Math.max(...new Set(ids))).toBeGreaterThan(0xffff - 16);
+  // Of 65,536 some 51,000 come in so many draws.
+  expect(new Set(ids).size).toBeGreaterThan(45_000);
+  expect(ids.slice(0, 5000)).not.toEqual(Array.from({ length: 5000 }, other));
+});

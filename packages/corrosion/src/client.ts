@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { readSecretFile } from '@coold/runtime';
-import { Agent, request } from 'undici';
+import { Agent } from 'undici';
 import { asCorrosionError, CorrosionError } from './failure.ts';
 import { type Frame, parseFrame, type Value } from './frame.ts';
 import { linesOf } from './lines.ts';
@@ -53,7 +53,7 @@ export function createCorrosion({
   tokenFile,
   timeoutMs = defaultTimeoutMs,
 }: CorrosionOptions): Corrosion {
-  const dispatcher = new Agent({ connect: { timeout: connectTimeoutMs }, headersTimeout: timeoutMs });
+  const agent = new Agent({ connect: { timeout: connectTimeoutMs }, headersTimeout: timeoutMs });
 
   /** @returns the answer, which has status 200. */
   const send = async (
@@ -65,8 +65,9 @@ export function createCorrosion({
     const headers: Record<string, string> = {};
     if (tokenFile !== undefined) headers['authorization'] = `Bearer ${await readSecretFile(tokenFile)}`;
     if (json !== undefined) headers['content-type'] = 'application/json';
-    const answer = await request(new URL(path, url), {
-      ...{ dispatcher, method, headers, signal, bodyTimeout },
+    const { origin, pathname, search } = new URL(path, url);
+    const answer = await agent.request({
+      ...{ origin, path: pathname + search, method, headers, signal, bodyTimeout },
       body: json === undefined ? null : JSON.stringify(json),
     });
     if (answer.statusCode !== 200) throw await refusal(answer.statusCode, answer.body, timeoutMs);

@@ -22,7 +22,9 @@ const tell = (message: FromThread) => parentPort?.postMessage(message);
 const learned = createLearnedZone(zone, name => tell({ kind: 'ask', name }));
 const answerPacket = createAnswerPacket(learned, serial);
 const sockets = createDatagramSockets(libc, socketBufferBytes);
-const loop = createEpollLoop({ libc, wakeFd });
+/** What has just begun to wait does so for longer than a turn without anything that waits. */
+const turnMs = () => (forwarder.stats().waiting > 0 || learned.isWaiting() ? 100 : 1000);
+const loop = createEpollLoop({ libc, wakeFd, turnMs });
 const forwarder = createForwarder({
   upstream,
   forwarding: createForwarding(forwarding),

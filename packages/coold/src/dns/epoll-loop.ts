@@ -31,14 +31,14 @@ export interface EpollLoopOptions {
   /** An eventfd: who writes to it gives Node's loop its turn. */
   wakeFd: number;
   /**
-   * Node's loop, with the timers and messages of this thread, has its turn as often as this, ms. A message is no later for it:
-   * whoever sends one wakes the thread.
+   * Node's loop, with the timers and messages of this thread, has its turn as often as this, ms: asked for before each. A
+   * message is no later for it: whoever sends one wakes the thread.
    */
-  turnMs?: number;
+  turnMs(): number;
 }
 
 /** @throws Error when the system has no more descriptors */
-export function createEpollLoop({ libc, wakeFd, turnMs = 100 }: EpollLoopOptions): EpollLoop {
+export function createEpollLoop({ libc, wakeFd, turnMs }: EpollLoopOptions): EpollLoop {
   const epollFd = libc.epoll_create1(closeOnExec);
   if (epollFd < 0) throw new Error('no descriptor to wait for sockets with is to be had');
   const watchers = new Map<number, OnReady>();
@@ -76,9 +76,10 @@ export function createEpollLoop({ libc, wakeFd, turnMs = 100 }: EpollLoopOptions
   });
 
   function turn(): void {
-    const end = performance.now() + turnMs;
+    const wait = turnMs();
+    const end = performance.now() + wait;
     isWoken = false;
-    for (let left = turnMs; left > 0 && !isWoken; left = end - performance.now()) {
+    for (let left = wait; left > 0 && !isWoken; left = end - performance.now()) {
       const count = libc.epoll_wait(epollFd, eventsAt, maxEvents, Math.ceil(left));
       if (count > 0) look(count);
     }

@@ -7,6 +7,8 @@ export interface LearnedZone extends AnswerableZone {
   told(names: Iterable<readonly [name: string, known: Known]>): void;
   /** From now on changes are told of no name but those that are told again. */
   forget(): void;
+  /** Whether there are names that it has asked for and not been told yet. */
+  isWaiting(): boolean;
 }
 
 /** Names that are waited for at once; queries for others get no answer, and their clients ask again. */
@@ -60,5 +62,6 @@ export function createLearnedZone(wire: string, ask: (name: string) => void): Le
       }
     },
     forget: () => known.clear(),
+    isWaiting: () => asked.size > 0,
   };
 }

@@ -64,7 +64,7 @@ export function libcHere(): Libc {
 export function epollHere(): EpollLoop & Disposable & { turns(count: number): Promise<void> } {
   const libc = libcHere();
   const wakeFd = libc.eventfd(0, nonBlocking | closeOnExec);
-  const loop = createEpollLoop({ libc, wakeFd, turnMs: 1 });
+  const loop = createEpollLoop({ libc, wakeFd, turnMs: () => 1 });
   loop.start();
   return {
     ...loop,

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { Agent, request } from 'undici';
+import { Agent } from 'undici';
 import { VerbError } from '../api/verb-error.ts';
 import { PodmanStatusError, podmanFailure } from './failure.ts';
 import { upgrade } from './upgrade.ts';
@@ -51,7 +51,7 @@ const libpodRoot = '/v4.0.0/libpod';
 
 export function connectPodman(socketPath: string, { timeoutMs = defaultTimeoutMs } = {}): PodmanConnection {
   // Only the signal ends a request: undici's own timeouts are shorter than a pull may take.
-  const dispatcher = new Agent({
+  const agent = new Agent({
     connect: { socketPath, timeout: connectTimeoutMs },
     headersTimeout: 0,
     bodyTimeout: 0,
@@ -66,9 +66,9 @@ export function connectPodman(socketPath: string, { timeoutMs = defaultTimeoutMs
     const { method = 'GET', path, query = {}, json, headers = {}, success = [200] } = call;
     const within = AbortSignal.any([signal, AbortSignal.timeout(call.timeoutMs ?? timeoutMs)]);
     try {
-      const { statusCode, body } = await request(urlOf(root, path, query), {
-        dispatcher,
-        method,
+      const { origin, pathname, search } = urlOf(root, path, query);
+      const { statusCode, body } = await agent.request({
+        ...{ origin, path: pathname + search, method },
         signal: within,
         headers: json === undefined ? headers : { 'content-type': 'application/json', ...headers },
         body: json === undefined ? null : JSON.stringify(json),
@@ -96,7 +96,9 @@ export function connectPodman(socketPath: string, { timeoutMs = defaultTimeoutMs
     async libpodStream(call, read, signal) {
       const { path, query = {} } = call;
       try {
-        const { statusCode, body } = await request(urlOf(libpodRoot, path, query), { dispatcher, signal });
+        const { origin, pathname, search } = urlOf(libpodRoot, path, query);
+        const target = { origin, path: pathname + search, method: 'GET' as const };
+        const { statusCode, body } = await agent.request({ ...target, signal });
         if (statusCode !== 200) throw new PodmanStatusError(statusCode, await readText(body));
         await read(body);
       } catch (error) {

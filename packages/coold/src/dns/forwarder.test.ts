@@ -222,6 +222,16 @@ describe.each([
   });
 });
 
+it('has counted what it answers', async () => {
+  await using there = await upstream(() => {});
+  const forwarder = createForwarder({ upstream: there.address, timeoutMs: 20 });
+  const stats = await new Promise(seen =>
+    forwarder.ask(Buffer.from(query), 'udp', () => seen(forwarder.stats())),
+  );
+  expect(stats).toEqual({ forwarded: 1, errors: 1, waiting: 0 });
+  forwarder.close();
+});
+
 describe('while no route leads to the upstream', () => {
   it('nothing is kept of a question, however many are asked', () => {
     vi.useFakeTimers();

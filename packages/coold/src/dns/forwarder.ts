@@ -117,8 +117,9 @@ export function createForwarder({
       exchange(query, answer => {
         // In place; where there is no answer, whoever asked can say so to the question as it was.
         (answer ?? query).writeUInt16BE(id, 0);
-        done(answer);
+        // First, so that whoever has an answer finds it counted.
         forwarding.end(answer !== undefined);
+        done(answer);
       });
     },
     isOwn: forwarding.isOwn,

@@ -77,8 +77,9 @@ parentPort?.on('message', (message: ToThread) => {
       learned.forget();
       return;
     case 'end':
-      loop.close();
       process.exit(0);
   }
 });
+// Of itself too, when something breaks: coold takes its time to end, and so long nobody else could have the addresses.
+process.once('exit', loop.close);
 loop.start();

@@ -1,8 +1,8 @@
 import { type DatagramSockets, dontWait } from './datagram-sockets.ts';
 import { createDatagrams, maxDatagramBytes } from './datagrams.ts';
-import type { EpollLoop } from './epoll-loop.ts';
+import type { EpollLoop, OnReady } from './epoll-loop.ts';
 import type { Libc } from './libc.ts';
-import type { OpenChannel } from './upstream-channel.ts';
+import type { OpenChannel, UpstreamChannel } from './upstream-channel.ts';
 
 const refused = 111;
 /** Messages of one socket before the others have their turn. */
@@ -14,14 +14,25 @@ export function createEpollChannels(libc: Libc, sockets: DatagramSockets, loop: 
     createDatagrams(libc.addressOf, { count: 1, bytesEach: maxDatagramBytes, hasAddress: false });
   const [question, answer] = [room(), room()];
 
+  /** @returns what ends it; undefined: the kernel does not take it */
+  function watch(fd: number, onReady: OnReady): (() => void) | undefined {
+    try {
+      return loop.watch(fd, onReady);
+    } catch {
+      libc.close(fd);
+      return undefined;
+    }
+  }
+
   return (upstream, { onOpen, onMessage, onError }) => {
-    const fd = sockets.connected(upstream);
-    if (fd === undefined) {
+    const unusable = (): UpstreamChannel => {
       onError(false);
       return { send: (_message, onFailed) => onFailed(false), close() {} };
-    }
+    };
+    const fd = sockets.connected(upstream);
+    if (fd === undefined) return unusable();
     let isClosed = false;
-    const unwatch = loop.watch(fd, hasError => {
+    const unwatch = watch(fd, hasError => {
       // None any more, if a try to send has just been told of it.
       const error = hasError ? sockets.takeError(fd) : 0;
       if (error !== 0) onError(error === refused);
@@ -31,6 +42,7 @@ export function createEpollChannels(libc: Libc, sockets: DatagramSockets, loop: 
         onMessage(answer.receivedOf(0, bytes));
       }
     });
+    if (unwatch === undefined) return unusable();
     const send = () => libc.sendmsg(fd, question.at(0), dontWait) >= 0;
     const { address, port } = sockets.localAddress(fd);
     onOpen(address, port);

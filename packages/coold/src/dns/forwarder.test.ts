@@ -2,7 +2,7 @@ import { randomInt } from 'node:crypto';
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { createDatagramSockets } from './datagram-sockets.ts';
 import { createEpollChannels } from './epoll-channel.ts';
 import { createForwarder, type ForwarderOptions } from './forwarder.ts';
@@ -219,5 +219,38 @@ describe.each([
     }
     // 20,000 queries, 16 sockets at a time.
     expect(ports.size).toBeGreaterThan(24);
+  });
+});
+
+it('has counted what it answers', async () => {
+  await using there = await upstream(() => {});
+  const forwarder = createForwarder({ upstream: there.address, timeoutMs: 20 });
+  const stats = await new Promise(seen =>
+    forwarder.ask(Buffer.from(query), 'udp', () => seen(forwarder.stats())),
+  );
+  expect(stats).toEqual({ forwarded: 1, errors: 1, waiting: 0 });
+  forwarder.close();
+});
+
+describe('while no route leads to the upstream', () => {
+  it('nothing is kept of a question, however many are asked', () => {
+    vi.useFakeTimers();
+    try {
+      const forwarder = createForwarder({
+        upstream: { host: '192.0.2.1', port: 53 },
+        // A fake: what the test's own machine has routes to is not known.
+        openChannel: (_upstream, { onError }) => {
+          onError(false);
+          return { send() {}, close() {} };
+        },
+      });
+      const answers: unknown[] = [];
+      for (let count = 0; count < 100; count += 1)
+        forwarder.ask(Buffer.from(query), 'udp', answer => void answers.push(answer));
+      expect(answers).toEqual(Array(100).fill(undefined));
+      expect(vi.getTimerCount()).toBe(0);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 });

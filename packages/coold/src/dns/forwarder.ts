@@ -87,8 +87,10 @@ export function createForwarder({
 
   function retire({ socket }: Slot): void {
     socket.retire();
-    // Kept in mind while its queries are on their way: they may be coming back to us.
-    setTimeout(() => forwarding.closed(socket.port), timeoutMs).unref();
+    const { port } = socket;
+    // Kept in mind while its queries are on their way: they may be coming back to us. The number alone, and none where there was
+    // none: while nothing can be sent, each query has a socket of its own.
+    if (port !== 0) setTimeout(forwarding.closed, timeoutMs, port).unref();
   }
 
   function overUdp(query: Buffer, done: Done): void {
@@ -115,8 +117,9 @@ export function createForwarder({
       exchange(query, answer => {
         // In place; where there is no answer, whoever asked can say so to the question as it was.
         (answer ?? query).writeUInt16BE(id, 0);
-        done(answer);
+        // First, so that whoever has an answer finds it counted.
         forwarding.end(answer !== undefined);
+        done(answer);
       });
     },
     isOwn: forwarding.isOwn,

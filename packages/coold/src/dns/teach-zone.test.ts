@@ -35,6 +35,18 @@ describe('a teacher', () => {
     expect(said).toEqual([]);
   });
 
+  it('tells nothing once it is closed: what it would be told by may be gone', () => {
+    const { holdings, teacher, said } = teaching({ web: at('10.0.0.1') });
+    teacher.asked('web');
+    said.length = 0;
+    teacher.close();
+    holdings['web'] = missing;
+    teacher.changed();
+    vi.runAllTimers();
+    teacher.asked('api');
+    expect(said).toEqual([]);
+  });
+
   it('tells many changes at once, none too late and none for nothing', () => {
     const { holdings, teacher, said } = teaching({ web: at('10.0.0.0') });
     teacher.asked('web');

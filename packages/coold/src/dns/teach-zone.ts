@@ -5,6 +5,7 @@ export interface ZoneTeacher {
   asked(name: string): void;
   /** Something in the zone may have changed. */
   changed(): void;
+  /** From then on nothing is told, whatever is asked or changes: the descriptor that wakes the thread may be another's by then. */
   close(): void;
 }
 
@@ -29,6 +30,7 @@ export function createZoneTeacher(zone: Pick<Zone, 'find'>, lesson: Lesson): Zon
   const taught = new Map<string, Holding>();
   let nextLookAt = Number.NEGATIVE_INFINITY;
   let planned: NodeJS.Timeout | undefined;
+  let isClosed = false;
 
   const look = () => {
     planned = undefined;
@@ -48,6 +50,7 @@ export function createZoneTeacher(zone: Pick<Zone, 'find'>, lesson: Lesson): Zon
 
   return {
     asked(name) {
+      if (isClosed) return;
       if (taught.size >= maxTaught) {
         taught.clear();
         lesson.forget();
@@ -57,9 +60,13 @@ export function createZoneTeacher(zone: Pick<Zone, 'find'>, lesson: Lesson): Zon
       lesson.told([[name, portable(holding)]]);
     },
     changed() {
+      if (isClosed) return;
       planned ??= setTimeout(look, Math.max(0, nextLookAt - performance.now()));
     },
-    close: () => clearTimeout(planned),
+    close() {
+      isClosed = true;
+      clearTimeout(planned);
+    },
   };
 }
 

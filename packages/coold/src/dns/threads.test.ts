@@ -87,4 +87,20 @@ describe('threads', () => {
     await listening;
     await expect(listen?.({ host, port: 5302 })).rejects.toThrow('ended');
   });
+
+  it('that break down leave no socket behind either', async () => {
+    const before = await ownSockets();
+    // No sound directory makes one break down.
+    const unsound = { kind: 'endpoints', endpoints: { map: () => 'no list' } } as unknown as Holding;
+    const { threads: started, listeners } = start(1, () => unsound);
+    for (const listen of listeners) await listen({ host, port: 5304 });
+    const socket = createSocket('udp4');
+    socket.send(askFor('web.shop.coolify.internal', 1), 5304, host);
+    await expect(started.broken).rejects.toThrow(TypeError);
+    await started.close();
+    threads = undefined;
+    socket.close();
+    await once(socket, 'close');
+    expect(await ownSockets()).toEqual(before);
+  });
 });

@@ -90,7 +90,7 @@ export function createDns(options: DnsOptions): Dns {
     const counts = served.map(each => each.counts);
     const setup = { zone: zone.wire, serial, upstream: options.upstream, counts, forwarding };
     if (libc === undefined)
-      log.info('this Node cannot call the C library: the main thread answers DNS, and bears less');
+      log.info('this Node cannot call the C library: the main thread alone answers DNS, and bears less');
     else threads = startThreads({ count: options.threads ?? 1, setup, zone, libc });
     const running = Promise.all(listeners.map(({ run }) => run(stop)));
     try {

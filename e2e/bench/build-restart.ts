@@ -6,6 +6,7 @@ import {
   scratchFolder,
   unixHttp,
 } from '@coold/testbed';
+import { eventually } from '../harness/eventually.ts';
 import type { Figure } from './suite.ts';
 
 const hostCount = 10;
@@ -47,6 +48,11 @@ export async function measureRestart(): Promise<Figure[]> {
     const streams = JSON.parse(text) as { builds: { running: number; queued: number } }[];
     return streams.reduce((sum, { builds }) => sum + builds.running + builds.queued, 0);
   };
+  // Accepted is what the broker has sent; a command that is still on its way when it is killed is lost to the host.
+  const begunBuilds = () => hosts.reduce((sum, { builds }) => sum + builds.size, 0);
+  await eventually('every host to have its builds', async () => begunBuilds() === total || undefined, {
+    timeoutMs: 30_000,
+  });
   broker.signal('SIGKILL');
   await broker.exited;
   await start();

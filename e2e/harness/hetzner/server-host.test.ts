@@ -172,8 +172,9 @@ describe.skipIf(process.getuid?.() !== 0)('on hosts of the lab', { timeout: 120_
     const id = [...fake.servers.values()].find(({ address }) => address === a.address)?.id ?? 0;
     const running = a.exec(['sleep', '30']);
     const killed = expect(running).rejects.toThrow(/^a: sleep 30: the connection was lost/);
-    const sessions = ['sh', '-c', 'until pkill -KILL -f "sshd: root@"; do sleep 0.1; done'] as const;
-    await lab.hosts.get(id)?.exec(sessions);
+    // Only once it runs: before, it would come over the next connection, and nothing would be lost.
+    const script = 'until pgrep -fx "sleep 30"; do sleep 0.1; done; pkill -KILL -f "sshd: root@"';
+    await lab.hosts.get(id)?.exec(['sh', '-c', script]);
     await killed;
     expect(await says(a, 'echo', 'again')).toBe('again');
   });

@@ -1,5 +1,5 @@
-// Sockets of UDP as the kernel gives them, which Node does not know of. The constants are those of asm-generic/socket.h and the
-// headers beside it, on x86-64 and arm64 alike; addresses are `struct sockaddr_in` and `struct sockaddr_in6`.
+// Sockets of UDP as the kernel gives them, which Node does not know of. The constants are those of asm-generic/socket.h and
+// the headers beside it, on x86-64 and arm64 alike; addresses are `struct sockaddr_in` and `struct sockaddr_in6`.
 import type { Address } from '@coold/runtime';
 import type { Libc } from './libc.ts';
 
@@ -18,7 +18,10 @@ const pollOut = 0x004;
 export const dontWait = 0x40;
 
 export interface DatagramSockets {
-  /** @param isShared others of this process are bound there too. @returns a descriptor; undefined: the kernel has none for that */
+  /**
+   * @param isShared others of this process are bound there too
+   * @returns a descriptor; undefined: the kernel has none for that
+   */
   bound(address: Address, isShared: boolean): number | undefined;
   /** On a port that the kernel draws. @returns as `bound` does */
   connected(address: Address): number | undefined;

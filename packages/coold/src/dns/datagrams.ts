@@ -1,6 +1,6 @@
-// What recvmmsg and its kin read and write: for each datagram a `struct mmsghdr`, which begins as a `struct msghdr` and points
-// to a `struct iovec`, which points to its bytes, and to a `struct sockaddr_in`. Of 64-bit little-endian Linux. All of it is one
-// piece of memory, so that what C points to lives for as long as any view of it.
+// What recvmmsg and its kin read and write: for each datagram a `struct mmsghdr`, which begins as a `struct msghdr` and
+// points to a `struct iovec`, which points to its bytes, and to a `struct sockaddr_in`. Of 64-bit little-endian Linux. All of
+// it is one piece of memory, so that what C points to lives for as long as any view of it.
 import { familyInet, ipv4AddressBytes } from './datagram-sockets.ts';
 
 /** More than UDP can carry, so that none is cut; untouched pages cost nothing. */

@@ -1,6 +1,7 @@
-// A thread that answers DNS over UDP on the gateways, beside the main one: it waits in epoll_wait(2), and nothing that coold does else
-// holds it up. It has no directory: of each name in the zone that it is asked for, it asks the main thread once, and is told of
-// changes from then on. What it is asked for outside the zone it asks the upstream itself.
+// A thread that answers DNS over UDP on the gateways, beside the main one: it waits in epoll_wait(2), and what else coold
+// does holds it up only where a name is new to it. It has no directory: of each name in the zone that it is asked for, it asks
+// the main thread once, and is told of changes from then on. What it is asked for outside the zone it asks the upstream
+// itself.
 import { parentPort, workerData } from 'node:worker_threads';
 import { createAnswerPacket } from './answer.ts';
 import { createDatagramSockets } from './datagram-sockets.ts';

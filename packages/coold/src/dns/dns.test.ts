@@ -2,8 +2,6 @@
 import { randomBytes, randomInt } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { connect, type Socket } from 'node:net';
-import { runChild } from '@coold/runtime';
 import { startDnsmasq } from '@coold/testbed';
 import { soon } from '@coold/testbed/soon';
 import { Packet } from 'dns2';
@@ -11,70 +9,18 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createDirectory } from '../discovery/directory.ts';
 import type { Endpoint } from '../discovery/endpoint.ts';
-import { createDns, type DnsOptions } from './dns.ts';
+import { connection, dig, overUdp, dnsPort as port, serveDns, ways } from './dns-testing.ts';
 import { createMessageReader, framed } from './tcp-frames.ts';
-import { askFor, directoryOf, silent } from './testing.ts';
+import { askFor, directoryOf } from './testing.ts';
 
-const port = 5300;
 /** Of loopback, so that runs side by side do not meet. */
 const net = `127.${randomInt(1, 255)}.${randomInt(256)}`;
 const many = Array.from({ length: 200 }, (_, index) => `10.210.1.${index + 1}`);
 const directory = directoryOf({ 'web.shop': ['10.210.0.5', '10.210.0.6'], 'many.shop': many });
 
-// Nobody who asks shall notice which thread it was that answered, and in what company.
-describe.each([
-  { threads: 1, mayCallC: true },
-  { threads: 1, mayCallC: false },
-  { threads: 3, mayCallC: true },
-])('with $threads threads, calling C: $mayCallC', ({ threads, mayCallC }) => {
-  async function start(options: Partial<DnsOptions> & { addresses: Record<string, string> }) {
-    const { addresses, listeners, ...rest } = options;
-    const answering = Promise.withResolvers<void>();
-    const dns = createDns({
-      zone: 'coolify.internal',
-      upstream: { host: '127.0.0.1', port: 9 },
-      namespaces: Object.entries(addresses).map(([name, gateway]) => ({ name, network: name, gateway })),
-      directory,
-      threads,
-      mayCallC,
-      log: silent,
-      port,
-      listeners: {
-        ...listeners,
-        onChange: () => {
-          if (dns.stats().listeners.every(({ bound }) => bound)) answering.resolve();
-        },
-      },
-      ...rest,
-    });
-    const stop = new AbortController();
-    const ended = dns.run(stop.signal);
-    await Promise.race([answering.promise, ended]);
-    return {
-      dns,
-      async [Symbol.asyncDispose]() {
-        stop.abort();
-        await ended;
-      },
-    };
-  }
-
-  async function dig(address: string, ...args: string[]) {
-    const { stdout } = await runChild(
-      'dig',
-      [`@${address}`, '-p', String(port), '+time=10', '+tries=1', ...args],
-      {
-        timeoutMs: 20_000,
-      },
-    );
-    const status = /status: (\w+)/.exec(stdout)?.[1];
-    const flags = /;; flags: ([a-z ]*);/.exec(stdout)?.[1]?.split(' ');
-    const records = stdout
-      .split('\n')
-      .filter(line => line !== '' && !line.startsWith(';'))
-      .map(line => line.split(/\s+/));
-    return { stdout, status, flags, records };
-  }
+describe.each(ways)('with $threads threads, calling C: $mayCallC', way => {
+  const start = (options: Partial<Parameters<typeof serveDns>[0]> & { addresses: Record<string, string> }) =>
+    serveDns({ directory, ...way, ...options });
 
   const shop = `${net}.1`;
   const blog = `${net}.2`;
@@ -202,18 +148,6 @@ describe.each([
     });
   });
 
-  /** Asks over UDP by hand. */
-  async function overUdp(address: string, query: Buffer): Promise<Buffer> {
-    const socket = createSocket('udp4');
-    try {
-      socket.send(query, port, address);
-      const [answer] = (await once(socket, 'message')) as [Buffer];
-      return answer;
-    } finally {
-      socket.close();
-    }
-  }
-
   it('any packet is survived: the next question is answered', async () => {
     const socket = createSocket('udp4');
     const packets = fc.sample(fc.uint8Array({ maxLength: 1500 }), 2000);
@@ -231,22 +165,6 @@ describe.each([
     clearInterval(again);
     socket.close();
   });
-
-  /** Asks over TCP by hand. */
-  async function overTcp(address: string, query: Buffer): Promise<Buffer> {
-    const socket = await connection(address);
-    const answer = new Promise<Buffer>(resolve => socket.on('data', createMessageReader(resolve)));
-    socket.write(framed(query));
-    return answer.finally(() => socket.destroy());
-  }
-
-  /** A connection by hand. */
-  async function connection(address: string): Promise<Socket> {
-    const socket = connect(port, address);
-    socket.on('error', () => {});
-    await once(socket, 'connect');
-    return socket;
-  }
 
   describe('over TCP', () => {
     const inZone = askFor('web.shop.coolify.internal', 1);
@@ -291,40 +209,6 @@ describe.each([
     });
   });
 
-  it('in-zone answers go on while the upstream is a black hole and a thousand queries hang on it', async () => {
-    const hole = createSocket('udp4');
-    hole.bind(0, '127.0.0.1');
-    await once(hole, 'listening');
-    await using stuck = await start({
-      addresses: { shop: `${net}.20` },
-      upstream: { host: '127.0.0.1', port: hole.address().port },
-    });
-    const socket = createSocket('udp4');
-    const seen = new Map<number, number>();
-    socket.on('message', answer => seen.set(answer.readUInt16BE(0), answer.readUInt8(3) & 15));
-    const hanging = Array.from({ length: 1000 }, (_, index) => {
-      const query = askFor('example.com', 1);
-      query.writeUInt16BE(index, 0);
-      return query;
-    });
-    for (const query of hanging) await new Promise(sent => socket.send(query, port, `${net}.20`, sent));
-    await soon(() => expect(stuck.dns.stats().forwarded).toBe(1000), { timeout: 10_000, interval: 5 });
-    const [inZone, oneMore] = [askFor('web.shop.coolify.internal', 1), askFor('example.com', 1)];
-    inZone.writeUInt16BE(5000, 0);
-    oneMore.writeUInt16BE(5001, 0);
-    socket.send(inZone, port, `${net}.20`);
-    socket.send(oneMore, port, `${net}.20`);
-    await soon(() => expect([seen.get(5000), seen.get(5001)]).toEqual([0, 2]), {
-      timeout: 10_000,
-      interval: 5,
-    });
-    // In the end every one of them is told; that all arrive at once is more than a socket here can hold.
-    await soon(() => expect(stuck.dns.stats().byRcode.get('SERVFAIL')).toBe(1001));
-    expect(stuck.dns.stats()).toMatchObject({ forwarded: 1000, forwardErrors: 1001 });
-    socket.close();
-    hole.close();
-  });
-
   it('notices who listens beside it, or lets nobody do so', async () => {
     const address = `${net}.50`;
     await using shared = await start({
@@ -334,7 +218,7 @@ describe.each([
     const stranger = createSocket({ type: 'udp4', reusePort: true });
     const bound = once(stranger, 'listening');
     stranger.bind(port, address);
-    if (threads === 1) {
+    if (way.threads === 1) {
       await expect(bound).rejects.toThrow('EADDRINUSE');
       return;
     }
@@ -343,32 +227,6 @@ describe.each([
     await soon(() => expect(problem()).toBeTypeOf('string'));
     stranger.close();
     await soon(() => expect(problem()).toBeUndefined());
-  });
-
-  it.each(['udp', 'tcp'])(
-    'what the upstream does not answer is SERVFAIL to its question, over %s',
-    async how => {
-      const address = `${net}.${how === 'udp' ? 60 : 61}`;
-      await using alone = await start({ addresses: { shop: address } });
-      const ask = how === 'udp' ? overUdp : overTcp;
-      // The second comes when the first has told that nobody is there.
-      for (let count = 0; count < 2; count += 1) {
-        const query = askFor('Example.com', 1, 1232);
-        const answer = await ask(address, query);
-        expect(answer.readUInt16BE(0)).toBe(query.readUInt16BE(0));
-        const { header, questions } = Packet.parse(answer);
-        expect([header.rcode, questions[0]?.name]).toEqual([2, 'Example.com']);
-      }
-      expect(alone.dns.stats()).toMatchObject({ queries: 2, forwarded: 2, forwardErrors: 2 });
-    },
-  );
-
-  it('an upstream that leads back here is no loop without end', async () => {
-    const address = `${net}.30`;
-    await using looping = await start({ addresses: { shop: address }, upstream: { host: address, port } });
-    const answer = await overUdp(address, askFor('example.com', 1));
-    expect(Packet.parse(answer).header.rcode).toBe(2);
-    expect(looping.dns.stats()).toMatchObject({ queries: 2, forwarded: 1 });
   });
 
   it('answers follow the directory of the mesh, from before it was read to the last container', async () => {

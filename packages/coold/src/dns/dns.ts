@@ -23,7 +23,7 @@ export interface DnsOptions {
   log: Logger;
   /** That answer over UDP, beside the main one. Default: 1 */
   threads?: number;
-  /** Whether threads may be used, which call C; else, and where this machine's Node cannot, the main one answers. Default: true */
+  /** Whether threads may be used, which call C; else, and where Node cannot, the main one answers. Default: true */
   mayCallC?: boolean;
   /** DNS's own, unless a test must not need it. */
   port?: number;

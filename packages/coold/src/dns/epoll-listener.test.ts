@@ -122,6 +122,28 @@ describe('what comes', () => {
     expect(await replies).toEqual(answers(['m0', 'm1', 'm2', 'm3', 'm5', 'm6']));
   });
 
+  it('on one socket leaves others their turn', async () => {
+    const listen = listeners();
+    let [inTurn, most, last, seen] = [0, 0, -1, 0];
+    const ports: number[] = [];
+    for (const index of [0, 1]) {
+      const { port } = await listen((_packet, _transport, _peer, reply) => {
+        inTurn = index === last ? inTurn + 1 : 1;
+        most = Math.max(most, inTurn);
+        last = index;
+        seen += 1;
+        reply(undefined);
+      });
+      ports.push(port);
+    }
+    // As many as the kernel keeps with its defaults, all there before the first is read.
+    const flood = await client();
+    for (const to of ports) for (const text of numbered(500)) flood.send(text, to, '127.0.0.1');
+    await soon(() => expect(seen).toBe(1000));
+    // Two by themselves, and a batch.
+    expect(most).toBeLessThanOrEqual(34);
+  });
+
   it('when it is too late for an answer gets none, also not from who has the descriptor now', async () => {
     const later: ((reply: Buffer) => void)[] = [];
     const listen = listeners();

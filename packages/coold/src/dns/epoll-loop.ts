@@ -1,5 +1,6 @@
-// A thread's own way to wait for sockets: in epoll_wait(2), with a call for each of them that is ready. Node's loop reads each
-// socket for JavaScript, into new memory and with an object for the sender, which is most of what a forwarded question costs.
+// A thread's own way to wait for sockets: in epoll_wait(2), with a call for each of them that is ready. Node's loop reads
+// each socket for JavaScript, into new memory and with an object for the sender, which is most of what a forwarded question
+// costs.
 import { closeOnExec } from './datagram-sockets.ts';
 import type { Libc } from './libc.ts';
 
@@ -10,6 +11,7 @@ const hangUp = 0x010;
 /** A `struct epoll_event` in words: packed on x86-64 alone. */
 const [eventWords, dataWord] = process.arch === 'x64' ? [3, 1] : [4, 2];
 const maxEvents = 64;
+
 /** @param hasError also, or instead of something to read */
 export type OnReady = (hasError: boolean) => void;
 
@@ -61,8 +63,8 @@ export function createEpollLoop({ libc, wakeFd, turnMs }: EpollLoopOptions): Epo
 
   function look(count: number): void {
     for (let at = 0; at < count * eventWords; at += eventWords) {
-      // What was there for one may be told to another, if the descriptor was closed and given out again meanwhile: it looks in
-      // vain.
+      // What was there for one may be told to another, if the descriptor was closed and given out again meanwhile: it looks
+      // in vain.
       const onReady = watchers.get(events[at + dataWord] ?? -1);
       onReady?.(((events[at] ?? 0) & (error | hangUp)) !== 0);
     }

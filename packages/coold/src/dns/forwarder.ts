@@ -16,7 +16,8 @@ export interface Forwarder {
    * than fits into UDP, a client that came over TCP gets it all.
    *
    * @param query is the forwarder's own until `done` is called, and then as it was
-   * @param done is called once, with what is the caller's until it returns; undefined: no answer in time, no way there, or too many already wait
+   * @param done is called once, with what is the caller's until it returns; undefined: no answer in time, no way there,
+   * or too many already wait
    */
   ask(query: Buffer, transport: Transport, done: (answer: Buffer | undefined) => void): void;
   /** Whether a message that came from this address is one of ours: a loop. */
@@ -88,8 +89,8 @@ export function createForwarder({
   function retire({ socket }: Slot): void {
     socket.retire();
     const { port } = socket;
-    // Kept in mind while its queries are on their way: they may be coming back to us. The number alone, and none where there was
-    // none: while nothing can be sent, each query has a socket of its own.
+    // Kept in mind while its queries are on their way: they may be coming back to us. The number alone, and none where
+    // there was none: while nothing can be sent, each query has a socket of its own.
     if (port !== 0) setTimeout(forwarding.closed, timeoutMs, port).unref();
   }
 

@@ -5,7 +5,11 @@ export interface Forwarding {
   /** Takes a place among those that wait. @returns false: there is none, which counts as an error */
   begin(maxWaiting: number): boolean;
   end(isAnswered: boolean): void;
-  /** A socket asks the upstream from there. @param address IPv4, as a number; of others, 0, no query can come back to a gateway */
+  /**
+   * A socket asks the upstream from there.
+   *
+   * @param address IPv4, as a number; of others, 0, no query can come back to a gateway
+   */
   opened(address: number, port: number): void;
   closed(port: number): void;
   /** Whether a socket of any thread asks from there. */

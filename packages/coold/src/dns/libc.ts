@@ -1,5 +1,5 @@
-// The calls of the C library that Node makes none of: to wait for several sockets without its loop, and to read and write many
-// datagrams at once.
+// The calls of the C library that Node makes none of: to wait for several sockets without its loop, and to read and write
+// many datagrams at once.
 import type { FunctionDefinitions } from 'node:ffi';
 
 /** Each returns what C would; -1 is a failure, and its errno is lost by the time JavaScript runs. */

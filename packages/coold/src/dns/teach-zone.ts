@@ -5,7 +5,7 @@ export interface ZoneTeacher {
   asked(name: string): void;
   /** Something in the zone may have changed. */
   changed(): void;
-  /** From then on nothing is told, whatever is asked or changes: the descriptor that wakes the thread may be another's by then. */
+  /** Nothing is told from then on, whatever is asked or changes: what wakes the thread may be another's by then. */
   close(): void;
 }
 

@@ -62,7 +62,8 @@ export function openUpstreamSocket({
     onOpen(address, from) {
       port = from;
       onOpen(address, from);
-      for (const { send } of waiting) send();
+      // Copied, as below: one that cannot be sent leaves.
+      for (const { send } of [...waiting]) send();
     },
     onMessage(message) {
       if (message.length < 2) return;

@@ -29,7 +29,7 @@ export interface Store {
   reconcile(): Promise<void>;
   /** Resolves once the kernel was looked at where what is known may be old. Never rejects. */
   refresh(): Promise<void>;
-  /** Resolves once the kernel was read, or that was tried: right after a start, callers are rather waited for than refused. */
+  /** Resolves once the kernel was read, or that was tried: right after a start, callers rather wait than are refused. */
   whenRead(): Promise<void>;
   /** @throws FirewallError 503 while the kernel could not be read yet */
   rules(): readonly Rule[];

@@ -66,9 +66,9 @@ export function connectPodman(socketPath: string, { timeoutMs = defaultTimeoutMs
     const { method = 'GET', path, query = {}, json, headers = {}, success = [200] } = call;
     const within = AbortSignal.any([signal, AbortSignal.timeout(call.timeoutMs ?? timeoutMs)]);
     try {
-      const { origin, pathname, search } = urlOf(root, path, query);
       const { statusCode, body } = await agent.request({
-        ...{ origin, path: pathname + search, method },
+        ...targetOf(root, path, query),
+        method,
         signal: within,
         headers: json === undefined ? headers : { 'content-type': 'application/json', ...headers },
         body: json === undefined ? null : JSON.stringify(json),
@@ -96,9 +96,8 @@ export function connectPodman(socketPath: string, { timeoutMs = defaultTimeoutMs
     async libpodStream(call, read, signal) {
       const { path, query = {} } = call;
       try {
-        const { origin, pathname, search } = urlOf(libpodRoot, path, query);
-        const target = { origin, path: pathname + search, method: 'GET' as const };
-        const { statusCode, body } = await agent.request({ ...target, signal });
+        const target = targetOf(libpodRoot, path, query);
+        const { statusCode, body } = await agent.request({ ...target, method: 'GET', signal });
         if (statusCode !== 200) throw new PodmanStatusError(statusCode, await readText(body));
         await read(body);
       } catch (error) {
@@ -106,9 +105,9 @@ export function connectPodman(socketPath: string, { timeoutMs = defaultTimeoutMs
       }
     },
     async libpodPipe(call) {
-      const { pathname } = urlOf(libpodRoot, call.path, {});
+      const { path } = targetOf(libpodRoot, call.path, {});
       try {
-        return await upgrade(socketPath, pathname, call.json, {
+        return await upgrade(socketPath, path, call.json, {
           signal: AbortSignal.timeout(call.timeoutMs ?? timeoutMs),
           maxBytes: maxAnswerBytes,
         });
@@ -131,10 +130,10 @@ export function connectPodman(socketPath: string, { timeoutMs = defaultTimeoutMs
   };
 }
 
-function urlOf(root: string, path: string, query: NonNullable<Call['query']>): URL {
+function targetOf(root: string, path: string, query: NonNullable<Call['query']>) {
   const url = new URL(`http://podman${root}${path}`);
   for (const [name, value] of Object.entries(query)) url.searchParams.set(name, String(value));
-  return url;
+  return { origin: url.origin, path: url.pathname + url.search };
 }
 
 /** @throws VerbError 502 when there is more than coold reads */

@@ -1,4 +1,4 @@
-// An application is deployed to a host, as central does it: the mission's T2 to T7, T9 and T10, over either way to a host.
+// An application is deployed to a host as central does it, T2 to T7, T9 and T10, over either way to a host.
 import { isDeepStrictEqual } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { type Caller, type Command, laravel, operator } from '../harness/callers.ts';

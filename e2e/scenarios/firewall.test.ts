@@ -61,7 +61,7 @@ async function call(caller: Caller, host: FleetHost, command: Command): Promise<
 const ask = async (from: End, to: End, port = 80) =>
   await fetched(from.on(), from.name, `http://${await addressOf(to.on(), to.name)}:${port}/`);
 
-/** A cross-host flow passes two hosts, and each has its own rules (CONTRACT §4). */
+/** A cross-host flow passes two hosts, and each has its own rules (docs/contract.md §4). */
 const hostsOf = (from: End, to: End) => [...new Set([from.on(), to.on()])];
 
 interface Rule {

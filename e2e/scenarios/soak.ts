@@ -26,7 +26,7 @@ export interface SoakResult {
 }
 
 const containersPerHost = 6;
-/** CONTRACT §6. */
+/** docs/contract.md §6. */
 const ttlMs = 5000;
 /** From Podman's word to the rows of all hosts: the reconcile of 2 s on a machine that has other work to do. */
 const gossipMs = 5000;

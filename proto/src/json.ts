@@ -11,8 +11,8 @@ import { FieldError } from './field-error.ts';
 import { freeFormCodec } from './free-form.ts';
 
 /**
- * JSON as Laravel sees it (CONTRACT §2): names in snake_case, 64-bit numbers as JSON numbers, fields without presence
- * always there. Input is strict: no unknown names, no text where a number belongs.
+ * JSON as Laravel sees it (docs/contract.md §2): names in snake_case, 64-bit numbers as JSON numbers, fields without
+ * presence always there. Input is strict: no unknown names, no text where a number belongs.
  */
 export interface JsonCodec {
   /** Message → plain JSON value. */

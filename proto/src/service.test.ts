@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { BuildStack, ClientMsgSchema, ServerMsgSchema } from '../gen/coolify/agent/v1/agent_pb.js';
 import { agentStream, maxResponseBytes } from './service.ts';
 
-/** Bytes written by hand from the numbers of CONTRACT §1: a line a field, its tag, length and content. */
+/** Bytes written by hand from the numbers of docs/contract.md §1: a line a field, its tag, length and content. */
 function bytes(...hex: string[]): Buffer {
   return Buffer.from(hex.join('').replaceAll(' ', ''), 'hex');
 }

@@ -30,5 +30,5 @@ export const forwardPath = `/${BrokerPeer.typeName}/${BrokerPeer.method.forward.
 /** The path of BrokerPeer.Stream. */
 export const forwardStreamPath = `/${BrokerPeer.typeName}/${BrokerPeer.method.stream.name}`;
 
-/** A Response of more bytes than this is answered as an Error 413 (CONTRACT §1). */
+/** A Response of more bytes than this is answered as an Error 413 (docs/contract.md §1). */
 export const maxResponseBytes = 4 * 1024 * 1024;

@@ -10,7 +10,7 @@ export const maxStreamChunkBytes = 64 * 1024;
 /** The longest line that a caller may send. */
 export const maxInputLineBytes = 1024 * 1024;
 
-/** What a program or a container wrote, as JSON has it (CONTRACT §3). */
+/** What a program or a container wrote, as JSON has it (docs/contract.md §3). */
 export interface OutputLine {
   stream: 'stdout' | 'stderr';
   data: string;

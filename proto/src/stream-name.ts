@@ -1,6 +1,6 @@
 // A streamed command is named on the stream to its host for its request id and a number of its own. An id is free again as
-// soon as its reply is over (CONTRACT §2), while its host may still be about to answer: without the number, what then comes
-// for an earlier stream, or for a dispatch that was given up, would be taken for an answer of the next.
+// soon as its reply is over (docs/contract.md §2), while its host may still be about to answer: without the number,
+// what then comes for an earlier stream, or for a dispatch that was given up, would be taken for an answer of the next.
 
 /** In no request id. */
 const separator = '~';

@@ -11,7 +11,7 @@ export interface Verb {
   /** `command.type`, and what handlers are keyed by. */
   name: string;
   summary: string;
-  /** Lowest schema a host must speak to be sent it (CONTRACT §1: numbers from 200 on are schema 2). */
+  /** Lowest schema a host must speak to be sent it (docs/contract.md §1: numbers from 200 on are schema 2). */
   schema: number;
   request: DescMessage;
   response: DescMessage;

@@ -10,7 +10,7 @@ import { dialRaw, type RawHost } from './raw-host.ts';
 
 const [url = '', keyPath = '', first = '', end = ''] = process.argv.slice(2);
 const key = await readFile(keyPath, 'utf8');
-/** CONTRACT §1: both ends PING every 30 s. */
+/** docs/contract.md §1: both ends PING every 30 s. */
 const pingEveryMs = 30_000;
 /** Dials at once while the fleet first comes up; a fleet that lost its broker is paced by its backoff alone. */
 const dialsAtOnce = 32;

@@ -45,14 +45,14 @@ export interface VerifierOptions {
 }
 
 const maxTokenLength = 16 * 1024;
-/** For clocks that differ (CONTRACT §1). */
+/** For clocks that differ (docs/contract.md §1). */
 export const leewayMs = 60_000;
 /** Tokens whose signature is known to be good; a fleet that reconnects brings the same ones. */
 const maxRemembered = 20_000;
 
 /**
- * A verifier for the tokens of CONTRACT §1, by a PEM public key. Which algorithms are believed follows from the key, and
- * any other is refused before signature work.
+ * A verifier for the tokens of docs/contract.md §1, by a PEM public key. Which algorithms are believed follows from the
+ * key, and any other is refused before signature work.
  *
  * @throws Error when the key is none that fits
  */

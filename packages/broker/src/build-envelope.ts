@@ -2,7 +2,7 @@ import type { BuildResponseBody } from '@coold/proto';
 import type { BuildOutcome } from './build-table.ts';
 import type { Refusal } from './router.ts';
 
-/** What the build lane's calls answer with (CONTRACT §2). */
+/** What the build lane's calls answer with (docs/contract.md §2). */
 export type BuildEnvelope =
   | { request_id: string; status: 'ok'; digest: string; registry_ref: string; duration_ms: number }
   | {

@@ -29,12 +29,12 @@ interface IdRoute {
 }
 
 const defaultTimeoutMs = 30_000;
-/** Longer polls are clamped, not refused (CONTRACT §2). */
+/** Longer polls are clamped, not refused (docs/contract.md §2). */
 const maxTimeoutMs = 300_000;
 /** Nothing may read a result but who wants it. */
 const getOnly = { exposeHeadRoute: false };
 
-/** The calls of the build lane (CONTRACT §2). */
+/** The calls of the build lane (docs/contract.md §2). */
 export function addBuildRoutes(lane: FastifyInstance, deps: BuildLaneDeps): void {
   const { builds, log, answer, refusalOf } = deps;
   const unreadable = (stage: BuildCall) => ({

@@ -62,8 +62,8 @@ const maxBuildArgs = 100;
 const maxBuildArgLength = 32 * 1024;
 
 /**
- * Reads the body of a build dispatch (CONTRACT §2). Pure: body in, order or refusal out. What it lets through has the
- * right shape and size; what it means is judged by the host that builds it.
+ * Reads the body of a build dispatch (docs/contract.md §2). Pure: body in, order or refusal out. What it lets through
+ * has the right shape and size; what it means is judged by the host that builds it.
  */
 export function readBuildOrder(body: unknown): BuildOrder | Refusal {
   const requestId = isObject(body) ? body['request_id'] : undefined;

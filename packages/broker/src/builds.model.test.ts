@@ -67,7 +67,7 @@ function createWorld(mayRestart: boolean) {
     value: { body: { case: 'ok', value: { digest } } },
   });
 
-  /** What coold does with a command (CONTRACT §7, and builds.proto). */
+  /** What coold does with a command (docs/contract.md §7, and builds.proto). */
   function obey(host: SimulatedHost, { requestId, command }: ServerMsg): void {
     const build = host.disk.get(requestId);
     switch (command.case) {

@@ -30,10 +30,10 @@ export interface BuildsOptions {
 }
 
 /**
- * The builds that hosts have, by request id (CONTRACT §2). One is *waiting* for its host's answer, which *lands* here,
- * and is *gone* once it was read: then its host is told that it may remove it. A result that nobody read in time is
- * *remembered*: which host has it, so that it can be asked again. The hosts are the memory, and name their builds when
- * they connect; what is here is lost with the broker, and no result with it.
+ * The builds that hosts have, by request id (docs/contract.md §2). One is *waiting* for its host's answer, which
+ * *lands* here, and is *gone* once it was read: then its host is told that it may remove it. A result that nobody read
+ * in time is *remembered*: which host has it, so that it can be asked again. The hosts are the memory, and name their
+ * builds when they connect; what is here is lost with the broker, and no result with it.
  *
  * No timers and no I/O of its own: streams, ids and the clock are passed in, and `tick` is called every now and then.
  */
@@ -69,7 +69,10 @@ export interface Builds {
 }
 
 const maxPollers = 1000;
-/** A host keeps an unread result for this long (CONTRACT §7), in ms; one that is away for longer has nothing to tell. */
+/**
+ * A host keeps an unread result for this long (docs/contract.md §7), in ms; one that is away for longer has nothing to
+ * tell.
+ */
 const hostMemoryMs = 24 * 3600_000;
 
 export function createBuilds(options: BuildsOptions): Builds {

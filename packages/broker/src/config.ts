@@ -9,7 +9,7 @@ import {
 } from '@coold/runtime';
 import { checkPeerOptions, peerOptions } from './peers/peer-options.ts';
 
-/** Every variable and flag of `broker` (CONTRACT §8). */
+/** Every variable and flag of `broker` (docs/contract.md §8). */
 export const brokerCommand = defineCommand({
   name: 'broker',
   envPrefix: 'BROKER_',

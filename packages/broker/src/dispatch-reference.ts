@@ -30,8 +30,8 @@ export interface ReferenceOptions {
 }
 
 /**
- * What CONTRACT §2 says of dispatches, streams and hosts, in the plainest form: one list, searched for everything. The
- * model test holds the broker against it.
+ * What docs/contract.md §2 says of dispatches, streams and hosts, in the plainest form: one list, searched for
+ * everything. The model test holds the broker against it.
  */
 export function createReference(options: ReferenceOptions) {
   let entries: Entry[] = [];

@@ -1,6 +1,6 @@
 import type { Refusal } from './router.ts';
 
-/** The JSON every dispatch is answered with (CONTRACT §2). */
+/** The JSON every dispatch is answered with (docs/contract.md §2). */
 export type Envelope =
   | { request_id: string; status: 'ok'; data: unknown }
   | { request_id: string; status: 'error'; code: number; message: string; field?: string };

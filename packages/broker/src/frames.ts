@@ -26,8 +26,8 @@ const partBytes = 150;
 const countParts = createPartsCounter(ClientMsgSchema);
 
 /**
- * Reads a host's message. A Response over a limit is not kept: it becomes the Error 413 that its caller gets (CONTRACT
- * §1), so that a large answer ends a dispatch and not the stream.
+ * Reads a host's message. A Response over a limit is not kept: it becomes the Error 413 that its caller gets
+ * (docs/contract.md §1), so that a large answer ends a dispatch and not the stream.
  */
 export function readFrame(bytes: Uint8Array): Incoming {
   try {

@@ -80,7 +80,7 @@ const bodyTimeoutMs = 30_000;
 /** An input call waits this long, in ms, for somebody to type; the next call takes over from it. */
 const defaultInputIdleMs = 15 * 60_000;
 
-/** Laravel's HTTP lane (CONTRACT §2), not yet listening: JSON both ways, every failure in the one envelope. */
+/** Laravel's HTTP lane (docs/contract.md §2), not yet listening: JSON both ways, every failure in the one envelope. */
 export function createLane(deps: LaneDeps): Lane {
   const { dispatch, openStream, streams, builds, hosts, operations, elsewhere, log, dispatchBodyBytes } =
     deps;

@@ -36,7 +36,7 @@ export type Carrier = Pick<HostStream, 'hostId'>;
 export type Receipt = 'delivered' | 'landed' | 'duplicate' | 'unknown' | 'of another host';
 
 export interface PendingOptions {
-  /** Cap on waiting and landed dispatches and live streams together (CONTRACT §2). */
+  /** Cap on waiting and landed dispatches and live streams together (docs/contract.md §2). */
   max: number;
   /** After this many ms without an answer the caller is told `timeout`. */
   timeoutMs: number;
@@ -49,9 +49,9 @@ export interface PendingOptions {
 }
 
 /**
- * The dispatches under way, by request id (CONTRACT §2). An entry is *waiting* for its host, then *replying* to its
- * caller. One whose caller was told `timeout`, or hung up, is *overdue*: its id is free, and an answer that still comes
- * is *landed* until a repeated dispatch reads it. In the end it is *gone*, and nothing that is done to it counts.
+ * The dispatches under way, by request id (docs/contract.md §2). An entry is *waiting* for its host, then *replying* to
+ * its caller. One whose caller was told `timeout`, or hung up, is *overdue*: its id is free, and an answer that still
+ * comes is *landed* until a repeated dispatch reads it. In the end it is *gone*, and nothing that is done to it counts.
  */
 export interface Pending {
   /** What an earlier dispatch of the same question left behind, if anything. */

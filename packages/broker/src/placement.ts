@@ -9,7 +9,7 @@ export interface BuilderHost {
 
 export type Placement<H> =
   | { kind: 'placed'; host: H }
-  /** Its texts are CONTRACT §2's. */
+  /** Its texts are docs/contract.md §2's. */
   | { kind: 'refused'; code: 503 | 501; message: string };
 
 export interface PlacementQuestion<H> {

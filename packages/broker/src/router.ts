@@ -35,14 +35,14 @@ export function compileRoutes(verbs: ReadonlyMap<string, Verb>): ReadonlyMap<str
   return new Map([...verbs].map(([name, verb]) => [name, { verb, codec: jsonCodec(verb.request) }]));
 }
 
-/** CONTRACT §2; on a build it becomes a unit name and a folder name. */
+/** docs/contract.md §2; on a build it becomes a unit name and a folder name. */
 export const requestIdPattern = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/;
 export const requestIdExpected =
   'expected 1 to 128 of letters, digits, "_", "." and "-", beginning with a letter or digit';
 export const maxHostIdLength = 128;
 const bodyFields = new Set(['host_id', 'request_id', 'command']);
 
-/** What the body of a verb's dispatch may have, in bytes; as on REST (CONTRACT §3). */
+/** What the body of a verb's dispatch may have, in bytes; as on REST (docs/contract.md §3). */
 const bodyLimit = ({ verb }: Route) => verb.http?.maxBodyBytes ?? defaultBodyBytes;
 
 /** What any verb's may have: more need not be read to be refused. */
@@ -88,7 +88,7 @@ export function readDispatch(
   }
 }
 
-/** Whether a host may be sent a verb: not above the schema it speaks (CONTRACT §1). */
+/** Whether a host may be sent a verb: not above the schema it speaks (docs/contract.md §1). */
 export function refuseSchema(verb: Verb, host: { hostId: string; schemaMax: number }): string | undefined {
   if (verb.schema <= host.schemaMax) return undefined;
   return `${verb.name} needs schema ${verb.schema}, host ${host.hostId} speaks up to ${host.schemaMax}`;

@@ -44,7 +44,7 @@ const drainMs = 3000;
 const repliesMs = 1000;
 /** What one slow reader of a stream costs at the most; enough for 5 MB/s to a host that is 50 ms away. */
 const streamWindowBytes = 256 * 1024;
-/** How many ms an answer waits for a late caller (CONTRACT §2). */
+/** How many ms an answer waits for a late caller (docs/contract.md §2). */
 const landedTtlMs = 30_000;
 /** Bytes of such answers, for each lane. */
 const landedMaxBytes = 64 * 1024 * 1024;

@@ -183,7 +183,7 @@ describe('what a host says out of turn', () => {
     expect(stream.all()).toEqual([]);
     expect(stream.hear(opened(9n)), 'twice').toBe('out of turn');
     expect(stream.session.input.begin(), 'twice').toMatchObject({ code: 409 });
-    expect(stream.hostSide.hear({ case: undefined }), 'CONTRACT §1: unknown kinds are ignored').toBe(
+    expect(stream.hostSide.hear({ case: undefined }), 'docs/contract.md §1: unknown kinds are ignored').toBe(
       'out of turn',
     );
     stream.session.close();

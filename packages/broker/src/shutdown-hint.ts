@@ -2,7 +2,7 @@ import { create } from '@bufbuild/protobuf';
 import { ServerMsgSchema } from '@coold/proto';
 import type { Hosts } from './hosts.ts';
 
-/** The schema that knows the hint (CONTRACT §1). */
+/** The schema that knows the hint (docs/contract.md §1). */
 const hintSchema = 2;
 /** In ms: each host more needs a broker about a third of a millisecond to take in. */
 const [leastWindowMs, windowPerHostMs, mostWindowMs] = [1000, 1, 60_000];

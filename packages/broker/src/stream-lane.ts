@@ -27,7 +27,7 @@ export interface StreamLaneDeps {
   inputIdleMs: number;
 }
 
-/** The calls of a streamed command (CONTRACT §2): `POST /v1/coold/stream`, and `…/:id/input` beside it. */
+/** The calls of a streamed command (docs/contract.md §2): `POST /v1/coold/stream`, and `…/:id/input` beside it. */
 export function addStreamRoutes(lane: FastifyInstance, deps: StreamLaneDeps): void {
   const { openStream, answer } = deps;
   lane.post('/v1/coold/stream', async (request, reply) => {

@@ -18,7 +18,7 @@ export type Opened =
   | { kind: 'opening'; session: Session }
   | { kind: 'in flight' | 'full' | 'stopping' | 'unread' };
 
-/** The streamed commands under way, by request id (CONTRACT §2). */
+/** The streamed commands under way, by request id (docs/contract.md §2). */
 export interface Streams {
   /** Sends a command whose answer is wanted as a stream; 'unread': its host has left too much unread. */
   open(requestId: string, host: StreamCarrier, command: ServerMsg['command']): Opened;

@@ -68,8 +68,8 @@ export interface TokenClaims {
 }
 
 /**
- * Signs a host token (CONTRACT §1) with the algorithm that fits the key. Each has a name of its own, by which it can be
- * revoked. @throws Error when none does */
+ * Signs a host token (docs/contract.md §1) with the algorithm that fits the key. Each has a name of its own, by which
+ * it can be revoked. @throws Error when none does */
 export function mintToken(
   privatePem: string,
   { hostId, caps, ttlMs }: TokenClaims,

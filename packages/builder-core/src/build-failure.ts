@@ -1,4 +1,4 @@
-/** What a build is doing; also what an error says it was doing (CONTRACT §2, `stage`). */
+/** What a build is doing; also what an error says it was doing (docs/contract.md §2, `stage`). */
 export type Stage = 'request' | 'git' | 'stack' | 'buildah' | 'digest';
 
 /**

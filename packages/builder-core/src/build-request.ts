@@ -24,7 +24,7 @@ export type StackRequest =
   /** Known to the API, not to this builder. */
   | { name: 'buildpacks' | 'railpack' };
 
-/** What `request.json` asks for (CONTRACT §7), checked. */
+/** What `request.json` asks for (docs/contract.md §7), checked. */
 export interface BuildRequest {
   repo: RepoUrl;
   gitRef: string;

@@ -40,11 +40,11 @@ const dropped = ['CAP_MKNOD', 'CAP_NET_RAW', 'CAP_AUDIT_WRITE'];
 /**
  * The build as a program's arguments.
  *
- * A plan without RUN needs no container: `chroot` is the isolation that lives under RestrictNamespaces=mnt user (CONTRACT
- * §7). One with RUN gets containers of the runtime: `chroot` would show every device of the host to a step that runs as
- * root. They share the unit's network, so that its IPAddressDeny counts, and its cgroup, so that its MemoryMax does; they
- * do not see the cgroup tree, where they could leave it. All of it is in a PID namespace that ends with its first process,
- * since containers are in no process group of ours.
+ * A plan without RUN needs no container: `chroot` is the isolation that lives under RestrictNamespaces=mnt user
+ * (docs/contract.md §7). One with RUN gets containers of the runtime: `chroot` would show every device of the
+ * host to a step that runs as root. They share the unit's network, so that its IPAddressDeny counts, and its cgroup, so
+ * that its MemoryMax does; they do not see the cgroup tree, where they could leave it. All of it is in a PID namespace
+ * that ends with its first process, since containers are in no process group of ours.
  */
 export function buildInvocation(
   plan: BuildPlan,

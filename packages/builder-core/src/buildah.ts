@@ -82,7 +82,7 @@ async function pinBases(
 
 /**
  * The digest of an image by its id, since the tag may have gone to another build by now; the one that `podman image
- * inspect` shows, not that of its base (CONTRACT §7).
+ * inspect` shows, not that of its base (docs/contract.md §7).
  *
  * @throws BuildFailure
  */

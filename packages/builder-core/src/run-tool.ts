@@ -6,7 +6,7 @@ export interface Tool {
   env: NodeJS.ProcessEnv;
   stage: Stage;
   signal?: AbortSignal;
-  /** Killed after so long; default 6 h, since the unit's RuntimeMaxSec is what ends a build (CONTRACT §7). */
+  /** Killed after so long; default 6 h, since the unit's RuntimeMaxSec is what ends a build (docs/contract.md §7). */
   timeoutMs?: number;
   /** Killed when it wrote nothing for so long. */
   silenceMs?: number;

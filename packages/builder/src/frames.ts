@@ -1,6 +1,6 @@
 import type { Progress, StackRequest } from '@coold/builder-core';
 
-/** result.json, and what its frame carries (CONTRACT §7). */
+/** result.json, and what its frame carries (docs/contract.md §7). */
 export interface Result {
   digest: string;
   registry_ref: string;

@@ -1,7 +1,7 @@
 import { fstatSync, type Stats, writeSync } from 'node:fs';
 import { Socket } from 'node:net';
 
-/** Somebody may be reading, or not, or no longer: a build goes on as if it did not matter (CONTRACT §7). */
+/** Somebody may be reading, or not, or no longer: a build goes on as if it did not matter (docs/contract.md §7). */
 export interface LossyOutput {
   /** Writes it, or drops it when the reader is gone or too far behind. */
   write(line: string): void;

@@ -5,7 +5,7 @@ import manifest from '../package.json' with { type: 'json' };
 // Before anything else is loaded: a cancel may come at once, and is answered with an error.json all the same.
 const cancel = new AbortController();
 for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => cancel.abort());
-// Whoever started it may go; the build stays (CONTRACT §7).
+// Whoever started it may go; the build stays (docs/contract.md §7).
 process.on('SIGHUP', () => {});
 process.on('uncaughtException', error => {
   process.stderr.write(`builder: ${error.stack}\n`);

@@ -23,11 +23,16 @@ export interface Surroundings {
   say(text: string, stream: 'stdout' | 'stderr'): void;
 }
 
-/** A cancelled build is gone, with all it started, in 2 s (CONTRACT §7): what removal does not manage, coold does. */
+/**
+ * A cancelled build is gone, with all it started, in 2 s (docs/contract.md §7): what removal does not manage, coold
+ * does.
+ */
 const removalMs = { cancelled: 500, ended: 120_000 };
 const readerMs = 250;
 
-/** Runs one build to its exit code (CONTRACT §7): 0 built, 1 not built, 2 usage or input/output, 130 cancelled. */
+/**
+ * Runs one build to its exit code (docs/contract.md §7): 0 built, 1 not built, 2 usage or input/output, 130 cancelled.
+ */
 export async function runBuilder(argv: readonly string[], surroundings: Surroundings): Promise<number> {
   const { version, say } = surroundings;
   const invocation = readInvocation(argv, version);

@@ -31,7 +31,7 @@ const interval: ValueType<number> = {
 /** A stream each minute is load for nothing; a timer of Node's is good for 24.8 days. */
 const [minReconnectMs, maxReconnectMs] = [60_000, 24 * 86_400_000];
 
-/** Every variable and flag of `coold` (CONTRACT §8). */
+/** Every variable and flag of `coold` (docs/contract.md §8). */
 export const cooldCommand = defineCommand({
   name: 'coold',
   envPrefix: 'COOLD_',

@@ -190,7 +190,7 @@ export function cooldTasks(given: CooldOptions): Record<string, Task> {
   return tasks;
 }
 
-/** REST where it has an address, else only status and metrics on a socket (CONTRACT §3). */
+/** REST where it has an address, else only status and metrics on a socket (docs/contract.md §3). */
 function apiTask(
   { config, version, statusSocket, hangups, log: root }: CooldOptions,
   parts: {

@@ -8,7 +8,7 @@ import { statusCommand } from './status/status-command.ts';
 
 const { version } = manifest;
 const graceMs = 4500;
-/** CONTRACT §3: where status and metrics are without an API bind. */
+/** docs/contract.md §3: where status and metrics are without an API bind. */
 const statusSocket = '/run/coolify/coold.sock';
 
 // What a command needs is loaded when it runs: --help and --version answer without gRPC and Podman's client.

@@ -12,7 +12,7 @@ export type Statement = readonly [sql: string, params: readonly Value[]];
 /** Where a subscription begins: anew, or after the last change that was seen of it. */
 export type SubscriptionStart = { statement: Statement } | { id: string; from: number };
 
-/** This host's Corrosion agent (CONTRACT §5). Every call rejects with a CorrosionError. */
+/** This host's Corrosion agent (docs/contract.md §5). Every call rejects with a CorrosionError. */
 export interface Corrosion {
   /** Runs the statements in one transaction: all of them or none. */
   execute(statements: readonly Statement[], signal: AbortSignal): Promise<void>;

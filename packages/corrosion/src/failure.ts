@@ -1,6 +1,7 @@
 /**
  * Why Corrosion did not do what it was asked: `unreachable` when it could not be asked or broke off, `refused` when it
- * answered with another status than a success or with an error, `malformed` when its answer is none that CONTRACT §5 knows.
+ * answered with another status than a success or with an error, `malformed` when its answer is none that
+ * docs/contract.md §5 knows.
  */
 export type CorrosionFault = 'unreachable' | 'refused' | 'malformed';
 

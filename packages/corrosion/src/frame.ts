@@ -5,7 +5,7 @@ export type Value = string | number | null;
 
 export type ChangeKind = 'insert' | 'update' | 'delete';
 
-/** One line of the answer to a query or a subscription (CONTRACT §5). */
+/** One line of the answer to a query or a subscription (docs/contract.md §5). */
 export type Frame =
   | { kind: 'columns'; names: string[] }
   | { kind: 'row'; values: unknown[] }

@@ -52,8 +52,8 @@ function startOver(why: string): CorrosionError {
 }
 
 /**
- * Keeps a subscription going whatever happens to the agent (CONTRACT §5): taken up again where it was left, anew after a
- * gap, an error of the agent's, or anything that it does not understand.
+ * Keeps a subscription going whatever happens to the agent (docs/contract.md §5): taken up again where it was left,
+ * anew after a gap, an error of the agent's, or anything that it does not understand.
  */
 export function keepSubscription(corrosion: Corrosion, options: SubscriptionOptions): KeptSubscription {
   const { name, statement, columns, reader, log, now = () => performance.now() } = options;

@@ -7,7 +7,10 @@ import { createLogger, type Logger, logFilter } from '@coold/runtime';
 import { request } from 'undici';
 import { type Agent, startAgent } from '../../../e2e/corrosion/agent.ts';
 
-/** For tests: an agent that speaks CONTRACT §5, with the tables that are installed with coold, and its own troubles. */
+/**
+ * For tests: an agent that speaks docs/contract.md §5, with the tables that are installed with coold, and its own
+ * troubles.
+ */
 export interface StandIn extends AsyncDisposable {
   url: string;
   stop(): Promise<void>;

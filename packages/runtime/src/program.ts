@@ -12,7 +12,7 @@ export interface Invocation {
 
 /**
  * Runs one command to its exit code: reads its configuration, answers --help and --version, and turns an error into one
- * line on stderr and exit 1. A bad value is exit 2 (CONTRACT §8).
+ * line on stderr and exit 1. A bad value is exit 2 (docs/contract.md §8).
  */
 export async function runCommand<T extends Options>(
   command: Command<T>,

@@ -12,7 +12,7 @@ export class SecretError extends Error {
 const maxBytes = 64 * 1024;
 
 /**
- * Reads a secret from a file: trimmed, not empty, and readable by its owner alone (CONTRACT §3).
+ * Reads a secret from a file: trimmed, not empty, and readable by its owner alone (docs/contract.md §3).
  *
  * @throws SecretError
  */

@@ -42,8 +42,8 @@ const temporarySuffix = '.new';
 
 /**
  * Puts a listening socket at a path with its final mode and owner from its first moment: it listens under a temporary
- * name, is dressed there, and renamed. A stale socket is replaced, a live one and anything else is not (CONTRACT §2); a
- * lock file beside it keeps two that start at once from both finding it stale.
+ * name, is dressed there, and renamed. A stale socket is replaced, a live one and anything else is not
+ * (docs/contract.md §2); a lock file beside it keeps two that start at once from both finding it stale.
  *
  * @throws SocketError
  */

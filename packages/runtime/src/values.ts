@@ -1,8 +1,8 @@
 import { BlockList, isIPv4 } from 'node:net';
 
 /**
- * How a configuration value is read from text (CONTRACT §8). `expected` completes the sentence "expected …" of the one
- * line a bad value ends the program with; `parse` returns undefined for a bad value.
+ * How a configuration value is read from text (docs/contract.md §8). `expected` completes the sentence "expected …" of
+ * the one line a bad value ends the program with; `parse` returns undefined for a bad value.
  */
 export interface ValueType<T> {
   expected: string;
@@ -86,7 +86,7 @@ export const bindAddress: ValueType<Address> = {
   },
 };
 
-/** An address to listen on that is one address: never the wildcard, however it is written (CONTRACT §3). */
+/** An address to listen on that is one address: never the wildcard, however it is written (docs/contract.md §3). */
 export const oneAddress: ValueType<Address> = {
   expected: 'one address of this host and a port such as 100.64.0.5:8443, never 0.0.0.0 or [::]',
   parse(value) {

@@ -39,7 +39,10 @@ const rowsAtOnce = 500;
 const defaultBackoff = { firstMs: 200, maxMs: 10_000 };
 const defaultGatherMs = 50;
 const defaultAuditMs = 30_000;
-/** Longer than a stream is kept whose host is gone (CONTRACT §1: 40 s): one that lives on after it is where the host is. */
+/**
+ * Longer than a stream is kept whose host is gone (docs/contract.md §1: 40 s): one that lives on after it is where the
+ * host is.
+ */
 const defaultContestedMs = 60_000;
 
 export function createRouteWriter(options: RouteWriterOptions): RouteWriter {

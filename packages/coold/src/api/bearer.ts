@@ -1,7 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { readSecretFile, SecretError } from '@coold/runtime';
 
-/** Who may call: whoever shows the token (CONTRACT §3). */
+/** Who may call: whoever shows the token (docs/contract.md §3). */
 export interface Bearer {
   /** Judges an `Authorization` header, in the same time whatever is wrong with it. */
   accepts(header: string | undefined): boolean;

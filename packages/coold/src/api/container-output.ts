@@ -13,7 +13,7 @@ import { streamExec, streamLogs } from './container-streams.ts';
 import { type Handler, handler } from './handler.ts';
 import { invalid } from './names.ts';
 
-/** What a plain dispatch returns of logs and output (CONTRACT §3), in bytes. */
+/** What a plain dispatch returns of logs and output (docs/contract.md §3), in bytes. */
 const maxBytes = 1 << 20;
 /** What a frame weighs beside its data, so that a million empty lines stay within a Response's 4 MiB. */
 const frameWeight = 32;

@@ -19,8 +19,8 @@ export interface ContainerSpec extends Record<string, unknown> {
 }
 
 /**
- * The container create spec (CONTRACT §3) → libpod's SpecGenerator. Everything is checked here: what Podman gets is built
- * anew from what was understood, nothing is copied through.
+ * The container create spec (docs/contract.md §3) → libpod's SpecGenerator. Everything is checked here: what Podman
+ * gets is built anew from what was understood, nothing is copied through.
  *
  * @param dnsOf asked only where the request names no resolver
  * @throws VerbError 400 or 403 naming the field

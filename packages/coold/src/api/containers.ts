@@ -44,7 +44,7 @@ export function containerHandlers(
 ): Record<string, Handler> {
   const { containers } = podman;
 
-  /** One call at a time of a kind for a container; repeated, it joins (CONTRACT §2). */
+  /** One call at a time of a kind for a container; repeated, it joins (docs/contract.md §2). */
   const once = async (
     verb: string,
     given: string,
@@ -56,7 +56,10 @@ export function containerHandlers(
     return {};
   };
 
-  /** CONTRACT §3: what may have changed, or was made past us, is checked again whenever a container is about to run. */
+  /**
+   * docs/contract.md §3: what may have changed, or was made past us, is checked again whenever a container is about to
+   * run.
+   */
   const recheck = async (id: string, signal: AbortSignal) => {
     const container = await containers.inspect(id, signal);
     denyRuntimeAnnotations(annotationsOf(container));

@@ -1,8 +1,9 @@
 import type { ContainersCreateRequest } from '@coold/proto';
 import { VerbError } from './verb-error.ts';
 
-// The deny filter (CONTRACT §3): what would let a container out of its isolation is a 403 that names the field. Pure; the
-// real paths of bind sources are `mount-sources.ts`. It allows what is known to be harmless and refuses the rest.
+// The deny filter (docs/contract.md §3): what would let a container out of its isolation is a 403 that names the field.
+// Pure; the real paths of bind sources are `mount-sources.ts`. It allows what is known to be harmless and refuses the
+// rest.
 
 /** What every Podman since 4 gives by default; some versions give more, which a caller has no need to add. */
 const defaultCapabilities = new Set([

@@ -9,7 +9,7 @@ import { domainName } from '../dns/names.ts';
 import { type Handler, handler } from './handler.ts';
 import { invalid } from './names.ts';
 
-/** The DNS verbs: what this host's DNS would answer, and how it does (CONTRACT §3). */
+/** The DNS verbs: what this host's DNS would answer, and how it does (docs/contract.md §3). */
 export function dnsHandlers(dns: Pick<Dns, 'lookUp' | 'stats'>): Record<string, Handler> {
   return {
     'dns.lookup': handler(DnsLookupRequestSchema, DnsLookupResponseSchema, async ({ name: text }) => {

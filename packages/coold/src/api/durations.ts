@@ -6,7 +6,7 @@ const unitNs = { ns: 1, us: 1e3, µs: 1e3, ms: 1e6, s: 1e9, m: 60e9, h: 3600e9 }
 const maxNs = 365 * 24 * 3600e9;
 
 /**
- * A time of a healthcheck (CONTRACT §3): seconds as a number, or Go's notation, "5s", "1m30s", "1.5h".
+ * A time of a healthcheck (docs/contract.md §3): seconds as a number, or Go's notation, "5s", "1m30s", "1.5h".
  *
  * @returns nanoseconds; undefined when absent
  * @throws VerbError 400 naming the field: negative, more than a year, or not a time

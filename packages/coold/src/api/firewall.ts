@@ -38,7 +38,7 @@ export interface FirewallVerbs {
 /** A list of ids in an answer is cut after this many; its count is not. */
 const listedIds = 100;
 
-/** The firewall verbs (CONTRACT §3, §4). */
+/** The firewall verbs (docs/contract.md §3, §4). */
 export function firewallHandlers({
   store,
   kernel,

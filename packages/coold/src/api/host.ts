@@ -11,7 +11,7 @@ import type { PodmanHost } from '../podman/host.ts';
 import { type Handler, handler } from './handler.ts';
 import { readDisk, readMemory, readPeers } from './host-facts.ts';
 
-/** The interface of the mesh (CONTRACT §4). */
+/** The interface of the mesh (docs/contract.md §4). */
 export const wireguardInterface = 'wg0';
 
 /** The host verbs. @param version coold's own */

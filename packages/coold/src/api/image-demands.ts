@@ -1,9 +1,10 @@
 import type { ImageWords } from '../podman/images.ts';
 import { denied, isOfKernel } from './deny.ts';
 
-// What an image says of how it wants to be run, that Podman would do (CONTRACT §3): its annotations become the container's,
-// and the runtime takes some for orders, to leave out its seccomp filter for one; its labels become the container's too, and
-// `podman auto-update`, which Debian's Podman runs every night, restarts the unit of the host that a label names. Pure.
+// What an image says of how it wants to be run, that Podman would do (docs/contract.md §3): its annotations become the
+// container's, and the runtime takes some for orders, to leave out its seccomp filter for one; its labels become the
+// container's too, and `podman auto-update`, which Debian's Podman runs every night, restarts the unit of the host that
+// a label names. Pure.
 
 /** The runtimes' own: crun's, and what systemd, CRIU, and the sandboxes in their place are told through them. */
 const runtimeAnnotation =

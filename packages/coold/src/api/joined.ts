@@ -1,8 +1,9 @@
 import { VerbError } from './verb-error.ts';
 
 /**
- * Runs what is under way once: a call for the same key joins it and gets its outcome (CONTRACT §2: repeating a pull, stop or
- * delete joins the one under way). The work goes on when its callers have gone; it must have a timeout of its own.
+ * Runs what is under way once: a call for the same key joins it and gets its outcome (docs/contract.md §2: repeating a
+ * pull, stop or delete joins the one under way). The work goes on when its callers have gone; it must have a timeout of
+ * its own.
  */
 export interface Joined {
   /**

@@ -2,9 +2,9 @@ import { realpath } from 'node:fs/promises';
 import { denied } from './deny.ts';
 
 /**
- * Checks bind sources against COOLD_ALLOWED_MOUNT_SOURCES (CONTRACT §3): the real path after every symlink counts, and it
- * is what Podman gets. A path that is swapped after the check is caught at the next start; what Podman resolves itself in
- * between is beyond us.
+ * Checks bind sources against COOLD_ALLOWED_MOUNT_SOURCES (docs/contract.md §3): the real path after every symlink
+ * counts, and it is what Podman gets. A path that is swapped after the check is caught at the next start; what Podman
+ * resolves itself in between is beyond us.
  */
 export interface MountSources {
   /** @returns the real path @throws VerbError 403 naming the field: outside, missing, or not absolute */

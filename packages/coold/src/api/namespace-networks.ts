@@ -14,8 +14,8 @@ export type PlacedNetwork = NetworkSpec & Required<Pick<NetworkSpec, 'subnet'>>;
 
 /**
  * The networks of namespaces, whose subnets are part of the default deny before they can carry a container and until they
- * are gone (CONTRACT §3). Podman's labels are the truth: whatever was interrupted is made good by the next call, and at
- * start.
+ * are gone (docs/contract.md §3). Podman's labels are the truth: whatever was interrupted is made good by the next
+ * call, and at start.
  */
 export interface NamespaceNetworks {
   /** @param place checks or chooses the subnet, while nobody else does. @throws VerbError 503 when it cannot be denied */

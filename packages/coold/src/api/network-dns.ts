@@ -11,7 +11,7 @@ export interface MeshNames {
 
 /**
  * The resolver of a container on these networks: the gateways of their namespaces, where coold answers, and the zone to
- * complete names with (CONTRACT §3). Undefined where no namespace of theirs has a gateway.
+ * complete names with (docs/contract.md §3). Undefined where no namespace of theirs has a gateway.
  */
 export function networkDns(
   names: readonly string[],
@@ -24,7 +24,7 @@ export function networkDns(
   const servers = namespaces
     .filter(isOurs)
     .map(({ gateway }) => gateway)
-    // 0.0.0.0: no DNS for this one (CONTRACT §6).
+    // 0.0.0.0: no DNS for this one (docs/contract.md §6).
     .filter(gateway => gateway !== '0.0.0.0');
   return servers.length === 0 ? undefined : { servers, search: [zone] };
 }

@@ -2,7 +2,8 @@ import type { StreamForm } from './handler.ts';
 import type { RestRoute } from './rest-route.ts';
 import { ndjsonType } from './rest-stream.ts';
 
-// What the OpenAPI document says of streams (CONTRACT §3). OpenAPI 3.1 has no lines of its own: a schema is that of each.
+// What the OpenAPI document says of streams (docs/contract.md §3). OpenAPI 3.1 has no lines of its own: a schema is
+// that of each.
 
 const base64 = { type: 'string', enum: ['base64'] };
 const side = { type: 'integer', minimum: 1, maximum: 0xffff };

@@ -5,7 +5,7 @@ import { inputPath, type RestRoute } from './rest-route.ts';
 
 export type Schema = Record<string, unknown>;
 
-/** Requests may leave fields out and may not have others; answers have all their fields (CONTRACT §2). */
+/** Requests may leave fields out and may not have others; answers have all their fields (docs/contract.md §2). */
 type Side = 'request' | 'answer';
 
 const jsonContent = (schema: Schema) => ({ 'application/json': { schema } });

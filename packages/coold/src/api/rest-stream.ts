@@ -28,8 +28,8 @@ export interface RestStreamOptions {
 }
 
 /**
- * Answers a call with NDJSON as it comes about (CONTRACT §3): frames, then the exit code of a program; an error after the
- * beginning is the last line. Nothing is written before the handler has opened the stream.
+ * Answers a call with NDJSON as it comes about (docs/contract.md §3): frames, then the exit code of a program; an error
+ * after the beginning is the last line. Nothing is written before the handler has opened the stream.
  *
  * @returns the status to put down for it @throws VerbError for what belongs into an answer of the usual kind
  */

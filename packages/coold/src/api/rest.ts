@@ -35,13 +35,13 @@ export type HandleRequest = (
 
 /** A reference with its digest is longer than the router's usual 100; the request's head has a limit of its own. */
 const maxParamLength = 16 * 1024;
-/** CONTRACT §2: the form of a request id. */
+/** docs/contract.md §2: the form of a request id. */
 const requestIdPattern = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/;
 const jsonType = 'application/json; charset=utf-8';
 
 /**
- * The verbs over REST (CONTRACT §3), for any HTTP server: JSON both ways, every failure as `{"error","field"?}`. A path
- * that no verb has is 404; nothing is passed through to Podman.
+ * The verbs over REST (docs/contract.md §3), for any HTTP server: JSON both ways, every failure as
+ * `{"error","field"?}`. A path that no verb has is 404; nothing is passed through to Podman.
  */
 export async function createRest(options: RestOptions): Promise<HandleRequest> {
   const { mayCall, log } = options;

@@ -22,7 +22,7 @@ export interface ServicesOptions {
   touch(containerId: string): void;
 }
 
-/** The service verbs (CONTRACT §3). They need Corrosion, unlike DNS: 503 while it does not answer. */
+/** The service verbs (docs/contract.md §3). They need Corrosion, unlike DNS: 503 while it does not answer. */
 export function serviceHandlers(options: ServicesOptions): Record<string, Handler> {
   const { registrations, lifecycle, hostMgmtIp, touch } = options;
   return {

@@ -99,7 +99,7 @@ export function createInput(window: number, onTaken: (bytes: number) => void = (
           ended ||= input.value;
           return stdinCame.ring();
         case undefined:
-          // Of a kind that a newer broker knows; ignored as CONTRACT §1 has it for all that is unknown.
+          // Of a kind that a newer broker knows; ignored as docs/contract.md §1 has it for all that is unknown.
           return;
       }
     },

@@ -65,7 +65,8 @@ export function createServeCommands(options: CommandOptions): ServeCommands {
     return async ({ requestId, command, stream }) => {
       switch (command.case) {
         case undefined:
-          // CONTRACT §1: never fatal. A broker newer than us within one schema sends it; its caller need not wait in vain.
+          // docs/contract.md §1: never fatal. A broker newer than us within one schema sends it; its caller need not
+          // wait in vain.
           log.warn({ request_id: requestId }, 'command of a kind this coold does not know');
           return refuse(requestId, 501, 'this coold does not know that command: it is older than the broker');
         case 'streamInput':

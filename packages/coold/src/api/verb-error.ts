@@ -1,7 +1,7 @@
 import { FieldError } from '@coold/proto';
 import type { Logger } from '@coold/runtime';
 
-/** A verb's failure as its caller sees it on either transport (CONTRACT §3). */
+/** A verb's failure as its caller sees it on either transport (docs/contract.md §3). */
 export class VerbError extends Error {
   /** HTTP-shaped. */
   readonly code: number;

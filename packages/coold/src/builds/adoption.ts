@@ -1,7 +1,7 @@
 import type { UnitState } from './unit-state.ts';
 import type { FoundFolder } from './work-folder.ts';
 
-/** What becomes of a work folder that coold finds when it starts (CONTRACT §7). */
+/** What becomes of a work folder that coold finds when it starts (docs/contract.md §7). */
 export type Adoption =
   /** Its unit lives, or systemd does not say: its end is waited for. */
   | 'supervise'
@@ -14,7 +14,7 @@ export type Adoption =
   /** Nothing of a build, or a result that nobody read in time. */
   | 'remove';
 
-/** A result that was never acknowledged is kept for this long, in ms (CONTRACT §7). */
+/** A result that was never acknowledged is kept for this long, in ms (docs/contract.md §7). */
 export const keptMs = 24 * 3600_000;
 
 /** @param state undefined: systemd did not answer; no build is given up for that */

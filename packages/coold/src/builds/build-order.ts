@@ -2,7 +2,7 @@ import { RequestError, readBuildRequest } from '@coold/builder-core';
 import { type BuildRequest, BuildStack } from '@coold/proto';
 import { VerbError } from '../api/verb-error.ts';
 
-/** A build as request.json has it (CONTRACT §7), checked as the builder checks it. */
+/** A build as request.json has it (docs/contract.md §7), checked as the builder checks it. */
 export interface BuildOrder {
   /** Which sandbox it gets. */
   stack: 'static' | 'dockerfile';

@@ -1,7 +1,7 @@
 import { create } from '@bufbuild/protobuf';
 import { type BuildResponseBody, BuildResponseBodySchema, BuildStack } from '@coold/proto';
 
-/** How a build ended: what result.json or error.json says (CONTRACT §7). */
+/** How a build ended: what result.json or error.json says (docs/contract.md §7). */
 export type BuildOutcome = { kind: 'ok'; ok: BuildResult } | { kind: 'err'; err: BuildError };
 
 export interface BuildResult {

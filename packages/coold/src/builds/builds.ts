@@ -26,7 +26,7 @@ type Body = Response['body'];
 
 /**
  * The builds of this host, by request id: queued, running, and finished with a result that nobody acknowledged
- * (CONTRACT §7). The work folders are the truth; what is here is what a start reads back from them.
+ * (docs/contract.md §7). The work folders are the truth; what is here is what a start reads back from them.
  */
 export interface Builds {
   /** Takes a build; from here on it is named by `hosted`. @throws VerbError 400, 409, 501, 503, 507 */

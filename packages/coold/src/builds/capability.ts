@@ -3,7 +3,7 @@ import { access } from 'node:fs/promises';
 
 /**
  * Why this host does not say that it builds; undefined: it does. A broker drops a Hello that names what the token does not
- * grant (CONTRACT §1), so the token is looked into, though only the broker can say whether it is true.
+ * grant (docs/contract.md §1), so the token is looked into, though only the broker can say whether it is true.
  */
 export async function keepsFromBuilding(token: string, bin: string): Promise<string | undefined> {
   if (!capsOf(token).includes('builder')) return 'the token of this host does not grant "builder"';

@@ -17,12 +17,12 @@ export interface Facts {
 /** As crun, buildah and shells say it. */
 const killed = /\bexited on killed\b|\bsignal: killed\b|\bexit status 137\b|it said nothing$/i;
 
-/** As the mission words it. */
+/** The wording of docs/contract.md §7. */
 const noOutcome = 'builder exited without result file';
 
 /**
- * The one outcome of a build (CONTRACT §7). What a builder records when it is told to stop does not say who told it: that
- * is known from the marker and from systemd, whose word wins over its 499.
+ * The one outcome of a build (docs/contract.md §7). What a builder records when it is told to stop does not say who
+ * told it: that is known from the marker and from systemd, whose word wins over its 499.
  */
 export function conclude({ recorded, cancelled, ending, lastWords = '', limits }: Facts): BuildOutcome {
   if (recorded?.kind === 'ok') return recorded;

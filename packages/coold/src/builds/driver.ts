@@ -44,7 +44,7 @@ interface DriverTimes {
   start: number;
   /** Beyond a build's own time, until it is no longer believed to end by itself. */
   slack: number;
-  /** What a build gets to stop in when it is cancelled; it needs 2 s (CONTRACT §7). */
+  /** What a build gets to stop in when it is cancelled; it needs 2 s (docs/contract.md §7). */
   grace: number;
 }
 

@@ -1,7 +1,7 @@
 /** What systemd knows of a build's unit. */
 export type UnitState =
   | { kind: 'active' }
-  /** Loaded and over: it stays until it is reset, so that its `Result` can be read (CONTRACT §7). */
+  /** Loaded and over: it stays until it is reset, so that its `Result` can be read (docs/contract.md §7). */
   | { kind: 'over'; ending: UnitEnding }
   /** Not loaded: it never was, ended well, was reset, or the host was booted since. */
   | { kind: 'absent' };

@@ -11,7 +11,7 @@ export interface BuildUnit {
   config: BuilderConfig;
 }
 
-/** Of CONTRACT §8, `COOLD_BUILDER_…`. */
+/** Of docs/contract.md §8, `COOLD_BUILDER_…`. */
 export interface BuilderConfig {
   bin: string;
   timeoutSecs: number;
@@ -26,7 +26,7 @@ export interface BuilderConfig {
 const unitPrefix = 'coolify-build-';
 const unitSuffix = '.service';
 
-/** CONTRACT §7. 127.0.0.1 and not 127.0.0.0/8: the resolver of 127.0.0.53 stays within reach. */
+/** docs/contract.md §7. 127.0.0.1 and not 127.0.0.0/8: the resolver of 127.0.0.53 stays within reach. */
 const alwaysDenied = ['127.0.0.1', '169.254.0.0/16', '::1/128', 'fc00::/7', 'fe80::/10'];
 
 /** Where storage, its locks and networks live; a leading dash: need not be there. */
@@ -45,7 +45,7 @@ export function requestIdOfUnit(unit: string): string | undefined {
   return isRequestId(requestId) ? requestId : undefined;
 }
 
-/** The unit's properties, each `Name=value`, in the order of CONTRACT §7. */
+/** The unit's properties, each `Name=value`, in the order of docs/contract.md §7. */
 export function buildUnitProperties({ stack, workFolder, config }: BuildUnit): string[] {
   const properties: [name: string, value: string][] = [
     ['RuntimeMaxSec', String(config.timeoutSecs)],
@@ -94,7 +94,7 @@ function stackProperties(stack: BuildUnit['stack'], workFolder: string): [name: 
 
 /**
  * The program that starts a build, stays with it, and ends with its exit code. Not collected when it fails: the unit's
- * `Result` says why (CONTRACT §7).
+ * `Result` says why (docs/contract.md §7).
  *
  * @throws Error for a path or request_id that systemd would read as something else
  */

@@ -6,8 +6,8 @@ import { type BuildOutcome, readError, readResult } from './build-outcome.ts';
 import { isRequestId } from './request-id.ts';
 
 /**
- * The work folders, `<root>/<request_id>` (CONTRACT §7): what builds there are, and how far each is. Whatever is done here
- * is whole after a crash or is not: a folder comes with a rename, and goes with one.
+ * The work folders, `<root>/<request_id>` (docs/contract.md §7): what builds there are, and how far each is. Whatever
+ * is done here is whole after a crash or is not: a folder comes with a rename, and goes with one.
  */
 export interface WorkFolders {
   root: string;

@@ -7,7 +7,8 @@ import type { Namespace } from './namespaces.ts';
 export type NetworkNamespaces = ReadonlyMap<string, string>;
 
 /**
- * Networks in the order of the configuration, then those that were created with a namespace (CONTRACT §3), by name. Pure.
+ * Networks in the order of the configuration, then those that were created with a namespace (docs/contract.md §3), by
+ * name. Pure.
  *
  * @param label the network's label that names it
  */

@@ -15,9 +15,10 @@ export interface NamedAddress {
 export interface Directory {
   /**
    * The addresses of a name, in no order. Undefined where no container that is running, and healthy or without a
-   * healthcheck, bears it by its own name or by a registration: such a name does not exist (CONTRACT §6 answers from rows
-   * filtered so, and without a row there is nothing to tell a stopped container from one that never was). Never empty.
-   * The list belongs to the directory; another list, never the same one changed, is returned when its content differs.
+   * healthcheck, bears it by its own name or by a registration: such a name does not exist (docs/contract.md §6 answers
+   * from rows filtered so, and without a row there is nothing to tell a stopped container from one that never was).
+   * Never empty. The list belongs to the directory; another list, never the same one changed, is returned when its
+   * content differs.
    *
    * @param name lower-case
    */

@@ -86,7 +86,7 @@ export function createDiscovery(options: DiscoveryOptions): Discovery {
     stats: () => ({ directory: filled.directory.stats(), sync: sync.stats() }),
     tasks: {
       sync: async signal => {
-        // A secret that others can read is refused at start (CONTRACT §3).
+        // A secret that others can read is refused at start (docs/contract.md §3).
         if (tokenFile !== undefined) await readSecretFile(tokenFile);
         await sync.keep(signal);
       },

@@ -1,7 +1,7 @@
 import { CorrosionError, type Statement } from '@coold/corrosion';
 import type { Endpoint } from './endpoint.ts';
 
-// The table of CONTRACT §5 as statements and rows. Pure.
+// The table of docs/contract.md §5 as statements and rows. Pure.
 
 export const endpointColumns = [
   'container_id',
@@ -43,7 +43,7 @@ export function upsertEndpoint(row: Endpoint, nowMs: number): Statement {
   ];
 }
 
-/** Only ever a row of the host's own (CONTRACT §5). */
+/** Only ever a row of the host's own (docs/contract.md §5). */
 export function deleteEndpoint(containerId: string, hostMgmtIp: string): Statement {
   return [
     'DELETE FROM service_endpoints WHERE container_id = ? AND host_mgmt_ip = ?',

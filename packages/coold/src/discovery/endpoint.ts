@@ -1,7 +1,7 @@
 import { isIPv4 } from 'node:net';
 import type { NamedAddress } from './directory.ts';
 
-/** A row of `service_endpoints` (CONTRACT §5). Never changed: a changed row is a new one. */
+/** A row of `service_endpoints` (docs/contract.md §5). Never changed: a changed row is a new one. */
 export interface Endpoint extends NamedAddress {
   readonly name: string;
   readonly namespace: string;
@@ -9,7 +9,7 @@ export interface Endpoint extends NamedAddress {
   readonly health: string;
 }
 
-/** CONTRACT §5: `web_1` is fine; a name with a dot, or one longer than a label may be, has no DNS name. */
+/** docs/contract.md §5: `web_1` is fine; a name with a dot, or one longer than a label may be, has no DNS name. */
 const labelPattern = /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/i;
 
 /** Whether a container's name can stand in a DNS name. */
@@ -17,7 +17,7 @@ export function isDnsLabel(name: string): boolean {
   return labelPattern.test(name);
 }
 
-/** CONTRACT §6: only such a row gives an address. It is another host's word, so it may be none. */
+/** docs/contract.md §6: only such a row gives an address. It is another host's word, so it may be none. */
 export function isAnswerable({ address, state, health }: Endpoint): boolean {
   return state === 'running' && (health === 'healthy' || health === 'unknown') && isIPv4(address);
 }

@@ -6,11 +6,11 @@ export interface Namespace {
   name: string;
   /** Podman's name of the network. */
   network: string;
-  /** Where its DNS is; 0.0.0.0: nowhere (CONTRACT §6). */
+  /** Where its DNS is; 0.0.0.0: nowhere (docs/contract.md §6). */
   gateway: string;
 }
 
-/** A DNS label, lower-case: it stands in names and in firewall comments (CONTRACT §4, §6). */
+/** A DNS label, lower-case: it stands in names and in firewall comments (docs/contract.md §4, §6). */
 const namePattern = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 const networkPattern = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/;
 

@@ -1,4 +1,4 @@
-/** A row of `service_registrations`, of which the directory needs no more (CONTRACT §5). */
+/** A row of `service_registrations`, of which the directory needs no more (docs/contract.md §5). */
 export interface Registration {
   readonly serviceId: string;
   readonly containerId: string;

@@ -1,7 +1,7 @@
 import { type Corrosion, CorrosionError, type Statement } from '@coold/corrosion';
 import type { Registration } from './registration-index.ts';
 
-/** A container that answers for a service (CONTRACT §3). */
+/** A container that answers for a service (docs/contract.md §3). */
 export interface ServiceRegistration extends Registration {
   hostMgmtIp: string;
   /** 0 where none was given. */
@@ -20,7 +20,7 @@ export interface ServiceEndpoint {
   health: string;
 }
 
-/** Registrations of services; this host writes and removes only those of its own containers (CONTRACT §5). */
+/** Registrations of services; this host writes and removes only those of its own containers (docs/contract.md §5). */
 export interface Registrations {
   /** Also when it is registered already. @throws CorrosionError */
   register(registration: ServiceRegistration, signal: AbortSignal): Promise<void>;

@@ -20,7 +20,7 @@ export interface SyncOptions {
   now?: () => number;
 }
 
-/** Keeps this host's rows in Corrosion what Podman says (CONTRACT §5). */
+/** Keeps this host's rows in Corrosion what Podman says (docs/contract.md §5). */
 export interface Sync {
   /** Follows Podman's events. */
   watch: Task;

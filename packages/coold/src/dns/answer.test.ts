@@ -19,7 +19,7 @@ function ask(name: string, type: number, options: { udpBytes?: number; transport
 }
 const [a, ns, soa, txt, aaaa, any] = [1, 2, 6, 16, 28, 255];
 
-describe('answers (CONTRACT §6)', () => {
+describe('answers (docs/contract.md §6)', () => {
   it('are addresses, each once, for five seconds', () => {
     for (const type of [a, any]) {
       const { parsed } = ask('WEB.shop.coolify.internal', type);

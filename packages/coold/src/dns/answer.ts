@@ -2,7 +2,7 @@ import { ipv4Number } from './ipv4.ts';
 import { encodeHeader, encodeReply, type Query, type Rcode, readQuery, types, udpLimit } from './wire.ts';
 import type { Holding } from './zone.ts';
 
-/** Seconds (CONTRACT §6), of addresses and of "no such name" alike. */
+/** Seconds (docs/contract.md §6), of addresses and of "no such name" alike. */
 export const zoneTtl = 5;
 const maxTcpBytes = 65_535;
 

@@ -52,7 +52,7 @@ export interface Dns {
   stats(): DnsStats;
 }
 
-/** No DNS for a namespace with this gateway (CONTRACT §6). */
+/** No DNS for a namespace with this gateway (docs/contract.md §6). */
 const noGateway = '0.0.0.0';
 
 /** The cluster's DNS on this host: a listener for each namespace's gateway, over the directory and one upstream. */

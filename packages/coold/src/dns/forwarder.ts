@@ -59,7 +59,10 @@ function isFit({ socket, uses, until }: Slot, now: number): boolean {
 
 type Done = (answer: Buffer | undefined) => void;
 
-/** Hands queries on to the upstream (CONTRACT §6). Never more than `maxWaiting` wait, whatever the upstream does. */
+/**
+ * Hands queries on to the upstream (docs/contract.md §6). Never more than `maxWaiting` wait, whatever the upstream
+ * does.
+ */
 export function createForwarder({
   upstream,
   timeoutMs = 2000,

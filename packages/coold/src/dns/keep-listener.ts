@@ -54,7 +54,8 @@ const addressCheckMs = 250;
 
 /**
  * Answers on a namespace's gateway over UDP and TCP, and sees to it that clients there are answered by this process
- * (CONTRACT §6). Bridges come and go with the containers on them: what fails is tried again, for as long as it takes.
+ * (docs/contract.md §6). Bridges come and go with the containers on them: what fails is tried again, for as long as it
+ * takes.
  */
 export function keepListener(options: KeepListenerOptions): KeptListener {
   const { namespace, address, log, onChange, selfQueryEveryMs = 10_000, selfQueryTimeoutMs = 2000 } = options;

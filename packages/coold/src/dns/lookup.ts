@@ -7,7 +7,7 @@ import { wireName } from './names.ts';
 import { byte, headerBytes, skipName, types, uint16 } from './wire.ts';
 import type { Zone } from './zone.ts';
 
-/** What a name leads to, told to people (CONTRACT §3). */
+/** What a name leads to, told to people (docs/contract.md §3). */
 export interface Lookup {
   name: string;
   inZone: boolean;

@@ -2,7 +2,7 @@ import type { NamedAddress } from '../discovery/directory.ts';
 import type { DnsDirectory } from './directory.ts';
 import { wireName } from './names.ts';
 
-/** What the zone holds of a name (CONTRACT §6). */
+/** What the zone holds of a name (docs/contract.md §6). */
 export type Holding =
   | { kind: 'outside' }
   /** Nothing is known of the mesh yet: to say that a name does not exist would be a guess. */

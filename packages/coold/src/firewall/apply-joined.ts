@@ -9,7 +9,7 @@ import { intraChain } from './scaffold.ts';
 
 /**
  * Makes exactly these the joined subnets of the scaffold, in both planes; a permissive host has none and stays one
- * (CONTRACT §4). Costs a few short listings where it is so already.
+ * (docs/contract.md §4). Costs a few short listings where it is so already.
  *
  * @throws Error naming the program that failed, or when nothing leads to the default deny any more
  */

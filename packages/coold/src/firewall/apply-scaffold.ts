@@ -14,8 +14,8 @@ export interface Applied {
 const probeTimeoutMs = 15_000;
 
 /**
- * Brings both planes to the scaffold. Idempotent; what allow rules there are stay (CONTRACT §4). A plane that fails does
- * not keep the other from its default deny.
+ * Brings both planes to the scaffold. Idempotent; what allow rules there are stay (docs/contract.md §4). A plane that
+ * fails does not keep the other from its default deny.
  *
  * @throws Error naming every program that failed and what it said
  */

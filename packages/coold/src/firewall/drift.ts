@@ -16,7 +16,7 @@ export interface Drift {
   snapshotDiffers: string[];
 }
 
-/** @param nft undefined on a permissive host, which has one plane (CONTRACT §4) */
+/** @param nft undefined on a permissive host, which has one plane (docs/contract.md §4) */
 export function findDrift(model: Known, iptables: Known, nft: Known | undefined, filed: Known): Drift {
   const planes = nft === undefined ? [iptables] : [iptables, nft];
   const standing = new Set(planes.flatMap(plane => [...plane.keys()]));

@@ -8,7 +8,8 @@ export interface HookedChains {
 
 /**
  * Input for `iptables-restore --noflush` that puts the scaffold's hooks back above whatever came to stand over them, in
- * their own order; empty where they are on top, or where there are none: a permissive host stays one (CONTRACT §4).
+ * their own order; empty where they are on top, or where there are none: a permissive host stays one (docs/contract.md
+ * §4).
  */
 export function liftHooks({ forward, postrouting }: HookedChains): string {
   const hooks = ours(forward, 'FORWARD', isHook);

@@ -1,6 +1,6 @@
 import { commentOf, type ListedFlow, type Rule, recognise, type Standing } from './rule.ts';
 
-/** A rule's arguments after its chain, in the order of CONTRACT §4. */
+/** A rule's arguments after its chain, in the order of docs/contract.md §4. */
 export function iptablesArgs(rule: Rule): string[] {
   return argumentText(rule).split(' ');
 }

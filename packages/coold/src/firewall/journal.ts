@@ -14,7 +14,7 @@ export interface Leftover {
 
 /**
  * The one mutation that is under way, on the disk before the kernel sees any of it and gone before its callers are answered
- * (DESIGN flow 3). That it is to be undone is said by its name: a rename needs no room on a full disk.
+ * (docs/architecture.md, the firewall flow). That it is to be undone is said by its name: a rename needs no room on a full disk.
  */
 export interface Journal {
   begin(changes: readonly Change[]): Promise<void>;

@@ -10,8 +10,9 @@ import { intraChain } from './scaffold.ts';
 const everyMs = 5000;
 
 /**
- * Keeps the scaffold's hooks above everything else in FORWARD (CONTRACT §4): netavark puts a chain there that accepts all
- * traffic of its networks. Looks whenever the kernel announces a change of these chains, and every few seconds besides.
+ * Keeps the scaffold's hooks above everything else in FORWARD (docs/contract.md §4): netavark puts a chain there that
+ * accepts all traffic of its networks. Looks whenever the kernel announces a change of these chains, and every few
+ * seconds besides.
  */
 export function keepHooks(options: {
   /** Tells when the kernel announced a change of the hooked chains. */

@@ -28,7 +28,7 @@ import { commentOf, type ListedFlow, type Rule, recognise } from './rule.ts';
 export interface Kernel {
   readonly backend: Backend | undefined;
   readonly iptables: Mirror;
-  /** Undefined: a permissive host, which has no bridged plane (CONTRACT §4). */
+  /** Undefined: a permissive host, which has no bridged plane (docs/contract.md §4). */
   readonly nft: Mirror | undefined;
   /** Whether both mirrors are what the kernel holds, as far as can be known without looking. */
   isFresh(): boolean;
@@ -52,7 +52,7 @@ export interface Kernel {
   tidy(): Promise<void>;
   /** The same in one plane by the program that can still be run, however slow: for taking back. @throws KernelError */
   applyAlone(plane: 'iptables' | 'nft', changes: readonly Change[]): Promise<void>;
-  /** What a rule has counted in the routed plane; its line in the other has no counter (CONTRACT §4). */
+  /** What a rule has counted in the routed plane; its line in the other has no counter (docs/contract.md §4). */
   counters(id: string): Promise<{ packets: number; bytes: number } | undefined>;
   /** Follows what is announced until `stop`. `onState` is called whenever that begins, ends or fails. */
   follow(stop: AbortSignal, onState: () => void): Promise<void>;

@@ -17,7 +17,7 @@ import type { Rule } from './rule.ts';
 export type RunTool = (program: string, args: readonly string[], input?: ToolInput) => Promise<string>;
 
 /**
- * The bridged plane as it stands; undefined on a permissive host, which has no such table (CONTRACT §4).
+ * The bridged plane as it stands; undefined on a permissive host, which has no such table (docs/contract.md §4).
  *
  * @param proofLeft a process that was killed within a large change may have left its proof, which goes
  */

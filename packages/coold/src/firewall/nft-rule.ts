@@ -1,11 +1,11 @@
 import { commentOf, type ListedFlow, type Rule, recognise, type Standing } from './rule.ts';
 
-/** The bridged plane (CONTRACT §4). */
+/** The bridged plane (docs/contract.md §4). */
 export const bridgeTable = 'coolify_bridge';
 export const bridgeChain = 'coolify_allow';
 export const bridgePlace = `bridge ${bridgeTable} ${bridgeChain}`;
 
-/** The rule as a line for `nft -f` (CONTRACT §4); nothing in it but the comment needs quoting. */
+/** The rule as a line for `nft -f` (docs/contract.md §4); nothing in it but the comment needs quoting. */
 export function nftLine(rule: Rule): string {
   const { src, dst, proto, port } = rule;
   const protocol = proto === '' ? '' : ` ip protocol ${proto}${port === 0 ? '' : ` th dport ${port}`}`;

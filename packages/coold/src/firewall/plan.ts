@@ -4,7 +4,7 @@ import type { Rule } from './rule.ts';
 /** Where a rule stands or does not. */
 export interface Standings {
   iptables: { has(id: string): boolean };
-  /** Undefined on a permissive host, which has no bridged plane (CONTRACT §4). */
+  /** Undefined on a permissive host, which has no bridged plane (docs/contract.md §4). */
   nft: { has(id: string): boolean } | undefined;
   files: { has(id: string): boolean };
 }

@@ -2,7 +2,7 @@ import { hash } from 'node:crypto';
 import { isIPv4 } from 'node:net';
 import { FieldError } from '@coold/proto';
 
-/** One allowed flow, in the one form that every place has it in (CONTRACT §4). */
+/** One allowed flow, in the one form that every place has it in (docs/contract.md §4). */
 export interface Rule {
   /** First 12 hex digits of the SHA-256 of everything else. */
   id: string;
@@ -85,7 +85,7 @@ export function isAddress(text: string): boolean {
   return isIPv4(text) && text !== '0.0.0.0';
 }
 
-/** The order of both snapshots: by namespace, then by id (CONTRACT §4); both are ASCII. */
+/** The order of both snapshots: by namespace, then by id (docs/contract.md §4); both are ASCII. */
 export function compareRules(a: Rule, b: Rule): number {
   return compareText(a.namespace, b.namespace) || compareText(a.id, b.id);
 }

@@ -2,7 +2,7 @@ import { absolutePath, boolean, type ConfigOf, defineCommand, list } from '@cool
 import { cidr } from './cidr.ts';
 import { chainName, interfaceName } from './kernel-name.ts';
 
-/** `coold scaffold`: the default deny around the allow rules (CONTRACT §4). */
+/** `coold scaffold`: the default deny around the allow rules (docs/contract.md §4). */
 export const scaffoldCommand = defineCommand({
   name: 'coold scaffold',
   envPrefix: 'COOLD_SCAFFOLD_',

@@ -1,15 +1,15 @@
 import { type Cidr, covers, outermost } from './cidr.ts';
 
 /**
- * The default deny that allow rules are exceptions to (CONTRACT §4): what it is made of. Rendered here, without I/O, for
- * both planes; every value has passed its ValueType, so nothing in the texts needs quoting.
+ * The default deny that allow rules are exceptions to (docs/contract.md §4): what it is made of. Rendered here, without
+ * I/O, for both planes; every value has passed its ValueType, so nothing in the texts needs quoting.
  */
 export interface Scaffold {
   /** This host's container subnets. */
   subnets: readonly Cidr[];
   /** Where the containers of the whole mesh lie. */
   pools: readonly Cidr[];
-  /** Subnets of networks that were created for a namespace since (CONTRACT §3), wherever they lie. */
+  /** Subnets of networks that were created for a namespace since (docs/contract.md §3), wherever they lie. */
   joined: readonly Cidr[];
   wgInterface: string;
   /** iptables chain of the allow rules. */

@@ -19,7 +19,7 @@ export interface StagedSnapshot {
   discard(): Promise<void>;
 }
 
-/** The two snapshots on the disk (CONTRACT §4), mode 0600. */
+/** The two snapshots on the disk (docs/contract.md §4), mode 0600. */
 export interface SnapshotFiles {
   read(): Promise<FiledRules>;
   stage(text: { iptables: Iterable<string>; nft: Iterable<string> }): Promise<StagedSnapshot>;

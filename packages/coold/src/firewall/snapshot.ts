@@ -43,7 +43,7 @@ function sorted(rules: readonly Rule[]): Rule[] {
   });
 }
 
-/** The file of the routed plane, to the byte (CONTRACT §4), in lines that are made as they are taken. */
+/** The file of the routed plane, to the byte (docs/contract.md §4), in lines that are made as they are taken. */
 export function* iptablesSnapshot(snapshot: Snapshot, chain: string): Generator<string> {
   yield `*filter\n:${chain} -\n`;
   let namespace: string | undefined;

@@ -21,7 +21,7 @@ export interface Counted {
   total: number;
 }
 
-/** The allow rules of this host: in both planes and both files, or in none (DESIGN flow 3). */
+/** The allow rules of this host: in both planes and both files, or in none (docs/architecture.md, the firewall flow). */
 export interface Store {
   /** All of them or none. @throws FirewallError */
   edit(edits: readonly Edit[], options?: { alone?: boolean }): Promise<Counted>;

@@ -1,6 +1,6 @@
 import type { ValueType } from '@coold/runtime';
 
-/** Where the broker listens. The path of the URL is decoration (CONTRACT §1). */
+/** Where the broker listens. The path of the URL is decoration (docs/contract.md §1). */
 export interface BrokerUrl {
   /** Name or address, without brackets: what a certificate must be for. */
   host: string;

@@ -13,7 +13,7 @@ import {
 } from '@grpc/grpc-js';
 import type { BrokerUrl } from './broker-url.ts';
 
-/** HTTP/2 PINGs of our own, in ms (CONTRACT §1: every 30 s, given up after 10 s). */
+/** HTTP/2 PINGs of our own, in ms (docs/contract.md §1: every 30 s, given up after 10 s). */
 export interface Keepalive {
   everyMs: number;
   timeoutMs: number;

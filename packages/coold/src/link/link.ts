@@ -31,7 +31,7 @@ export interface LinkOptions {
   reconnectEveryMs?: number | undefined;
 }
 
-/** CONTRACT §1. */
+/** docs/contract.md §1. */
 const defaultKeepalive: Keepalive = { everyMs: 30_000, timeoutMs: 10_000 };
 /** What commands get to finish in once coold stops, in ms. */
 const finishMs = 2000;

@@ -8,7 +8,7 @@ export interface ContainerFacts {
   name: string;
   /** Lower-case, as Podman says. */
   state: string;
-  /** Lower-case; "unknown" without a healthcheck (CONTRACT §5). */
+  /** Lower-case; "unknown" without a healthcheck (docs/contract.md §5). */
   health: string;
   /** Its networks, each with its IPv4 address there; empty while it has none. */
   networks: Map<string, string>;

@@ -53,6 +53,11 @@ test('the archive is named for its version and machine, and small enough to carr
   expect((await stat(archive)).size).toBeLessThan(60e6);
 });
 
+test('the archive carries its licence and the README', async () => {
+  expect(await sh(`cat ${unpacked}/LICENSE`)).toContain('Apache License');
+  expect(await sh(`head -n 1 ${unpacked}/README.md`)).toBe('# coold\n');
+});
+
 test.each(programs)(
   '$name answers --version with one line and 200 ms of work, --help too',
   async ({ name }) => {

@@ -8,7 +8,7 @@ export interface Option<T> {
   required?: true;
   /** No environment variable sets it. */
   flagOnly?: true;
-  /** One line; also the README's. */
+  /** One line; also in docs/reference. */
   help: string;
 }
 
@@ -21,7 +21,7 @@ export type Config<T extends Options> = {
     : ValueOf<T[K]> | undefined;
 };
 
-/** A program or one of its commands: what drives environment, flags, --help and the README alike. */
+/** A program or one of its commands: what drives environment, flags, --help and docs/reference alike. */
 export interface Command<T extends Options> {
   name: string;
   /** Absent: flags only. */
@@ -119,7 +119,7 @@ export function parseConfig<const T extends Options>(
   return { kind: 'run', config: config as Config<T>, unknownEnv: unknownVariables(command, env) };
 }
 
-/** A row of --help and of the README. */
+/** A row of --help and of docs/reference. */
 export interface OptionRow {
   env: string | undefined;
   flag: string;

@@ -1,6 +1,7 @@
 import { mkdir, rm, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type PodmanService, scratchFolder, startPodman } from '@coold/testbed';
+import Docker from 'dockerode';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createPodman } from '../podman/client.ts';
 import { noFirewall, undenied } from './no-firewall.ts';
@@ -22,10 +23,13 @@ describe('containers of a real Podman', () => {
   const stack = new AsyncDisposableStack();
   let podman: PodmanService;
   let call: ReturnType<typeof caller>;
+  /** Asks the same Podman by another client than coold's, in Docker's API. */
+  let docker: Docker;
   let root: string;
   beforeAll(async () => {
     root = stack.use(await scratchFolder()).path;
     podman = stack.use(await startPodman(join(root, 'podman')));
+    docker = new Docker({ socketPath: podman.socketPath });
     await podman.ensureTinyImage();
     await mkdir(join(root, 'data/app'), { recursive: true });
     const allowedMountSources = [join(root, 'data')];
@@ -41,6 +45,7 @@ describe('containers of a real Podman', () => {
   afterAll(() => stack.disposeAsync());
 
   const inspect = async (id: string) => (await call('containers.inspect', { id })) as Inspected;
+  const told = (id: string) => docker.getContainer(id).inspect();
 
   it('live from creation to removal, by id and by name', async () => {
     const { id } = (await call('containers.create', { image, name: 'life', stop_timeout: 0 })) as {
@@ -48,15 +53,23 @@ describe('containers of a real Podman', () => {
     };
     expect(id).toMatch(/^[0-9a-f]{64}$/);
     expect((await inspect('life')).State.Status).toBe('created');
+    expect(await told(id)).toMatchObject({ Id: id, Name: '/life', State: { Running: false } });
     expect(await call('containers.start', { id })).toBeNull();
     expect(await call('containers.start', { id: 'life' })).toBeNull();
     expect((await inspect(id)).State.Status).toBe('running');
+    const { State: begun } = await told(id);
+    expect(begun).toMatchObject({ Status: 'running', Running: true });
     await expect(call('containers.delete', { id })).rejects.toMatchObject({ code: 409 });
     expect(await call('containers.stop', { id, timeout: 0 })).toBeNull();
+    expect((await told(id)).State).toMatchObject({ Status: 'exited', Running: false });
     expect(await call('containers.stop', { id, timeout: 0 })).toBeNull();
     expect(await call('containers.restart', { id })).toBeNull();
     expect((await inspect(id)).State.Status).toBe('running');
+    const { State: again } = await told(id);
+    expect(again.Running).toBe(true);
+    expect(again.StartedAt).not.toBe(begun.StartedAt);
     expect(await call('containers.delete', { id, force: true })).toBeNull();
+    await expect(told(id)).rejects.toMatchObject({ statusCode: 404 });
     await expect(call('containers.inspect', { id })).rejects.toMatchObject({ code: 404 });
     for (const verb of ['start', 'stop', 'restart', 'delete', 'healthcheck'])
       await expect(call(`containers.${verb}`, { id })).rejects.toMatchObject({ code: 404 });
@@ -89,6 +102,7 @@ describe('containers of a real Podman', () => {
     expect(await Promise.all(stops)).toEqual([null, null]);
     const removals = [1, 2].map(() => call('containers.delete', { id }));
     expect(await Promise.all(removals)).toEqual([null, null]);
+    await expect(told(id)).rejects.toMatchObject({ statusCode: 404 });
   });
 
   it('get what the spec says', async () => {
@@ -137,6 +151,22 @@ describe('containers of a real Podman', () => {
       Aliases: expect.arrayContaining(['web']) as string[],
     });
     expect(EffectiveCaps).toEqual(['CAP_CHOWN']);
+    expect(await told('full')).toMatchObject({
+      Config: {
+        ...{ Entrypoint: ['/bin/busybox'], Cmd: ['sleep', '60'], User: '1000:1000', WorkingDir: '/bin' },
+        Labels: expect.objectContaining({ app: 'shop' }) as object,
+      },
+      HostConfig: {
+        ...{ Memory: 64_000_000, NanoCpus: 500_000_000, PidsLimit: 50, Privileged: false },
+        ...{ Dns: ['10.210.5.1'], DnsSearch: ['coolify.internal'], NetworkMode: 'bridge' },
+        RestartPolicy: { Name: 'on-failure', MaximumRetryCount: 4 },
+        PortBindings: { '80/tcp': [{ HostIp: '127.0.0.1', HostPort: '8099' }] },
+      },
+      Mounts: expect.arrayContaining([
+        expect.objectContaining({ Source: join(root, 'data/app'), Destination: '/b', RW: false }),
+      ]) as object[],
+      NetworkSettings: { Networks: { shop: { IPAddress: '10.210.5.9' } } },
+    });
     expect(await call('containers.healthcheck', { id: 'full' })).toEqual({
       status: 'healthy',
       exit_code: 0,

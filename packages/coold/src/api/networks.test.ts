@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { type PodmanService, scratchFolder, startPodman } from '@coold/testbed';
+import Docker from 'dockerode';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createPodman } from '../podman/client.ts';
 import { createJoined } from './joined.ts';
@@ -16,9 +17,12 @@ describe('networks of a real Podman', () => {
   const stack = new AsyncDisposableStack();
   let podman: PodmanService;
   let call: ReturnType<typeof caller>;
+  /** Asks the same Podman by another client than coold's, in Docker's API. */
+  let docker: Docker;
   beforeAll(async () => {
     const folder = stack.use(await scratchFolder());
     podman = stack.use(await startPodman(join(folder.path, 'podman')));
+    docker = new Docker({ socketPath: podman.socketPath });
     const { networks } = createPodman(podman.socketPath);
     call = caller(
       networkHandlers(networks, undenied(networks), createJoined(), () => Promise.resolve(claims)),
@@ -47,8 +51,13 @@ describe('networks of a real Podman', () => {
     });
     const inspected = await podman.request({ path: '/v4.0.0/libpod/networks/shop/json' });
     expect(inspected.json()).toMatchObject({ dns_enabled: false, options: { mtu: '1400' } });
+    expect(await docker.getNetwork('shop').inspect()).toMatchObject({
+      ...{ Name: 'shop', Driver: 'bridge', Internal: false, Labels: network.labels },
+      IPAM: { Config: [{ Subnet: '10.210.5.0/24', Gateway: '10.210.5.1' }] },
+    });
     await expect(call('networks.create', fields)).rejects.toMatchObject({ code: 409, field: 'name' });
     expect(await call('networks.delete', { name: 'shop' })).toBeNull();
+    await expect(docker.getNetwork('shop').inspect()).rejects.toMatchObject({ statusCode: 404 });
     await expect(call('networks.delete', { name: 'shop' })).rejects.toMatchObject({ code: 404 });
   });
 
@@ -71,6 +80,10 @@ describe('networks of a real Podman', () => {
     });
     expect(created.status).toBe(201);
     await expect(call('networks.delete', { name: 'used' })).rejects.toMatchObject({ code: 409 });
+    // Docker's API has Docker's name for Podman's own network.
+    expect((await docker.listNetworks()).map(({ Name }) => Name)).toEqual(
+      expect.arrayContaining(['bridge', 'used']),
+    );
   });
 
   it('without a subnet get one, and without a gateway its first address', async () => {
@@ -108,6 +121,8 @@ describe('networks of a real Podman', () => {
     const made = await Promise.all(names.map(name => call('networks.create', { name })));
     const subnets = (made as { subnet: string }[]).map(({ subnet }) => subnet);
     expect(new Set(subnets).size).toBe(names.length);
+    const told = await Promise.all(names.map(name => docker.getNetwork(name).inspect()));
+    expect(told.map(({ IPAM }: Docker.NetworkInspectInfo) => IPAM?.Config?.[0]?.Subnet)).toEqual(subnets);
   });
 
   it.each([

@@ -91,6 +91,11 @@ export const cooldCommand = defineCommand({
       type: list(absolutePath),
       help: 'Paths of this host, comma-separated, that containers may mount from; unset: none',
     },
+    reservedPorts: {
+      type: list(integer(1, 65_535)),
+      default: '6443',
+      help: "Ports of this host that no container may publish, comma-separated, beside coold's own and WireGuard's: the broker's where one runs here",
+    },
     builderEnabled: {
       type: boolean,
       default: 'false',

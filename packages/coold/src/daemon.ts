@@ -11,6 +11,7 @@ import { readPeers } from './api/host-facts.ts';
 import { createMetrics, type Metrics } from './api/metrics.ts';
 import { createNamespaceNetworks, namespaceLabel } from './api/namespace-networks.ts';
 import { openApiDocument } from './api/openapi.ts';
+import { ownPorts } from './api/own-ports.ts';
 import { restRoutes } from './api/rest-route.ts';
 import { keepApi, keepStatus } from './api/serve-api.ts';
 import { serviceHandlers } from './api/services.ts';
@@ -97,7 +98,16 @@ export function cooldTasks(given: CooldOptions): Record<string, Task> {
     ...verbHandlers(podman, {
       version,
       allowedMountSources: config.allowedMountSources ?? [],
-      mesh: { namespaces: config.namespaces, zone: config.dnsZone },
+      mesh: { hostMgmtIp: config.hostMgmtIp, namespaces: config.namespaces, zone: config.dnsZone },
+      hostPorts: signal =>
+        ownPorts(
+          {
+            apiBind: config.apiBind,
+            gateways: config.namespaces.map(({ gateway }) => gateway),
+            reserved: config.reservedPorts,
+          },
+          signal,
+        ),
       firewall: firewallVerbs,
       namespaceNetworks,
       log: log.child('api'),

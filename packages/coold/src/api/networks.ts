@@ -7,7 +7,7 @@ import {
   NetworksListRequestSchema,
   NetworksListResponseSchema,
 } from '@coold/proto';
-import { cidr, covers } from '../firewall/cidr.ts';
+import { type Cidr, cidr, covers, endsOf } from '../firewall/cidr.ts';
 import { PodmanStatusError } from '../podman/failure.ts';
 import type { NetworkSpec, PodmanNetwork, PodmanNetworks } from '../podman/networks.ts';
 import { freeSubnet } from './free-subnet.ts';
@@ -20,6 +20,9 @@ import { VerbError } from './verb-error.ts';
 
 /** The bridge options that say nothing about the rest of the host. */
 const knownOptions = new Set(['mtu', 'metric', 'vlan', 'isolate']);
+
+/** Where a network hides no address of the Internet from this host (RFC 1918, RFC 6598). */
+const privateRanges: readonly Cidr[] = ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '100.64.0.0/10'];
 
 type Subnet = NonNullable<NetworkSpec['subnet']>;
 
@@ -141,19 +144,13 @@ function readSpec(request: NetworksCreateRequest): NetworkSpec {
   const subnet = cidr.parse(request.subnet);
   if (subnet === undefined || Number(subnet.split('/')[1]) > 30)
     throw invalid('subnet', 'expected an IPv4 network such as 10.210.0.0/24 (no host bits, /8 to /30)');
+  if (!privateRanges.some(range => covers(range, subnet)))
+    throw invalid('subnet', `expected a network of a private range: ${privateRanges.join(', ')}`);
   if (request.gateway === '') return { ...spec, subnet: { subnet, gateway: undefined } };
   const gateway = checkIpv4(request.gateway, 'gateway');
   if (!covers(subnet, `${gateway}/32`)) throw invalid('gateway', `expected an address in ${subnet}`);
   if (endsOf(subnet).includes(gateway)) throw invalid('gateway', `is no host's address in ${subnet}`);
   return { ...spec, subnet: { subnet, gateway } };
-}
-
-/** The address of the network itself and its broadcast address. */
-function endsOf(subnet: string): [string, string] {
-  const [address = '', length = ''] = subnet.split('/');
-  const last =
-    2 ** (32 - Number(length)) - 1 + address.split('.').reduce((sum, byte) => sum * 256 + Number(byte), 0);
-  return [address, [24, 16, 8, 0].map(shift => Math.floor(last / 2 ** shift) % 256).join('.')];
 }
 
 function claimsOf({ name, subnets }: PodmanNetwork): Claim[] {

@@ -6,17 +6,23 @@ import { createNamespaceNetworks, type NamespaceNetworks } from './namespace-net
 
 const off = createLogger('coold', { level: 'off', components: new Map() }, false);
 
-/** For tests of other verbs: a firewall that is never started, and so touches nothing. */
+const { store, ...others } = createFirewall({
+  chain: 'COOLIFY-ALLOW',
+  rulesPath: '/nonexistent/allow.rules',
+  bridgeRulesPath: '/nonexistent/allow.nft',
+  log: off,
+});
+
+/** For tests of other verbs: a firewall that is never started, touches nothing and has no rules. */
 export const noFirewall: FirewallVerbs = {
-  ...createFirewall({
-    chain: 'COOLIFY-ALLOW',
-    rulesPath: '/nonexistent/allow.rules',
-    bridgeRulesPath: '/nonexistent/allow.nft',
-    log: off,
-  }),
+  ...others,
+  store: { ...store, whenRead: () => Promise.resolve(), rules: () => [] },
   hookRepairs: () => 0,
   knownAddresses: () => undefined,
 };
+
+/** For tests of containers: a host that serves nothing. */
+export const noHostPorts = () => Promise.resolve([]);
 
 /** And networks of namespaces that no default deny hears of. */
 export const undenied = (networks: PodmanNetworks): NamespaceNetworks =>

@@ -1,3 +1,4 @@
+import { type AddressHolder, readAddressHolders } from './address-holders.ts';
 import { type ListedContainer, readContainerList } from './answer.ts';
 import { connectPodman } from './connection.ts';
 import { type PodmanContainers, podmanContainers } from './containers.ts';
@@ -11,6 +12,8 @@ import { type PodmanVolumes, podmanVolumes } from './volumes.ts';
 export interface Podman {
   /** Every container, running or not, with its networks: one request. */
   listContainers(signal: AbortSignal): Promise<ListedContainer[]>;
+  /** Every container, running or not, with its labels and the addresses it has now. */
+  addressHolders(signal: AbortSignal): Promise<AddressHolder[]>;
   containers: PodmanContainers;
   images: PodmanImages;
   volumes: PodmanVolumes;
@@ -26,6 +29,10 @@ export function createPodman(socketPath: string, options: { timeoutMs?: number }
     // The compatible list has what libpod's lacks here: it names the networks of a container whatever its state.
     listContainers: async signal =>
       readContainerList(
+        await connection.compatible({ path: '/containers/json', query: { all: true } }, signal),
+      ),
+    addressHolders: async signal =>
+      readAddressHolders(
         await connection.compatible({ path: '/containers/json', query: { all: true } }, signal),
       ),
     containers: podmanContainers(connection),

@@ -99,6 +99,7 @@ export function cooldTasks(given: CooldOptions): Record<string, Task> {
       version,
       allowedMountSources: config.allowedMountSources ?? [],
       mesh: { hostMgmtIp: config.hostMgmtIp, namespaces: config.namespaces, zone: config.dnsZone },
+      known: discovery.containers,
       hostPorts: signal =>
         ownPorts(
           {

@@ -1,4 +1,5 @@
 import type { ContainersCreateRequest } from '@coold/proto';
+import { networkNamespaces } from '../discovery/container-endpoint.ts';
 import { covers, endsOf } from '../firewall/cidr.ts';
 import { mayBeginId } from '../podman/exact-names.ts';
 import type { PodmanNetwork } from '../podman/networks.ts';
@@ -70,4 +71,13 @@ export function withAddresses(spec: ContainerSpec, addresses: ReadonlyMap<string
     networks: Object.fromEntries(networks),
     labels: { ...spec.labels, ...Object.fromEntries(labels) },
   };
+}
+
+/** Tells the namespace of a container by the networks that it is on; empty where none of them has one. */
+export function namespacesOf(
+  networks: readonly PodmanNetwork[],
+  { namespaces }: Pick<MeshNames, 'namespaces'>,
+): (on: readonly string[]) => string {
+  const byNetwork = [...networkNamespaces(namespaces, networks, namespaceLabel)];
+  return on => byNetwork.find(([network]) => on.includes(network))?.[1] ?? '';
 }

@@ -40,8 +40,18 @@ describe('containers of a real Podman', () => {
     const mesh = { hostMgmtIp: '100.64.0.1', namespaces: [shop], zone: 'coolify.internal' };
     const client = createPodman(podman.socketPath);
     const firewall = { ...noFirewall, store: { ...noFirewall.store, rules: () => rules } };
+    // As discovery knows it before it has looked at any container.
+    const known = { facts: () => undefined };
     const hostPorts = () => Promise.resolve([{ port: 6443, use: 'the broker' }]);
-    const options = { version: '1', allowedMountSources, mesh, hostPorts, firewall, log: silent };
+    const options = {
+      version: '1',
+      allowedMountSources,
+      mesh,
+      known,
+      hostPorts,
+      firewall,
+      log: silent,
+    };
     const namespaceNetworks = undenied(client.networks);
     call = caller(verbHandlers(client, { ...options, namespaceNetworks }));
     await call('networks.create', { name: 'shop', namespace: 'shop', subnet: '10.210.5.0/24' });
@@ -240,6 +250,46 @@ describe('containers of a real Podman', () => {
     await start(...names);
     expect(new Set(await addressesOf(...names)).size).toBe(names.length);
     await remove(...names);
+  });
+
+  it('are listed by name, by what they are, and page by page', async () => {
+    await call('containers.create', {
+      ...{ image, name: 'list-b', network: 'shop', labels: { app: 'shop', tier: 'web=1' }, stop_timeout: 0 },
+      ports: [{ host_port: 8097, container_port: 80 }],
+    });
+    await call('containers.create', { image, name: 'list-a', labels: { app: 'shop' } });
+    await start('list-b');
+    const list = async (fields: object) =>
+      ((await call('containers.list', fields)) as { name: string }[]).map(({ name }) => name);
+    expect(await list({ label: ['app=shop'] })).toEqual(['list-a', 'list-b']);
+    expect(await list({ label: ['app', 'tier=web=1'] })).toEqual(['list-b']);
+    expect(await list({ label: ['app=sho'] })).toEqual([]);
+    expect(await list({ label: ['app'], state: 'created' })).toEqual(['list-a']);
+    expect(await list({ name: 'list-b' })).toEqual(['list-b']);
+    expect(await list({ label: ['app'], namespace: 'shop' })).toEqual(['list-b']);
+    expect(await list({ label: ['app'], limit: 1 })).toEqual(['list-a']);
+    expect(await list({ label: ['app'], limit: 1, after: 'list-a' })).toEqual(['list-b']);
+    expect(await list({ label: ['app'], limit: 1, after: 'list-b' })).toEqual([]);
+    const [listed] = (await call('containers.list', { name: 'list-b' })) as Record<string, unknown>[];
+    const { Id, Created, Image } = (await inspect('list-b')) as unknown as Record<string, string>;
+    const [address] = await addressesOf('list-b');
+    expect(listed).toEqual({
+      ...{ id: Id, name: 'list-b', image, image_id: Image, state: 'running', health: 'unknown' },
+      created: Math.floor(Date.parse(String(Created)) / 1000),
+      labels: expect.objectContaining({ app: 'shop', tier: 'web=1' }) as object,
+      ...{ namespace: 'shop', networks: ['shop'], addresses: { shop: address } },
+      ports: [{ host_ip: '', host_port: 8097, container_port: 80, protocol: 'tcp' }],
+    });
+    for (const [fields, field] of [
+      [{ limit: 0 }, 'limit'],
+      [{ limit: 1001 }, 'limit'],
+      [{ label: ['=x'] }, 'label[0]'],
+      [{ namespace: 'A_b' }, 'namespace'],
+      [{ state: 'RUNNING!' }, 'state'],
+      [{ after: '../x' }, 'after'],
+    ] as const)
+      await expect(call('containers.list', fields)).rejects.toMatchObject({ code: 400, field });
+    await remove('list-a', 'list-b');
   });
 
   it('that are stopped still have their address in what discovery reads', async () => {

@@ -9,6 +9,8 @@ import {
   ContainersHealthcheckResponseSchema,
   ContainersInspectRequestSchema,
   ContainersInspectResponseSchema,
+  ContainersListRequestSchema,
+  ContainersListResponseSchema,
   ContainersRestartRequestSchema,
   ContainersRestartResponseSchema,
   ContainersStartRequestSchema,
@@ -18,18 +20,28 @@ import {
   ListContainersReqSchema,
   ListContainersRespSchema,
 } from '@coold/proto';
+import type { HostContainers } from '../discovery/host-containers.ts';
 import type { Podman } from '../podman/client.ts';
 import { layersOf, mountsOf, pathKind } from '../podman/container-files.ts';
 import { annotationsOf, bindMounts } from '../podman/containers.ts';
 import { PodmanStatusError } from '../podman/failure.ts';
+import { isCurrent, type ListedContainer } from '../podman/listed-containers.ts';
 import type { PodmanNetwork } from '../podman/networks.ts';
-import { checkInside, isManaged, meshAddresses, namedNetworks, withAddresses } from './container-networks.ts';
+import {
+  checkInside,
+  isManaged,
+  meshAddresses,
+  namedNetworks,
+  namespacesOf,
+  withAddresses,
+} from './container-networks.ts';
 import { type ContainerSpec, containerSpec } from './container-spec.ts';
 import { checkStopTimeout } from './container-values.ts';
 import { type Handler, handler } from './handler.ts';
 import { denyHostPorts, type HostPort } from './host-ports.ts';
 import { denyImage, denyRuntimeAnnotations, labelsAgainst } from './image-demands.ts';
 import type { Joined } from './joined.ts';
+import { cutPage, type PlacedContainer, placeContainer, readFilter } from './list-containers.ts';
 import type { MountSources } from './mount-sources.ts';
 import { denyKernelTargets, type LookAt } from './mount-targets.ts';
 import { checkName } from './names.ts';
@@ -50,13 +62,15 @@ export interface ContainerPolicy {
   pins: AddressPins;
   /** Ports that the host serves the mesh on. */
   hostPorts(signal: AbortSignal): Promise<readonly HostPort[]>;
+  /** What discovery knows of the containers. */
+  known: Pick<HostContainers, 'facts'>;
 }
 
 /** The container verbs, by name. */
 export function containerHandlers(
   podman: Podman,
   joined: Joined,
-  { sources, mesh, pins, hostPorts }: ContainerPolicy,
+  { sources, mesh, pins, hostPorts, known }: ContainerPolicy,
 ): Record<string, Handler> {
   const { containers } = podman;
 
@@ -91,6 +105,26 @@ export function containerHandlers(
       : (path, mounted) => pathKind(layers, mounted, path);
   };
 
+  /** Adds addresses: those that discovery knows, and of the few containers that changed just now Podman's own word. */
+  const withFacts = async <T extends ListedContainer & { namespace: string }>(
+    listed: readonly T[],
+    signal: AbortSignal,
+  ): Promise<PlacedContainer[]> => {
+    const placed: PlacedContainer[] = [];
+    for (const container of listed) {
+      const facts = known.facts(container.id);
+      const now =
+        facts !== undefined && isCurrent(facts, container)
+          ? facts
+          : await podman.lifecycle.facts(container.id, signal).catch((error: unknown) => {
+              if (error instanceof VerbError && error.code === 404) return undefined;
+              throw error;
+            });
+      placed.push(placeContainer(container, now, container.namespace));
+    }
+    return placed;
+  };
+
   const wordsOf = (image: string, signal: AbortSignal) =>
     podman.images.words(image, signal).catch((error: unknown) => {
       throw namingField(error, 'network');
@@ -121,6 +155,19 @@ export function containerHandlers(
     list_containers: handler(ListContainersReqSchema, ListContainersRespSchema, async (_request, signal) => ({
       containers: await podman.listContainers(signal),
     })),
+    'containers.list': handler(
+      ContainersListRequestSchema,
+      ContainersListResponseSchema,
+      async (request, signal) => {
+        const fits = readFilter(request);
+        const [listed, networks] = await Promise.all([podman.listed(signal), podman.networks.list(signal)]);
+        const namespaceOf = namespacesOf(networks, mesh);
+        const found = listed
+          .map(container => ({ ...container, namespace: namespaceOf(container.networks) }))
+          .filter(fits);
+        return { containers: await withFacts(cutPage(found, request.limit), signal) };
+      },
+    ),
     'containers.create': handler(
       ContainersCreateRequestSchema,
       ContainersCreateResponseSchema,

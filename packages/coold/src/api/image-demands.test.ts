@@ -5,7 +5,7 @@ import { type PodmanService, scratchFolder, startPodman } from '@coold/testbed';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createPodman } from '../podman/client.ts';
 import { denyImage, denyReservedLabels, labelsAgainst } from './image-demands.ts';
-import { noFirewall, noHostPorts, undenied } from './no-firewall.ts';
+import { noFirewall, undenied, unserved } from './no-firewall.ts';
 import { caller, silent } from './testing.ts';
 import { verbHandlers } from './verbs.ts';
 
@@ -27,7 +27,7 @@ describe('an image that a real Podman would obey', () => {
       version: '1',
       allowedMountSources: [],
       mesh,
-      hostPorts: noHostPorts,
+      ...unserved,
       firewall: noFirewall,
       log: silent,
     };

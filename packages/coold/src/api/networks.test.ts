@@ -8,6 +8,13 @@ import { networkHandlers } from './networks.ts';
 import { undenied } from './no-firewall.ts';
 import { caller } from './testing.ts';
 
+const onHost = {
+  namespaces: [
+    { name: 'shop', network: 'shop-mesh', gateway: '10.210.0.1' },
+    { name: 'default', network: 'podman', gateway: '0.0.0.0' },
+  ],
+};
+
 const claims = [
   { network: '100.64.0.5/16', holder: 'interface wg0' },
   { network: '10.210.6.0/24', holder: 'a route through wg0' },
@@ -25,7 +32,10 @@ describe('networks of a real Podman', () => {
     docker = new Docker({ socketPath: podman.socketPath });
     const { networks } = createPodman(podman.socketPath);
     call = caller(
-      networkHandlers(networks, undenied(networks), createJoined(), () => Promise.resolve(claims)),
+      networkHandlers(networks, undenied(networks), createJoined(), {
+        hostClaims: () => Promise.resolve(claims),
+        mesh: onHost,
+      }),
     );
   });
   afterAll(() => stack.disposeAsync());
@@ -35,7 +45,11 @@ describe('networks of a real Podman', () => {
     const network = {
       ...fields,
       driver: 'bridge',
-      labels: { app: 'a', 'coolify.namespace': 'shop' },
+      labels: {
+        ...{ app: 'a', 'coolify.namespace': 'shop' },
+        // What `coolify init` looks for on a network that it shall leave alone.
+        ...{ 'io.coolify.managed': 'true', 'io.coolify.namespace': 'shop' },
+      },
     };
     expect(
       await call('networks.create', { ...fields, labels: { app: 'a' }, options: { mtu: '1400' } }),
@@ -43,7 +57,8 @@ describe('networks of a real Podman', () => {
     expect(await call('networks.list')).toContainEqual(network);
     expect(await call('networks.list')).toContainEqual({
       name: 'podman',
-      namespace: '',
+      // The configuration says so; the network carries no label.
+      namespace: 'default',
       driver: 'bridge',
       subnet: '10.88.0.0/16',
       gateway: '10.88.0.1',
@@ -104,12 +119,22 @@ describe('networks of a real Podman', () => {
     const { networks } = createPodman(podman.socketPath);
     const unnamed = {} as never; // these are of no namespace
     const mesh = [{ network: '10.64.0.0/10', holder: 'a route through wg0' }];
-    const onMesh = caller(networkHandlers(networks, unnamed, createJoined(), () => Promise.resolve(mesh)));
+    const onMesh = caller(
+      networkHandlers(networks, unnamed, createJoined(), {
+        mesh: onHost,
+        hostClaims: () => Promise.resolve(mesh),
+      }),
+    );
     expect(await onMesh('networks.create', { name: 'clear' })).toMatchObject({
       ...{ subnet: '10.128.0.0/24', gateway: '10.128.0.1' },
     });
     const all = [{ network: '10.0.0.0/8', holder: 'a route through wg0' }];
-    const full = caller(networkHandlers(networks, unnamed, createJoined(), () => Promise.resolve(all)));
+    const full = caller(
+      networkHandlers(networks, unnamed, createJoined(), {
+        mesh: onHost,
+        hostClaims: () => Promise.resolve(all),
+      }),
+    );
     await expect(full('networks.create', { name: 'none' })).rejects.toMatchObject({
       code: 409,
       field: 'subnet',
@@ -143,6 +168,8 @@ describe('networks of a real Podman', () => {
     [{}, 'name'],
     [{ name: '../x' }, 'name'],
     [{ name: 'n', namespace: 'A_b' }, 'namespace'],
+    [{ name: 'n', namespace: 'elsewhere' }, 'namespace'],
+    [{ name: 'n', labels: { 'io.coolify.namespace': 'shop' } }, 'labels.io.coolify.namespace'],
     [{ name: 'n', driver: 'macvlan' }, 'driver'],
     [{ name: 'n', subnet: '10.7.0.1/24' }, 'subnet'],
     [{ name: 'n', subnet: '10.7.0.0/31' }, 'subnet'],

@@ -1,6 +1,7 @@
 import { createLogger } from '@coold/runtime';
 import { createFirewall } from '../firewall/firewall.ts';
 import type { PodmanNetworks } from '../podman/networks.ts';
+import type { ContainerPolicy } from './containers.ts';
 import type { FirewallVerbs } from './firewall.ts';
 import { createNamespaceNetworks, type NamespaceNetworks } from './namespace-networks.ts';
 
@@ -21,8 +22,11 @@ export const noFirewall: FirewallVerbs = {
   knownAddresses: () => undefined,
 };
 
-/** For tests of containers: a host that serves nothing. */
-export const noHostPorts = () => Promise.resolve([]);
+/** For tests of containers: a host that serves nothing, and whose discovery has not begun. */
+export const unserved: Pick<ContainerPolicy, 'hostPorts' | 'known'> = {
+  hostPorts: () => Promise.resolve([]),
+  known: { facts: () => undefined },
+};
 
 /** And networks of namespaces that no default deny hears of. */
 export const undenied = (networks: PodmanNetworks): NamespaceNetworks =>

@@ -13,7 +13,7 @@ import { describe, expect, it, vi } from 'vitest';
 import { idleDns } from '../dns/testing.ts';
 import { dnsHandlers } from './dns.ts';
 import { createMetrics } from './metrics.ts';
-import { noFirewall, noHostPorts, undenied } from './no-firewall.ts';
+import { noFirewall, undenied, unserved } from './no-firewall.ts';
 import { restRoutes } from './rest-route.ts';
 import { type ApiOptions, keepApi, keepStatus } from './serve-api.ts';
 import { serviceHandlers } from './services.ts';
@@ -57,7 +57,7 @@ async function start(change: Partial<ApiOptions> = {}) {
             version: '1',
             allowedMountSources: [],
             mesh,
-            hostPorts: noHostPorts,
+            ...unserved,
             firewall: noFirewall,
             log,
           },

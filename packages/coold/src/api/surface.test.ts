@@ -4,7 +4,7 @@ import { idleDns } from '../dns/testing.ts';
 import { createPodman } from '../podman/client.ts';
 import { dnsHandlers } from './dns.ts';
 import { handler } from './handler.ts';
-import { noFirewall, noHostPorts, undenied } from './no-firewall.ts';
+import { noFirewall, undenied, unserved } from './no-firewall.ts';
 import { serviceHandlers } from './services.ts';
 import { joinSurface } from './surface.ts';
 import { silent } from './testing.ts';
@@ -17,7 +17,7 @@ const handlers = {
     version: '1.0.0',
     allowedMountSources: [],
     mesh: { hostMgmtIp: '100.64.0.1', namespaces: [], zone: 'coolify.internal' },
-    hostPorts: noHostPorts,
+    ...unserved,
     firewall: noFirewall,
     namespaceNetworks: undenied(podman.networks),
     log: silent,

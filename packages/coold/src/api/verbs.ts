@@ -26,24 +26,26 @@ export function verbHandlers(
     mesh: MeshNames;
     /** Ports of this host that serve the mesh. */
     hostPorts: ContainerPolicy['hostPorts'];
+    /** What discovery knows of the containers. */
+    known: ContainerPolicy['known'];
     firewall: FirewallVerbs;
     namespaceNetworks: NamespaceNetworks;
     log: Logger;
   },
 ): Record<string, Handler> {
   const joined = createJoined();
-  const { mesh, hostPorts } = options;
+  const { mesh, hostPorts, known } = options;
   const pins = createAddressPins({
     holders: signal => podman.addressHolders(signal),
     ruled: () => ruledAddresses(options.firewall.store),
   });
   const sources = mountSources(options.allowedMountSources);
   return {
-    ...containerHandlers(podman, joined, { sources, mesh, pins, hostPorts }),
+    ...containerHandlers(podman, joined, { sources, mesh, pins, hostPorts, known }),
     ...containerOutputHandlers(podman.containers, createEndProgram(createProcessTable(), options.log)),
     ...imageHandlers(podman.images, joined),
     ...volumeHandlers(podman.volumes, joined),
-    ...networkHandlers(podman.networks, options.namespaceNetworks, joined, hostClaims),
+    ...networkHandlers(podman.networks, options.namespaceNetworks, joined, { hostClaims, mesh }),
     ...firewallHandlers(options.firewall),
     ...hostHandlers(podman.host, options.version),
   };

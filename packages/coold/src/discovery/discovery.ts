@@ -7,7 +7,7 @@ import { createAudit } from './audit.ts';
 import { createDirectory, type Directory, type DirectoryStats } from './directory.ts';
 import { createEndpointWriter } from './endpoint-writer.ts';
 import { followMesh } from './follow-mesh.ts';
-import { createHostContainers } from './host-containers.ts';
+import { createHostContainers, type HostContainers } from './host-containers.ts';
 import type { Namespace } from './namespaces.ts';
 import { createRegistrations, type Registrations } from './registrations.ts';
 import { createSync, type SyncStats } from './sync.ts';
@@ -31,6 +31,8 @@ export interface DiscoveryOptions {
 export interface Discovery {
   directory: Directory;
   registrations: Registrations;
+  /** This host's containers, as Podman said last. */
+  containers: Pick<HostContainers, 'facts'>;
   /** A container of this host may have changed. */
   touch(containerId: string): void;
   tasks: Record<string, Task>;
@@ -67,12 +69,13 @@ export function createDiscovery(options: DiscoveryOptions): Discovery {
       mesh.restart(why);
     },
   });
+  const containers = createHostContainers({
+    ...{ lifecycle: podman.lifecycle, networks: podman.networks, log: syncLog },
+    ...{ namespaces, namespaceLabel, hostMgmtIp },
+  });
   const sync = createSync({
     events: podman.lifecycle.events,
-    containers: createHostContainers({
-      ...{ lifecycle: podman.lifecycle, networks: podman.networks, log: syncLog },
-      ...{ namespaces, namespaceLabel, hostMgmtIp },
-    }),
+    containers,
     writer: createEndpointWriter(corrosion, hostMgmtIp, clock),
     registrations,
     intervalMs,
@@ -82,6 +85,7 @@ export function createDiscovery(options: DiscoveryOptions): Discovery {
   return {
     directory: filled.directory,
     registrations,
+    containers,
     touch: sync.touch,
     stats: () => ({ directory: filled.directory.stats(), sync: sync.stats() }),
     tasks: {

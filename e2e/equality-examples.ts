@@ -73,6 +73,13 @@ export const examplesOf = ({ call, absent, fresh, revokeAll }: HostHands): Recor
       { fields: { nosuch: 'x' }, code: 400, field: 'nosuch' },
     ],
   },
+  'mesh.forget': {
+    answered: [{ fields: { host_mgmt_ip: '100.64.255.254' } }],
+    refused: [
+      { fields: { host_mgmt_ip: '127.0.0.1' }, code: 409, field: 'host_mgmt_ip' },
+      { fields: { host_mgmt_ip: 'somewhere' }, code: 400, field: 'host_mgmt_ip' },
+    ],
+  },
   'containers.create': {
     answered: [{ fields: { image, name: 'new' }, prepare: () => absent('containers', 'new'), varies: true }],
     refused: [

@@ -98,6 +98,7 @@ describe('over broker.sock', () => {
     );
     expect(await call('services.unregister', { id: 's', container_id: id })).toBeNull();
     expect(await call('services.endpoints', { id: 's' })).toEqual([]);
+    expect(await call('mesh.forget', { host_mgmt_ip: '100.64.255.254' })).toBeNull();
     expect(await call('host.stats')).toMatchObject([{ name: 'web', memory: number, pids: 1 }]);
     expect(await call('host.info')).toMatchObject({
       load: [number, number, number],

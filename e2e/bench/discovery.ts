@@ -134,7 +134,8 @@ async function measureStarts(podman: Podman, url: string, starts: number): Promi
     },
     namespaces: [{ name: 'default', network, gateway: '0.0.0.0' }],
     corrosion: { url, tokenFile: undefined },
-    readPeers: async () => [],
+    readPeers: async () => undefined,
+    hostTtlMs: 20 * 60_000,
   });
   const stop = new AbortController();
   const running = Object.values(discovery.tasks).map(task => task(stop.signal));

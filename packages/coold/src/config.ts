@@ -28,6 +28,15 @@ const interval: ValueType<number> = {
   },
 };
 
+/** Less than two of the signs of life that hosts give would take names away for one that was late. */
+const hostTtl: ValueType<number> = {
+  expected: 'a duration from 11m to 24h',
+  parse(text) {
+    const ms = duration.parse(text);
+    return ms !== undefined && ms >= 11 * 60_000 && ms <= 24 * 3_600_000 ? ms : undefined;
+  },
+};
+
 /** A stream each minute is load for nothing; a timer of Node's is good for 24.8 days. */
 const [minReconnectMs, maxReconnectMs] = [60_000, 24 * 86_400_000];
 
@@ -81,6 +90,11 @@ export const cooldCommand = defineCommand({
     corrosionTokenFile: {
       type: absolutePath,
       help: "Corrosion's bearer token, readable by its owner alone; read again at every call; unset: none is sent",
+    },
+    hostTtl: {
+      type: hostTtl,
+      default: '20m',
+      help: 'Names of a host that has not said for so long that it lives are not answered; hosts say it every 5 minutes',
     },
     reconcileInterval: {
       type: interval,

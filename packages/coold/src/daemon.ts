@@ -8,6 +8,7 @@ import type { FirewallVerbs } from './api/firewall.ts';
 import { addFirewallMetrics } from './api/firewall-metrics.ts';
 import { wireguardInterface } from './api/host.ts';
 import { readPeers } from './api/host-facts.ts';
+import { meshHandlers } from './api/mesh.ts';
 import { createMetrics, type Metrics } from './api/metrics.ts';
 import { createNamespaceNetworks, namespaceLabel } from './api/namespace-networks.ts';
 import { openApiDocument } from './api/openapi.ts';
@@ -63,6 +64,7 @@ export function cooldTasks(given: CooldOptions): Record<string, Task> {
     namespaceLabel,
     corrosion: { url: config.corrosionUrl, tokenFile: config.corrosionTokenFile },
     intervalMs: config.reconcileInterval,
+    hostTtlMs: config.hostTtl,
     podman,
     readPeers: signal => readPeers(wireguardInterface, signal),
     log: log.child('discovery'),
@@ -114,6 +116,7 @@ export function cooldTasks(given: CooldOptions): Record<string, Task> {
       log: log.child('api'),
     }),
     ...dnsHandlers(dns),
+    ...meshHandlers(discovery.hosts),
     ...serviceHandlers({ ...discovery, lifecycle: podman.lifecycle, hostMgmtIp: config.hostMgmtIp }),
   };
   const surface = joinSurface(readVerbs(), announceChanges(handlers, discovery.touch));

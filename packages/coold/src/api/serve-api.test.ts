@@ -12,6 +12,7 @@ import { Agent, request } from 'undici';
 import { describe, expect, it, vi } from 'vitest';
 import { idleDns } from '../dns/testing.ts';
 import { dnsHandlers } from './dns.ts';
+import { meshHandlers } from './mesh.ts';
 import { createMetrics } from './metrics.ts';
 import { noFirewall, undenied, unserved } from './no-firewall.ts';
 import { restRoutes } from './rest-route.ts';
@@ -64,6 +65,7 @@ async function start(change: Partial<ApiOptions> = {}) {
           namespaceNetworks: undenied({} as never),
         }),
         ...serviceHandlers({} as never),
+        ...meshHandlers({} as never),
         ...dnsHandlers(idleDns()),
       }),
     ),

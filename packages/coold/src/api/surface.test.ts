@@ -4,6 +4,7 @@ import { idleDns } from '../dns/testing.ts';
 import { createPodman } from '../podman/client.ts';
 import { dnsHandlers } from './dns.ts';
 import { handler } from './handler.ts';
+import { meshHandlers } from './mesh.ts';
 import { noFirewall, undenied, unserved } from './no-firewall.ts';
 import { serviceHandlers } from './services.ts';
 import { joinSurface } from './surface.ts';
@@ -23,6 +24,7 @@ const handlers = {
     log: silent,
   }),
   ...serviceHandlers({} as never),
+  ...meshHandlers({} as never),
   ...dnsHandlers(idleDns()),
 };
 

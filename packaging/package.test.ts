@@ -116,7 +116,7 @@ test('a table that another schema file declares is left to it', async () => {
   const { stdout } = await machine.exec(`${unpacked}/install.sh`, []);
   expect(stdout).toContain('init.sql declares service_endpoints already');
   expect(await sh('ls /etc/corrosion/schemas')).toBe(
-    'host_routes.sql\ninit.sql\nservice_registrations.sql\n',
+    'host_routes.sql\nhost_seen.sql\ninit.sql\nservice_registrations.sql\n',
   );
 });
 

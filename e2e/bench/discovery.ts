@@ -187,6 +187,7 @@ async function measureIdle(
       COOLD_CORROSION_URL: url,
       COOLD_API_BIND: '127.0.0.1:0',
       COOLD_API_TOKEN_FILE: tokenFile,
+      COOLD_UNIX_SOCKET_PATH: `${tokenFile}.sock`,
     },
   });
   await coold.logged(({ msg }) => msg === 'serving the API');

@@ -65,7 +65,7 @@ export const cooldCommand = defineCommand({
     grpcDisabled: { type: boolean, default: 'false', help: 'No stream to the broker, whatever its URL' },
     apiBind: {
       type: oneAddress,
-      help: 'One address and port to serve the REST API on, for example 100.64.0.5:8443; unset: no REST API, and status and metrics are on /run/coolify/coold.sock',
+      help: 'One address and port to serve the REST API on, for example 100.64.0.5:8443; unset: no REST API',
     },
     apiTokenFile: {
       type: absolutePath,
@@ -76,6 +76,11 @@ export const cooldCommand = defineCommand({
       help: 'PEM certificate chain of the REST API; read again when it changes and on SIGHUP; unset: plain HTTP',
     },
     tlsKey: { type: absolutePath, help: 'PEM key of that certificate, readable by its owner alone' },
+    unixSocketPath: {
+      type: absolutePath,
+      default: '/run/coolify/coold.sock',
+      help: 'Socket of status and metrics, for its owner alone',
+    },
     podmanSocket: { type: absolutePath, default: '/run/podman/podman.sock', help: "Podman's API socket" },
     namespaces: {
       type: namespaces,

@@ -42,8 +42,6 @@ import { readStatus } from './status/status.ts';
 export interface CooldOptions {
   config: CooldConfig;
   version: string;
-  /** Where status and metrics are without an API bind. */
-  statusSocket: string;
   hangups: Hangups;
   log: Logger;
   readiness: Readiness;
@@ -161,7 +159,10 @@ export function cooldTasks(given: CooldOptions): Record<string, Task> {
     firewall: firewall.keep(loaded.resolve),
     namespaceNetworks: namespaceNetworks.settle,
     streams: streams.task,
-    api: apiTask(options, { surface, metrics, status, record, streams }),
+    status: keepStatus({
+      ...{ path: config.unixSocketPath, metrics, status, record, streams, log: log.child('api') },
+    }),
+    ...apiTask(options, { surface, metrics, status, record, streams }),
     dns: dns.run,
     ...discovery.tasks,
   };
@@ -204,9 +205,9 @@ export function cooldTasks(given: CooldOptions): Record<string, Task> {
   return tasks;
 }
 
-/** REST where it has an address, else only status and metrics on a socket (docs/contract.md §3). */
+/** REST, where it has an address (docs/contract.md §3). */
 function apiTask(
-  { config, version, statusSocket, hangups, log: root }: CooldOptions,
+  { config, version, hangups, log: root }: CooldOptions,
   parts: {
     surface: ReadonlyMap<string, Served>;
     metrics: Metrics;
@@ -214,14 +215,12 @@ function apiTask(
     record: RecordCall;
     streams: Streams;
   },
-): Task {
+): Record<string, Task> {
   const { surface, metrics, status, record, streams } = parts;
   const { apiBind, apiTokenFile, tlsCert, tlsKey } = config;
-  const log = root.child('api');
-  if (apiBind === undefined || apiTokenFile === undefined)
-    return keepStatus({ path: statusSocket, metrics, status, record, streams, log });
+  if (apiBind === undefined || apiTokenFile === undefined) return {};
   const routes = restRoutes(surface);
-  return keepApi({
+  const api = keepApi({
     bind: apiBind,
     tokenFile: apiTokenFile,
     tls: tlsCert === undefined || tlsKey === undefined ? undefined : { cert: tlsCert, key: tlsKey },
@@ -232,8 +231,9 @@ function apiTask(
     status,
     record,
     streams,
-    log,
+    log: root.child('api'),
   });
+  return { api };
 }
 
 /**

@@ -10,7 +10,7 @@ import { silent as log } from '../api/testing.ts';
 import { keptMs } from './adoption.ts';
 import { type Builds, createBuilds } from './builds.ts';
 import { createDriver } from './driver.ts';
-import { cancelledFile, simulateSystemd } from './testing.ts';
+import { cancelledFile, noNetworks, simulateSystemd } from './testing.ts';
 import { readUnitStates } from './unit-states.ts';
 import { createWorkFolders } from './work-folder.ts';
 
@@ -41,7 +41,7 @@ async function setUp({ capacity = 2, maxQueued = 3 } = {}) {
     const times = { start: 200, slack: 100, grace: 200 };
     builds = createBuilds({
       ...{ folders, log, capacity, maxQueued, stop: stop.signal, now: () => clock },
-      driver: createDriver({ folders, systemd, config, log, times }),
+      driver: createDriver({ folders, systemd, networks: noNetworks, config, log, times }),
       unitStates: () => readUnitStates(systemd, log),
     });
     await builds.adopt();

@@ -2,8 +2,8 @@
 // hosts of scenarios, cannot be stopped between two of its steps.
 import { appendFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Systemd, SystemdError } from './systemd.ts';
 import type { BuildNetworks } from './network/build-networks.ts';
+import { type Systemd, SystemdError } from './systemd.ts';
 import type { UnitEnding } from './unit-state.ts';
 
 export interface SimulatedSystemd {

@@ -30,7 +30,7 @@ export const addressRange: ValueType<string> = {
 
 /** @param net as `addressRange` takes it */
 export function planAddresses(net: string): AddressPlan {
-  const network = readIpv4Network(net);
+  const network = addressRange.parse(net) === undefined ? undefined : readIpv4Network(net);
   if (network === undefined) throw new Error(`${JSON.stringify(net)}: expected ${addressRange.expected}`);
   const addressOf = (slot: number) => ipv4Text(network.first + slot);
   // Its first and last address are those of the network and of its broadcasts, to some programs.

@@ -205,4 +205,3 @@ export function createBuildNetworks(options: BuildNetworksOptions): BuildNetwork
 function giveUp(): never {
   throw new NetworkError('the network of builds is not set up yet; the log of coold says why');
 }
-

@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { Address } from '@coold/runtime';
-import { createAnswerPacket } from '../../dns/answer.ts';
+import { type AnswerPacket, createAnswerPacket, encodeFailure } from '../../dns/answer.ts';
 import { createQueryCounts } from '../../dns/counts.ts';
 import { createForwarder, type Forwarder } from '../../dns/forwarder.ts';
 import { wireName } from '../../dns/names.ts';
@@ -47,7 +47,7 @@ const lingerMs = 5000;
 export async function startNameServer(options: NameServerOptions): Promise<NameServer> {
   const { gateway, zone, upstream, resolvConf = '/etc/resolv.conf' } = options;
   const wire = wireName(zone);
-  const hidden = [wire, ...privateReverseZones.map(wireName)];
+  const reverse = privateReverseZones.map(wireName);
   let forwarders: Forwarder[] = [];
   let text: string | undefined;
 
@@ -74,11 +74,16 @@ export async function startNameServer(options: NameServerOptions): Promise<NameS
     };
     askNext(first, rest);
   };
-  const isHidden = (name: string) => hidden.some(each => isInZone(name, each));
-  const answerPacket = createAnswerPacket(
-    { wire, find: name => (isHidden(name) ? { kind: 'missing' } : { kind: 'outside' }) },
+  const answerZone = createAnswerPacket(
+    { wire, find: name => (isInZone(name, wire) ? { kind: 'missing' } : { kind: 'outside' }) },
     randomInt(2 ** 32),
   );
+  const answerPacket: AnswerPacket = (packet, transport) => {
+    const answer = answerZone(packet, transport);
+    if (answer.kind !== 'forward' || !reverse.some(each => isInZone(answer.query.name, each))) return answer;
+    const rcode = 'NXDOMAIN';
+    return { kind: 'reply', packet: encodeFailure(answer.query, rcode), rcode, isSelfQuery: false };
+  };
   const isOwn = (address: number, port: number) => forwarders.some(each => each.isOwn(address, port));
   const serve = createServeQuery(answerPacket, { ask, isOwn }, createQueryCounts());
 

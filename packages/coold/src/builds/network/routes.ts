@@ -1,5 +1,5 @@
-import { cablePrefix } from './cable.ts';
 import { ipv4Value, readIpv4Network } from './address-plan.ts';
+import { cablePrefix } from './cable.ts';
 
 /** One of this host's IPv4 routes, of any table. */
 export interface Route {

@@ -390,7 +390,15 @@ describe('the network of a build: names', () => {
       const member = address === publicAddress ? server : builder;
       await resolver(member, address);
       try {
-        await builder.host.put(`nameserver ${address}\n`, '/etc/resolv.conf', 0o644);
+        if (address === '127.0.0.53') {
+          // As systemd-resolved has it.
+          const stub = '/run/systemd/resolve/stub-resolv.conf';
+          await builder.host.put(`nameserver ${address}\n`, stub, 0o644);
+          await expectExec(builder.host, ['ln', '-sf', stub, '/etc/resolv.conf']);
+        } else {
+          await expectExec(builder.host, ['rm', '-f', '/etc/resolv.conf']);
+          await builder.host.put(`nameserver ${address}\n`, '/etc/resolv.conf', 0o644);
+        }
         const ask = (question: string) => `(nslookup ${question} 2>&1 || true) | sed 's/^/answer: /'`;
         await git.repository(id, {
           Dockerfile: `FROM ${busyboxImage}\nRUN ${ask(name)}; ${ask('in-mesh.default.coolify.internal')}\n`,
@@ -412,6 +420,22 @@ describe('the network of a build: names', () => {
 });
 
 test(
+  'the network of a build: a host without a resolv.conf builds what needs no names',
+  async () => {
+    await expectExec(builder.host, ['rm', '-f', '/etc/resolv.conf']);
+    try {
+      await dispatch('nameless', [askAll(allowed)]);
+      await untilOver('nameless');
+      expectProbed(await logOf('nameless'), allowed, true);
+      expect((await lane.result('nameless')).body).toMatchObject({ status: 'ok' });
+    } finally {
+      await builder.host.put(`nameserver 127.0.0.1\n`, '/etc/resolv.conf', 0o644);
+    }
+  },
+  scenarioMs,
+);
+
+test(
   'the network of a build: it gets out of a host whose iptables drops what nothing accepts, as with Docker and ufw',
   async () => {
     const strict = [
@@ -420,7 +444,6 @@ test(
       'iptables -P INPUT DROP',
     ];
     await expectExec(builder.host, ['sh', '-ec', strict.join('\n')]);
-    await builder.host.put(`nameserver 127.0.0.1\n`, '/etc/resolv.conf', 0o644);
     await dispatch('strict', [askAll(allowed), askAll(denied)]);
     await untilOver('strict');
     const log = await logOf('strict');

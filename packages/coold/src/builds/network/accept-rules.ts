@@ -24,7 +24,7 @@ export interface Acceptance {
   blocking: string[];
 }
 
-/** @param listing lines of `iptables -S` of the filter table */
+/** @param listing lines of `iptables -S` of FORWARD and INPUT */
 export function planAcceptance(listing: readonly string[]): Acceptance {
   const missing = rules
     .filter(

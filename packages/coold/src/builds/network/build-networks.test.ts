@@ -22,6 +22,7 @@ async function setUp(changed: Partial<BuildNetworksOptions> = {}, stray: readonl
     rules: undefined as string | undefined,
     applied: 0,
     iptables: ['-P FORWARD DROP'] as string[] | undefined,
+    isLocked: false,
     forwards: false,
     removed: [] as string[],
     mtu: 1400,
@@ -46,7 +47,10 @@ async function setUp(changed: Partial<BuildNetworksOptions> = {}, stray: readonl
       kernel.applied += 1;
     },
     listRules: async () => kernel.rules,
-    listAcceptance: async () => kernel.iptables,
+    async listAcceptance() {
+      if (kernel.isLocked) throw new Error('iptables -S failed (exit 4): another app holds the lock');
+      return kernel.iptables;
+    },
     async accept(rule) {
       const words = rule.map(word => (word.includes(' ') ? `"${word}"` : word));
       kernel.iptables?.push(words.join(' '));
@@ -113,10 +117,12 @@ it('puts in what a build needs before it is given a network', async () => {
   expect(t.kernel.applied).toBe(1);
 });
 
-it('does without iptables where there is none', async () => {
+it('does without iptables where there is none, or none that answers', async () => {
   await using t = await setUp();
   t.kernel.iptables = undefined;
   await t.networks.prepare('a');
+  t.kernel.isLocked = true;
+  await t.networks.prepare('b');
 });
 
 it('puts back what something else took out, and follows the way out, for as long as builds run', async () => {

@@ -76,7 +76,16 @@ export function createBuildNetworks(options: BuildNetworksOptions): BuildNetwork
     applied = { text, listed: await host.listRules() };
   }
 
-  async function ensureAcceptance(listing: readonly string[] | undefined): Promise<void> {
+  /** Without it builds still get out of most hosts, so that nothing waits for it. Never rejects. */
+  async function ensureAcceptance(): Promise<void> {
+    try {
+      await acceptInIptables(await host.listAcceptance());
+    } catch (error) {
+      log.warn({ err: error }, 'iptables could not be told to let builds out');
+    }
+  }
+
+  async function acceptInIptables(listing: readonly string[] | undefined): Promise<void> {
     if (listing === undefined) return;
     const { missing, blocking } = planAcceptance(listing);
     for (const rule of missing) await host.accept(rule);
@@ -88,15 +97,12 @@ export function createBuildNetworks(options: BuildNetworksOptions): BuildNetwork
 
   /** @returns the routes that it goes by */
   async function ensure(): Promise<Route[]> {
-    const [routes, listed, listing] = await Promise.all([
-      host.routes(),
-      host.listRules(),
-      host.listAcceptance(),
-      server?.refresh(),
+    const [routes, listed, forwards] = await Promise.all([
+      ...([host.routes(), host.listRules(), host.forwards()] as const),
+      ...[ensureAcceptance(), server?.refresh()],
     ]);
     await ensureRules(routes, listed);
-    await ensureAcceptance(listing);
-    if (!(await host.forwards())) await host.letForward();
+    if (!forwards) await host.letForward();
     return routes;
   }
 

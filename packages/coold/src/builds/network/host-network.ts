@@ -22,7 +22,7 @@ export interface HostNetwork {
   applyRules(text: string): Promise<void>;
   /** Our nft table without the elements of its sets; undefined: it is not there. */
   listRules(): Promise<string | undefined>;
-  /** `iptables -S` of the filter table; undefined where there is no iptables. */
+  /** `iptables -S` of FORWARD and INPUT; undefined where there is no iptables. */
   listAcceptance(): Promise<string[] | undefined>;
   accept(rule: readonly string[]): Promise<void>;
   /** Namespaces whose unit is gone. */
@@ -70,7 +70,11 @@ export function createHostNetwork(): HostNetwork {
     },
     async listAcceptance() {
       try {
-        return await listIptables('filter');
+        const [forward, input] = await Promise.all([
+          listIptables('filter', 'FORWARD'),
+          listIptables('filter', 'INPUT'),
+        ]);
+        return [...forward, ...input];
       } catch (error) {
         if (isAbsent(error)) return undefined;
         throw error;

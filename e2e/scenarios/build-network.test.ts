@@ -245,7 +245,11 @@ describe('the network of a build: the tables', () => {
         `perl -MSocket -e 'print STDERR eval { ${unix} }, "\\n"'`,
         ...binds,
         'ip link add escaped type dummy 2>&1 | sed "s/^/link: /" >&2',
+        // Of any process there is, also of one that has fewer capabilities than a build, as the broker has.
+        'for p in /proc/[0-9]*; do nsenter --net=$p/ns/net ip link show wg0 >/dev/null 2>&1 && echo "out by $p" >&2; done',
+        'for p in /run/netns/*; do nsenter --net=$p true 2>/dev/null && echo "out by $p" >&2; done',
         'nsenter --net=/proc/1/ns/net true 2>&1 | sed "s/^/nsenter: /" >&2',
+        'perl -e \'print STDERR socket(my $s, 40, 1, 0) ? "vsock: open\\n" : "vsock: $!\\n"\'',
         'exit 1',
       ];
       await builder.host.put(`#!/bin/sh\n${script.join('\n')}\n`, '/usr/local/bin/ssh', 0o755);
@@ -263,7 +267,9 @@ describe('the network of a build: the tables', () => {
       for (const each of [53, 6443, 8443]) expect(log).toContain(`bound ${each}\n`);
       expect(log).not.toContain('not bound');
       expect(log).toMatch(/^link: .*not permitted/m);
-      expect(log).toMatch(/^nsenter: /m);
+      expect(log).toMatch(/^nsenter: .*denied/m);
+      expect(log).not.toContain('out by');
+      expect(log).toMatch(/^vsock: Address family not supported/m);
       expect((await lane.result(id)).body).toMatchObject({ status: 'error', stage: 'git' });
     },
     scenarioMs,

@@ -48,6 +48,9 @@ const common = [
   'ExecStartPre=+ip -n coolify-build-b-1 route add default via 240.0.0.1 dev eth0 onlink',
   'BindReadOnlyPaths=/run/coolify/build-resolv.conf:/etc/resolv.conf',
   'CapabilityBoundingSet=~CAP_NET_ADMIN CAP_NET_RAW CAP_SYS_PTRACE',
+  'SystemCallFilter=~setns',
+  'SystemCallErrorNumber=EPERM',
+  'RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK',
 ];
 
 describe('the sandbox', () => {

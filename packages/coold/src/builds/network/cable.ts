@@ -64,7 +64,11 @@ export function networkProperties(requestId: string, network: BuildNetwork): [na
     // With + a command has the privileges that the build itself does not get.
     ...commands.map((command): [string, string] => ['ExecStartPre', `+${command}`]),
     ['BindReadOnlyPaths', `${resolvConf}:/etc/resolv.conf`],
-    // What changes the network, speaks past its protocols, or borrows the namespace of a process outside.
+    // What changes the network, speaks past its protocols, or looks for the namespaces of processes outside; and what
+    // enters those that it finds. Sockets of other families, as of virtual machines (vsock), belong to no namespace.
     ['CapabilityBoundingSet', '~CAP_NET_ADMIN CAP_NET_RAW CAP_SYS_PTRACE'],
+    ['SystemCallFilter', '~setns'],
+    ['SystemCallErrorNumber', 'EPERM'],
+    ['RestrictAddressFamilies', 'AF_UNIX AF_INET AF_INET6 AF_NETLINK'],
   ];
 }

@@ -57,13 +57,14 @@ async function setUp(changed: Partial<BuildNetworksOptions> = {}, stray: readonl
     },
     strayNamespaces: async () => [...stray],
     async removeNamespace(name) {
+      if (name.endsWith('-stuck')) throw new Error('systemd-run failed (exit 1)');
       kernel.removed.push(name);
     },
   };
   const networks = createBuildNetworks({
     ...{ net, allowed: ['10.1.0.0/16'], denied: ['10.210.0.0/16', 'fd00::/8'], mesh: 'wg0', log, host },
     dns: { zone: 'coolify.internal', upstream: { host: '127.0.0.1', port: 9 } },
-    ...{ resolvConf, lookEveryMs: 20 },
+    ...{ resolvConf, lookEveryMs: 20, lastSlot: 1 },
     ...changed,
   });
   const stop = new AbortController();
@@ -158,8 +159,8 @@ it('gives none while the packet filter cannot be looked at', async () => {
   await t.networks.prepare('b');
 });
 
-it('removes namespaces whose build is gone, when it starts', async () => {
-  await using t = await setUp({}, ['coolify-build-x']);
+it('removes namespaces whose build is gone, when it starts, and waits for none', async () => {
+  await using t = await setUp({}, ['coolify-build-x', 'coolify-build-stuck', 'coolify-build-y']);
   await soon(() => expect(t.kernel.removed).toEqual(['coolify-build-x']));
   await t.networks.prepare('a');
 });

@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Address, createBackoff, type Logger, type Task, writeFileAtomically } from '@coold/runtime';
 import { planAcceptance } from './accept-rules.ts';
@@ -38,6 +39,11 @@ export interface BuildNetworksOptions {
   log: Logger;
   /** How often it is looked whether what was put in is still there while builds run, in ms. */
   lookEveryMs?: number;
+  /**
+   * The slot before the first that is given out. Default: any, so that a coold that was killed while it started a build and
+   * the next one hardly give out the same.
+   */
+  lastSlot?: number;
 }
 
 /** A build waits no longer than this for what coold sets up when it starts, in ms. */
@@ -48,7 +54,7 @@ export function createBuildNetworks(options: BuildNetworksOptions): BuildNetwork
   const { mesh, dns, resolvConf, host, log, lookEveryMs = 2000 } = options;
   const plan = planAddresses(options.net);
   const taken = new Map<string, number>();
-  let last = plan.slots.first - 1;
+  let last = options.lastSlot ?? randomInt(plan.slots.first, plan.slots.last);
   let server: NameServer | undefined;
   const ready = Promise.withResolvers<void>();
   /** What was last put in, and how nft lists it. */
@@ -111,6 +117,12 @@ export function createBuildNetworks(options: BuildNetworksOptions): BuildNetwork
     server = await startNameServer({ ...dns, gateway: plan.gateway });
     await writeFileAtomically(resolvConf, buildResolvConf(plan.gateway), 0o644);
     await inTurn(ensure);
+    await removeStray().catch((error: unknown) => {
+      log.warn({ err: error }, 'network namespaces without a build stay until the next start');
+    });
+  }
+
+  async function removeStray(): Promise<void> {
     for (const name of await host.strayNamespaces()) {
       log.warn({ namespace: name }, 'a network namespace without a build; it is removed');
       await host.removeNamespace(name);

@@ -42,9 +42,9 @@ let denied: Probe[];
 let allowed: Probe[];
 
 const listen =
-  'use IO::Socket::INET; use IO::Select; my ($name, $port, $log) = @ARGV; my $t = IO::Socket::INET->new(LocalPort => $port, Listen => 64, ReuseAddr => 1) or die; my $u = IO::Socket::INET->new(LocalPort => $port, Proto => "udp") or die; my $l6 = eval { require IO::Socket::IP; IO::Socket::IP->new(LocalHost => "::", LocalPort => $port, V6Only => 1, Listen => 64, ReuseAddr => 1) }; my $s = IO::Select->new(grep { $_ } $t, $u, $l6); while (1) { for my $r ($s->can_read) { if ($r == $u) { my $p = $u->recv(my $d, 999); open my $f, ">>", $log; print $f $u->peerhost, " $d\n"; close $f; $u->send("reached $name\n") } else { my $c = $r->accept or next; print $c "reached $name\n"; close $c } } }';
+  'use IO::Socket::INET; use IO::Select; $SIG{PIPE} = "IGNORE"; my ($name, $port, $log) = @ARGV; my $t = IO::Socket::INET->new(LocalPort => $port, Listen => 64, ReuseAddr => 1) or die; my $u = IO::Socket::INET->new(LocalPort => $port, Proto => "udp") or die; my $l6 = eval { require IO::Socket::IP; IO::Socket::IP->new(LocalHost => "::", LocalPort => $port, V6Only => 1, Listen => 64, ReuseAddr => 1) }; my $s = IO::Select->new(grep { $_ } $t, $u, $l6); while (1) { for my $r ($s->can_read) { if ($r == $u) { my $p = $u->recv(my $d, 999); open my $f, ">>", $log; print $f $u->peerhost, " $d\n"; close $f; $u->send("reached $name\n") } else { my $c = $r->accept or next; print $c "reached $name\n"; close $c } } }';
 const abstract =
-  'use Socket; socket(my $s, AF_UNIX, SOCK_STREAM, 0); bind($s, pack("S a*", AF_UNIX, "\\0coolify-probe")) or die $!; listen($s, 9); while (accept(my $c, $s)) { syswrite $c, "reached abstract\n"; close $c }';
+  'use Socket; $SIG{PIPE} = "IGNORE"; socket(my $s, AF_UNIX, SOCK_STREAM, 0); bind($s, pack("S a*", AF_UNIX, "\\0coolify-probe")) or die $!; listen($s, 9); while (accept(my $c, $s)) { syswrite $c, "reached abstract\n"; close $c }';
 
 async function serve(member: FleetHost, name: string, at = port): Promise<void> {
   await expectExec(member.host, [

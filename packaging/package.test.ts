@@ -159,7 +159,7 @@ test('systemd finds nothing wrong with the units as installed, and with the samp
   await sh('cp /bin/true /usr/local/bin/corrosion');
   await machine.exec('cp', [`${unpacked}/systemd/corrosion.service`, '/usr/local/lib/systemd/system']);
   const units =
-    'corrosion.service broker.service coold.service coolify-mesh-fw.service coolify-mesh-allow.service';
+    'corrosion.service broker.service coold.service coolify-mesh-fw.service coolify-mesh-allow.service coolify-build-net@b.service';
   const done = await machine.exec(
     'sh',
     ['-c', `cd /usr/local/lib/systemd/system && systemd-analyze verify ${units}`],

@@ -13,6 +13,7 @@ import {
   type ValueType,
 } from '@coold/runtime';
 import { cpuQuota, memoryLimit, network, unitPath } from './builds/builder-values.ts';
+import { addressRange, ipv4Network } from './builds/network/address-plan.ts';
 import { namespaces } from './discovery/namespaces.ts';
 import { domainName } from './dns/names.ts';
 import { loopsTo, upstreamAddress } from './dns/upstream.ts';
@@ -138,6 +139,15 @@ export const cooldCommand = defineCommand({
       type: list(network),
       default: '100.64.0.0/16,10.210.0.0/16',
       help: 'Networks that a build cannot reach, comma-separated, beside this host itself and what is link-local',
+    },
+    builderAllowNets: {
+      type: list(ipv4Network),
+      help: 'Networks that builds reach although they are not public, comma-separated: a private git server or registry; never this host, its containers or the mesh',
+    },
+    builderNet: {
+      type: addressRange,
+      default: '240.0.0.0/24',
+      help: 'Addresses of builds on this host, which no route of it may lead to; they are seen on this host alone',
     },
     dnsZone: {
       type: domainName,

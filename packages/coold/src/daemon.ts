@@ -11,6 +11,7 @@ import { readPeers } from './api/host-facts.ts';
 import { meshHandlers } from './api/mesh.ts';
 import { createMetrics, type Metrics } from './api/metrics.ts';
 import { createNamespaceNetworks, namespaceLabel } from './api/namespace-networks.ts';
+import { servedNetworks } from './api/network-dns.ts';
 import { openApiDocument } from './api/openapi.ts';
 import { ownPorts } from './api/own-ports.ts';
 import { restRoutes } from './api/rest-route.ts';
@@ -35,7 +36,8 @@ import { joinedFileName } from './firewall/joined-file.ts';
 import { createJoinedSubnets } from './firewall/joined-subnets.ts';
 import { keepHooks } from './firewall/keep-hooks.ts';
 import { keepLink } from './link/link.ts';
-import { createPodman } from './podman/client.ts';
+import { createPodman, type Podman } from './podman/client.ts';
+import { watchNetworks } from './podman/watch-networks.ts';
 import { createLinkState, watchLink } from './status/link-state.ts';
 import { readStatus } from './status/status.ts';
 
@@ -55,7 +57,13 @@ export function cooldTasks(given: CooldOptions): Record<string, Task> {
   const { log, recent } = rememberLines(given.log, recentLines);
   const options = { ...given, log };
   const { config, version, hangups, readiness } = options;
-  const podman = createPodman(config.podmanSocket);
+  const connected = createPodman(config.podmanSocket);
+  const podman: Podman = {
+    ...connected,
+    networks: watchNetworks(connected.networks, networks =>
+      dns.serveNetworks(servedNetworks(networks, config.namespaces)),
+    ),
+  };
   const discovery = createDiscovery({
     hostMgmtIp: config.hostMgmtIp,
     namespaces: config.namespaces,

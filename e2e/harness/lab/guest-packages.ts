@@ -10,6 +10,7 @@ export const guestPackages: readonly string[] = [
   'crun',
   'curl',
   'dbus',
+  'dnsmasq-base',
   'docker-registry',
   'git',
   'iproute2',

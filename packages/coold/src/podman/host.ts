@@ -1,5 +1,6 @@
 import { VerbError } from '../api/verb-error.ts';
 import type { PodmanConnection } from './connection.ts';
+import { networksOf } from './network-modes.ts';
 import { count, list, number, object, text, texts } from './shape.ts';
 
 /** Podman about itself. */
@@ -82,8 +83,8 @@ export function readHostContainers(compatible: unknown, libpod: unknown): HostCo
       const at = `containers[${index}]`;
       const container = object(entry, at);
       const settings = object(container['NetworkSettings'] ?? {}, `${at}.NetworkSettings`);
-      const networks = object(settings['Networks'] ?? {}, `${at}.NetworkSettings.Networks`);
-      const addresses = Object.entries(networks).map(([name, value]) => {
+      const networks = networksOf(settings['Networks'], `${at}.NetworkSettings.Networks`);
+      const addresses = networks.map(([name, value]) => {
         const where = `${at}.NetworkSettings.Networks.${name}`;
         return [name, text(object(value, where)['IPAddress'] ?? '', `${where}.IPAddress`)] as const;
       });
@@ -129,11 +130,27 @@ export function readStats(answer: unknown): ContainerStats[] {
       cpuPercent: number(stats['CPU'], `${at}.CPU`),
       memory: bytes('MemUsage'),
       memoryLimit: bytes('MemLimit'),
-      netRx: bytes('NetInput'),
-      netTx: bytes('NetOutput'),
+      ...traffic(stats, at),
       blockRead: bytes('BlockInput'),
       blockWrite: bytes('BlockOutput'),
       pids: bytes('PIDs'),
     };
   });
+}
+
+/** Podman 4 adds up what a container's interfaces carried, Podman 5 tells it of each; one that does not run has none. */
+function traffic(stats: Record<string, unknown>, at: string): Pick<ContainerStats, 'netRx' | 'netTx'> {
+  if (!('Network' in stats))
+    return {
+      netRx: count(stats['NetInput'], `${at}.NetInput`),
+      netTx: count(stats['NetOutput'], `${at}.NetOutput`),
+    };
+  const interfaces = Object.entries(object(stats['Network'] ?? {}, `${at}.Network`));
+  const sum = (key: string) =>
+    interfaces.reduce(
+      (total, [name, one]) =>
+        total + count(object(one, `${at}.Network.${name}`)[key], `${at}.Network.${name}.${key}`),
+      0n,
+    );
+  return { netRx: sum('RxBytes'), netTx: sum('TxBytes') };
 }

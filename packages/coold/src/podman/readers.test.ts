@@ -32,6 +32,47 @@ describe("Podman's two lists", () => {
   });
 });
 
+it('a container without a network has none, also where Podman 5 lists its mode as one', () => {
+  const none = { Id: 'a', NetworkSettings: { Networks: { none: { IPAddress: '' }, host: {} } } };
+  expect(readHostContainers([none], [libpod('a', '')])).toMatchObject([{ networks: [], addresses: {} }]);
+});
+
+describe('statistics of what a container sent and received', () => {
+  const stats = {
+    ...{
+      ContainerID: 'a',
+      Name: 'a',
+      CPU: 0.5,
+      MemUsage: 1,
+      MemLimit: 2,
+      BlockInput: 3,
+      BlockOutput: 4,
+      PIDs: 5,
+    },
+  };
+  const carried = (network: object) => {
+    const [first] = readStats({ Error: null, Stats: [{ ...stats, ...network }] });
+    return [first?.netRx, first?.netTx];
+  };
+
+  it('are added up by Podman 4, and told of each interface by Podman 5', () => {
+    expect(carried({ NetInput: 10, NetOutput: 20 })).toEqual([10n, 20n]);
+    const [one, other] = [
+      { RxBytes: 1, TxBytes: 2 },
+      { RxBytes: 30, TxBytes: 40 },
+    ];
+    expect(carried({ Network: { eth0: one, eth1: other } })).toEqual([31n, 42n]);
+    expect(carried({ Network: null })).toEqual([0n, 0n]);
+  });
+
+  it('that make no sense are a 502 that names them', () => {
+    expect(() => carried({ Network: { eth0: { RxBytes: 'much', TxBytes: 0 } } })).toThrow(
+      'stats[0].Network.eth0.RxBytes',
+    );
+    expect(() => carried({})).toThrow('stats[0].NetInput');
+  });
+});
+
 it('statistics that failed are a 502', () => {
   expect(() => readStats({ Error: { message: 'no cgroup' }, Stats: null })).toThrow(
     expect.objectContaining({ code: 502, message: expect.stringContaining('no cgroup') as string }),

@@ -1,5 +1,5 @@
+import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import { HarnessError } from '../harness/provider.ts';
 import {
   containers,
   containersOn,
@@ -10,14 +10,7 @@ import {
   type Place,
   servedPort,
 } from './places.ts';
-import {
-  type Arrival,
-  type Probe,
-  type ProbeResult,
-  type ProberReport,
-  type ProberSpec,
-  probe,
-} from './prober.ts';
+import { type Arrival, type Probe, type ProbeResult, type ProberSpec, startProber } from './prober.ts';
 import { type Row, whileItChanges } from './row.ts';
 import type { Scene, Where } from './scene.ts';
 import { metricsPort } from './table.ts';
@@ -43,10 +36,10 @@ export interface Observation {
 const clear = (host: HostName) => `${host}:eth0`;
 
 /** From the first packet on: connections try again after 1 s, and a deny has to hold for that too. */
-const windowS = 2;
+const windowMs = 2000;
 /** For changes of the world: before the first, and after the last. */
 const beforeChangeMs = 1000;
-const afterChangeMs = 1500;
+const afterChangeMs = 2000;
 
 /**
  * Sends the packets of all rows at once and says what became of each.
@@ -62,80 +55,54 @@ export async function measure(
   const where = await scene.look();
   const numbered = rows.map(row => ({ row, number: nextNumber(), back: nextNumber() }));
   const probes = numbered.flatMap(one => probesOf(one, where));
-  // Setting up takes longer on a busy machine; whether it was in time is known afterwards.
-  for (const leadS of [1.5, 4, 10]) {
-    const attempt = await attemptOnce(scene, where, rows, probes, leadS, during);
-    if (attempt === undefined) {
-      if (during !== undefined) break;
-      continue;
-    }
-    const { reports, changed, end } = attempt;
-    const arrivals = reports.flatMap(report => report.arrivals);
-    const results = Object.assign({}, ...reports.map(report => report.results)) as Record<
-      string,
-      ProbeResult
-    >;
-    return new Map(
-      numbered.map(({ row, number, back }): [string, Observation] => {
-        const of = (numberOf: number, space: string) =>
-          arrivals.filter(it => it.number === numberOf && it.space === space);
-        return [
-          row.id,
-          {
-            ...{ result: results[number] ?? { answered: false }, changed, end },
-            arrived: of(number, row.to),
-            arrivedBack: of(back, row.from),
-            inTheClear: hostNames.flatMap(host => of(number, clear(host))),
-            own: sourceOf(row, where),
-          },
-        ];
-      }),
-    );
-  }
-  throw new HarnessError('the probers were not ready when the packets were sent: this machine is too busy');
-}
-
-async function attemptOnce(
-  scene: Scene,
-  where: Where,
-  rows: readonly Row[],
-  probes: readonly (Probe & { place: Place })[],
-  leadS: number,
-  during: (() => Promise<void>) | undefined,
-): Promise<{ reports: ProberReport[]; changed: number | undefined; end: number } | undefined> {
-  const begin = Date.now() / 1000 + leadS;
-  // What happens during it takes as long as it takes, and the probers are told an end beforehand.
-  const end = begin + (during === undefined ? windowS : duringS);
-  const probing = Promise.all(
+  const folder = `/run/coold-packets-${randomUUID()}`;
+  const probers = await Promise.all(
     hostNames.map(name =>
-      probe(scene.hosts[name], scene.prober, specOf(name, where, rows, probes, begin, end)),
+      startProber(scene.hosts[name], scene.prober, specOf(name, folder, where, rows, probes)),
     ),
   );
+  await Promise.all(probers.map(prober => prober.begin()));
   let changed: number | undefined;
-  if (during !== undefined) {
-    probing.catch(() => {});
-    await delay(begin * 1000 - Date.now() + beforeChangeMs);
-    await during();
-    changed = Date.now() / 1000;
+  try {
+    await delay(during === undefined ? windowMs : beforeChangeMs);
+    if (during !== undefined) {
+      await during();
+      changed = Date.now() / 1000;
+      await delay(afterChangeMs);
+    }
+  } catch (error) {
+    await Promise.allSettled(probers.map(prober => prober.end()));
+    throw error;
   }
-  const reports = await probing;
-  if (reports.some(({ ready }) => ready > begin)) return undefined;
-  if (changed !== undefined && changed + afterChangeMs / 1000 > end)
-    throw new HarnessError(`the change took longer than ${duringS} s`);
-  return { reports, changed, end };
+  const end = Date.now() / 1000;
+  const reports = await Promise.all(probers.map(prober => prober.end()));
+  const arrivals = reports.flatMap(report => report.arrivals);
+  const results = Object.assign({}, ...reports.map(report => report.results)) as Record<string, ProbeResult>;
+  return new Map(
+    numbered.map(({ row, number, back }): [string, Observation] => {
+      const of = (numberOf: number, space: string) =>
+        arrivals.filter(it => it.number === numberOf && it.space === space);
+      return [
+        row.id,
+        {
+          ...{ result: results[number] ?? { answered: false }, changed, end },
+          arrived: of(number, row.to),
+          arrivedBack: of(back, row.from),
+          inTheClear: hostNames.flatMap(host => of(number, clear(host))),
+          own: sourceOf(row, where),
+        },
+      ];
+    }),
+  );
 }
-
-/** How long packets flow while the world changes. */
-const duringS = 12;
 
 /** Everything that a host's prober does: servers, watchers, and the probes that are sent from there. */
 function specOf(
   host: HostName,
+  folder: string,
   where: Where,
   rows: readonly Row[],
   probes: readonly (Probe & { place: Place })[],
-  begin: number,
-  end: number,
 ): ProberSpec {
   const here = host === 'n' ? [] : containersOn(host).map(({ place }) => place);
   const places: Place[] = [host, ...here];
@@ -152,7 +119,7 @@ function specOf(
     ...here.map(space => ({ space })),
     { space: host, name: clear(host), interface: 'eth0', outgoing: true as const },
   ];
-  return { begin, end, spaces, serve, watch, probes: own.map(({ place, ...rest }) => rest) };
+  return { folder, spaces, serve, watch, probes: own.map(({ place, ...rest }) => rest) };
 }
 
 /** The ports that some row asks for; `closed` ones are not served. */

@@ -104,7 +104,7 @@ function failures(results: readonly GroundResult[]): string[] {
   const found = results.flatMap(({ name, outcomes }) =>
     Object.entries(outcomes).flatMap(([world, all = []]) =>
       all.flatMap(({ id, expected, wrong }) =>
-        wrong === undefined ? [] : [`- ${name}, ${world}: \`${id}\` is expected to be ${expected}: ${wrong}`],
+        wrong === undefined ? [] : [`- ${name}, ${world}: \`${id}\` is expected as ${expected}: ${wrong}`],
       ),
     ),
   );

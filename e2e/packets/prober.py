@@ -1,7 +1,8 @@
 """Sends packets from the network namespaces of one host, and says which of them arrived in which.
 
-Reads one specification from stdin and writes one report to stdout, both JSON; prober.ts has their types. A socket
-belongs to the network namespace in which it was made, so that one process has sockets in all of them. It needs root and
+Reads one specification from stdin and writes one report to stdout, both JSON; prober.ts has their types. In between the
+folder of the specification is where it is steered: it makes `ready` there once it listens and watches, sends once there
+is `begin`, and reports once there is `end`. A socket belongs to the network namespace in which it was made, so that one process has sockets in all of them. It needs root and
 Python 3.11.
 
 Every probe has a number. Its packets carry it: TCP and UDP as source port, 20000 more than the number, everything else
@@ -25,6 +26,9 @@ PACKET_HOST, PACKET_BROADCAST, PACKET_MULTICAST, PACKET_OUTGOING = 0, 1, 2, 4
 SO_RCVBUFFORCE = 33
 FIRST_PORT = 20000
 TOKEN = re.compile(rb"pkt:(\d+);")
+POLL = 0.01
+# Should whoever steers it be gone.
+LONGEST = 180
 # A datagram or an echo may be lost on the way to begin with, as when an address is being resolved.
 REPEATS = 3
 REPEAT_AFTER = 0.3
@@ -244,24 +248,24 @@ class Probes:
             return spaces.socket(probe["space"], socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
         return spaces.socket(probe["space"], socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
 
-    async def run(self, begin, end):
+    async def run(self, over):
         # Spread out: a burst of hundreds would overrun a queue on the way, and look like a deny.
         spread = 0.4 / max(1, len(self.probes))
         tasks = [
-            self.loop.create_task(self.one(probe, made, begin + spread * place, end))
+            self.loop.create_task(self.one(probe, made, spread * place))
             for place, (probe, made) in enumerate(self.probes)
         ]
-        await asyncio.sleep(max(0, end - time.time()))
+        await over
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def one(self, probe, made, begin, end):
-        await asyncio.sleep(max(0, begin - time.time()))
+    async def one(self, probe, made, after):
+        await asyncio.sleep(after)
         result = self.results[probe["number"]]
         kinds = {"tcp": self.tcp, "udp": self.udp, "flood": self.flood, "icmp": self.icmp, "raw": self.raw}
         try:
-            await kinds[probe["kind"]](probe, made, result, end)
+            await kinds[probe["kind"]](probe, made, result)
         except OSError as error:
             result["error"] = error.strerror or str(error)
 
@@ -270,7 +274,7 @@ class Probes:
             return (probe["to"], probe["port"], 0, probe["scope"])
         return (probe["to"], probe.get("port", 0))
 
-    async def tcp(self, probe, made, result, end):
+    async def tcp(self, probe, made, result):
         await self.loop.sock_connect(made, self.target(probe))
         # Reset when it ends: no half of it is left in connection tracking for the next.
         made.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -286,7 +290,7 @@ class Probes:
             result["answered"] = True
             reader = self.loop.create_task(self.discard(made))
             try:
-                while time.time() < end:
+                while True:
                     await self.loop.sock_sendall(made, token(probe["number"]))
                     await asyncio.sleep(0.05)
             finally:
@@ -301,7 +305,7 @@ class Probes:
         while await self.loop.sock_recv(made, 65536):
             pass
 
-    async def udp(self, probe, made, result, end):
+    async def udp(self, probe, made, result):
         if "payload" in probe:
             message = bytes.fromhex(probe["payload"])
         else:
@@ -312,7 +316,7 @@ class Probes:
         reading = self.loop.create_task(self.reply(made, result))
         try:
             sent = 0
-            while time.time() < end and (sent < REPEATS or "back" in probe):
+            while sent < REPEATS or "back" in probe:
                 if reading.done() and "back" not in probe:
                     return
                 try:
@@ -339,26 +343,25 @@ class Probes:
             except OSError as error:
                 result["error"] = error.strerror
 
-    async def flood(self, probe, made, _result, end):
-        sent = 0
-        while time.time() < end:
+    async def flood(self, probe, made, result):
+        result["sent"] = 0
+        while True:
             for _ in range(5):
                 try:
                     made.sendto(token(probe["number"]), self.target(probe))
                 except OSError:
                     pass
-                sent += 1
+                result["sent"] += 1
             await asyncio.sleep(0.005)
-        _result["sent"] = sent
 
-    async def icmp(self, probe, made, result, end):
+    async def icmp(self, probe, made, result):
         identifier = probe["number"] & 0xFFFF
         for sequence in range(REPEATS):
             body = token(probe["number"])
             header = struct.pack("!BBHHH", 8, 0, 0, identifier, sequence)
             header = struct.pack("!BBHHH", 8, 0, checksum(header + body), identifier, sequence)
             await self.loop.sock_sendto(made, header + body, (probe["to"], 0))
-            until = min(end, time.time() + REPEAT_AFTER)
+            until = time.time() + REPEAT_AFTER
             while time.time() < until:
                 try:
                     data = await asyncio.wait_for(self.loop.sock_recv(made, 2048), until - time.time())
@@ -370,7 +373,7 @@ class Probes:
                     result["answered"] = True
                     return
 
-    async def raw(self, probe, made, result, end):
+    async def raw(self, probe, made, result):
         """A packet as it is given: any source address, a part of a datagram, a forged ICMP error."""
         for _ in range(REPEATS):
             await self.loop.sock_sendto(made, self.packet(probe), (probe["to"], 0))
@@ -424,6 +427,14 @@ class Probes:
         return header(checksum(pseudo + header(0) + body)) + body
 
 
+async def there(path):
+    for _ in range(int(LONGEST / POLL)):
+        if os.path.exists(path):
+            return
+        await asyncio.sleep(POLL)
+    raise TimeoutError(path)
+
+
 async def main():
     spec = json.load(sys.stdin)
     loop = asyncio.get_running_loop()
@@ -433,10 +444,12 @@ async def main():
         arrivals.watch(loop, spaces, watcher)
     servers = Servers(loop, spaces, spec["serve"])
     probes = Probes(loop, spaces, spec["probes"])
-    await asyncio.sleep(0)
-    ready = time.time()
-    await probes.run(spec["begin"], spec["end"])
-    report = {"ready": ready, "results": probes.results, "arrivals": arrivals.report(), "taken": servers.taken}
+    steered = spec["folder"]
+    os.makedirs(steered)
+    open(os.path.join(steered, "ready"), "w").close()
+    await there(os.path.join(steered, "begin"))
+    await probes.run(loop.create_task(there(os.path.join(steered, "end"))))
+    report = {"results": probes.results, "arrivals": arrivals.report(), "taken": servers.taken}
     json.dump(report, sys.stdout)
     sys.stdout.flush()
     # Tasks and sockets end with the process.

@@ -1,10 +1,9 @@
-import { HarnessError, type Host } from '../harness/provider.ts';
+import { expectExec, HarnessError, type Host } from '../harness/provider.ts';
 
 /** What prober.py is told, in JSON. */
 export interface ProberSpec {
-  /** Unix times in seconds: everything listens before the first, and the report is made at the second. */
-  begin: number;
-  end: number;
+  /** Where it is steered: of this measurement alone, on the host. */
+  folder: string;
   /** Network namespaces by name: a process in each, 0 for the host's own. */
   spaces: Record<string, number>;
   /** `name` is what its arrivals are reported under; default the namespace. `outgoing`: what leaves instead. */
@@ -33,8 +32,6 @@ export interface Probe {
 }
 
 export interface ProberReport {
-  /** When everything was listening. */
-  ready: number;
   results: Record<string, ProbeResult>;
   arrivals: Arrival[];
 }
@@ -70,14 +67,37 @@ export function probeNumbers(): () => number {
   };
 }
 
-/** Runs the prober on a host. @throws HarnessError */
-export async function probe(host: Host, path: string, spec: ProberSpec): Promise<ProberReport> {
-  const timeoutMs = (spec.end - Date.now() / 1000) * 1000 + 20_000;
-  const { code, stdout, stderr } = await host.exec(['python3', path], {
+/** A prober that listens and watches, and has not sent anything yet. */
+export interface Prober {
+  begin(): Promise<void>;
+  /** Ends the sending. @throws HarnessError when the prober has failed */
+  end(): Promise<ProberReport>;
+}
+
+/** The most that a prober stays without being steered; prober.py has the same. */
+const longestMs = 180_000;
+
+/** Starts a prober on a host and resolves when it listens. @throws HarnessError */
+export async function startProber(host: Host, path: string, spec: ProberSpec): Promise<Prober> {
+  const { folder } = spec;
+  const running = host.exec(['python3', path], {
     input: JSON.stringify(spec),
-    timeoutMs,
+    timeoutMs: 2 * longestMs,
     maxOutputBytes: 32 << 20,
   });
-  if (code !== 0) throw new HarnessError(`${host.name}: the prober failed: ${stderr.trim().slice(-600)}`);
-  return JSON.parse(stdout) as ProberReport;
+  const failed = running.then(({ code, stderr }): never => {
+    throw new HarnessError(`${host.name}: the prober ended (${code}): ${stderr.trim().slice(-600)}`);
+  });
+  failed.catch(() => {});
+  const script = 'until [ -e "$1/ready" ]; do sleep 0.05; done';
+  await Promise.race([failed, expectExec(host, ['sh', '-c', script, 'sh', folder], { timeoutMs: 60_000 })]);
+  return {
+    begin: async () => void (await expectExec(host, ['touch', `${folder}/begin`])),
+    async end() {
+      await Promise.race([failed, expectExec(host, ['touch', `${folder}/end`])]).catch(() => {});
+      const { code, stdout, stderr } = await running;
+      if (code !== 0) throw new HarnessError(`${host.name}: the prober failed: ${stderr.trim().slice(-600)}`);
+      return JSON.parse(stdout) as ProberReport;
+    },
+  };
 }

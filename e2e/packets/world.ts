@@ -126,7 +126,7 @@ export const worlds: readonly World[] = [
   },
   {
     name: 'nftables restarted',
-    what: '`systemctl restart nftables`, which flushes the whole packet filter; coold is given its 2 s.',
+    what: '`systemctl restart nftables`, which flushes the whole packet filter, Podman’s own rules too; coold is given its 2 s.',
     async enter(scene) {
       await restart(scene, 'nftables.service');
       await repaired();
@@ -146,12 +146,16 @@ export const worlds: readonly World[] = [
     name: 'wg0 down',
     what: '`wg-quick down wg0` on both hosts.',
     enter: scene => systemctl(scene, 'stop', 'wg-quick@wg0.service'),
+    async leave(scene) {
+      await systemctl(scene, 'start', 'wg-quick@wg0.service');
+      await scene.settled();
+    },
   },
   {
     name: 'wg0 up again',
-    what: 'wg0 is back, and coold was not restarted.',
+    what: '`systemctl restart wg-quick@wg0` on both hosts; coold was not restarted.',
     async enter(scene) {
-      await systemctl(scene, 'start', 'wg-quick@wg0.service');
+      await restart(scene, 'wg-quick@wg0.service');
       await scene.settled();
     },
   },

@@ -31,7 +31,14 @@ describe('dns.lookup', () => {
 
   it('tells that a name is missing, or that nobody could be asked', async () => {
     expect(await call('dns.lookup', { name: 'web.coolify.internal' })).toEqual({
-      ...{ name: 'web.coolify.internal', in_zone: true, rcode: 'NXDOMAIN', ttl: 5, answers: [], left_out: [] },
+      ...{
+        name: 'web.coolify.internal',
+        in_zone: true,
+        rcode: 'NXDOMAIN',
+        ttl: 5,
+        answers: [],
+        left_out: [],
+      },
     });
     expect(await call('dns.lookup', { name: 'example.com' })).toEqual({
       ...{ name: 'example.com', in_zone: false, rcode: 'SERVFAIL', ttl: 0, answers: [], left_out: [] },

@@ -131,7 +131,10 @@ export const worlds: readonly World[] = [
       await restart(scene, 'nftables.service');
       await repaired();
     },
-    leave: putBack,
+    async leave(scene) {
+      await onBoth(scene, ({ host }) => expectExec(host, ['podman', 'network', 'reload', '--all']));
+      await putBack(scene);
+    },
   },
   {
     name: 'FORWARD emptied',

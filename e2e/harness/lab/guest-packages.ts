@@ -29,7 +29,7 @@ export const guestPackages: readonly string[] = [
   'procps',
   'systemd',
   'systemd-sysv',
-  'ufw',
+  'ufw', // and with it Python 3, which the prober of the table of packets needs
   'wireguard-go',
   'wireguard-tools',
 ];

@@ -57,8 +57,13 @@ export function podmanHost(connection: PodmanConnection): PodmanHost {
       ]);
       return readHostContainers(compatible, libpod);
     },
-    stats: async signal =>
-      readStats(await connection.libpod({ path: '/containers/stats', query: { stream: false } }, signal)),
+    async stats(signal) {
+      const [stats, all] = await Promise.all([
+        connection.libpod({ path: '/containers/stats', query: { stream: false } }, signal),
+        connection.libpod({ path: '/containers/json', query: { all: true } }, signal),
+      ]);
+      return withIdle(readStats(stats), all);
+    },
   };
 }
 
@@ -154,3 +159,19 @@ function traffic(stats: Record<string, unknown>, at: string): Pick<ContainerStat
     );
   return { netRx: sum('RxBytes'), netTx: sum('TxBytes') };
 }
+
+/** Podman 5 leaves out containers that do not run, Podman 4 gives them zeros. @throws VerbError 502 */
+export function withIdle(stats: readonly ContainerStats[], all: unknown): ContainerStats[] {
+  const told = new Set(stats.map(({ id }) => id));
+  const idle = list(all, 'containers').flatMap((entry, index): ContainerStats[] => {
+    const at = `containers[${index}]`;
+    const container = object(entry, at);
+    const id = text(container['Id'], `${at}.Id`);
+    if (told.has(id)) return [];
+    const name = text(list(container['Names'], `${at}.Names`)[0], `${at}.Names[0]`);
+    return [{ id, name, cpuPercent: 0, memory: 0n, memoryLimit: 0n, ...nothingCarried, pids: 0n }];
+  });
+  return [...stats, ...idle];
+}
+
+const nothingCarried = { netRx: 0n, netTx: 0n, blockRead: 0n, blockWrite: 0n };

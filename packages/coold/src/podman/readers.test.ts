@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { VerbError } from '../api/verb-error.ts';
 import { bindMounts } from './containers.ts';
-import { readHostContainers, readStats } from './host.ts';
+import { readHostContainers, readStats, withIdle } from './host.ts';
 import { digestOf, readImageList } from './images.ts';
 import { readVolume } from './volumes.ts';
 
@@ -71,6 +71,27 @@ describe('statistics of what a container sent and received', () => {
     );
     expect(() => carried({})).toThrow('stats[0].NetInput');
   });
+});
+
+it('a container that does not run has zeros, whether Podman tells of it or not', () => {
+  const [told] = readStats({
+    Error: null,
+    Stats: [
+      {
+        ...{ ContainerID: 'a', Name: 'runs', CPU: 0.5, MemUsage: 1, MemLimit: 2, NetInput: 3, NetOutput: 4 },
+        ...{ BlockInput: 5, BlockOutput: 6, PIDs: 7 },
+      },
+    ],
+  });
+  const all = [
+    { Id: 'a', Names: ['runs'] },
+    { Id: 'b', Names: ['rests'] },
+  ];
+  const zeros = { cpuPercent: 0, memory: 0n, netRx: 0n, blockWrite: 0n, pids: 0n };
+  expect(withIdle(told === undefined ? [] : [told], all)).toMatchObject([
+    { id: 'a', memory: 1n },
+    { id: 'b', name: 'rests', ...zeros },
+  ]);
 });
 
 it('statistics that failed are a 502', () => {

@@ -60,8 +60,6 @@ function outcomes(
 }
 
 async function everyHostTellsAProblem(scene: Scene): Promise<boolean> {
-  // With the configuration of its unit, which says where it is to be asked.
-  const ask = ['sh', '-c', 'set -a; . /etc/coolify/coold.env; exec coold status'] as const;
-  const said = await Promise.all(scene.fleet.hosts.map(({ host }) => host.exec(ask)));
+  const said = await Promise.all(scene.fleet.hosts.map(({ host }) => host.exec(['coold', 'status'])));
   return said.every(({ code, stdout }) => code === 1 && /^PROBLEM: /m.test(stdout));
 }

@@ -30,11 +30,11 @@ export function serveBuilds(
       case 'build':
         return builds.take(requestId, command.value);
       case 'cancelBuild':
-        return builds.cancel(requestId);
+        return builds.cancel(requestId, command.value.nonce);
       case 'buildAck':
-        return builds.acknowledge(requestId);
+        return builds.acknowledge(requestId, command.value);
       case 'buildResult': {
-        const body = builds.result(requestId);
+        const body = builds.result(requestId, command.value.nonce);
         return body === undefined ? undefined : answer(requestId, body);
       }
     }

@@ -299,6 +299,23 @@ describe('a build that was given up on one host and dispatched again to another'
   });
 });
 
+it('what a host says to a question for the former build of an id is no answer of the next', async () => {
+  const { builds, stream, dispatch, poll, hear } = setUp();
+  const [first, second] = [stream(), stream()];
+  dispatch('b', first);
+  const former = first.given();
+  builds.disconnected(first.host);
+  builds.connected(second.host, named(['b', FINISHED, former]));
+  poll('b').giveUp();
+  expect(builds.remove('b')).toBe('removed');
+  expect(dispatch('b', second)).toBe('sent');
+  const one = poll('b');
+  const late = { case: 'error', value: { code: 404, message: '', nonce: former } } as const;
+  expect(hear(second, 'b', late)).toBeUndefined();
+  hear(second, 'b', ok('1'));
+  expect(await one.told()).toBe('1');
+});
+
 describe('a builder that has only heard of an id', () => {
   it.each([
     ['none', ''],

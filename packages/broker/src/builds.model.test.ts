@@ -94,8 +94,8 @@ function createWorld(mayRestart: boolean) {
     case: 'build',
     value: { body: { case: 'ok', value: { digest } }, nonce },
   });
-  const refuse = (host: SimulatedHost, requestId: string, code: number) =>
-    answer(host, requestId, { case: 'error', value: { code, message: '' } });
+  const refuse = (host: SimulatedHost, requestId: string, code: number, nonce: string) =>
+    answer(host, requestId, { case: 'error', value: { code, message: '', nonce } });
 
   /** What coold does with a command (docs/contract.md §7, and builds.proto). */
   function obey(host: SimulatedHost, { requestId, command }: ServerMsg): void {
@@ -109,7 +109,7 @@ function createWorld(mayRestart: boolean) {
         }
         const about = known.get(requestId);
         if (about?.nonce === nonce) about.refused = true;
-        refuse(host, requestId, 409);
+        refuse(host, requestId, 409, nonce);
         return;
       }
       case 'cancelBuild':
@@ -126,7 +126,7 @@ function createWorld(mayRestart: boolean) {
         return;
       }
       case 'buildResult':
-        if (build?.nonce !== command.value.nonce) refuse(host, requestId, 404);
+        if (build?.nonce !== command.value.nonce) refuse(host, requestId, 404, command.value.nonce);
         else if (build.finished !== undefined) answer(host, requestId, result(build.finished, build.nonce));
         return;
       default:

@@ -246,7 +246,7 @@ export function createBuilds(options: BuildsOptions): Builds {
 
     hear({ hostId, schemaMax }, { requestId, body }, bytes) {
       const build = table.get(requestId);
-      const nonce = body.case === 'build' ? body.value.nonce : '';
+      const nonce = body.case === 'build' || body.case === 'error' ? body.value.nonce : '';
       if (build?.host.hostId !== hostId || isOtherNonce(build.nonce, nonce)) {
         if (body.case !== 'build') return undefined;
         const host = table.host(hostId);

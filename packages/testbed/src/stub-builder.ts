@@ -63,12 +63,12 @@ export function createStubBuilder(options: StubBuilderOptions): StubBuilder {
     nonce === '' || nonce === (nonces.get(requestId) ?? '');
   let host: StubHost | undefined;
   function obey({ requestId, command }: ServerMsg, self: StubHost): void {
-    const refuse = (code: number, message: string) =>
-      self.respond({ requestId, body: { case: 'error', value: { code, message } } });
+    const refuse = (code: number, message: string, nonce: string) =>
+      self.respond({ requestId, body: { case: 'error', value: { code, message, nonce } } });
     switch (command.case) {
       case 'build':
         if (builds.has(requestId) && !read.has(requestId)) {
-          refuse(409, 'such a build is here');
+          refuse(409, 'such a build is here', command.value.nonce);
           return;
         }
         builds.set(requestId, undefined);
@@ -82,7 +82,8 @@ export function createStubBuilder(options: StubBuilderOptions): StubBuilder {
         return;
       case 'buildResult': {
         const body = builds.get(requestId);
-        if (!builds.has(requestId) || !isMeant(requestId, command.value.nonce)) refuse(404, 'no such build');
+        if (!builds.has(requestId) || !isMeant(requestId, command.value.nonce))
+          refuse(404, 'no such build', command.value.nonce);
         else if (body !== undefined) self.respond({ requestId, body: signed(requestId, body) });
         return;
       }

@@ -49,7 +49,10 @@ export function serveBuilds(
       if (command.case === 'cancelBuild' || command.case === 'buildAck') return;
       if (code < 500) log.info({ request_id: requestId, code, reason: message }, `${command.case} refused`);
       else log.warn({ request_id: requestId, code, reason: message }, `${command.case} refused`);
-      await answer(requestId, { case: 'error', value: create(ErrorSchema, { code, message, field }) });
+      await answer(requestId, {
+        case: 'error',
+        value: create(ErrorSchema, { code, message, field, nonce: command.value.nonce }),
+      });
     }
   };
 }

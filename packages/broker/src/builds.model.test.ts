@@ -221,7 +221,10 @@ function createWorld(mayRestart: boolean) {
       const about = known.get(caller.requestId);
       // Of a broker that has forgotten, and that the newest host has not come back to, no more can be asked.
       if (about === undefined || !about.isKnown) return;
-      const isThere = about.host.disk.get(caller.requestId)?.nonce === about.nonce && !about.removed;
+      const isOnDisk = about.host.disk.get(caller.requestId)?.nonce === about.nonce;
+      // Nor where the newest dispatch never reached its host: an earlier one, of a broker before, is all there is.
+      if (mayRestart && !isOnDisk && about.readAt === undefined && !about.refused) return;
+      const isThere = isOnDisk && !about.removed;
       if (isThere && (outcome.kind === 'unknown' || outcome.kind === 'lost'))
         lies.push(`${caller.requestId} is ${outcome.kind}, and its host has it`);
       if (outcome.kind !== 'answered') return;

@@ -115,10 +115,14 @@ async function configurationOf(
 }
 
 /**
- * Both take a lock in the folder of networks, which they have no use for and no option to name; the host's is read-only in
- * the unit. What else may stand in the host's containers.conf is about containers, of which there are none here.
+ * The environment of a buildah that pulls, pushes or looks at an image. These take a lock in the folder of networks, which
+ * they have no use for and no option to name; the host's is read-only in the unit. What else may stand in the host's
+ * containers.conf is about containers, of which there are none here.
  */
-async function withoutNetworks({ folder }: Scratch, env: NodeJS.ProcessEnv): Promise<NodeJS.ProcessEnv> {
+export async function withoutNetworks(
+  { folder }: Scratch,
+  env: NodeJS.ProcessEnv,
+): Promise<NodeJS.ProcessEnv> {
   const config = join(folder, 'containers.conf');
   await writeFile(config, '[network]\nnetwork_config_dir = "networks"\n');
   return { ...env, CONTAINERS_CONF: config };

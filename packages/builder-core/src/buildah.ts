@@ -104,6 +104,11 @@ export async function digestOf(id: string, env: NodeJS.ProcessEnv, signal: Abort
   return digest;
 }
 
+/** Removes an image that a failed build has made; best effort. @param timeoutMs for all of it */
+export async function removeImage(id: string, env: NodeJS.ProcessEnv, timeoutMs: number): Promise<void> {
+  await runTool('buildah', ['rmi', '--', id], { env, stage: 'buildah', timeoutMs }).catch(() => undefined);
+}
+
 function digestIn(json: string): string | undefined {
   const images: unknown = JSON.parse(json);
   const [image]: unknown[] = Array.isArray(images) ? images : [];

@@ -1,12 +1,16 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BuildFailure, meansNoSpace } from './build-failure.ts';
+import { readImageName } from './image-name.ts';
+import { sourceOf } from './permitted-images.ts';
 import { reasonIn, runTool } from './run-tool.ts';
 import type { Scratch } from './scratch.ts';
 import type { BaseImage } from './stacks/base-images.ts';
 import { checkCopyFlags } from './stacks/copy-flags.ts';
+import { refuseFlags } from './stacks/instruction-flags.ts';
 import { checkRunFlags } from './stacks/run-flags.ts';
 import { volumeIn } from './stacks/volumes.ts';
+import { readStore, type Store } from './storage-records.ts';
 
 export interface PullOptions {
   scratch: Scratch;
@@ -14,25 +18,38 @@ export interface PullOptions {
   signal: AbortSignal;
   /** The policy file; absent: the host says nothing of it. */
   policy?: string;
+  store: Store;
+  /** Images of this host that the request permits. */
+  permitted: readonly string[];
   log(text: string): void;
 }
 
 /**
- * Only on this host: the "registry" of `localhost/…` would be this host, which a build does not reach, and each try takes
- * half a minute; an id has none.
- */
-const isOwn = (name: string) => name.startsWith('localhost/') || /^[0-9a-f]{64}$/.test(name);
-
-/**
- * Takes an image from its registry where that has a newer one.
+ * Takes an image from its registry, whatever this host has of it, or from this host where the request permits it.
  *
  * @returns its id
- * @throws BuildFailure 502 when it is not to be had, 422 when only this host could have it
+ * @throws BuildFailure 502 when its registry does not give it, 422 when only this host could have it and it is not permitted
  */
-export async function pullImage({ name, platform }: BaseImage, options: PullOptions): Promise<string> {
+export async function takeImage({ name, platform }: BaseImage, options: PullOptions): Promise<string> {
+  const { images } = await readStore(options.store);
+  const source = sourceOf(name, options.permitted, images.values());
+  switch (source.from) {
+    case 'storage':
+      return source.id;
+    case 'registry':
+      return await pullImage(name, source.name, platform, options);
+  }
+}
+
+async function pullImage(
+  written: string,
+  name: string,
+  platform: string | undefined,
+  options: PullOptions,
+): Promise<string> {
   const { scratch, env, signal, policy, log } = options;
   const args = [
-    ...['pull', `--policy=${isOwn(name) ? 'never' : 'ifnewer'}`, '--retry=1', '--retry-delay=1s'],
+    ...['pull', '--policy=always', '--retry=1', '--retry-delay=1s'],
     ...(policy === undefined ? [] : [`--signature-policy=${policy}`]),
     ...(platform === undefined ? [] : [`--platform=${platform}`]),
     ...['--', name],
@@ -46,7 +63,7 @@ export async function pullImage({ name, platform }: BaseImage, options: PullOpti
   });
   const id = stdout.trim().split('\n').at(-1) ?? '';
   if (code === 0 && /^[0-9a-f]{64}$/.test(id)) return id;
-  throw pullFailure(lastWords, name);
+  throw pullFailure(lastWords, written);
 }
 
 /**
@@ -54,14 +71,16 @@ export async function pullImage({ name, platform }: BaseImage, options: PullOpti
  * before the first line of the stage.
  *
  * @param runs whether the build may run anything at all
+ * @param stages the names of the stages that it may copy from
+ * @returns the images that it copies files from, each by a name that buildah takes for no other
  * @throws BuildFailure 422 naming the image and the instruction
  */
 export async function checkTriggers(
   id: string,
   { name }: BaseImage,
-  runs: boolean,
+  { runs, stages }: { runs: boolean; stages: ReadonlySet<string> },
   options: PullOptions,
-): Promise<void> {
+): Promise<string[]> {
   const triggers = await triggersOf(id, options);
   const whose = `base image ${name}: ONBUILD `;
   const refuse = (what: string, why: string) =>
@@ -75,6 +94,32 @@ export async function checkTriggers(
   const volume = volumeIn(together);
   if (volume !== undefined)
     throw refuse(volume, 'RUN steps after it could have any folder of the host in its place');
+  const images = sourcesIn(together).filter(from => !stages.has(from));
+  // buildah looks for a short name among the images of this host, under any registry.
+  const short = images.find(from => !isFullName(from));
+  if (short !== undefined)
+    throw refuse(`COPY --from=${short}`, 'expected a stage before it, or the full name of an image');
+  return images;
+}
+
+/** What files are copied from, as far as any parser would read it. */
+function sourcesIn(triggers: string): string[] {
+  const sources = new Set<string>();
+  refuseFlags(triggers, '', {
+    instructions: ['COPY', 'ADD'],
+    only: '',
+    isHarmless(word) {
+      const [, from] = /^--from=(.+)$/.exec(word) ?? [];
+      if (from !== undefined) sources.add(from);
+      return true;
+    },
+  });
+  return [...sources];
+}
+
+function isFullName(text: string): boolean {
+  const image = readImageName(text);
+  return image.kind === 'id' || image.name === text;
 }
 
 /** As buildah itself reads them when it builds, whatever the format of the image. */
@@ -109,7 +154,5 @@ function pullFailure(lastWords: readonly string[], name: string): BuildFailure {
   const reason = reasonIn(lastWords, /^Error: /);
   if (meansNoSpace(lastWords.join('\n')))
     return new BuildFailure(507, 'buildah', `no room on the disk for image ${name}: ${reason}`);
-  if (isOwn(name))
-    return new BuildFailure(422, 'buildah', `base image ${name} is not on this host: ${reason}`);
   return new BuildFailure(502, 'buildah', `a base image could not be pulled: ${name}: ${reason}`);
 }

@@ -31,6 +31,8 @@ export interface BuildRequest {
   targetImage: string;
   /** Given: layers are kept, and taken from earlier builds on this host. */
   cacheKey?: string;
+  /** Images of this host that the build may use though no registry says so: names, ids and digests. */
+  baseImages: string[];
   stack: StackRequest;
 }
 
@@ -42,7 +44,8 @@ export interface ReadOptions {
 /** @throws RequestError naming the field */
 export function readBuildRequest(value: unknown, { allowFile = false }: ReadOptions = {}): BuildRequest {
   const request = fields(value, 'request', [
-    ...['repo_url', 'git_ref', 'stack', 'target_image', 'cache_key', 'static_cfg', 'dockerfile_cfg'],
+    ...['repo_url', 'git_ref', 'stack', 'target_image', 'cache_key', 'base_images'],
+    ...['static_cfg', 'dockerfile_cfg'],
   ]);
   const cacheKey = optionalText(request['cache_key'], 'cache_key');
   if (cacheKey !== undefined) checkWord(cacheKey, 'cache_key');
@@ -51,8 +54,17 @@ export function readBuildRequest(value: unknown, { allowFile = false }: ReadOpti
     gitRef: checkGitRef(text(request['git_ref'], 'git_ref'), 'git_ref'),
     targetImage: readTarget(text(request['target_image'], 'target_image'), 'target_image'),
     ...(cacheKey === undefined ? {} : { cacheKey }),
+    baseImages: readBaseImages(request['base_images'] ?? [], 'base_images'),
     stack: readStack(request),
   };
+}
+
+const maxBaseImages = 100;
+
+function readBaseImages(value: unknown, field: string): string[] {
+  if (!Array.isArray(value) || value.length > maxBaseImages)
+    throw new RequestError(field, `expected a list of at most ${maxBaseImages} images`);
+  return value.map((image: unknown, at) => readImage(text(image, `${field}[${at}]`), `${field}[${at}]`));
 }
 
 function readStack(request: Record<string, unknown>): StackRequest {

@@ -13,7 +13,7 @@ const files = {
 const plan = { containerfile: 'FROM a:1\n', context: '/w/checkout', ignore: '', buildArgs: {}, runs: false };
 
 it('of a plan that runs nothing are those of a build without containers', () => {
-  const options = { targetImage: 'a:1', keepLayers: false, base: 'b:1' };
+  const options = { targetImage: 'a:1', keepLayers: false };
   expect(buildInvocation(plan, files, options)).toEqual({
     program: 'buildah',
     args: [
@@ -22,13 +22,14 @@ it('of a plan that runs nothing are those of a build without containers', () => 
         '/w/mounts',
         'bud',
         '--isolation=chroot',
-        '--format=oci',
         '--layers=false',
+        '--format=docker',
+        '--identity-label=false',
+        '--annotation=stage=committed',
       ],
       ...[
         '--cni-config-dir=networks',
         '--pull=false',
-        '--annotation=org.opencontainers.image.base.name=b:1',
         '--force-rm',
         '--retry=1',
         '--retry-delay=1s',

@@ -30,8 +30,6 @@ export interface Invocation {
 export interface BuildOptions {
   targetImage: string;
   keepLayers: boolean;
-  /** What the image says of its base, which its FROM has by its id. */
-  base?: string;
 }
 
 /** Of what a container gets by default: with the network of the whole build and no device cgroup, these reach too far. */
@@ -49,7 +47,7 @@ const dropped = ['CAP_MKNOD', 'CAP_NET_RAW', 'CAP_AUDIT_WRITE'];
 export function buildInvocation(
   plan: BuildPlan,
   files: BuildahFiles,
-  { targetImage, keepLayers, base }: BuildOptions,
+  { targetImage, keepLayers }: BuildOptions,
 ): Invocation {
   const isolation = plan.runs
     ? [
@@ -59,12 +57,16 @@ export function buildInvocation(
       ]
     : ['--isolation=chroot'];
   const args = [
-    ...['--default-mounts-file', files.mounts, 'bud', ...isolation, '--format=oci', `--layers=${keepLayers}`],
+    ...['--default-mounts-file', files.mounts, 'bud', ...isolation, `--layers=${keepLayers}`],
+    // The only format that keeps HEALTHCHECK, ONBUILD and SHELL; and no label that the Dockerfile does not set.
+    ...['--format=docker', '--identity-label=false'],
+    // Images of that format have no annotations. But with one, buildah commits a stage without steps, where otherwise its
+    // base image itself would be the stage's, and be removed with what is left of the build.
+    '--annotation=stage=committed',
     ...[`--cni-config-dir=${files.networks}`],
     ...(files.policy === undefined ? [] : [`--signature-policy=${files.policy}`]),
     // They are here already, by their ids; an id is not to be looked for anywhere else.
     '--pull=false',
-    ...(base === undefined ? [] : [`--annotation=org.opencontainers.image.base.name=${base}`]),
     ...['--force-rm', '--retry=1', '--retry-delay=1s', `--iidfile=${files.imageId}`],
     ...[`--ignorefile=${files.ignore}`, `--file=${files.containerfile}`, `--tag=${targetImage}`],
     ...Object.entries(plan.buildArgs).map(([name, value]) => `--build-arg=${name}=${value}`),

@@ -1,6 +1,6 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { checkTriggers, pullImage } from './base-image.ts';
+import { checkTriggers, type PullOptions, takeImage } from './base-image.ts';
 import { BuildFailure, meansNoSpace } from './build-failure.ts';
 import { type BuildahFiles, buildInvocation } from './buildah-arguments.ts';
 import { readImagePolicy } from './image-policy.ts';
@@ -11,6 +11,7 @@ import { reasonIn, runTool } from './run-tool.ts';
 import type { Scratch } from './scratch.ts';
 import { labelOf, readBaseImages } from './stacks/base-images.ts';
 import type { BuildPlan } from './stacks/stack.ts';
+import type { Store } from './storage-records.ts';
 import { mountsFileIn } from './working-containers.ts';
 
 export interface BuildahOptions {
@@ -20,6 +21,9 @@ export interface BuildahOptions {
   signal: AbortSignal;
   targetImage: string;
   keepLayers: boolean;
+  /** Images of this host that the request permits. */
+  baseImages: readonly string[];
+  store: Store;
 }
 
 /**
@@ -36,15 +40,14 @@ export async function runBuild(plan: BuildPlan, options: BuildahOptions): Promis
     files.policy = join(scratch.folder, 'policy.json');
     await writeFile(files.policy, policy);
   }
-  const { containerfile, root } = await pinBases(plan, options, files.policy);
+  const containerfile = await pinBases(plan, options, files.policy);
   await Promise.all([
     writeFile(files.containerfile, containerfile),
     writeFile(files.ignore, plan.ignore),
     writeFile(files.mounts, ''),
     mkdir(files.empty),
   ]);
-  const base = root === undefined ? {} : { base: root };
-  const { program, args } = buildInvocation(plan, files, { ...options, ...base });
+  const { program, args } = buildInvocation(plan, files, options);
   const { code, lastWords } = await runTool(program, args, {
     env,
     stage: 'buildah',
@@ -64,20 +67,27 @@ export async function runBuild(plan: BuildPlan, options: BuildahOptions): Promis
  */
 async function pinBases(
   plan: BuildPlan,
-  { scratch, env, tracker, signal }: BuildahOptions,
+  { scratch, env, tracker, signal, store, baseImages }: BuildahOptions,
   policy: string | undefined,
-): Promise<{ containerfile: string; root: string | undefined }> {
+): Promise<string> {
   const bases = readBaseImages(plan.containerfile, { ...plan, platform: machinePlatform() });
-  const pull = { scratch, env, signal, log: tracker.log, ...(policy === undefined ? {} : { policy }) };
+  const options: PullOptions = {
+    ...{ scratch, env, signal, store, permitted: baseImages, log: tracker.log },
+    ...(policy === undefined ? {} : { policy }),
+  };
   const ids = new Map<string, string>();
   for (const image of bases.images) {
-    const id = await pullImage(image, pull);
-    tracker.log(`base image ${labelOf(image)} is ${id}`);
-    await checkTriggers(id, image, plan.runs, pull);
-    ids.set(labelOf(image), id);
+    const label = labelOf(image);
+    const id = await takeImage(image, options);
+    tracker.log(`base image ${label} is ${id}`);
+    const stages = bases.stagesBefore(label);
+    // buildah finds these by their names once they are here.
+    for (const name of await checkTriggers(id, image, { runs: plan.runs, stages }, options))
+      await takeImage({ name }, options);
+    ids.set(label, id);
   }
-  for (const name of bases.copied) await pullImage({ name }, pull);
-  return { containerfile: bases.pin(ids), root: bases.root?.name };
+  for (const name of bases.copied) ids.set(name, await takeImage({ name }, options));
+  return bases.pin(ids);
 }
 
 /**

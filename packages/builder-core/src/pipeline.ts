@@ -3,8 +3,10 @@ import type { BuildRequest, StackRequest } from './build-request.ts';
 import { digestOf, runBuild } from './buildah.ts';
 import { checkOut } from './git.ts';
 import { createTracker, type Progress, type Tracker } from './progress.ts';
+import { writeRegistryLogins } from './registry-logins.ts';
 import type { Scratch } from './scratch.ts';
 import { checkSupported, planStack } from './stacks/plan-stack.ts';
+import { findStore } from './storage-records.ts';
 import { toolEnvironment } from './tool-environment.ts';
 import { removeWorkingContainers, sweepWorkingContainers } from './working-containers.ts';
 
@@ -79,6 +81,7 @@ async function runEach(
   { env, tracker }: { env: NodeJS.ProcessEnv; tracker: Tracker },
 ): Promise<BuiltImage> {
   const { scratch, signal } = options;
+  await writeRegistryLogins(scratch.folder, []);
   tracker.enter('git', 40);
   await checkOut(request.repo, request.gitRef, {
     scratch,
@@ -90,9 +93,11 @@ async function runEach(
   tracker.enter('stack', 45);
   const plan = await planStack(scratch.checkout, request.stack);
   tracker.enter('buildah', 95);
-  const { targetImage } = request;
+  const { targetImage, baseImages } = request;
   const keepLayers = request.cacheKey !== undefined;
-  const id = await runBuild(plan, { scratch, env, tracker, signal, targetImage, keepLayers }).catch(
+  const store = await findStore(env, { cwd: scratch.folder, signal });
+  const own = { scratch, env, tracker, signal, store };
+  const id = await runBuild(plan, { ...own, targetImage, baseImages, keepLayers }).catch(
     async (error: unknown) => {
       await removeWorkingContainers(scratch, env, signal.aborted ? 800 : 30_000).catch(() => {
         tracker.log('working containers of this build may remain: buildah did not answer in time');

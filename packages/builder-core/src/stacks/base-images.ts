@@ -19,15 +19,22 @@ export function labelOf({ name, platform }: BaseImage): string {
 export interface BaseImages {
   /** Of each stage up to the target, each once: what they ask for (ONBUILD) is executed. */
   images: BaseImage[];
-  /** Images that files are copied from, and nothing else. */
+  /** Images that files are copied from, and nothing else, as they are named there. */
   copied: string[];
+  /**
+   * The names of the stages that a stage on this image may copy from, wherever the image is used: what an image asks its
+   * builds for (ONBUILD) may name them. A name that no stage before it has would be that of an image.
+   *
+   * @param label of one of `images`
+   */
+  stagesBefore(label: string): ReadonlySet<string>;
   /** The one below the image that is built; undefined: none is. */
   root?: BaseImage;
   /**
-   * The containerfile with images by their ids, so that it is those that were looked at which are built on. Nothing but an
-   * id, an earlier stage or `scratch` is left in a FROM.
+   * The containerfile with images by their ids, so that it is those that were looked at which are built on and copied from.
+   * Nothing but an id, an earlier stage or `scratch` is left in a FROM, and no name of an image in a COPY.
    *
-   * @param ids of each of `images`, by its label
+   * @param ids of each of `images`, by its label, and of each of `copied`
    * @throws Error when one is missing
    */
   pin(ids: ReadonlyMap<string, string>): string;
@@ -47,7 +54,8 @@ interface Stage {
 }
 
 const isFrom = isInstruction('FROM');
-const copiedFrom = /^(?:COPY|ADD)\s(?:.*\s)?--from=(\S+)/is;
+/** The flags come first: what follows them is a path, whatever it looks like. */
+const copiedFrom = /^((?:COPY|ADD)\s+(?:--\S+\s+)*?--from=)(\S+)/is;
 
 /**
  * Reads which images a containerfile builds on. What a FROM says is resolved here and nowhere else: `pin` leaves buildah
@@ -69,14 +77,31 @@ export function readBaseImages(containerfile: string, options: BaseOptions): Bas
   const last = stages.findIndex(({ name }, at) => (name ?? String(at)) === options.target);
   const built = last < 0 ? stages : stages.slice(0, last + 1);
   const root = rootOf(built);
+  const copies = findCopies(instructions, stages);
   const labelled = built.flatMap(({ base }) =>
     base.kind === 'image' ? [[labelOf(base.image), base.image] as const] : [],
   );
   return {
     images: [...new Map(labelled).values()],
-    copied: copiedImages(instructions, stages),
+    copied: [...new Set(copies.map(({ image }) => image))],
+    stagesBefore: label => {
+      const before = built.flatMap(({ base }, at) =>
+        base.kind === 'image' && labelOf(base.image) === label ? [namesBefore(stages, at)] : [],
+      );
+      return before.reduce((some, names) => some.intersection(names), before[0] ?? new Set());
+    },
     ...(root === undefined ? {} : { root }),
-    pin: ids => rewrite(containerfile, stages, stage => pinned(stage, built.includes(stage), ids)),
+    pin: ids =>
+      rewrite(containerfile, [
+        ...stages.map(stage => ({
+          instruction: stage.instruction,
+          text: pinned(stage, built.includes(stage), ids),
+        })),
+        ...copies.map(({ instruction, image }) => ({
+          instruction,
+          text: pinnedCopy(instruction, image, ids),
+        })),
+      ]),
   };
 }
 
@@ -118,10 +143,34 @@ function rootOf(stages: readonly Stage[]): BaseImage | undefined {
   return rootOf(below.slice(0, below.findLastIndex(({ name }) => name === base.name) + 1));
 }
 
-function copiedImages(instructions: readonly Instruction[], stages: readonly Stage[]): string[] {
-  const names = instructions.flatMap(({ text }) => copiedFrom.exec(text)?.[1] ?? []);
-  const isStage = (from: string) => /^\d+$/.test(from) || stages.some(({ name }) => name === from);
-  return [...new Set(names)].filter(name => isImageReference(name) && !isStage(name));
+interface Copy {
+  instruction: Instruction;
+  image: string;
+}
+
+/** What is copied from an image: what `--from` names is one unless a stage before has the name. */
+function findCopies(instructions: readonly Instruction[], stages: readonly Stage[]): Copy[] {
+  return instructions.flatMap(instruction => {
+    const image = copiedFrom.exec(instruction.text)?.[2];
+    if (image === undefined || !isImageReference(image)) return [];
+    const at = stages.findLastIndex(({ instruction: { first } }) => first < instruction.first);
+    return namesBefore(stages, at).has(image) ? [] : [{ instruction, image }];
+  });
+}
+
+/** What the stages before one may be called by, its number among them. */
+function namesBefore(stages: readonly Stage[], at: number): Set<string> {
+  return new Set(
+    stages
+      .slice(0, Math.max(at, 0))
+      .flatMap(({ name }, number) => [String(number), ...(name === undefined ? [] : [name])]),
+  );
+}
+
+function pinnedCopy({ text }: Instruction, image: string, ids: ReadonlyMap<string, string>): string {
+  const id = ids.get(image);
+  if (id === undefined) throw new Error(`${image} has no id`);
+  return text.replace(copiedFrom, (_, before: string) => before + id);
 }
 
 function pinned({ base, name }: Stage, isBuilt: boolean, ids: ReadonlyMap<string, string>): string {
@@ -135,12 +184,15 @@ function pinned({ base, name }: Stage, isBuilt: boolean, ids: ReadonlyMap<string
 }
 
 /** Line by line, so that what buildah says of lines is true of the repository's. */
-function rewrite(containerfile: string, stages: readonly Stage[], text: (stage: Stage) => string): string {
+function rewrite(
+  containerfile: string,
+  replacements: readonly { instruction: Instruction; text: string }[],
+): string {
   const lines = containerfile.split('\n');
-  for (const stage of stages) {
-    const { first, last } = stage.instruction;
+  for (const { instruction, text } of replacements) {
+    const { first, last } = instruction;
     lines.fill('', first, last + 1);
-    lines[first] = text(stage);
+    lines[first] = text;
   }
   return lines.join('\n');
 }

@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BuildFailure, meansNoSpace } from './build-failure.ts';
 import { readImageName } from './image-name.ts';
+import type { OwnStorage } from './own-storage.ts';
 import { sourceOf } from './permitted-images.ts';
 import { reasonIn, runTool } from './run-tool.ts';
 import type { Scratch } from './scratch.ts';
@@ -19,6 +20,7 @@ export interface PullOptions {
   /** The policy file; absent: the host says nothing of it. */
   policy?: string;
   store: Store;
+  storage: OwnStorage;
   /** Images of this host that the request permits. */
   permitted: readonly string[];
   log(text: string): void;
@@ -36,8 +38,11 @@ export async function takeImage({ name, platform }: BaseImage, options: PullOpti
   switch (source.from) {
     case 'storage':
       return source.id;
-    case 'registry':
-      return await pullImage(name, source.name, platform, options);
+    case 'registry': {
+      const id = await pullImage(name, source.name, platform, options);
+      options.storage.take(id);
+      return id;
+    }
   }
 }
 

@@ -6,6 +6,7 @@ import { type BuildahFiles, buildInvocation } from './buildah-arguments.ts';
 import { readImagePolicy } from './image-policy.ts';
 import { machinePlatform } from './machine-platform.ts';
 import type { OutputLine } from './output-lines.ts';
+import type { OwnStorage } from './own-storage.ts';
 import type { Tracker } from './progress.ts';
 import { reasonIn, runTool } from './run-tool.ts';
 import type { Scratch } from './scratch.ts';
@@ -24,6 +25,7 @@ export interface BuildahOptions {
   /** Images of this host that the request permits. */
   baseImages: readonly string[];
   store: Store;
+  storage: OwnStorage;
 }
 
 /**
@@ -67,12 +69,12 @@ export async function runBuild(plan: BuildPlan, options: BuildahOptions): Promis
  */
 async function pinBases(
   plan: BuildPlan,
-  { scratch, env, tracker, signal, store, baseImages }: BuildahOptions,
+  { scratch, env, tracker, signal, store, storage, baseImages }: BuildahOptions,
   policy: string | undefined,
 ): Promise<string> {
   const bases = readBaseImages(plan.containerfile, { ...plan, platform: machinePlatform() });
   const options: PullOptions = {
-    ...{ scratch, env, signal, store, permitted: baseImages, log: tracker.log },
+    ...{ scratch, env, signal, store, storage, permitted: baseImages, log: tracker.log },
     ...(policy === undefined ? {} : { policy }),
   };
   const ids = new Map<string, string>();

@@ -1,12 +1,16 @@
 import { ChildError } from '@coold/runtime/child';
+import type { Stage } from './build-failure.ts';
 import type { BuildRequest, StackRequest } from './build-request.ts';
 import { digestOf, runBuild } from './buildah.ts';
+import { overQuota, untilOverQuota, watchStorageOf } from './disk-quota.ts';
 import { checkOut } from './git.ts';
+import type { OwnStorage } from './own-storage.ts';
 import { createTracker, type Progress, type Tracker } from './progress.ts';
 import { writeRegistryLogins } from './registry-logins.ts';
+import { removeAdded } from './remove-added.ts';
 import type { Scratch } from './scratch.ts';
 import { checkSupported, planStack } from './stacks/plan-stack.ts';
-import { findStore } from './storage-records.ts';
+import { findStore, type Store } from './storage-records.ts';
 import { toolEnvironment } from './tool-environment.ts';
 import { removeWorkingContainers, sweepWorkingContainers } from './working-containers.ts';
 
@@ -17,7 +21,14 @@ export interface PipelineOptions {
   /** Ends the build with everything it has started. */
   signal: AbortSignal;
   report: (progress: Progress) => void;
+  limits: DiskLimits;
   gitSilenceMs?: number;
+}
+
+/** In bytes; Infinity for none. */
+export interface DiskLimits {
+  /** Of one build: its work folder and what it adds to the storage of images. */
+  disk: number;
 }
 
 export interface BuiltImage {
@@ -55,10 +66,16 @@ export async function buildImage(request: BuildRequest, options: PipelineOptions
 }
 
 async function runStages(request: BuildRequest, options: PipelineOptions): Promise<BuiltImage> {
-  const { scratch, signal } = options;
+  const { scratch, limits } = options;
   const env = toolEnvironment(options.env, scratch.folder);
-  const tracker = createTracker(options.report);
   const ended = new AbortController();
+  const quota = new AbortController();
+  let stage: Stage = 'request';
+  const tracker = createTracker(progress => {
+    stage = progress.stage;
+    options.report(progress);
+  });
+  const signal = AbortSignal.any([options.signal, quota.signal]);
   // Beside the build, which does not wait for it: what it does not get to is for the next one.
   const swept = sweepWorkingContainers(scratch, env, {
     signal: AbortSignal.any([signal, AbortSignal.timeout(sweepMs)]),
@@ -66,21 +83,54 @@ async function runStages(request: BuildRequest, options: PipelineOptions): Promi
   }).catch((error: Error) => {
     if (!signal.aborted) tracker.log(`what an earlier build left stays for now: ${error.message}`);
   });
+  const storage = openStorage(scratch, env, signal);
+  const exceeded = storage
+    .then(opened => untilOverQuota(limits.disk, { ...opened, scratch, signal: ended.signal }))
+    .then(used => {
+      if (used === undefined) return undefined;
+      const failure = overQuota(stage, used, limits.disk);
+      quota.abort();
+      return failure;
+    })
+    .catch(() => undefined); // a storage that cannot be read is an error of the stage that needs it
   try {
-    return await runEach(request, options, { env, tracker });
+    return await runEach(request, { ...options, signal, cancel: options.signal }, { env, tracker, storage });
+  } catch (error) {
+    ended.abort();
+    throw (options.signal.aborted ? undefined : await exceeded) ?? error;
   } finally {
     // Its programs have the scratch folder as their home, which goes next.
     ended.abort();
     await swept;
+    await storage.then(({ storage: own }) => own.stop()).catch(() => {});
   }
+}
+
+interface OpenStorage {
+  store: Store;
+  storage: OwnStorage;
+}
+
+/** Asked beside git, which takes longer. */
+function openStorage(scratch: Scratch, env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<OpenStorage> {
+  const opened = findStore(env, { cwd: scratch.folder, signal }).then(async store => ({
+    store,
+    storage: await watchStorageOf(store, scratch),
+  }));
+  opened.catch(() => {}); // it is thrown where the storage is needed
+  return opened;
 }
 
 async function runEach(
   request: BuildRequest,
-  options: PipelineOptions,
-  { env, tracker }: { env: NodeJS.ProcessEnv; tracker: Tracker },
+  options: PipelineOptions & { cancel: AbortSignal },
+  {
+    env,
+    tracker,
+    storage: opening,
+  }: { env: NodeJS.ProcessEnv; tracker: Tracker; storage: Promise<OpenStorage> },
 ): Promise<BuiltImage> {
-  const { scratch, signal } = options;
+  const { scratch, signal, cancel } = options;
   await writeRegistryLogins(scratch.folder, []);
   tracker.enter('git', 40);
   await checkOut(request.repo, request.gitRef, {
@@ -95,19 +145,31 @@ async function runEach(
   tracker.enter('buildah', 95);
   const { targetImage, baseImages } = request;
   const keepLayers = request.cacheKey !== undefined;
-  const store = await findStore(env, { cwd: scratch.folder, signal });
-  const own = { scratch, env, tracker, signal, store };
-  const id = await runBuild(plan, { ...own, targetImage, baseImages, keepLayers }).catch(
-    async (error: unknown) => {
-      await removeWorkingContainers(scratch, env, signal.aborted ? 800 : 30_000).catch(() => {
-        tracker.log('working containers of this build may remain: buildah did not answer in time');
-      });
-      throw error;
-    },
-  );
-  tracker.enter('digest', 99);
-  const digest = await digestOf(id, env, signal);
-  return { digest, registryRef: `${targetImage}@${digest}`, stackUsed: request.stack.name };
+  const { store, storage } = await opening;
+  const own = { scratch, env, tracker, signal, store, storage };
+  try {
+    const id = await runBuild(plan, { ...own, targetImage, baseImages, keepLayers });
+    tracker.enter('digest', 99);
+    const digest = await digestOf(id, env, signal);
+    return { digest, registryRef: `${targetImage}@${digest}`, stackUsed: request.stack.name };
+  } catch (error) {
+    await removeLeftovers(storage, { scratch, env, tracker, timeoutMs: cancel.aborted ? 800 : 30_000 });
+    throw error;
+  }
+}
+
+/** What a build that failed leaves in the storage goes: working containers, then layers. */
+async function removeLeftovers(
+  storage: OwnStorage,
+  { tracker, ...tool }: { scratch: Scratch; env: NodeJS.ProcessEnv; tracker: Tracker; timeoutMs: number },
+): Promise<void> {
+  const begun = performance.now();
+  await removeWorkingContainers(tool.scratch, tool.env, tool.timeoutMs).catch(() => {
+    tracker.log('working containers of this build may remain: buildah did not answer in time');
+  });
+  const timeoutMs = Math.max(0, Math.round(tool.timeoutMs - (performance.now() - begun)));
+  const kept = await removeAdded(storage, { ...tool, timeoutMs }).catch((error: Error) => [error.message]);
+  if (kept.length > 0) tracker.log(`images of this build remain: ${kept.join(', ')}`);
 }
 
 function abortedWithin(signal: AbortSignal, ms: number): Promise<void> {

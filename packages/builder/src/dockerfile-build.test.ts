@@ -223,8 +223,8 @@ describe('a base image that asks its builds for something (ONBUILD)', () => {
     const id = await ground.inside(`podman image inspect --format '{{.Id}}' ${ground.base}`);
     expect(ended.events.some(logged(`FROM ${id}`))).toBe(true);
     const shown = "podman image inspect --format '{{.ManifestType}} {{json .Annotations}} {{json .Labels}}'";
-    expect(await ground.inside(`${shown} localhost/built:1`)).toBe(
-      'application/vnd.docker.distribution.manifest.v2+json {} null',
+    expect(await ground.inside(`${shown} localhost/built:1`)).toMatch(
+      /^application\/vnd\.docker\.distribution\.manifest\.v2\+json (?:\{\}|null) (?:\{\}|null)$/,
     );
   });
 

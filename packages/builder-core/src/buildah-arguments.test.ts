@@ -13,7 +13,7 @@ const files = {
 const plan = { containerfile: 'FROM a:1\n', context: '/w/checkout', ignore: '', buildArgs: {}, runs: false };
 
 it('of a plan that runs nothing are those of a build without containers', () => {
-  const options = { targetImage: 'a:1', keepLayers: false };
+  const options = { targetImage: 'a:1', layers: 'none' as const };
   expect(buildInvocation(plan, files, options)).toEqual({
     program: 'buildah',
     args: [
@@ -45,7 +45,7 @@ it('of a plan with RUN steps put them into containers, in a PID namespace that e
   const { program, args } = buildInvocation(
     { ...plan, runs: true, buildArgs: { A: 'x=y', B: '' }, target: 'final' },
     files,
-    { targetImage: 'a:1', keepLayers: true },
+    { targetImage: 'a:1', layers: 'kept' },
   );
   expect(program).toBe('unshare');
   expect(args.slice(0, 6)).toEqual(['--pid', '--fork', '--mount-proc', '--kill-child', '--', 'buildah']);

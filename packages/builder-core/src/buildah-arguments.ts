@@ -27,9 +27,12 @@ export interface Invocation {
   args: string[];
 }
 
+/** Whether an image is kept for each step: none, with those looked for that are here, or anew. */
+export type Layers = 'none' | 'kept' | 'anew';
+
 export interface BuildOptions {
   targetImage: string;
-  keepLayers: boolean;
+  layers: Layers;
 }
 
 /** Of what a container gets by default: with the network of the whole build and no device cgroup, these reach too far. */
@@ -47,7 +50,7 @@ const dropped = ['CAP_MKNOD', 'CAP_NET_RAW', 'CAP_AUDIT_WRITE'];
 export function buildInvocation(
   plan: BuildPlan,
   files: BuildahFiles,
-  { targetImage, keepLayers }: BuildOptions,
+  { targetImage, layers }: BuildOptions,
 ): Invocation {
   const isolation = plan.runs
     ? [
@@ -57,7 +60,8 @@ export function buildInvocation(
       ]
     : ['--isolation=chroot'];
   const args = [
-    ...['--default-mounts-file', files.mounts, 'bud', ...isolation, `--layers=${keepLayers}`],
+    ...['--default-mounts-file', files.mounts, 'bud', ...isolation, `--layers=${layers !== 'none'}`],
+    ...(layers === 'anew' ? ['--no-cache'] : []),
     // The only format that keeps HEALTHCHECK, ONBUILD and SHELL; and no label that the Dockerfile does not set.
     ...['--format=docker', '--identity-label=false'],
     // Images of that format have no annotations. But with one, buildah commits a stage without steps, where otherwise its

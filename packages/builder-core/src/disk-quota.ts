@@ -1,16 +1,10 @@
 import { BuildFailure, type Stage } from './build-failure.ts';
 import { showBytes } from './byte-size.ts';
-import { descendantsOf } from './descendants.ts';
 import { diskUsage } from './disk-usage.ts';
 import { watchDisk } from './disk-watch.ts';
-import { type OwnStorage, watchOwnStorage } from './own-storage.ts';
+import type { OwnStorage } from './own-storage.ts';
 import type { Scratch } from './scratch.ts';
 import type { Store } from './storage-records.ts';
-
-/** Watches a build's storage, whose unpacking is done by programs that this process started. */
-export function watchStorageOf(store: Store, scratch: Scratch): Promise<OwnStorage> {
-  return watchOwnStorage(store, scratch, () => descendantsOf(process.pid));
-}
 
 /**
  * Waits until a build uses more of the disk than it may: its scratch folder, and what it has added to the storage of images.

@@ -37,6 +37,13 @@ export interface AddedImage {
   names: ReadonlyMap<string, string | undefined>;
 }
 
+export interface StorageWatch {
+  /** The processes that the build has started. */
+  pids(): Promise<string[]>;
+  /** Told of each working container that is the build's own. */
+  found(container: string): void;
+}
+
 const idPattern = /^[0-9a-f]{64}$/;
 
 /**
@@ -48,7 +55,7 @@ const idPattern = /^[0-9a-f]{64}$/;
 export async function watchOwnStorage(
   store: Store,
   scratch: Scratch,
-  pids: () => Promise<string[]>,
+  { pids, found }: StorageWatch,
 ): Promise<OwnStorage> {
   const before = await readStore(store);
   const namesBefore = new Map(
@@ -63,7 +70,10 @@ export async function watchOwnStorage(
   const isOwn = (id: string): Promise<boolean> => {
     const known = containers.get(id);
     if (known !== undefined) return known;
-    const asked = isMadeWith(store, id, mounts);
+    const asked = isMadeWith(store, id, mounts).then(isMade => {
+      if (isMade) found(id);
+      return isMade;
+    });
     containers.set(id, asked);
     return asked;
   };
@@ -105,7 +115,7 @@ export async function watchOwnStorage(
       const [records, own] = await Promise.all([readStore(store), ownContainers()]);
       const added = await ownImages(records, own);
       const old = [...taken].filter(id => (before.images.get(id)?.names.length ?? 0) > 0);
-      const found = [...added, ...old].map(id => ({
+      const all = [...added, ...old].map(id => ({
         id,
         depth: chainOf(records.layers, records.images.get(id)?.layer).length,
         isTaken: taken.has(id),
@@ -116,9 +126,7 @@ export async function watchOwnStorage(
             .map(name => [name, namesBefore.get(name)]),
         ),
       }));
-      return found
-        .filter(({ isOld, names }) => !isOld || names.size > 0)
-        .toSorted((a, b) => b.depth - a.depth);
+      return all.filter(({ isOld, names }) => !isOld || names.size > 0).toSorted((a, b) => b.depth - a.depth);
     },
     stop: () => watcher.close(),
   };

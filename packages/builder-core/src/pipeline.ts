@@ -1,16 +1,17 @@
 import { ChildError } from '@coold/runtime/child';
+import { removeAbandonedImages } from './abandoned-images.ts';
 import type { Stage } from './build-failure.ts';
 import type { BuildRequest, StackRequest } from './build-request.ts';
 import { digestOf, runBuild } from './buildah.ts';
-import { overQuota, untilOverQuota, watchStorageOf } from './disk-quota.ts';
+import { overQuota, untilOverQuota } from './disk-quota.ts';
 import { checkOut } from './git.ts';
-import type { OwnStorage } from './own-storage.ts';
+import { limitLayerCache, openLayerCache } from './layer-cache.ts';
+import { type OpenStorage, openStorage } from './open-storage.ts';
 import { createTracker, type Progress, type Tracker } from './progress.ts';
 import { writeRegistryLogins } from './registry-logins.ts';
 import { removeAdded } from './remove-added.ts';
 import type { Scratch } from './scratch.ts';
 import { checkSupported, planStack } from './stacks/plan-stack.ts';
-import { findStore, type Store } from './storage-records.ts';
 import { toolEnvironment } from './tool-environment.ts';
 import { removeWorkingContainers, sweepWorkingContainers } from './working-containers.ts';
 
@@ -29,6 +30,8 @@ export interface PipelineOptions {
 export interface DiskLimits {
   /** Of one build: its work folder and what it adds to the storage of images. */
   disk: number;
+  /** Of the layers that builds with a cache key keep, all together. */
+  cache: number;
 }
 
 export interface BuiltImage {
@@ -76,15 +79,17 @@ async function runStages(request: BuildRequest, options: PipelineOptions): Promi
     options.report(progress);
   });
   const signal = AbortSignal.any([options.signal, quota.signal]);
+  // Asked beside git, which takes longer; what it throws is thrown where the storage is needed.
+  const opening = openStorage(scratch, env, signal);
+  opening.catch(() => {});
   // Beside the build, which does not wait for it: what it does not get to is for the next one.
-  const swept = sweepWorkingContainers(scratch, env, {
+  const swept = sweep(opening, {
+    ...{ scratch, env, enough: ended.signal },
     signal: AbortSignal.any([signal, AbortSignal.timeout(sweepMs)]),
-    enough: ended.signal,
   }).catch((error: Error) => {
     if (!signal.aborted) tracker.log(`what an earlier build left stays for now: ${error.message}`);
   });
-  const storage = openStorage(scratch, env, signal);
-  const exceeded = storage
+  const exceeded = opening
     .then(opened => untilOverQuota(limits.disk, { ...opened, scratch, signal: ended.signal }))
     .then(used => {
       if (used === undefined) return undefined;
@@ -94,7 +99,7 @@ async function runStages(request: BuildRequest, options: PipelineOptions): Promi
     })
     .catch(() => undefined); // a storage that cannot be read is an error of the stage that needs it
   try {
-    return await runEach(request, { ...options, signal, cancel: options.signal }, { env, tracker, storage });
+    return await runEach(request, { ...options, signal, cancel: options.signal }, { env, tracker, opening });
   } catch (error) {
     ended.abort();
     throw (options.signal.aborted ? undefined : await exceeded) ?? error;
@@ -102,35 +107,31 @@ async function runStages(request: BuildRequest, options: PipelineOptions): Promi
     // Its programs have the scratch folder as their home, which goes next.
     ended.abort();
     await swept;
-    await storage.then(({ storage: own }) => own.stop()).catch(() => {});
+    await opening.then(opened => opened.close()).catch(() => {});
   }
 }
 
-interface OpenStorage {
-  store: Store;
-  storage: OwnStorage;
-}
-
-/** Asked beside git, which takes longer. */
-function openStorage(scratch: Scratch, env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<OpenStorage> {
-  const opened = findStore(env, { cwd: scratch.folder, signal }).then(async store => ({
-    store,
-    storage: await watchStorageOf(store, scratch),
-  }));
-  opened.catch(() => {}); // it is thrown where the storage is needed
-  return opened;
+/** What builds left that were killed: working containers, then the images that were made in them. */
+async function sweep(
+  opening: Promise<OpenStorage>,
+  {
+    scratch,
+    env,
+    signal,
+    enough,
+  }: { scratch: Scratch; env: NodeJS.ProcessEnv; signal: AbortSignal; enough: AbortSignal },
+): Promise<void> {
+  await sweepWorkingContainers(scratch, env, { signal, enough });
+  const { store, removeImage } = await opening;
+  await removeAbandonedImages(store, async image => !enough.aborted && (await removeImage(image)));
 }
 
 async function runEach(
   request: BuildRequest,
   options: PipelineOptions & { cancel: AbortSignal },
-  {
-    env,
-    tracker,
-    storage: opening,
-  }: { env: NodeJS.ProcessEnv; tracker: Tracker; storage: Promise<OpenStorage> },
+  { env, tracker, opening }: { env: NodeJS.ProcessEnv; tracker: Tracker; opening: Promise<OpenStorage> },
 ): Promise<BuiltImage> {
-  const { scratch, signal, cancel } = options;
+  const { scratch, signal, cancel, limits } = options;
   await writeRegistryLogins(scratch.folder, []);
   tracker.enter('git', 40);
   await checkOut(request.repo, request.gitRef, {
@@ -143,26 +144,32 @@ async function runEach(
   tracker.enter('stack', 45);
   const plan = await planStack(scratch.checkout, request.stack);
   tracker.enter('buildah', 95);
-  const { targetImage, baseImages } = request;
-  const keepLayers = request.cacheKey !== undefined;
-  const { store, storage } = await opening;
+  const { targetImage, baseImages, cacheKey } = request;
+  const { store, storage, removeImage } = await opening;
+  const cache = cacheKey === undefined ? undefined : await openLayerCache(store, cacheKey, request.repo.url);
   const own = { scratch, env, tracker, signal, store, storage };
   try {
-    const id = await runBuild(plan, { ...own, targetImage, baseImages, keepLayers });
+    const { id, used } = await runBuild(plan, { ...own, targetImage, baseImages, ...(cache && { cache }) });
     tracker.enter('digest', 99);
     const digest = await digestOf(id, env, signal);
+    if (cache !== undefined) {
+      const made = (await storage.images()).filter(({ isTaken }) => !isTaken);
+      await cache.keep([id, ...used, ...made.map(image => image.id)]);
+      await limitLayerCache(store, limits.cache, removeImage);
+    }
     return { digest, registryRef: `${targetImage}@${digest}`, stackUsed: request.stack.name };
   } catch (error) {
-    await removeLeftovers(storage, { scratch, env, tracker, timeoutMs: cancel.aborted ? 800 : 30_000 });
+    await removeLeftovers(opening, { scratch, env, tracker, timeoutMs: cancel.aborted ? 800 : 30_000 });
     throw error;
   }
 }
 
 /** What a build that failed leaves in the storage goes: working containers, then layers. */
 async function removeLeftovers(
-  storage: OwnStorage,
+  opening: Promise<OpenStorage>,
   { tracker, ...tool }: { scratch: Scratch; env: NodeJS.ProcessEnv; tracker: Tracker; timeoutMs: number },
 ): Promise<void> {
+  const { storage } = await opening;
   const begun = performance.now();
   await removeWorkingContainers(tool.scratch, tool.env, tool.timeoutMs).catch(() => {
     tracker.log('working containers of this build may remain: buildah did not answer in time');

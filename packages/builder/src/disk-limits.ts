@@ -1,7 +1,7 @@
 import { type DiskLimits, readByteSize } from '@coold/builder-core';
 
 /** As docs/contract.md §8 has them, where coold says nothing else. */
-const defaults = { COOLD_BUILDER_DISK_MAX: '10G' };
+const defaults = { COOLD_BUILDER_DISK_MAX: '10G', COOLD_BUILDER_CACHE_MAX: '5G' };
 
 /** @throws Error naming the variable for a value that is no amount of bytes */
 export function readDiskLimits(env: NodeJS.ProcessEnv): DiskLimits {
@@ -14,5 +14,5 @@ export function readDiskLimits(env: NodeJS.ProcessEnv): DiskLimits {
       );
     return bytes;
   };
-  return { disk: read('COOLD_BUILDER_DISK_MAX') };
+  return { disk: read('COOLD_BUILDER_DISK_MAX'), cache: read('COOLD_BUILDER_CACHE_MAX') };
 }

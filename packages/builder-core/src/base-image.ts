@@ -9,7 +9,7 @@ import type { Scratch } from './scratch.ts';
 import type { BaseImage } from './stacks/base-images.ts';
 import { checkCopyFlags } from './stacks/copy-flags.ts';
 import { refuseFlags } from './stacks/instruction-flags.ts';
-import { checkRunFlags } from './stacks/run-flags.ts';
+import { checkRunFlags, hasSharing } from './stacks/run-flags.ts';
 import { volumeIn } from './stacks/volumes.ts';
 import { readStore, type Store } from './storage-records.ts';
 
@@ -99,6 +99,11 @@ export async function checkTriggers(
   const volume = volumeIn(together);
   if (volume !== undefined)
     throw refuse(volume, 'RUN steps after it could have any folder of the host in its place');
+  if (hasSharing(together))
+    throw refuse(
+      'RUN --mount=…,sharing=',
+      'a cache is opened by name where a step before it may have put a symlink',
+    );
   const images = sourcesIn(together).filter(from => !stages.has(from));
   // buildah looks for a short name among the images of this host, under any registry.
   const short = images.find(from => !isFullName(from));

@@ -5,7 +5,7 @@ import type { DockerfileConfig } from '../build-request.ts';
 import { resolveInside } from '../inside-repository.ts';
 import { checkCopyFlags } from './copy-flags.ts';
 import { checkHereDocuments } from './here-documents.ts';
-import { checkRunFlags } from './run-flags.ts';
+import { checkRunFlags, withoutSharing } from './run-flags.ts';
 import type { Stack } from './stack.ts';
 import { moveVolumes } from './volumes.ts';
 
@@ -18,7 +18,7 @@ export const planDockerfile: Stack<DockerfileConfig> = async (checkout, config) 
   checkCopyFlags(containerfile);
   checkHereDocuments(containerfile);
   return {
-    containerfile: moveVolumes(containerfile),
+    containerfile: moveVolumes(withoutSharing(containerfile)),
     context: checkout,
     ignore: await ignoreOf(checkout),
     buildArgs: config.buildArgs,

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { checkRunFlags } from './run-flags.ts';
+import { checkRunFlags, hasSharing, withoutSharing } from './run-flags.ts';
 
 it.each([
   'FROM a\nRUN echo --mount=type=bind\n',
@@ -45,4 +45,17 @@ it.each([
   'RUN --mount=type=bind,target=/p \\',
 ])('refuses %j', line => {
   expect(() => checkRunFlags(`FROM a\n${line}\n`)).toThrow(/^RUN "--/);
+});
+
+it.each([
+  ['RUN --mount=type=cache,id=a,target=/c,sharing=locked x', 'RUN --mount=type=cache,id=a,target=/c x'],
+  ['RUN --mount=sharing=private,type=cache,id=a,target=/c x', 'RUN --mount=type=cache,id=a,target=/c x'],
+  [
+    'RUN --mount=type=cache,sharing=locked,id=a,target=/c \\\n  --mount=type=cache,id=b,target=/d,sharing=shared x',
+    'RUN --mount=type=cache,id=a,target=/c \\\n  --mount=type=cache,id=b,target=/d x',
+  ],
+  ['RUN --mount=type=cache,id=sharing,target=/c x', 'RUN --mount=type=cache,id=sharing,target=/c x'],
+])('%j says nothing of sharing to buildah', (text, without) => {
+  expect(withoutSharing(text)).toBe(without);
+  expect(hasSharing(text)).toBe(text !== without);
 });

@@ -37,3 +37,19 @@ function isHarmless(word: string): boolean {
   if (options.get('target')?.split('/').includes('..') !== false) return false;
   return options.get('type') === 'tmpfs' || (options.get('type') === 'cache' && options.has('id'));
 }
+
+const sharing = /(--mount=[!-~]*?)(?:,sharing=[a-z]+|(?<==)sharing=[a-z]+,)/g;
+
+/**
+ * Leaves out what `sharing` says of a cache, in what `checkRunFlags` has let pass: a cache lasts for one build, whose steps
+ * come one after the other. For `locked`, the buildah of Debian 12 opens a file `buildah-cache-lockfile` in the cache as root,
+ * and makes it: as a symlink that a step has put there, that is any file of the host.
+ */
+export function withoutSharing(containerfile: string): string {
+  return containerfile.replaceAll(sharing, '$1');
+}
+
+/** Whether a trigger, which is executed as it is, has a cache that must not be shared. */
+export function hasSharing(triggers: string): boolean {
+  return triggers.search(sharing) >= 0;
+}

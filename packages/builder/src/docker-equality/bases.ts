@@ -79,7 +79,7 @@ export const officialImages: readonly OfficialImage[] = [
   },
   {
     name: 'caddy:2-alpine',
-    config: `${path}\nENV XDG_CONFIG_HOME=/config\nENV XDG_DATA_HOME=/data\nLABEL org.opencontainers.image.title=Caddy\nEXPOSE 80\nEXPOSE 443\nEXPOSE 443/udp\nEXPOSE 2019\nWORKDIR /srv\nCMD ["caddy","run","--config","/etc/caddy/Caddyfile","--adapter","caddyfile"]`,
+    config: `${path}\nENV XDG_CONFIG_HOME=/config\nENV XDG_DATA_HOME=/data\nLABEL org.opencontainers.image.title=Caddy\nEXPOSE 80 443 443/udp 2019\nWORKDIR /srv\nCMD ["caddy","run","--config","/etc/caddy/Caddyfile","--adapter","caddyfile"]`,
   },
   {
     name: 'oven/bun:1',

@@ -3,11 +3,11 @@ export type ImageConfig = Record<string, unknown>;
 
 const shown = [
   ...['Env', 'Cmd', 'Entrypoint', 'WorkingDir', 'User', 'ExposedPorts', 'Volumes', 'Labels'],
-  ...['StopSignal', 'Shell', 'Healthcheck', 'OnBuild', 'Hostname', 'Domainname'],
+  ...['StopSignal', 'Shell', 'Healthcheck', 'OnBuild'],
 ];
 
 /**
- * Of a configuration in Docker's format. The order of variables says nothing, and a container without a folder begins in `/`,
+ * Of a configuration in Docker's format, without `Hostname`: buildah writes some, and no engine gives it to a container. The order of variables says nothing, and a container without a folder begins in `/`,
  * which newer engines write down.
  */
 export function configOf(config: Readonly<Record<string, unknown>>): ImageConfig {

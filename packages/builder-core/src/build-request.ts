@@ -31,8 +31,8 @@ export interface BuildRequest {
   targetImage: string;
   /** Given: layers are kept, and taken from earlier builds on this host. */
   cacheKey?: string;
-  /** Images of this host that the build may use though no registry says so: names, ids and digests. */
-  baseImages: string[];
+  /** Images of this host that the build may use though no registry says so: names, ids and digests; absent: none. */
+  baseImages?: string[];
   stack: StackRequest;
 }
 
@@ -49,12 +49,13 @@ export function readBuildRequest(value: unknown, { allowFile = false }: ReadOpti
   ]);
   const cacheKey = optionalText(request['cache_key'], 'cache_key');
   if (cacheKey !== undefined) checkWord(cacheKey, 'cache_key');
+  const baseImages = readBaseImages(request['base_images'] ?? [], 'base_images');
   return {
     repo: readRepoUrl(text(request['repo_url'], 'repo_url'), 'repo_url', allowFile),
     gitRef: checkGitRef(text(request['git_ref'], 'git_ref'), 'git_ref'),
     targetImage: readTarget(text(request['target_image'], 'target_image'), 'target_image'),
     ...(cacheKey === undefined ? {} : { cacheKey }),
-    baseImages: readBaseImages(request['base_images'] ?? [], 'base_images'),
+    ...(baseImages.length === 0 ? {} : { baseImages }),
     stack: readStack(request),
   };
 }

@@ -144,7 +144,7 @@ async function runEach(
   tracker.enter('stack', 45);
   const plan = await planStack(scratch.checkout, request.stack);
   tracker.enter('buildah', 95);
-  const { targetImage, baseImages, cacheKey } = request;
+  const { targetImage, baseImages = [], cacheKey } = request;
   const { store, storage, removeImage } = await opening;
   const cache = cacheKey === undefined ? undefined : await openLayerCache(store, cacheKey, request.repo.url);
   const own = { scratch, env, tracker, signal, store, storage };

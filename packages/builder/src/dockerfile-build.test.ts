@@ -230,9 +230,8 @@ describe('a base image that asks its builds for something (ONBUILD)', () => {
     expect(await shown('localhost/built:1')).toMatch(
       /^application\/vnd\.docker\.distribution\.manifest\.v2\+json \{\}/,
     );
-    expect((await shown('localhost/built:1')).split(' ').slice(1)).toEqual(
-      (await shown(ground.base)).split(' ').slice(1),
-    );
+    const labels = async (image: string) => (await shown(image)).split(' ').at(-1);
+    expect(await labels('localhost/built:1')).toBe(await labels(ground.base));
   });
 
   // Formats other than Docker's have no such field, which keeps nobody from writing one.

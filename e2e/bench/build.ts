@@ -29,7 +29,10 @@ function networkCommands(): { before: string[][]; after: string[] } {
       ...{ slot: 2, address: '240.0.0.2', gateway: '240.0.0.1', mtu: 1500 },
       resolvConf: '/run/coolify/build-resolv.conf',
     },
-    config: { bin: '/builder', timeoutSecs: 60, memoryMax: '2G', cpuQuota: '200%', denyNets: [] },
+    config: {
+      ...{ bin: '/builder', timeoutSecs: 60, memoryMax: '2G', cpuQuota: '200%' },
+      ...{ diskMax: '10G', cacheMax: '5G', denyNets: [] },
+    },
   });
   const plugs = properties
     .filter(property => property.startsWith('ExecStartPre=+'))

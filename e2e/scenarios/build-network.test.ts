@@ -181,7 +181,10 @@ async function dispatch(id: string, steps: readonly string[]): Promise<void> {
     ...steps.map(step => `RUN ${step}`),
   ];
   await git.repository(id, { Dockerfile: `${lines.join('\n')}\n` });
-  const common = { repo_url: `${git.url}/${id}`, git_ref: 'main', target_image: target(id) };
+  const common = {
+    ...{ repo_url: `${git.url}/${id}`, git_ref: 'main', target_image: target(id) },
+    base_images: [busyboxImage],
+  };
   expect(await lane.dispatch(id, { type: 'dockerfile_build', ...common }, 'builder')).toMatchObject({
     status: 202,
   });
@@ -415,7 +418,10 @@ describe('the network of a build: names', () => {
         await git.repository(id, {
           Dockerfile: `FROM ${busyboxImage}\nRUN ${ask(name)}; ${ask('in-mesh.default.coolify.internal')}\n`,
         });
-        const command = { repo_url: `git://${name}/${id}`, git_ref: 'main', target_image: target(id) };
+        const command = {
+          ...{ repo_url: `git://${name}/${id}`, git_ref: 'main', target_image: target(id) },
+          base_images: [busyboxImage],
+        };
         await lane.dispatch(id, { type: 'dockerfile_build', ...command }, 'builder');
         await untilOver(id);
         const log = await logOf(id);

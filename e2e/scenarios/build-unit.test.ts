@@ -60,6 +60,7 @@ async function prepare(
     repo_url: `${server}/site`,
     git_ref: 'main',
     target_image: `localhost/built/${requestId}:1`,
+    base_images: [busyboxImage, 'localhost/device:1', 'localhost/onbuild:1'],
   };
   await host.put(JSON.stringify({ ...common, ...request }), `${workFolder}/request.json`, 0o600);
   await expectExec(host, ['chmod', '700', workFolder]);
@@ -69,6 +70,8 @@ async function prepare(
     timeoutSecs: 600,
     memoryMax: '1G',
     cpuQuota: '200%',
+    diskMax: '10G',
+    cacheMax: '5G',
     denyNets,
   };
   const network = {

@@ -2,7 +2,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { BuildLane, GitServer } from '../harness/build-lane.ts';
 import type { Fleet, FleetHost } from '../harness/fleet.ts';
-import { busyboxImage } from '../harness/images.ts';
 import { expectExec, type Provider } from '../harness/provider.ts';
 import {
   type Builders,
@@ -30,6 +29,7 @@ const scenarioMs = 5 * 60_000;
 let provider: Provider;
 let fleet: Fleet;
 let lane: BuildLane;
+let baseImage: string;
 let git: GitServer;
 let a: FleetHost;
 let b: FleetHost;
@@ -41,7 +41,7 @@ let expectBuilt: Builders['expectBuilt'];
 beforeAll(async () => {
   const ground = await chooseGround();
   provider = ground.provider;
-  ({ fleet, lane, git, a, b, c, site, slow, expectBuilt } = await createBuilders(ground));
+  ({ fleet, lane, git, baseImage, a, b, c, site, slow, expectBuilt } = await createBuilders(ground));
 }, setUpMs);
 afterAll(() => provider?.close(), setUpMs);
 beforeEach(() => journalsOnFailure(fleet));
@@ -176,7 +176,7 @@ describe('a limit', () => {
     'of memory that a build exceeds is named',
     async () => {
       await git.repository('greedy', {
-        Dockerfile: `FROM ${busyboxImage}\nRUN sleep 2 && dd if=/dev/zero of=/dev/null bs=900M count=1\n`,
+        Dockerfile: `FROM ${baseImage}\nRUN sleep 2 && dd if=/dev/zero of=/dev/null bs=900M count=1\n`,
       });
       const greedy = (id: string) => ({ ...slow(id), repo_url: `${git.url}/greedy` });
       await lane.dispatch('greedy', greedy('greedy'), 'c');
@@ -205,13 +205,13 @@ test(
   'a build cannot write to its host, and reaches neither the loopback nor the mesh',
   async () => {
     await git.repository('mount', {
-      Dockerfile: `FROM ${busyboxImage}\nRUN touch /etc/from-a-build && grep -c . /proc/self/mountinfo\n`,
+      Dockerfile: `FROM ${baseImage}\nRUN touch /etc/from-a-build && grep -c . /proc/self/mountinfo\n`,
     });
     await lane.dispatch('inside', { ...slow('inside'), repo_url: `${git.url}/mount` }, 'b');
     await expectBuilt('inside', b);
     await expect(b.host.get('/etc/from-a-build')).rejects.toThrow();
     const reach = async (name: string, address: string) => {
-      await git.repository(name, { Dockerfile: `FROM ${busyboxImage}\nADD http://${address}:6443/x /x\n` });
+      await git.repository(name, { Dockerfile: `FROM ${baseImage}\nADD http://${address}:6443/x /x\n` });
       await lane.dispatch(name, { ...slow(name), repo_url: `${git.url}/${name}` }, 'b');
       expect((await lane.result(name)).body).toMatchObject({
         ...{ status: 'error', stage: 'buildah', message: expect.stringMatching(/not permitted|timeout/) },

@@ -3,7 +3,6 @@ import { expect } from 'vitest';
 import { type BuildLane, createBuildLane, type GitServer, startGitServer } from '../harness/build-lane.ts';
 import { eventually } from '../harness/eventually.ts';
 import { createFleet, type Fleet, type FleetHost, type Ground } from '../harness/fleet.ts';
-import { busyboxImage } from '../harness/images.ts';
 import { expectExec, type Host } from '../harness/provider.ts';
 import { pushBusybox, startRegistry } from '../harness/registry.ts';
 
@@ -14,6 +13,8 @@ export interface Builders {
   fleet: Fleet;
   lane: BuildLane;
   git: GitServer;
+  /** A busybox in a registry, which builds reach. */
+  baseImage: string;
   /** Central, and no builder. */
   a: FleetHost;
   /** A builder with two places. */
@@ -45,13 +46,13 @@ export async function createBuilders(ground: Ground): Promise<Builders> {
   if (a === undefined || b === undefined || c === undefined) throw new Error('three hosts were asked for');
   const git = await startGitServer(a.host);
   await git.repository('site', { 'dist/index.html': '<h1>hello</h1>\n', 'secret.txt': 'not in the image' });
-  await git.repository('slow', { Dockerfile: `FROM ${busyboxImage}\nRUN sleep 6\nRUN touch /done\n` });
   // Beside the mesh, which builds do not reach.
   const registry = await startRegistry({ ...a, mgmtIp: a.host.address }, fleet.hosts);
   const baseImage = `${registry}/base/web:1`;
   await pushBusybox(a, baseImage);
+  await git.repository('slow', { Dockerfile: `FROM ${baseImage}\nRUN sleep 6\nRUN touch /done\n` });
   return {
-    ...{ fleet, lane, git, a, b, c },
+    ...{ fleet, lane, git, baseImage, a, b, c },
     site: requestId => ({
       type: 'static_build',
       ...{ repo_url: `${git.url}/site`, git_ref: 'main' },

@@ -8,10 +8,12 @@ import type { Credentials } from './repo-url.ts';
 export interface AuthFile extends AsyncDisposable {
   /** Leads to it as long as this process has it open. */
   path: string;
+  /** A text without the credentials: a registry may say again what it was told. */
+  redact(text: string): string;
 }
 
 /**
- * In memory where the machine has a folder for that. Whatever happens to this process or to the machine, nothing of the
+ * Opens a file with the login of one registry, in memory where the machine has a folder for that. Whatever happens to this process or to the machine, nothing of the
  * file stays: it is removed as soon as it is open.
  *
  * @param auth absent: a file that knows nobody, so that the host's own credentials are not used in its stead
@@ -37,6 +39,7 @@ export async function openAuthFile(
   }
   return {
     path: `/proc/${process.pid}/fd/${file.fd}`,
+    redact: createRedaction(auth),
     [Symbol.asyncDispose]: () => file.close(),
   };
 }
@@ -46,4 +49,15 @@ async function openUnnamed(path: string): Promise<FileHandle> {
   const file = await open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
   await rm(path, { force: true });
   return file;
+}
+
+function createRedaction(auth: Credentials | undefined): (text: string) => string {
+  if (auth === undefined) return text => text;
+  const { username, password } = auth;
+  const together = `${username}:${password}`;
+  const forms = [
+    ...[Buffer.from(together).toString('base64'), Buffer.from(together).toString('base64url')],
+    ...[encodeURIComponent(password), JSON.stringify(password).slice(1, -1), password],
+  ].toSorted((a, b) => b.length - a.length);
+  return text => forms.reduce((redacted, form) => redacted.replaceAll(form, '***'), text);
 }

@@ -1,11 +1,15 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { AuthFile } from './auth-file.ts';
 import { BuildFailure, meansNoSpace } from './build-failure.ts';
 import type { Instruction } from './containerfile/instruction.ts';
 import { readTriggers } from './containerfile/triggers.ts';
+import type { OwnStorage } from './own-storage.ts';
+import { sourceOf } from './permitted-images.ts';
 import { reasonIn, runTool } from './run-tool.ts';
 import type { Scratch } from './scratch.ts';
 import type { BaseImage, FoundImage } from './stacks/base-images.ts';
+import { readStore, type Store } from './storage-records.ts';
 
 export interface PullOptions {
   scratch: Scratch;
@@ -13,25 +17,44 @@ export interface PullOptions {
   signal: AbortSignal;
   /** The policy file; absent: the host says nothing of it. */
   policy?: string;
+  store: Store;
+  storage: OwnStorage;
+  /** Images of this host that the request permits. */
+  permitted: readonly string[];
+  /** Logins of the build, and nobody else's. */
+  logins: AuthFile;
   log(text: string): void;
 }
 
 /**
- * Only on this host: the "registry" of `localhost/…` would be this host, which a build does not reach, and each try takes
- * half a minute; an id has none.
- */
-const isOwn = (name: string) => name.startsWith('localhost/') || /^[0-9a-f]{64}$/.test(name);
-
-/**
- * Takes an image from its registry where that has a newer one.
+ * Takes an image from its registry, whatever this host has of it, or from this host where the request permits it.
  *
  * @returns its id
- * @throws BuildFailure 502 when it is not to be had, 422 when only this host could have it
+ * @throws BuildFailure 502 when its registry does not give it, 422 when only this host could have it and it is not permitted
  */
-export async function pullImage({ name, platform }: BaseImage, options: PullOptions): Promise<string> {
-  const { scratch, env, signal, policy, log } = options;
+export async function takeImage({ name, platform }: BaseImage, options: PullOptions): Promise<string> {
+  const { images } = await readStore(options.store);
+  const source = sourceOf(name, options.permitted, images.values());
+  switch (source.from) {
+    case 'storage':
+      return source.id;
+    case 'registry': {
+      const id = await pullImage(name, source.name, platform, options);
+      options.storage.take(id);
+      return id;
+    }
+  }
+}
+
+async function pullImage(
+  written: string,
+  name: string,
+  platform: string | undefined,
+  options: PullOptions,
+): Promise<string> {
+  const { scratch, env, signal, policy, logins, log } = options;
   const args = [
-    ...['pull', `--policy=${isOwn(name) ? 'never' : 'ifnewer'}`, '--retry=1', '--retry-delay=1s'],
+    ...['pull', '--policy=always', '--retry=1', '--retry-delay=1s', `--authfile=${logins.path}`],
     ...(policy === undefined ? [] : [`--signature-policy=${policy}`]),
     ...(platform === undefined ? [] : [`--platform=${platform}`]),
     ...['--', name],
@@ -40,12 +63,12 @@ export async function pullImage({ name, platform }: BaseImage, options: PullOpti
     ...{ env: await withoutNetworks(scratch, env), stage: 'buildah', signal, cwd: scratch.folder },
     onLines: (lines, stream) => {
       const said = lines.filter(({ text }) => stream === 'stderr' && text.trim() !== '');
-      if (said.length > 0) log(said.map(({ text }) => text).join('\n'));
+      if (said.length > 0) log(logins.redact(said.map(({ text }) => text).join('\n')));
     },
   });
   const id = stdout.trim().split('\n').at(-1) ?? '';
   if (code === 0 && /^[0-9a-f]{64}$/.test(id)) return id;
-  throw pullFailure(lastWords, name);
+  throw pullFailure(lastWords.map(logins.redact), written);
 }
 
 /** What an image's configuration says of the builds on it. */
@@ -132,7 +155,5 @@ function pullFailure(lastWords: readonly string[], name: string): BuildFailure {
   const reason = reasonIn(lastWords, /^Error: /);
   if (meansNoSpace(lastWords.join('\n')))
     return new BuildFailure(507, 'buildah', `no room on the disk for image ${name}: ${reason}`);
-  if (isOwn(name))
-    return new BuildFailure(422, 'buildah', `base image ${name} is not on this host: ${reason}`);
   return new BuildFailure(502, 'buildah', `a base image could not be pulled: ${name}: ${reason}`);
 }

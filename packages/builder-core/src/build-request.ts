@@ -34,7 +34,7 @@ export interface BuildRequest {
   cacheKey?: string;
   /** Given: the image goes to its registry. */
   push?: PushRequest;
-  /** Images that may be taken from the host's own storage, as they are named in a containerfile; absent: none. */
+  /** Images of this host that the build may use though no registry says so: names, ids and digests; absent: none. */
   baseImages?: string[];
   stack: StackRequest;
 }

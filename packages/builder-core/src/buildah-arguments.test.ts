@@ -20,7 +20,7 @@ const plan = {
 };
 
 it('of a plan that runs nothing are those of a build without containers', () => {
-  const options = { targetImage: 'a:1', keepLayers: false, base: 'b:1' };
+  const options = { targetImage: 'a:1', layers: 'none' as const };
   expect(buildInvocation(plan, files, options)).toEqual({
     program: 'buildah',
     args: [
@@ -29,13 +29,14 @@ it('of a plan that runs nothing are those of a build without containers', () => 
         '/w/mounts',
         'bud',
         '--isolation=chroot',
-        '--format=oci',
         '--layers=false',
+        '--format=docker',
+        '--identity-label=false',
+        '--annotation=stage=committed',
       ],
       ...[
         '--cni-config-dir=networks',
         '--pull=false',
-        '--annotation=org.opencontainers.image.base.name=b:1',
         '--force-rm',
         '--retry=1',
         '--retry-delay=1s',
@@ -51,7 +52,7 @@ it('of a plan with RUN steps put them into containers, in a PID namespace that e
   const { program, args } = buildInvocation(
     { ...plan, runs: true, buildArgs: { A: 'x=y', B: '' }, target: 'final' },
     files,
-    { targetImage: 'a:1', keepLayers: true },
+    { targetImage: 'a:1', layers: 'kept' },
   );
   expect(program).toBe('unshare');
   expect(args.slice(0, 6)).toEqual(['--pid', '--fork', '--mount-proc', '--kill-child', '--', 'buildah']);

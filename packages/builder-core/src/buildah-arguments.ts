@@ -27,11 +27,12 @@ export interface Invocation {
   args: string[];
 }
 
+/** Whether an image is kept for each step: none, with those looked for that are here, or anew. */
+export type Layers = 'none' | 'kept' | 'anew';
+
 export interface BuildOptions {
   targetImage: string;
-  keepLayers: boolean;
-  /** What the image says of its base, which its FROM has by its id. */
-  base?: string;
+  layers: Layers;
 }
 
 /** Of what a container gets by default: with the network of the whole build and no device cgroup, these reach too far. */
@@ -49,7 +50,7 @@ const dropped = ['CAP_MKNOD', 'CAP_NET_RAW', 'CAP_AUDIT_WRITE'];
 export function buildInvocation(
   plan: BuildPlan,
   files: BuildahFiles,
-  { targetImage, keepLayers, base }: BuildOptions,
+  { targetImage, layers }: BuildOptions,
 ): Invocation {
   const isolation = plan.runs
     ? [
@@ -59,12 +60,17 @@ export function buildInvocation(
       ]
     : ['--isolation=chroot'];
   const args = [
-    ...['--default-mounts-file', files.mounts, 'bud', ...isolation, '--format=oci', `--layers=${keepLayers}`],
+    ...['--default-mounts-file', files.mounts, 'bud', ...isolation, `--layers=${layers !== 'none'}`],
+    ...(layers === 'anew' ? ['--no-cache'] : []),
+    // The only format that keeps HEALTHCHECK, ONBUILD and SHELL; and no label that the Dockerfile does not set.
+    ...['--format=docker', '--identity-label=false'],
+    // Images of that format have no annotations. But with one, buildah commits a stage without steps, where otherwise its
+    // base image itself would be the stage's, and be removed with what is left of the build.
+    '--annotation=stage=committed',
     ...[`--cni-config-dir=${files.networks}`],
     ...(files.policy === undefined ? [] : [`--signature-policy=${files.policy}`]),
     // They are here already, by their ids; an id is not to be looked for anywhere else.
     '--pull=false',
-    ...(base === undefined ? [] : [`--annotation=org.opencontainers.image.base.name=${base}`]),
     ...['--force-rm', '--retry=1', '--retry-delay=1s', `--iidfile=${files.imageId}`],
     ...[`--ignorefile=${files.ignore}`, `--file=${files.containerfile}`, `--tag=${targetImage}`],
     ...Object.entries(plan.buildArgs).map(([name, value]) => `--build-arg=${name}=${value}`),

@@ -1,17 +1,23 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { lookAt, pullImage } from './base-image.ts';
+import { openAuthFile } from './auth-file.ts';
+import { lookAt, type PullOptions, takeImage } from './base-image.ts';
 import { BuildFailure, meansNoSpace } from './build-failure.ts';
-import { type BuildahFiles, buildInvocation } from './buildah-arguments.ts';
+import { type BuildahFiles, buildInvocation, type Layers } from './buildah-arguments.ts';
 import { readImagePolicy } from './image-policy.ts';
+import type { LayerCache } from './layer-cache.ts';
 import { machinePlatform } from './machine-platform.ts';
 import type { OutputLine } from './output-lines.ts';
+import type { OwnStorage } from './own-storage.ts';
 import type { Tracker } from './progress.ts';
-import { reasonIn, runTool } from './run-tool.ts';
+import { registryOf } from './registry-name.ts';
+import type { Credentials } from './repo-url.ts';
+import { reasonIn, runTool, type Tool } from './run-tool.ts';
 import type { Scratch } from './scratch.ts';
 import { type FoundImage, labelOf, readBaseImages } from './stacks/base-images.ts';
 import type { BuildPlan } from './stacks/stack.ts';
-import { mountsFileIn } from './working-containers.ts';
+import type { Store } from './storage-records.ts';
+import { mountsFileIn, removeWorkingContainers } from './working-containers.ts';
 
 export interface BuildahOptions {
   scratch: Scratch;
@@ -19,39 +25,97 @@ export interface BuildahOptions {
   tracker: Tracker;
   signal: AbortSignal;
   targetImage: string;
-  keepLayers: boolean;
+  /** Where layers are kept; absent: none are. */
+  cache?: LayerCache;
+  /** Images of this host that the request permits. */
+  baseImages: readonly string[];
+  /** What the registry of the target is told, also for images that are built on; absent: nothing. */
+  auth?: Credentials;
+  store: Store;
+  storage: OwnStorage;
+}
+
+export interface Built {
+  /** The id of the image. */
+  id: string;
+  /** Images of the cache whose layers are in it. */
+  used: string[];
 }
 
 /**
  * Builds and tags the image.
  *
- * @returns its id
  * @throws BuildFailure
  */
-export async function runBuild(plan: BuildPlan, options: BuildahOptions): Promise<string> {
-  const { scratch, env, tracker, signal } = options;
+export async function runBuild(plan: BuildPlan, options: BuildahOptions): Promise<Built> {
+  const { scratch, env, tracker, cache } = options;
   const files = filesIn(scratch);
   const policy = await readImagePolicy();
   if (policy !== undefined) {
     files.policy = join(scratch.folder, 'policy.json');
     await writeFile(files.policy, policy);
   }
-  const { containerfile, root } = await pinBases(plan, options, files.policy);
+  const containerfile = await pinBases(plan, options, files.policy);
   await Promise.all([
     writeFile(files.containerfile, containerfile),
     writeFile(files.ignore, plan.ignore),
     writeFile(files.mounts, ''),
     mkdir(files.empty),
   ]);
-  const base = root === undefined ? {} : { base: root };
-  const { program, args } = buildInvocation(plan, files, { ...options, ...base });
-  const { code, lastWords } = await runTool(program, args, {
+  const layers = cache === undefined ? 'none' : 'kept';
+  const ended = await runBuildah(plan, files, layers, options);
+  if (!ended.isForeign) return { id: await builtIn(ended, files, plan), used: ended.used };
+  tracker.log('a step is here as another build has made it: this one makes its own, without looking for any');
+  await removeWorkingContainers(scratch, env, 30_000);
+  return { id: await builtIn(await runBuildah(plan, files, 'anew', options), files, plan), used: [] };
+}
+
+interface Ended {
+  code: number | null;
+  lastWords: readonly string[];
+  /** Images whose layers were taken for steps. */
+  used: string[];
+  /** Another build has made one of them. */
+  isForeign: boolean;
+}
+
+/** Ends at once when buildah takes an image for a step that the cache does not have. */
+async function runBuildah(
+  plan: BuildPlan,
+  files: BuildahFiles,
+  layers: Layers,
+  { env, scratch, signal, tracker, targetImage, cache }: BuildahOptions,
+): Promise<Ended> {
+  const { program, args } = buildInvocation(plan, files, { targetImage, layers });
+  const foreign = new AbortController();
+  const used: string[] = [];
+  const tool: Tool = {
     env,
     stage: 'buildah',
-    signal,
     cwd: scratch.folder,
-    onLines: lines => follow(lines, tracker),
-  });
+    signal: AbortSignal.any([signal, foreign.signal]),
+    onLines: (lines: OutputLine[]) => {
+      follow(lines, tracker);
+      for (const { text } of lines) {
+        // A step may say so as well, and has its own build made anew by it.
+        const image = /^--> Using cache ([0-9a-f]{64})\s*$/.exec(text)?.[1];
+        if (image === undefined || layers !== 'kept') continue;
+        used.push(image);
+        if (cache?.has(image) !== true) foreign.abort();
+      }
+    },
+  };
+  try {
+    const { code, lastWords } = await runTool(program, args, tool);
+    return { code, lastWords, used, isForeign: foreign.signal.aborted };
+  } catch (error) {
+    if (foreign.signal.aborted && !signal.aborted)
+      return { code: null, lastWords: [], used, isForeign: true };
+    throw error;
+  }
+}
+
+async function builtIn({ code, lastWords }: Ended, files: BuildahFiles, plan: BuildPlan): Promise<string> {
   if (code !== 0) throw buildahFailure(lastWords, plan.runs);
   const id = (await readFile(files.imageId, 'utf8')).trim().replace(/^sha256:/, '');
   if (!/^[0-9a-f]{64}$/.test(id)) throw new BuildFailure(500, 'buildah', 'buildah named no image');
@@ -64,20 +128,28 @@ export async function runBuild(plan: BuildPlan, options: BuildahOptions): Promis
  */
 async function pinBases(
   plan: BuildPlan,
-  { scratch, env, tracker, signal }: BuildahOptions,
+  { scratch, env, tracker, signal, store, storage, baseImages, targetImage, auth }: BuildahOptions,
   policy: string | undefined,
-): Promise<{ containerfile: string; root: string | undefined }> {
+): Promise<string> {
   const bases = readBaseImages(plan.containerfile, { ...plan, platform: machinePlatform() });
-  const pull = { scratch, env, signal, log: tracker.log, ...(policy === undefined ? {} : { policy }) };
+  // Closed before a step of the build runs: by then all images are here.
+  await using logins = await openAuthFile(registryOf(targetImage), auth, scratch.folder);
+  const options: PullOptions = {
+    ...{ scratch, env, signal, store, storage, permitted: baseImages, logins, log: tracker.log },
+    ...(policy === undefined ? {} : { policy }),
+  };
   const found = new Map<string, FoundImage>();
   for (const image of bases.images) {
-    const id = await pullImage(image, pull);
-    tracker.log(`base image ${labelOf(image)} is ${id}`);
-    found.set(labelOf(image), await lookAt(id, image, plan.runs, pull));
+    const label = labelOf(image);
+    const id = await takeImage(image, options);
+    tracker.log(`base image ${label} is ${id}`);
+    found.set(label, await lookAt(id, image, plan.runs, options));
   }
   for (const name of bases.copied)
-    if (!found.has(labelOf({ name }))) found.set(labelOf({ name }), { id: await pullImage({ name }, pull) });
-  return { containerfile: bases.pin(found), root: bases.root?.name };
+    if (!found.has(name)) found.set(name, { id: await takeImage({ name }, options) });
+  // buildah finds these by their names once they are here.
+  for (const name of bases.copiedByTriggers(found)) await takeImage({ name }, options);
+  return bases.pin(found);
 }
 
 /**
@@ -102,11 +174,6 @@ export async function digestOf(id: string, env: NodeJS.ProcessEnv, signal: Abort
       `buildah does not know the image it built: ${reasonIn(lastWords, /^Error: /)}`,
     );
   return digest;
-}
-
-/** Removes an image that a failed build has made; best effort. @param timeoutMs for all of it */
-export async function removeImage(id: string, env: NodeJS.ProcessEnv, timeoutMs: number): Promise<void> {
-  await runTool('buildah', ['rmi', '--', id], { env, stage: 'buildah', timeoutMs }).catch(() => undefined);
 }
 
 function digestIn(json: string): string | undefined {

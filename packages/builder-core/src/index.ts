@@ -7,7 +7,14 @@ export {
   type StackRequest,
   type StaticConfig,
 } from './build-request.ts';
-export { BuildCancelled, type BuiltImage, buildImage, type PipelineOptions } from './pipeline.ts';
+export { readByteSize } from './byte-size.ts';
+export {
+  BuildCancelled,
+  type BuiltImage,
+  buildImage,
+  type DiskLimits,
+  type PipelineOptions,
+} from './pipeline.ts';
 export type { Progress } from './progress.ts';
 export { RequestError } from './request-error.ts';
 export { forgetSecretsIn } from './request-secrets.ts';

@@ -42,11 +42,11 @@ export async function pushImage(options: PushOptions): Promise<string> {
   const { scratch, tracker, signal, id, targetImage, auth, silenceMs = defaultSilenceMs } = options;
   const env = await withoutNetworks(scratch, options.env);
   const registry = registryOf(targetImage);
-  const redact = createRedaction(auth);
   const layers = await countLayers({ ...options, env });
   tracker.log(`pushing ${layers} layers to ${registry}`);
   const digestFile = join(scratch.folder, 'pushed-digest');
   await using authFile = await openAuthFile(registry, auth, scratch.folder);
+  const { redact } = authFile;
   using io = watchIo(silenceMs);
   const args = [
     ...['push', '--retry=1', '--retry-delay=1s', `--authfile=${authFile.path}`, `--digestfile=${digestFile}`],
@@ -115,16 +115,4 @@ async function pushFailure(
     'push',
     `the image could not be pushed to ${registry}: ${reason}`,
   );
-}
-
-/** A registry may say again what it was told. */
-function createRedaction(auth: Credentials | undefined): (text: string) => string {
-  if (auth === undefined) return text => text;
-  const { username, password } = auth;
-  const together = `${username}:${password}`;
-  const forms = [
-    ...[Buffer.from(together).toString('base64'), Buffer.from(together).toString('base64url')],
-    ...[encodeURIComponent(password), JSON.stringify(password).slice(1, -1), password],
-  ].toSorted((a, b) => b.length - a.length);
-  return text => forms.reduce((redacted, form) => redacted.replaceAll(form, '***'), text);
 }

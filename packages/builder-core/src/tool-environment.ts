@@ -1,10 +1,11 @@
 import { join } from 'node:path';
+import { noLoginsIn } from './no-logins.ts';
 
 /** Variables of ours that tools see: how to find programs, to reach the network, and Podman's own configuration. */
 const passed = [
   ...['PATH', 'http_proxy', 'https_proxy', 'no_proxy', 'all_proxy', 'HTTPS_PROXY', 'NO_PROXY', 'ALL_PROXY'],
   ...['SSL_CERT_FILE', 'SSL_CERT_DIR', 'GIT_SSL_CAINFO'],
-  ...['CONTAINERS_CONF', 'CONTAINERS_STORAGE_CONF', 'CONTAINERS_REGISTRIES_CONF', 'REGISTRY_AUTH_FILE'],
+  ...['CONTAINERS_CONF', 'CONTAINERS_STORAGE_CONF', 'CONTAINERS_REGISTRIES_CONF'],
 ];
 
 /**
@@ -18,6 +19,8 @@ export function toolEnvironment(env: NodeJS.ProcessEnv, scratch: string): NodeJS
     LC_ALL: 'C',
     HOME: join(scratch, 'home'),
     TMPDIR: join(scratch, 'tmp'),
+    // Without it buildah takes what `podman login` has left on this host, which opens images of others.
+    REGISTRY_AUTH_FILE: noLoginsIn(scratch),
   };
 }
 

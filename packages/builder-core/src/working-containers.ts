@@ -1,7 +1,7 @@
-import { readdir, readFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { BuildFailure } from './build-failure.ts';
 import { reasonIn, runTool, type ToolResult } from './run-tool.ts';
+import { isArgument } from './running-builds.ts';
 import type { Scratch } from './scratch.ts';
 
 // buildah keeps what it builds in as working containers in the host's storage, and one that is killed leaves them there.
@@ -43,7 +43,8 @@ export async function sweepWorkingContainers(
   env: NodeJS.ProcessEnv,
   { signal, enough }: { signal: AbortSignal; enough: AbortSignal },
 ): Promise<void> {
-  const isDead = async (mounts: string) => isMountsFileBeside(scratch, mounts) && !(await isBuilding(mounts));
+  // Asked after the container was seen: a build has containers only while its buildah lives, and starts no second.
+  const isDead = async (mounts: string) => isMountsFileBeside(scratch, mounts) && !(await isArgument(mounts));
   await removeThose(scratch, isDead, env, signal, enough);
 }
 
@@ -90,16 +91,4 @@ function isMountsFileBeside(scratch: Scratch, mounts: string): boolean {
     dirname(dirname(folder)) === root &&
     folder !== scratch.folder
   );
-}
-
-/**
- * Whether a process has this mounts file among its arguments. Asked after the container was seen: a build has containers
- * only while its buildah lives, and one that has ended starts no second.
- */
-async function isBuilding(mounts: string): Promise<boolean> {
-  for (const pid of (await readdir('/proc')).filter(name => /^\d+$/.test(name))) {
-    const line = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => ''); // it has ended
-    if (line.split('\0').includes(mounts)) return true;
-  }
-  return false;
 }

@@ -48,9 +48,8 @@ describe('a static site', () => {
 
   it('is built in the same way again, and from a base image that is only here', async () => {
     const tiny = await ground.podman.ensureTinyImage();
-    expect(await ground.build(ground.request({ static_cfg: { base_image: tiny } }))).toMatchObject({
-      code: 0,
-    });
+    const request = ground.request({ static_cfg: { base_image: tiny }, base_images: [tiny] });
+    expect(await ground.build(request)).toMatchObject({ code: 0 });
   });
 
   it('holds what its folder holds, with nothing left out, followed or run', async () => {
@@ -123,7 +122,10 @@ describe('a base image', () => {
     await ground.inside(
       `printf '%s\\n' 'FROM ${ground.base}' '${run}' | buildah bud --format=docker --isolation=chroot -t localhost/onbuild:1 -f - ${ground.folder}/git/site`,
     );
-    const ended = await ground.build(ground.request({ static_cfg: { base_image: 'localhost/onbuild:1' } }));
+    const name = 'localhost/onbuild:1';
+    const ended = await ground.build(
+      ground.request({ static_cfg: { base_image: name }, base_images: [name] }),
+    );
     expect(ended).toMatchObject({ code: 1, error: { code: 422, stage: 'stack' } });
     expect(ended.error?.message).toMatch(
       /^base image localhost\/onbuild:1: ONBUILD "RUN .*a static build executes/,

@@ -8,6 +8,7 @@ import {
   RequestError,
   removeScratch,
 } from '@coold/builder-core';
+import { readDiskLimits } from './disk-limits.ts';
 import { openEventsFile } from './events-file.ts';
 import { createProgressEncoder, encodeFrame, type Frame } from './frames.ts';
 import { readInvocation } from './invocation.ts';
@@ -88,6 +89,7 @@ async function outcomeOf(
       scratch: await makeScratch(workDir),
       env,
       signal,
+      limits: readDiskLimits(env),
       report: progress => {
         for (const line of encode(progress)) emit(line);
       },

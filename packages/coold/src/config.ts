@@ -13,7 +13,7 @@ import {
   oneAddress,
   type ValueType,
 } from '@coold/runtime';
-import { cpuQuota, memoryLimit, network, registry, unitPath } from './builds/builder-values.ts';
+import { cpuQuota, diskLimit, memoryLimit, network, registry, unitPath } from './builds/builder-values.ts';
 import { addressRange, ipv4Network } from './builds/network/address-plan.ts';
 import { namespaces } from './discovery/namespaces.ts';
 import { domainName } from './dns/names.ts';
@@ -140,6 +140,16 @@ export const cooldCommand = defineCommand({
     },
     builderMemoryMax: { type: memoryLimit, default: '2G', help: "Memory of one build: its unit's MemoryMax" },
     builderCpuQuota: { type: cpuQuota, default: '200%', help: "CPU time of one build: its unit's CPUQuota" },
+    builderDiskMax: {
+      type: diskLimit,
+      default: '10G',
+      help: 'Disk that one build may use, with what it adds to the storage of images; above it ends with 507',
+    },
+    builderCacheMax: {
+      type: diskLimit,
+      default: '5G',
+      help: 'Disk for the layers that builds with a cache_key keep, all together; those unused for longest go first',
+    },
     builderDenyNets: {
       type: list(network),
       default: '100.64.0.0/16,10.210.0.0/16',

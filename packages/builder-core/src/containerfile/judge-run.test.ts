@@ -1,7 +1,9 @@
 import { expect, it } from 'vitest';
 import { judge } from './judge.ts';
+import { defaultShell, normalise } from './normalise.ts';
 import { readContainerfile } from './parse.ts';
 import { inRepository } from './refusal.ts';
+import { renderInstruction } from './render.ts';
 
 const check = (text: string) => judge(readContainerfile(text).instructions, inRepository);
 const refused = expect.objectContaining({
@@ -63,4 +65,26 @@ it.each([
   'RUN -- --mount=type=bind,target=/p y',
 ])('refuses %j', line => {
   expect(() => check(`FROM a\n${line}\n`)).toThrow(refused);
+});
+
+const rendered = (text: string) =>
+  readContainerfile(`FROM a\n${text}\n`).instructions.map(one =>
+    renderInstruction(normalise(one, defaultShell, inRepository)),
+  )[1];
+
+it.each([
+  ['RUN --mount=type=cache,id=a,target=/c,sharing=locked x', 'RUN --mount=type=cache,id=a,target=/c x'],
+  ['RUN --mount=sharing=private,type=cache,id=a,target=/c x', 'RUN --mount=type=cache,id=a,target=/c x'],
+  [
+    'RUN --mount=type=cache,sharing=locked,id=a,target=/c \\\n  --mount=type=cache,id=b,target=/d,sharing=shared x',
+    'RUN --mount=type=cache,id=a,target=/c --mount=type=cache,id=b,target=/d x',
+  ],
+  ['RUN --mount=type=cache,id=sharing,target=/c x', 'RUN --mount=type=cache,id=sharing,target=/c x'],
+  [
+    'ONBUILD RUN --mount=type=cache,id=a,target=/c,sharing=locked x',
+    'ONBUILD RUN --mount=type=cache,id=a,target=/c x',
+  ],
+])('%j says nothing of sharing to buildah', (text, without) => {
+  expect(() => check(`FROM a\n${text}\n`)).not.toThrow();
+  expect(rendered(text)).toBe(without);
 });

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { posix } from 'node:path';
 import type { Flag } from './instruction.ts';
 
-/** What may be said of a mount, each at most once, in the order in which it is rendered. */
+/** What may be said of a mount, each at most once, in the order in which it is rendered; but `sharing` is not. */
 const mountOptions: Record<string, RegExp> = {
   type: /^(?:cache|tmpfs)$/,
   id: /^[A-Za-z0-9_][A-Za-z0-9_.-]*$/,
@@ -35,7 +35,13 @@ export function readMount({ name, value }: Flag): Mount | undefined {
   return isCache || isTmpfs ? options : undefined;
 }
 
-/** With an id for each cache, and in one order. @throws Error for what `readMount` does not know */
+/**
+ * With an id for each cache, in one order, and without `sharing`: a cache lasts for one build, whose steps come one after the
+ * other. For `locked`, the buildah of Debian 12 opens a file `buildah-cache-lockfile` in the cache as root, and makes it: as a
+ * symlink that a step has put there, that is any file of the host.
+ *
+ * @throws Error for what `readMount` does not know
+ */
 export function normaliseMounts(flags: readonly Flag[]): Flag[] {
   return flags.map(flag => {
     const mount = readMount(flag);
@@ -43,7 +49,7 @@ export function normaliseMounts(flags: readonly Flag[]): Flag[] {
     const named = new Map(mount);
     if (mount.get('type') === 'cache' && !mount.has('id')) named.set('id', idOf(mount.get('target') ?? ''));
     const value = Object.keys(mountOptions)
-      .filter(key => named.has(key))
+      .filter(key => key !== 'sharing' && named.has(key))
       .map(key => `${key}=${named.get(key)}`)
       .join(',');
     return { name: 'mount', value };

@@ -23,6 +23,7 @@ it.each([
   ['RUN --mount=type=bind,target=/x y'],
   ['RUN \\', '--mount=type=bind,target=/x y'],
   ['RUN --mount=type=cache,target=/x y'],
+  ...['locked', 'shared', 'private'].map(how => [`RUN --mount=type=cache,id=a,sharing=${how},target=/x y`]),
   ['RUN --mount=type=cache,id=a,target=/c\u3000x --mount=type=bind,target=/y z'],
   ['RUN cat <<EOF'],
   ['RUN cat <<EOF\nEOF'],

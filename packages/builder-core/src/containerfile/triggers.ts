@@ -40,7 +40,14 @@ export function readTriggers(triggers: readonly string[], whose: string): readon
 function checkRun({ command, flags }: RunInstruction, whose: string): void {
   if (command.form === 'shell' && mayBeginDocument(command.text))
     throw refusal(whose, `RUN ${quoted(command.text)}: << is not possible here`);
-  const unnamed = flags.find(flag => readMount(flag)?.get('type') === 'cache' && !readMount(flag)?.has('id'));
+  const mounts = flags.map(flag => ({ flag, mount: readMount(flag) }));
+  const shared = mounts.find(({ mount }) => mount?.has('sharing'));
+  if (shared !== undefined)
+    throw refusal(
+      whose,
+      `RUN ${quoted(writeFlag(shared.flag))}: with sharing, a cache is opened by a name that a step before may have made a symlink`,
+    );
+  const unnamed = mounts.find(({ mount }) => mount?.get('type') === 'cache' && !mount.has('id'));
   if (unnamed !== undefined)
-    throw refusal(whose, `RUN ${quoted(writeFlag(unnamed))}: a cache needs an id here`);
+    throw refusal(whose, `RUN ${quoted(writeFlag(unnamed.flag))}: a cache needs an id here`);
 }

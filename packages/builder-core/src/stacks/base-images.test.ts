@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { readContainerfile } from '../containerfile/parse.ts';
 import { type BaseOptions, type FoundImage, labelOf, readBaseImages } from './base-images.ts';
 
-const digest = `docker.io/c/d:1@sha256:${'0'.repeat(64)}`;
+const digest = `docker.io/c/d@sha256:${'0'.repeat(64)}`;
 const options: BaseOptions = { buildArgs: {}, platform: 'linux/amd64' };
 const library = 'docker.io/library';
 const read = (containerfile: string, more: Partial<BaseOptions> = {}) =>
@@ -12,7 +12,7 @@ const pin = (containerfile: string, more: Partial<BaseOptions> = {}, known: Omit
   const bases = read(containerfile, more);
   const labels = [...bases.images.map(labelOf), ...bases.copied];
   const text = bases.pin(new Map(labels.map(label => [label, { id: `<${label}>`, ...known }])));
-  return text.replaceAll(`<${library}/`, '<').split('\n');
+  return text.replaceAll(`<${library}/`, '<').replaceAll(':latest>', '>').split('\n');
 };
 
 describe('the images of a containerfile', () => {
@@ -20,6 +20,10 @@ describe('the images of a containerfile', () => {
     ['FROM a\n', ['a']],
     ['# from b\nfrom a AS x\nRUN echo FROM c\nFROM x\n', ['a']],
     [`FROM a\nFROM a AS b\nFROM ${digest}\n`, ['a', digest]],
+    [
+      `FROM a\nFROM a:latest AS b\nFROM docker.io/library/a\nFROM docker.io/c/d:1@sha256:${'0'.repeat(64)}`,
+      ['a', digest],
+    ],
     ['FROM scratch\n', []],
     ['FROM \\\n  a \\\n# b\n\n  AS x\nRUN y\n', ['a']],
     ['\ufeffFROM a\r\nRUN x\r\n', ['a']],
@@ -31,7 +35,9 @@ describe('the images of a containerfile', () => {
     ['# escape=`\nFROM a\nRUN x `\nFROM c\nFROM b\n', ['a', 'b']],
   ])('are in %j', (containerfile, images) => {
     expect(read(containerfile).images.map(labelOf)).toEqual(
-      images.map(name => (name.startsWith('docker.io/') ? name : `${library}/${name}`)),
+      images.map(name =>
+        name === digest ? name : `${library}/${name.replace(/^[ab](?= |$)/, '$&:latest')}`,
+      ),
     );
   });
 
@@ -46,7 +52,9 @@ describe('the images of a containerfile', () => {
     ['FROM a-$TARGETARCH\n', {}, 'a-amd64'],
     ['ARG TARGETARCH\nFROM a-$TARGETARCH\n', {}, 'a-amd64'],
   ])('are named with arguments: %j', (containerfile, buildArgs, image) => {
-    expect(read(containerfile, { buildArgs }).images).toEqual([{ name: `${library}/${image}` }]);
+    expect(read(containerfile, { buildArgs }).images).toEqual([
+      { name: `${library}/${image.includes(':') ? image : `${image}:latest`}` },
+    ]);
   });
 
   it.each([
@@ -91,14 +99,14 @@ describe('the images of a containerfile', () => {
   it('are those of stages up to the target; below it lies the first one of its chain', () => {
     const containerfile = 'FROM a AS x\nFROM b AS y\nFROM x AS z\nFROM c\n';
     const { images, root } = read(containerfile, { target: 'z' });
-    expect(images).toEqual([{ name: `${library}/a` }, { name: `${library}/b` }]);
-    expect(root).toEqual({ name: `${library}/a` });
-    expect(read(containerfile).root).toEqual({ name: `${library}/c` });
+    expect(images).toEqual([{ name: `${library}/a:latest` }, { name: `${library}/b:latest` }]);
+    expect(root).toEqual({ name: `${library}/a:latest` });
+    expect(read(containerfile).root).toEqual({ name: `${library}/c:latest` });
     // A stage without a name has its number, counted from 0.
-    expect(read(containerfile, { target: '3' }).root).toEqual({ name: `${library}/c` });
+    expect(read(containerfile, { target: '3' }).root).toEqual({ name: `${library}/c:latest` });
     expect(read('FROM a\nFROM b\n', { target: '0' })).toMatchObject({
-      images: [{ name: `${library}/a` }],
-      root: { name: `${library}/a` },
+      images: [{ name: `${library}/a:latest` }],
+      root: { name: `${library}/a:latest` },
     });
     expect(read('FROM scratch\n').root).toBeUndefined();
   });
@@ -110,7 +118,7 @@ describe('the images of a containerfile', () => {
     ];
     const containerfile = `FROM a AS x\nFROM a\n${steps.join('\n')}\nFROM x AS last\n`;
     expect(read(containerfile).copied).toEqual([
-      ...[`${library}/b:1`, 'docker.io/u/c:1', 'ghcr.io/d', `${library}/last`],
+      ...[`${library}/b:1`, 'docker.io/u/c:1', 'ghcr.io/d:latest', `${library}/last:latest`],
     ]);
   });
 });
@@ -201,7 +209,38 @@ describe('a containerfile that is pinned', () => {
       expect(withTrigger(`COPY --from=${stage} /a /`)()).toEqual(['FROM scratch AS s', 'FROM <a>', '']);
     for (const other of ['1', '7', 'b', 'docker.io/library/b'])
       expect(withTrigger(`COPY --from=${other} /a /`)).toThrow(
-        /^base image docker\.io\/library\/a: ONBUILD COPY --from=/,
+        /^base image docker\.io\/library\/a:latest: ONBUILD COPY --from=/,
+      );
+  });
+
+  it('names the images that triggers copy from, each by its full name', () => {
+    const asked = (lines: string, trigger: string) => {
+      const bases = read(lines);
+      const { instructions } = readContainerfile(trigger);
+      const label = bases.images.map(labelOf);
+      return bases.copiedByTriggers(new Map(label.map(name => [name, { id: name, triggers: instructions }])));
+    };
+    const full = ['ghcr.io/a/b:1', `docker.io/a/b@sha256:${'0'.repeat(64)}`, '0'.repeat(64)];
+    const triggers = [...full, 's', '0'].map(from => `COPY --from=${from} /a /`).join('\n');
+    expect(asked('FROM scratch AS s\nFROM a\n', triggers)).toEqual(full);
+    for (const lines of [
+      'FROM a\nFROM scratch AS s\n',
+      'FROM a AS s\n',
+      'FROM a\nFROM scratch AS s\nFROM a\n',
+    ])
+      expect(() => asked(lines, 'COPY --from=s /a /')).toThrow(
+        'base image docker.io/library/a:latest: ONBUILD COPY --from=s: expected a stage before it, or the full name of an image',
+      );
+  });
+
+  it('lets a stage that is built on ask for as little as a base image', () => {
+    expect(pin('FROM scratch AS s\nFROM a AS b\nONBUILD COPY --from=s /a /\nFROM b\n')).toEqual([
+      ...['FROM scratch AS s', 'FROM <a> AS b', 'ONBUILD COPY --from=s /a /', 'FROM b', ''],
+    ]);
+    expect(pin('FROM a\nONBUILD VOLUME /v\nONBUILD COPY --from=x /a /\n')).toHaveLength(4);
+    for (const trigger of ['COPY --from=x /a /', 'VOLUME /v'])
+      expect(() => pin(`FROM a AS b\nONBUILD ${trigger}\nFROM b AS x\n`)).toThrow(
+        expect.objectContaining({ code: 422, message: expect.stringMatching(/^line 2: /) }),
       );
   });
 });

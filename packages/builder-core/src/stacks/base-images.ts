@@ -2,7 +2,6 @@ import { isImageReference } from '@coold/runtime/image-reference';
 import type { BuildFailure } from '../build-failure.ts';
 import { pinAddedUrls } from '../containerfile/added-urls.ts';
 import { readHeaderArguments } from '../containerfile/header-arguments.ts';
-import { completeImageName } from '../containerfile/image-name.ts';
 import type {
   Containerfile,
   CopyInstruction,
@@ -16,10 +15,11 @@ import { type Beginning, beginStage, emptyBeginning, follow } from '../container
 import { splitStages } from '../containerfile/stages.ts';
 import { substitute } from '../containerfile/substitute.ts';
 import { moveVolumes } from '../containerfile/volumes.ts';
+import { completeImageName } from '../image-name.ts';
 
 /** An image that a stage begins with. */
 export interface BaseImage {
-  /** With its registry, or an id. */
+  /** With its registry and its tag or digest, or an id. */
   name: string;
   /** As `--platform` names it; absent: this machine's. */
   platform?: string;
@@ -43,6 +43,14 @@ export interface BaseImages {
   images: BaseImage[];
   /** Names of images that files are copied from, and nothing else. */
   copied: string[];
+  /**
+   * Names of images that triggers copy files from. buildah reads triggers from their image, so that it looks these up by the
+   * very name, and a name that is not complete among all images of this host.
+   *
+   * @param found each of `images`, by its label
+   * @throws BuildFailure 422 for one that is neither a stage before each use nor the complete name of an image
+   */
+  copiedByTriggers(found: ReadonlyMap<string, FoundImage>): string[];
   /** The one below the image that is built; undefined: none is. */
   root?: BaseImage;
   /**
@@ -73,7 +81,7 @@ interface Stage {
 }
 
 /** What a `--from` names. */
-type Source = { kind: 'stage'; name: string } | { kind: 'image'; name: string };
+type Source = { kind: 'stage'; name: string } | { kind: 'image'; name: string; written: string };
 
 /**
  * Reads which images a containerfile builds on. What a FROM says is resolved here and nowhere else: `pin` leaves buildah
@@ -101,6 +109,12 @@ export function readBaseImages(containerfile: Containerfile, options: BaseOption
     images: [...new Map(labelled).values()],
     copied: [...new Set(copied)],
     ...(root === undefined ? {} : { root }),
+    copiedByTriggers(found) {
+      const asked = built.flatMap((_, at) =>
+        triggersAt(built, at, found).flatMap(trigger => triggerSource(trigger, built, at) ?? []),
+      );
+      return [...new Set(asked.flatMap(source => (source.kind === 'image' ? [source.name] : [])))];
+    },
     pin(found) {
       const outside = { buildArgs: options.buildArgs, header };
       const ends: Beginning[] = [];
@@ -110,8 +124,8 @@ export function readBaseImages(containerfile: Containerfile, options: BaseOption
         const begin = base.kind === 'stage' ? ends[base.index] : image;
         const values = beginStage({ ...emptyBeginning, ...begin });
         instructions.push(pinnedFrom(from, built, base, image));
-        for (const trigger of image?.triggers ?? []) {
-          checkTrigger(trigger, built, at, base);
+        for (const trigger of triggersAt(built, at, found)) {
+          triggerSource(trigger, built, at);
           follow(values, trigger, outside);
         }
         for (const instruction of moveVolumes(own)) {
@@ -199,15 +213,43 @@ function sourceOf(
   }
   if (stageIndex(from, earlier, refuse) >= 0) return { kind: 'stage', name: from };
   if (!isImageReference(from)) throw refuse('is neither a stage before this one nor an image');
-  return { kind: 'image', name: completeImageName(from) };
+  return { kind: 'image', name: completeImageName(from), written: from };
 }
 
-/** A trigger may copy from a stage of the repository's own file. An image that it names would be looked up by buildah, not by us. */
-function checkTrigger(trigger: Instruction, stages: readonly Stage[], at: number, base: Base): void {
-  const whose = `base image ${base.kind === 'image' ? base.image.name : ''}: ONBUILD `;
-  const source = sourceOf(trigger, stages, at, () => whose);
-  if (source?.kind === 'image')
-    throw refusal(whose, `${trigger.name} --from=${source.name}: only a stage before it can be copied from`);
+/** What buildah executes before the first line of a stage, as the image or the stage below it asks (ONBUILD). */
+function triggersAt(
+  stages: readonly Stage[],
+  at: number,
+  found: ReadonlyMap<string, FoundImage>,
+): readonly Instruction[] {
+  const base = stages[at]?.base;
+  if (base?.kind === 'image') return foundIn(found, base.image).triggers ?? [];
+  if (base?.kind !== 'stage') return [];
+  // Those of the image below that stage are gone: they were for that stage.
+  const own = stages[base.index]?.instructions ?? [];
+  return own.flatMap(one => (one.name === 'ONBUILD' ? [{ ...one.trigger, line: one.line }] : []));
+}
+
+/**
+ * Where a trigger copies from; undefined: the context.
+ *
+ * @param at the stage that it is executed in
+ * @throws BuildFailure 422 for what buildah could take for another image, and for a volume, which cannot be moved to where no step
+ * comes after it
+ */
+function triggerSource(trigger: Instruction, stages: readonly Stage[], at: number): Source | undefined {
+  const base = stages[at]?.base;
+  const where = (line: number) =>
+    `${base?.kind === 'image' ? `base image ${base.image.name}: ` : inRepository(line)}ONBUILD `;
+  const refuse = (why: string) => refusal(where(trigger.line), `${trigger.name}${why}`);
+  if (trigger.name === 'VOLUME')
+    throw refuse(
+      ': a stage that is built on has none: a step after it could have any folder of the host there',
+    );
+  const source = sourceOf(trigger, stages, at, where);
+  if (source?.kind === 'image' && source.written !== source.name)
+    throw refuse(` --from=${source.written}: expected a stage before it, or the full name of an image`);
+  return source;
 }
 
 function foundIn(found: ReadonlyMap<string, FoundImage>, image: BaseImage): FoundImage {

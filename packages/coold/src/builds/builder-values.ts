@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import { readByteSize } from '@coold/builder-core';
 import type { ValueType } from '@coold/runtime';
 import { isPlainPath } from './unit.ts';
 
@@ -12,6 +13,12 @@ export const unitPath: ValueType<string> = {
 export const memoryLimit: ValueType<string> = {
   expected: 'an amount of memory such as 2G, 512M or 50%',
   parse: value => (/^(?:[1-9]\d{0,15}[KMGT]?|[1-9]\d?%|100%|infinity)$/.test(value) ? value : undefined),
+};
+
+/** As the builder reads it. */
+export const diskLimit: ValueType<string> = {
+  expected: 'an amount of bytes such as 10G, 512M or infinity',
+  parse: value => (readByteSize(value) === undefined ? undefined : value),
 };
 
 /** As systemd takes it for CPUQuota. */

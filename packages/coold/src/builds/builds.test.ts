@@ -30,7 +30,8 @@ const request = create(BuildRequestSchema, {
   ...{ repoUrl: 'https://git.example/app.git', gitRef: 'main', targetImage: 'localhost/app:1' },
   stack: BuildStack.STATIC,
 });
-const config = { bin: '/b', timeoutSecs: 60, memoryMax: '2G', cpuQuota: '200%', denyNets: [] };
+const limits = { memoryMax: '2G', cpuQuota: '200%', diskMax: '10G', cacheMax: '5G' };
+const config = { bin: '/b', timeoutSecs: 60, ...limits, denyNets: [] };
 
 /** A coold's builds on a disk and a systemd that outlive it; the outcomes that its broker hears of, in order. */
 async function setUp({ capacity = 2, maxQueued = 3, networks = noNetworks } = {}) {

@@ -32,6 +32,8 @@ export function createHostBuilds(config: CooldConfig, log: Logger): HostBuilds {
     timeoutSecs: config.builderTimeoutSecs,
     memoryMax: config.builderMemoryMax,
     cpuQuota: config.builderCpuQuota,
+    diskMax: config.builderDiskMax,
+    cacheMax: config.builderCacheMax,
     denyNets: config.builderDenyNets,
     insecureRegistries: config.builderInsecureRegistries ?? [],
   };

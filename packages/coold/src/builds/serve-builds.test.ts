@@ -16,7 +16,8 @@ type Command = NonNullable<MessageInitShape<typeof ServerMsgSchema>['command']>;
 
 const digest = `sha256:${'a'.repeat(64)}`;
 const content = { digest, registry_ref: `x@${digest}`, duration_ms: 5, stack_used: 'static' };
-const config = { bin: '/b', timeoutSecs: 60, memoryMax: '2G', cpuQuota: '200%', denyNets: [] };
+const limits = { memoryMax: '2G', cpuQuota: '200%', diskMax: '10G', cacheMax: '5G' };
+const config = { bin: '/b', timeoutSecs: 60, ...limits, denyNets: [] };
 const value = {
   repoUrl: 'https://git.example/app.git',
   gitRef: 'main',

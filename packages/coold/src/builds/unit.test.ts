@@ -21,6 +21,8 @@ const unit: BuildUnit = {
     timeoutSecs: 1800,
     memoryMax: '2G',
     cpuQuota: '200%',
+    diskMax: '10G',
+    cacheMax: '5G',
     denyNets: ['100.64.0.0/16', '10.210.0.0/16'],
   },
 };
@@ -29,6 +31,7 @@ const common = [
   'RuntimeMaxSec=1800',
   'MemoryMax=2G',
   'CPUQuota=200%',
+  'Environment=COOLD_BUILDER_DISK_MAX=10G COOLD_BUILDER_CACHE_MAX=5G',
   'PrivateTmp=yes',
   'ProtectSystem=strict',
   'ProtectHome=yes',

@@ -22,6 +22,10 @@ export interface BuilderConfig {
   memoryMax: string;
   /** In systemd's notation, as `200%`. */
   cpuQuota: string;
+  /** What one build may use of the disk, as the builder reads it: `10G`. */
+  diskMax: string;
+  /** What the layers that builds keep may use of the disk, all together. */
+  cacheMax: string;
   /** Networks a build does not reach, beside this host and what is link-local. */
   denyNets: readonly string[];
   /** Registries, as `host:port`, that a push may go to without TLS. */
@@ -56,6 +60,7 @@ export function buildUnitProperties({ requestId, stack, workFolder, network, con
     ['RuntimeMaxSec', String(config.timeoutSecs)],
     ['MemoryMax', config.memoryMax],
     ['CPUQuota', config.cpuQuota],
+    ['Environment', `COOLD_BUILDER_DISK_MAX=${config.diskMax} COOLD_BUILDER_CACHE_MAX=${config.cacheMax}`],
     ['PrivateTmp', 'yes'],
     ['ProtectSystem', 'strict'],
     ['ProtectHome', 'yes'],

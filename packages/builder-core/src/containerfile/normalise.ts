@@ -1,5 +1,6 @@
 import { embedDocuments, mayBeginDocument } from './here-documents.ts';
-import type { Instruction, RunInstruction } from './instruction.ts';
+import type { CommandInstruction, Instruction, RunInstruction } from './instruction.ts';
+import { expandPorts } from './ports.ts';
 import { refusal, type Whereabouts } from './refusal.ts';
 import { normaliseMounts } from './run-mounts.ts';
 
@@ -7,7 +8,8 @@ import { normaliseMounts } from './run-mounts.ts';
 export const defaultShell: readonly string[] = ['/bin/sh', '-c'];
 
 /**
- * The same instruction in words that the buildahs of Debian 12 and 13 read alike, or would not read at all.
+ * The same instruction in words that the buildahs of Debian 12 and 13 read alike, or would not read at all, and that give the image
+ * what Docker's own builder would.
  *
  * @param shell what commands in shell form are given to at this place
  * @throws BuildFailure 422
@@ -24,11 +26,28 @@ export function normalise(
     case 'ADD':
       // It asks for layers that do not depend on each other, which the buildah of Debian 12 cannot make.
       return { ...instruction, flags: instruction.flags.filter(({ name }) => name !== 'link') };
+    case 'CMD':
+    case 'ENTRYPOINT':
+      return { ...instruction, ...normaliseCommand(instruction, shell) };
+    case 'EXPOSE':
+      return { ...instruction, words: expandPorts(instruction.words) };
     case 'ONBUILD':
-      return { ...instruction, trigger: normalise(instruction.trigger, shell, where) };
+      // Its shell is that of the build which executes it.
+      return { ...instruction, trigger: normalise(instruction.trigger, defaultShell, where) };
     default:
       return instruction;
   }
+}
+
+/** buildah knows no other shell than the default one for what an image runs, and SHELL for the steps of its build alone. */
+function normaliseCommand(
+  { name, command }: CommandInstruction,
+  shell: readonly string[],
+): CommandInstruction {
+  const isDefault =
+    shell.length === defaultShell.length && shell.every((word, at) => word === defaultShell[at]);
+  if (command.form === 'exec' || isDefault) return { name, command };
+  return { name, command: { form: 'exec', words: [...shell, command.text] } };
 }
 
 function normaliseRun(

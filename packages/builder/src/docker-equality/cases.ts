@@ -5,8 +5,6 @@ export interface Case {
   /** Beside the files that every case has: package.json, composer.json, src, public … */
   target?: string;
   buildArgs?: Record<string, string>;
-  /** What is otherwise with buildah, whatever we give it, in the notation of the configuration. */
-  otherwise?: Record<string, unknown>;
 }
 
 /** What every repository holds, so that a COPY finds it. */
@@ -398,8 +396,6 @@ ENV DEBIAN_FRONTEND=noninteractive
 RUN echo hello | cat > /greeting
 CMD cat /greeting
 `,
-    // SHELL is kept, but a CMD in shell form is not given to it.
-    otherwise: { Cmd: ['/bin/sh', '-c', 'cat /greeting'] },
   },
   {
     name: 'ubuntu: many of everything',
@@ -419,8 +415,6 @@ STOPSIGNAL 9
 HEALTHCHECK NONE
 ENTRYPOINT ["/entry point", "a\\"b"]
 `,
-    // A range of ports stays one.
-    otherwise: { ExposedPorts: { '1000-1002/tcp': {}, '53/udp': {} } },
   },
   {
     name: 'postgres: with scripts for the first start',

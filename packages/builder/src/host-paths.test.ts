@@ -108,6 +108,18 @@ const attacks: Attack[] = [
     dockerfile: `FROM BASE\n${busybox('/bin/busybox ln -s HOST /link')}VOLUME /link/created\n${busybox('true')}`,
   },
   {
+    what: 'VOLUME through a symlink in the stage that another is built on',
+    dockerfile: `FROM BASE AS a\n${busybox('/bin/busybox ln -s HOST /link')}VOLUME /link/created\nFROM a\n${busybox('echo x >/link/created/y; true')}`,
+  },
+  {
+    what: 'VOLUME through a symlink, as a stage asks those that are built on it (ONBUILD)',
+    dockerfile: `FROM BASE AS a\n${busybox('/bin/busybox ln -s HOST /link')}ONBUILD VOLUME /link/created\nFROM a\n${busybox('echo x >/link/created/y; true')}`,
+  },
+  {
+    what: 'the lock file of a cache, as a stage asks those that are built on it (ONBUILD)',
+    dockerfile: `FROM BASE AS a\n${cached('/bin/busybox ln -s HOST/created /c/buildah-cache-lockfile')}ONBUILD ${cached('true', ',sharing=locked')}FROM a\n${busybox('true')}`,
+  },
+  {
     what: 'ADD of an archive that leads out by a symlink and by dots',
     dockerfile: `FROM BASE AS a\n${busybox('cd /tmp || cd /; /bin/busybox mkdir x; cd x; /bin/busybox ln -s HOST l; /bin/busybox tar cf /e.tar l; /bin/busybox rm l; /bin/busybox mkdir l; echo y >l/created; /bin/busybox tar rf /e.tar l/created 2>/dev/null || /bin/busybox tar cf /e.tar l')}FROM BASE\nCOPY --from=a /e.tar /e.tar\nADD evil.tar /\n`,
   },

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { freePort, type Registry, startRegistry } from '@coold/testbed';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Frame } from './frames.ts';
-import { createGround, type Ground, logged } from './ground-testing.ts';
+import { busybox, createGround, type Ground, logged } from './ground-testing.ts';
 import type { Running } from './testing.ts';
 
 let ground: Ground;
@@ -117,6 +117,42 @@ describe('a push', () => {
       const ended = await ground.build(pushed(target), { env });
       expect(ended).toMatchObject({ code: 1, error: { code: 502, stage: 'push' } });
       expect(ended.error?.message).toMatch(/HTTP response to HTTPS client/);
+    }
+  });
+
+  it('has its credentials for a base image of the same registry, and of no other', async () => {
+    const base = `${closed.address}/tenant/private:1`;
+    await ground.inside(
+      `podman tag localhost/tiny:latest ${base} && podman push -q --creds robot:secret-word ${base} && podman rmi ${base}`,
+    );
+    await ground.repository('private', { Dockerfile: `FROM ${base}\nCOPY app.txt /\n`, 'app.txt': 'app\n' });
+    const request = (registry: string, push: object = {}) => ({
+      ...ground.dockerfileRequest('private'),
+      ...{ target_image: `${registry}/tenant/on-private:1`, push },
+    });
+    const both = insecure(closed.address, ground.registry.address);
+    const ended = await ground.build(request(closed.address, { auth }), both);
+    expect(ended, JSON.stringify(ended.error)).toMatchObject({ code: 0 });
+    expect(JSON.stringify(ended)).not.toMatch(/secret-word|cm9ib3Q6c2VjcmV0LXdvcmQ/);
+    for (const other of [request(closed.address), request(ground.registry.address, { auth })])
+      expect(await ground.build(other, both)).toMatchObject({
+        code: 1,
+        error: { code: 502, stage: 'buildah' },
+      });
+  });
+
+  it('that fails leaves no image, layer or working container behind', async () => {
+    await ground.repository('layered', {
+      Dockerfile: `FROM ${ground.base}\nCOPY app.txt /\n${busybox('echo x >/x')}`,
+      'app.txt': 'app\n',
+    });
+    const stored = () => ground.inside('podman images -aq --no-trunc; buildah containers -q');
+    const before = await stored();
+    for (const fields of [{}, { cache_key: 'layered' }]) {
+      const target = { target_image: '127.0.0.1:9/tenant/layered:1', push: {} };
+      const ended = await ground.build({ ...ground.dockerfileRequest('layered'), ...target, ...fields });
+      expect(ended).toMatchObject({ code: 1, error: { code: 502, stage: 'push' } });
+      expect(await stored()).toBe(before);
     }
   });
 

@@ -25,6 +25,7 @@ export const testPackages = [
   'bind9-dnsutils',
   'buildah',
   'catatonit',
+  'conntrack',
   'curl',
   'dbus',
   'dnsmasq-base',
@@ -32,6 +33,7 @@ export const testPackages = [
   'docker-registry',
   'git',
   'iputils-ping',
+  'mmdebstrap',
   'nats-server',
   'openssh-client',
   'openssh-server',
@@ -41,6 +43,7 @@ export const testPackages = [
   'php-curl',
   'procps',
   'systemd',
+  'ufw',
   'wireguard-go',
   'wireguard-tools',
 ];

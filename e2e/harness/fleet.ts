@@ -6,7 +6,7 @@ import { loadBusyboxImage } from './images.ts';
 import type { MeshHost } from './mesh.ts';
 import { containerPool } from './mesh-plan.ts';
 import { builtPackage } from './product.ts';
-import { expectExec, HarnessError, type Host, type Provider } from './provider.ts';
+import { expectExec, HarnessError, type Host, type HostOrder, type Provider } from './provider.ts';
 
 /** A host with the product on it; its name is its host id. */
 export type FleetHost = MeshHost;
@@ -66,12 +66,12 @@ export interface BrokersOptions {
  */
 export async function createFleet(
   { provider, join }: Ground,
-  names: readonly string[],
+  wanted: readonly (string | HostOrder)[],
   namespaces: readonly string[],
   options: FleetOptions = {},
 ): Promise<Fleet> {
   const archive = await builtPackage();
-  const up = await provider.up(names);
+  const up = await provider.up(wanted);
   try {
     const hosts = await join(up, namespaces);
     const [central] = hosts;

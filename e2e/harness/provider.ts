@@ -5,15 +5,32 @@
 export interface Provider {
   name: string;
   /**
-   * Brings up hosts side by side and resolves when systemd has finished booting on each, in the order of `names`. May be
-   * called again for more hosts.
+   * Brings up hosts side by side and resolves when systemd has finished booting on each, in the order of `wanted`. May
+   * be called again for more hosts.
    *
-   * @param names DNS labels of at most 12 characters, one host each
+   * @param wanted one host each; a name alone asks for a host of the provider's own choice of system
    * @throws HarnessError naming the cause; a host that did not come up takes the provider with it: all is gone then
    */
-  up(names: readonly string[]): Promise<Host[]>;
+  up(wanted: readonly (string | HostOrder)[]): Promise<Host[]>;
   /** Everything of this provider is gone: hosts, disks, networks. Safe to call again. */
   close(): Promise<void>;
+}
+
+/** Systems that hosts can run. */
+export const hostSystems = ['debian-12', 'debian-13'] as const;
+export type HostSystem = (typeof hostSystems)[number];
+
+/** A host that is wanted. */
+export interface HostOrder {
+  /** A DNS label of at most 12 characters. */
+  name: string;
+  /** Default: the provider's choice. */
+  system?: HostSystem | undefined;
+}
+
+/** What is wanted, in its full form. Pure. */
+export function asOrder(wanted: string | HostOrder): HostOrder {
+  return typeof wanted === 'string' ? { name: wanted } : wanted;
 }
 
 export interface Host {

@@ -7,24 +7,30 @@ import { deleteLabelled, groupLabels } from '../harness/hetzner/removal.ts';
 import { clearLab, createLab } from '../harness/lab/lab.ts';
 import { checkRequirements, thisMachine } from '../harness/lab/requirements.ts';
 import { joinMesh } from '../harness/mesh.ts';
-import { HarnessError } from '../harness/provider.ts';
+import { HarnessError, type HostSystem, hostSystems } from '../harness/provider.ts';
 
 type Choice =
-  | { name: 'lab' }
+  | { name: 'lab'; system: HostSystem | undefined }
   /** `coolifyBin` joins the hosts, where it is set. */
   | { name: 'hetzner'; settings: HetznerSettings; coolifyBin: string | undefined; group: string | undefined };
 
 /**
- * What E2E_PROVIDER names, `lab` by default, once it is clear that it can be had.
+ * What E2E_PROVIDER names, `lab` by default, once it is clear that it can be had. E2E_SYSTEM names what the lab's hosts
+ * run; by default they run what the machine does.
  *
  * @throws HarnessError, one line, naming what is missing
  */
 export function checkGround(): Choice {
-  const { E2E_PROVIDER: name = 'lab', COOLIFY_BIN: coolifyBin, E2E_GROUP: group } = readEnvironment();
+  const {
+    E2E_PROVIDER: name = 'lab',
+    E2E_SYSTEM,
+    COOLIFY_BIN: coolifyBin,
+    E2E_GROUP: group,
+  } = readEnvironment();
   switch (name) {
     case 'lab':
       checkRequirements(thisMachine());
-      return { name };
+      return { name, system: asSystem(E2E_SYSTEM) };
     case 'hetzner': {
       const surroundings = readSurroundings();
       if (surroundings.kind === 'absent') throw new HarnessError(surroundings.reason);
@@ -35,12 +41,20 @@ export function checkGround(): Choice {
   }
 }
 
+function asSystem(value: string | undefined): HostSystem | undefined {
+  if (value === undefined) return undefined;
+  const system = hostSystems.find(known => known === value);
+  if (system === undefined)
+    throw new HarnessError(`E2E_SYSTEM=${JSON.stringify(value)}: expected ${hostSystems.join(' or ')}`);
+  return system;
+}
+
 /** The ground that scenarios stand on. @throws HarnessError */
 export async function chooseGround(): Promise<Ground> {
   const choice = checkGround();
   switch (choice.name) {
     case 'lab':
-      return { provider: await createLab(), join: joinMesh };
+      return { provider: await createLab({ system: choice.system }), join: joinMesh };
     case 'hetzner': {
       const { settings, coolifyBin: bin, group } = choice;
       return {

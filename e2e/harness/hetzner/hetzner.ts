@@ -4,7 +4,7 @@ import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { claimNames } from '../host-names.ts';
-import { HarnessError, type Host, type Provider } from '../provider.ts';
+import { asOrder, HarnessError, type Host, type HostOrder, type Provider } from '../provider.ts';
 import type { Server } from './answers.ts';
 import {
   createHetznerApi,
@@ -48,8 +48,9 @@ export function createHetzner(options: HetznerOptions): Provider {
   let placements: Promise<Placement[]> | undefined;
   let closed: Promise<void> | undefined;
 
-  const bringUp = async (name: string, sshKey: number): Promise<Host> => {
-    const { image } = settings;
+  const bringUp = async ({ name, system }: HostOrder, sshKey: number): Promise<Host> => {
+    // Hetzner's images have the systems' names.
+    const image = system ?? settings.image;
     const hostname = `#cloud-config\nhostname: ${name}\n`;
     const order = { name: `coolify-e2e-${run}-${name}`, image, sshKey, labels, userData: hostname };
     placements ??= findPlacements(api, settings);
@@ -102,7 +103,7 @@ export function createHetzner(options: HetznerOptions): Provider {
   };
 
   /** The first failure ends the others at once, which then fail for no other reason than this one. */
-  const arrive = async (wanted: readonly string[]): Promise<Host[]> => {
+  const arrive = async (wanted: readonly HostOrder[]): Promise<Host[]> => {
     let first: { error: unknown } | undefined;
     const orElse = (error: unknown) => {
       first ??= { error };
@@ -111,7 +112,7 @@ export function createHetzner(options: HetznerOptions): Provider {
     };
     const key = await ensureSshKey(api, `coolify-e2e-${run}`, settings.sshKey, labels).catch(orElse);
     const made =
-      key === undefined ? [] : await Promise.all(wanted.map(name => bringUp(name, key).catch(orElse)));
+      key === undefined ? [] : await Promise.all(wanted.map(order => bringUp(order, key).catch(orElse)));
     if (first !== undefined) throw first.error;
     return made.filter(host => host !== undefined);
   };
@@ -121,8 +122,13 @@ export function createHetzner(options: HetznerOptions): Provider {
     close,
     async up(wanted) {
       if (closed !== undefined) throw new HarnessError('this provider is closed');
-      claimNames(wanted, names, mostHosts);
-      const arriving = arrive(wanted);
+      const orders = wanted.map(asOrder);
+      claimNames(
+        orders.map(({ name }) => name),
+        names,
+        mostHosts,
+      );
+      const arriving = arrive(orders);
       coming.add(arriving);
       try {
         return await arriving;

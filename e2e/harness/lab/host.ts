@@ -22,6 +22,8 @@ export interface LabHostOptions {
   run: Run;
   layout: CgroupLayout;
   segment: Segment;
+  /** The folder whose programs it runs; it is not written to. */
+  root: string;
   /** Size of its disk, as `mount -t tmpfs -o size=` takes it; memory is taken only as it fills. */
   diskSize: string;
 }
@@ -33,7 +35,7 @@ export interface LabHost extends Host {
 }
 
 export async function createLabHost(options: LabHostOptions): Promise<LabHost> {
-  const { name, number, run, layout, segment, diskSize } = options;
+  const { name, number, run, layout, segment, root, diskSize } = options;
   const folder = join(run.folder, name);
   const disk = join(folder, 'disk');
   mkdirSync(disk, { recursive: true });
@@ -84,7 +86,7 @@ export async function createLabHost(options: LabHostOptions): Promise<LabHost> {
     if (isOn()) throw new HarnessError(`host ${name} is already on`);
     await switchOff(); // of one that went off by itself, what is left goes now
     const cgroups = createHostCgroups(layout, run, name);
-    const power = await switchOn({ name, folder, layout, cgroups, gateway: segment.gateway });
+    const power = await switchOn({ name, folder, root, layout, cgroups, gateway: segment.gateway });
     running = { power, cgroups };
     await segment.plug(number, power.pid);
     await segment.setLink(number, link);

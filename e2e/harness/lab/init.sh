@@ -3,6 +3,7 @@
 #
 #   LAB_NAME      host name
 #   LAB_GATEWAY   the underlay's
+#   LAB_ROOT      folder of the system that it runs: / or one that the lab has made; it is not written to
 #   LAB_DISK      folder of the host's disk, a filesystem that outlives the host: up/ work/ root/ containers/
 #   LAB_CGROUPS   hierarchies to mount, each FOLDER:TYPE:OPTIONS (FOLDER empty: /sys/fs/cgroup itself)
 #   LAB_KIND      v2 | hybrid
@@ -17,7 +18,7 @@ echo "$pid" >&3
 exec 3>&-
 
 mount --make-rprivate /
-mount -t overlay overlay -o "lowerdir=/,upperdir=$LAB_DISK/up,workdir=$LAB_DISK/work" "$LAB_DISK/root"
+mount -t overlay overlay -o "lowerdir=$LAB_ROOT,upperdir=$LAB_DISK/up,workdir=$LAB_DISK/work" "$LAB_DISK/root"
 cd "$LAB_DISK/root"
 
 mount -t proc proc proc
@@ -115,5 +116,6 @@ pivot_root . mnt/machine
 umount -l /mnt/machine
 hierarchy=systemd.unified_cgroup_hierarchy=1
 [ "$LAB_KIND" = v2 ] || hierarchy=systemd.unified_cgroup_hierarchy=0
+# From 256 on systemd refuses v1 trees unless it is told twice; older ones do not know the second word and ignore it.
 exec env -i container=lab PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
-  /lib/systemd/systemd --system "$hierarchy" </dev/null
+  /lib/systemd/systemd --system "$hierarchy" SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1 </dev/null

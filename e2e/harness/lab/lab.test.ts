@@ -4,7 +4,8 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmdirSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import type { Host } from '../provider.ts';
+import { loadBusyboxImage, runContainer } from '../images.ts';
+import { type Host, hostSystems } from '../provider.ts';
 import { createLab, type Lab, type LabOptions } from './lab.ts';
 import { thisMachine } from './requirements.ts';
 import { defaultRunRoot } from './run.ts';
@@ -206,4 +207,19 @@ test('a host that cannot start is one line, and leaves nothing behind', { timeou
     /^host a did not start: .*(No space left on device|I\/O error)/,
   );
   expect(traces(mine.runId)).toEqual(nothing);
+});
+
+// The root of the system that the machine does not run is made first, where no run has made it before.
+test('hosts of both systems run side by side, with containers on each', { timeout: 720_000 }, async () => {
+  const mine = await lab();
+  const hosts = await mine.up(hostSystems.map((system, number) => ({ name: `h${number}`, system })));
+  for (const [number, host] of hosts.entries()) {
+    expect(await says(host, 'systemctl', 'is-system-running')).toBe('running');
+    expect(`debian-${(await says(host, 'cat', '/etc/debian_version'))?.split('.')[0]}`).toBe(
+      hostSystems[number],
+    );
+    await loadBusyboxImage(host);
+    const { ip } = await runContainer(host, { name: 'one', network: 'podman' });
+    expect(await says(host, 'ping', '-c', '1', '-W', '2', '-q', ip)).toContain(' 0% packet loss');
+  }
 });

@@ -1,9 +1,10 @@
 import { claimNames } from '../host-names.ts';
-import { HarnessError, type Host, type Provider } from '../provider.ts';
+import { asOrder, HarnessError, type Host, type HostSystem, type Provider } from '../provider.ts';
 import type { CgroupLayout } from './cgroups.ts';
 import { createLabHost, type LabHost } from './host.ts';
 import { removeRun } from './remove-run.ts';
 import { checkRequirements, type Machine, thisMachine } from './requirements.ts';
+import { createRootSource, type RootSource } from './root.ts';
 import { createRun, deadRuns, defaultRunRoot } from './run.ts';
 import { createSegment, maxHosts } from './segment.ts';
 
@@ -13,6 +14,9 @@ export interface LabOptions {
   /** Of each host, as `mount -t tmpfs -o size=` takes it. Default 4g. */
   diskSize?: string;
   machine?: Machine;
+  /** What hosts run that name no system. Default: what the machine runs. */
+  system?: HostSystem | undefined;
+  roots?: RootSource;
 }
 
 export interface Lab extends Provider {
@@ -22,12 +26,14 @@ export interface Lab extends Provider {
 
 /**
  * The provider whose hosts are namespaces of this machine: each with a systemd of its own as PID 1, its own network,
- * cgroups and machine id, and the machine's installed programs through an overlay that vanishes with it.
+ * cgroups and machine id, and, through an overlay that vanishes with it, the machine's installed programs or those of
+ * another Debian that the lab has made.
  *
  * @throws HarnessError when the machine cannot carry hosts; nothing has been made then
  */
 export async function createLab(options: LabOptions = {}): Promise<Lab> {
   const { runRoot = defaultRunRoot, diskSize = '4g', machine = thisMachine() } = options;
+  const { system, roots = createRootSource() } = options;
   const layout = checkRequirements(machine);
   await removeDeadRuns(layout, runRoot);
   const run = claim(runRoot);
@@ -51,10 +57,17 @@ export async function createLab(options: LabOptions = {}): Promise<Lab> {
       close,
       async up(wanted) {
         if (closed !== undefined) throw new HarnessError('this lab is closed');
-        claimNames(wanted, names, maxHosts);
-        const made = wanted.map(async (name): Promise<Host> => {
+        const orders = wanted.map(asOrder);
+        claimNames(
+          orders.map(({ name }) => name),
+          names,
+          maxHosts,
+        );
+        const made = orders.map(async (order): Promise<Host> => {
+          const { name } = order;
           const host = await createLabHost({
             name,
+            root: await roots.rootOf(order.system ?? system),
             number: [...names].indexOf(name),
             run,
             layout,

@@ -28,16 +28,18 @@ export const script = (name: string) => fileURLToPath(new URL(name, import.meta.
  * Makes a host's namespaces and mounts, and stops short of starting its systemd.
  *
  * @param folder the host's: `disk/` is what it boots from, `console.log` takes what start-up says
+ * @param root what its programs are; the disk is laid over it
  * @throws HarnessError with what start-up said
  */
 export async function switchOn(options: {
   name: string;
   folder: string;
+  root: string;
   layout: CgroupLayout;
   cgroups: HostCgroups;
   gateway: string;
 }): Promise<Power> {
-  const { name, folder, layout, cgroups, gateway } = options;
+  const { name, folder, root, layout, cgroups, gateway } = options;
   const consolePath = join(folder, 'console.log');
   const consoleLog = openSync(consolePath, 'w');
   // A host ends with the process that made it, even one that is killed: `setpriv` ties unshare to us, `--kill-child` ties
@@ -56,6 +58,7 @@ export async function switchOn(options: {
         PATH: process.env['PATH'],
         LAB_NAME: name,
         LAB_GATEWAY: gateway,
+        LAB_ROOT: root,
         LAB_DISK: join(folder, 'disk'),
         LAB_KIND: layout.kind,
         LAB_CGROUPS: asInitReadsIt(layout),

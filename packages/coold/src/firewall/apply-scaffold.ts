@@ -1,4 +1,5 @@
 import { ChildError, runChild } from '@coold/runtime';
+import { renderGuard } from './guard.ts';
 import { listIptables, restoreIptables, runTool } from './iptables.ts';
 import { lookAgain } from './look-again.ts';
 import { conntrackProbe, type Present, renderIptables, renderNft, type Scaffold } from './scaffold.ts';
@@ -14,16 +15,22 @@ export interface Applied {
 const probeTimeoutMs = 15_000;
 
 /**
- * Brings both planes to the scaffold. Idempotent; what allow rules there are stay (docs/contract.md §4). A plane that
+ * Brings the guard and both planes to the scaffold. Idempotent; what allow rules there are stay (docs/contract.md §4). A plane that
  * fails does not keep the other from its default deny.
  *
  * @throws Error naming every program that failed and what it said
  */
 export async function applyScaffold(scaffold: Scaffold): Promise<Applied> {
-  const [iptables, nft] = await Promise.allSettled([applyIptables(scaffold), applyNft(scaffold)]);
-  if (iptables.status === 'fulfilled' && nft.status === 'fulfilled')
+  const [guard, iptables, nft] = await Promise.allSettled([
+    applyGuard(scaffold),
+    applyIptables(scaffold),
+    applyNft(scaffold),
+  ]);
+  if (guard.status === 'fulfilled' && iptables.status === 'fulfilled' && nft.status === 'fulfilled')
     return { iptablesChanged: iptables.value, bridgeConntrack: nft.value };
-  const failures = [iptables, nft].flatMap(plane => (plane.status === 'rejected' ? [plane.reason] : []));
+  const failures = [guard, iptables, nft].flatMap(plane =>
+    plane.status === 'rejected' ? [plane.reason] : [],
+  );
   throw new AggregateError(failures, failures.map(reason => messageOf(reason)).join('; '));
 }
 
@@ -46,6 +53,11 @@ export async function applyNft(scaffold: Scaffold): Promise<boolean> {
   const conntrack = await hasBridgeConntrack();
   await runTool('nft', ['-f', '-'], renderNft(scaffold, conntrack));
   return conntrack;
+}
+
+/** Puts the guard in. */
+export async function applyGuard(scaffold: Scaffold): Promise<void> {
+  await runTool('nft', ['-f', '-'], renderGuard(scaffold));
 }
 
 async function readPresent(): Promise<Present> {

@@ -1,4 +1,5 @@
 import { type Applied, applyScaffold } from './apply-scaffold.ts';
+import { renderGuard } from './guard.ts';
 import { type JoinedFile, readJoined } from './joined-file.ts';
 import { nothing, renderIptables, renderNft } from './scaffold.ts';
 import type { ScaffoldConfig } from './scaffold-command.ts';
@@ -6,7 +7,7 @@ import type { ScaffoldConfig } from './scaffold-command.ts';
 type Configured = Omit<ScaffoldConfig, 'apply'>;
 
 /**
- * `coold scaffold`: prints both planes as a kernel without anything would be given them, or applies.
+ * `coold scaffold`: prints guard and planes as a kernel without anything would be given them, or applies.
  *
  * @returns 1 when the file of joined subnets is damaged: what can be read of it is denied nevertheless
  */
@@ -17,6 +18,8 @@ export async function runScaffold({ apply, ...configured }: ScaffoldConfig): Pro
     const { subnets: joined, problem } = await readJoined(joinedPath);
     process.stdout.write(
       [
+        '# Guard of both: nft -f -',
+        renderGuard({ ...scaffold, joined }),
         '# Routed plane: iptables-restore --noflush',
         renderIptables({ ...scaffold, joined }, nothing),
         '# Bridged plane: nft -f -',

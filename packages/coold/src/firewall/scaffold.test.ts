@@ -6,6 +6,8 @@ const scaffold: Scaffold = {
   subnets: ['10.210.1.0/24', '10.210.0.0/24'],
   pools: ['10.210.0.0/16'],
   joined: [],
+  mgmtNetworks: ['100.64.0.0/16'],
+  apiPorts: [8443],
   wgInterface: 'wg0',
   chainName: 'COOLIFY-ALLOW',
 };
@@ -17,6 +19,7 @@ test('on an empty kernel: both chains, the hook, and no NAT towards the mesh', (
 -A COOLIFY-INTRA -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
 -A COOLIFY-INTRA -j COOLIFY-ALLOW
 -A COOLIFY-INTRA -m conntrack --ctstate DNAT -j ACCEPT
+-A COOLIFY-INTRA -o wg0 -j ACCEPT
 -A COOLIFY-INTRA -j DROP
 -I FORWARD 1 -d 10.210.0.0/16 -j COOLIFY-INTRA
 COMMIT

@@ -11,6 +11,10 @@ export interface Scaffold {
   pools: readonly Cidr[];
   /** Subnets of networks that were created for a namespace since (docs/contract.md §3), wherever they lie. */
   joined: readonly Cidr[];
+  /** Where the hosts' own addresses in the mesh lie. */
+  mgmtNetworks: readonly Cidr[];
+  /** TCP ports of the hosts' REST APIs and metrics, which containers do not reach. */
+  apiPorts: readonly number[];
   wgInterface: string;
   /** iptables chain of the allow rules. */
   chainName: string;
@@ -85,13 +89,15 @@ function meshNetworks({ pools, subnets }: Scaffold): Cidr[] {
 }
 
 function filterLines(scaffold: Scaffold, present: readonly string[]): string[] {
-  const { chainName } = scaffold;
+  const { chainName, wgInterface } = scaffold;
   const mesh = meshNetworks(scaffold);
   const content = [
     '-m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT',
     `-j ${chainName}`,
     // A published port: whoever may reach the host may reach it.
     '-m conntrack --ctstate DNAT -j ACCEPT',
+    // What leaves for another host by the mesh is for that host to judge.
+    `-o ${wgInterface} -j ACCEPT`,
     '-j DROP',
   ].map(rule => `-A ${intraChain} ${rule}`);
   const there = present.filter(line => line.startsWith(`-A ${intraChain} `));

@@ -1,0 +1,157 @@
+import { type Cidr, outermost } from './cidr.ts';
+import type { Scaffold } from './scaffold.ts';
+
+/**
+ * The second point at which the default deny is enforced (docs/contract.md §4): a table of its own. netavark, Docker and
+ * ufw put chains that accept above our hooks in FORWARD; a drop in another base chain is final whatever they accept.
+ */
+export const guardName = 'coolify_guard';
+/** Family and name, as nft's commands take them. */
+export const guardTable = `inet ${guardName}`;
+
+/**
+ * The sets that hold the allow rules; they are filled with the rules and looked up in constant time. The scaffold makes
+ * them and never empties them.
+ */
+export const allowedSets = {
+  /** Source . destination, for every protocol. */
+  hosts: 'allowed_hosts',
+  /** Source . destination . protocol. */
+  protocols: 'allowed_protocols',
+  /** Source . destination . protocol . destination port. */
+  ports: 'allowed_ports',
+} as const;
+
+const allowedTypes = {
+  [allowedSets.hosts]: 'ipv4_addr . ipv4_addr',
+  [allowedSets.protocols]: 'ipv4_addr . ipv4_addr . inet_proto',
+  [allowedSets.ports]: 'ipv4_addr . ipv4_addr . inet_proto . inet_service',
+};
+
+/** This host's container subnets. The comment of an element tells a joined subnet from a configured one. */
+export const localSubnets = 'local_subnets';
+/** The comment of a joined subnet in that set. */
+export const joinedElement = 'joined';
+/** What coold itself fills while it runs; the scaffold makes them and never empties them. */
+export const apiSockets = 'api_sockets';
+export const apiClients = 'api_clients';
+
+/**
+ * The guard, as input for `nft -f`: whole and idempotent, one transaction. Chains and the scaffold's own sets are filled
+ * anew; the sets of the allow rules and of coold's own ports keep what they hold.
+ */
+export function renderGuard(scaffold: Scaffold): string {
+  const { pools, subnets, mgmtNetworks, joined, apiPorts } = scaffold;
+  const all = chains(scaffold);
+  return [
+    `add table ${guardTable}`,
+    ...keptSets,
+    ...ownSet(localSubnets, 'ipv4_addr; flags interval', localElements(subnets, joined)),
+    ...ownSet('mesh_pools', 'ipv4_addr; flags interval', outermost([...pools, ...subnets])),
+    ...ownSet('mesh_hosts', 'ipv4_addr; flags interval', outermost(mgmtNetworks)),
+    ...ownSet('api_ports', 'inet_service', [...new Set(apiPorts)].map(String)),
+    // All of them before any rule that leads to one.
+    ...all.flatMap(({ name, hook }) => [
+      `add chain ${guardTable} ${name}${hook === undefined ? '' : ` { type ${hook}; policy accept; }`}`,
+      `flush chain ${guardTable} ${name}`,
+    ]),
+    ...all.flatMap(({ name, rules }) => rules.map(rule => `add rule ${guardTable} ${name} ${rule}`)),
+  ]
+    .map(line => `${line}\n`)
+    .join('');
+}
+
+/** The elements of the set of this host's container subnets: the configured ones, and the joined ones beside them. */
+export function localElements(configured: readonly Cidr[], joined: readonly Cidr[]): string[] {
+  const own = outermost(configured);
+  const all = outermost([...own, ...joined]);
+  return all.map(subnet => (own.includes(subnet) ? subnet : `${subnet} comment "${joinedElement}"`));
+}
+
+const keptSets = [
+  ...Object.entries(allowedTypes).map(([name, type]) => `add set ${guardTable} ${name} { type ${type}; }`),
+  `add set ${guardTable} ${apiSockets} { type ipv4_addr . inet_service; }`,
+  `add set ${guardTable} ${apiClients} { type ipv4_addr; flags interval; }`,
+];
+
+function ownSet(name: string, type: string, elements: readonly string[]): string[] {
+  return [
+    `add set ${guardTable} ${name} { type ${type}; }`,
+    `flush set ${guardTable} ${name}`,
+    ...(elements.length === 0 ? [] : [`add element ${guardTable} ${name} { ${elements.join(', ')} }`]),
+  ];
+}
+
+interface Chain {
+  name: string;
+  /** Absent: a chain that others lead to. */
+  hook?: string;
+  rules: string[];
+}
+
+function chains({ wgInterface }: Scaffold): Chain[] {
+  return [
+    {
+      name: 'to_container',
+      rules: [
+        // A published port: whoever may reach the host may reach it.
+        'ct status dnat accept',
+        `ip saddr . ip daddr @${allowedSets.hosts} accept`,
+        `ip saddr . ip daddr . ip protocol @${allowedSets.protocols} accept`,
+        `ip saddr . ip daddr . ip protocol . th dport @${allowedSets.ports} accept`,
+        'drop',
+      ],
+    },
+    {
+      name: 'forward',
+      hook: 'filter hook forward priority filter - 10',
+      rules: [
+        'ct state established,related accept',
+        `ip daddr @${localSubnets} goto to_container`,
+        // What leaves for another host by the mesh passes, since that host decides; in clear text nothing leaves.
+        `ip daddr @mesh_pools oifname != "${wgInterface}" drop`,
+      ],
+    },
+    {
+      // After connection tracking, so that replies are known, and before DNAT, so that a published port is still the
+      // address that was asked for.
+      name: 'arrive',
+      hook: 'filter hook prerouting priority mangle',
+      rules: [
+        'iifname "lo" accept',
+        `iifname "${wgInterface}" ip saddr @${localSubnets} drop`,
+        `iifname "${wgInterface}" accept`,
+        // From a container: its address is routed to the bridge that the packet came by.
+        `ip saddr @${localSubnets} fib saddr . iif oif exists accept`,
+        `ip saddr @${localSubnets} drop`,
+        'ip saddr @mesh_pools drop',
+        `ip daddr @${localSubnets} drop`,
+        'ip daddr @mesh_pools drop',
+        // A network of hosts may hold the uplink's own neighbours, too: what the routing table puts there stays reachable.
+        'ip saddr @mesh_hosts fib saddr . iif oif missing drop',
+        'ip daddr @mesh_hosts fib daddr . iif type != { local, broadcast, multicast } drop',
+      ],
+    },
+    {
+      name: 'input',
+      hook: 'filter hook input priority filter - 10',
+      rules: [
+        `ip saddr @${apiClients} accept`,
+        `ip saddr @${localSubnets} goto to_host`,
+        'ip saddr @mesh_pools goto to_host',
+      ],
+    },
+    {
+      // From a container of this host or of another one: not to the REST API, nor to metrics.
+      name: 'to_host',
+      rules: [`ip daddr . tcp dport @${apiSockets} drop`, 'ip daddr @mesh_hosts tcp dport @api_ports drop'],
+    },
+    {
+      // netavark masquerades in a chain of nftables on newer systems, which no rule of iptables can keep it from. A
+      // translation to the address that is there comes first, and a connection is translated once.
+      name: 'keep_address',
+      hook: 'nat hook postrouting priority srcnat - 10',
+      rules: [`oifname "${wgInterface}" ip saddr @${localSubnets} snat ip to ip saddr`],
+    },
+  ];
+}

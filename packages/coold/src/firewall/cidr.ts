@@ -27,9 +27,30 @@ export function covers(outer: Cidr, inner: Cidr): boolean {
 /** The same addresses in the fewest of the given networks, sorted: repeated and covered ones fall away. */
 export function outermost(networks: readonly Cidr[]): Cidr[] {
   const distinct = [...new Set(networks)];
-  return distinct
-    .filter(network => !distinct.some(other => other !== network && covers(other, network)))
-    .sort((a, b) => (split(a)[0] >>> 0) - (split(b)[0] >>> 0));
+  return sorted(
+    distinct.filter(network => !distinct.some(other => other !== network && covers(other, network))),
+  );
+}
+
+/** By their addresses. */
+export function sorted(networks: readonly Cidr[]): Cidr[] {
+  return networks.toSorted((a, b) => (split(a)[0] >>> 0) - (split(b)[0] >>> 0));
+}
+
+/** The addresses of a network that lie in none of `others`, in the fewest networks. */
+export function without(network: Cidr, others: readonly Cidr[]): Cidr[] {
+  if (others.some(other => covers(other, network))) return [];
+  if (!others.some(other => covers(network, other))) return [network];
+  return halves(network).flatMap(half => without(half, others));
+}
+
+function halves(network: Cidr): Cidr[] {
+  const [address, length] = split(network);
+  return [address, address | (1 << (31 - length))].map(half => `${dotted(half)}/${length + 1}`);
+}
+
+function dotted(address: number): string {
+  return [24, 16, 8, 0].map(shift => (address >>> shift) & 0xff).join('.');
 }
 
 function split(network: Cidr): [address: number, length: number] {

@@ -27,8 +27,8 @@ test('joined subnets are told from the configured ones, and none overlaps anothe
     '10.210.0.0/24',
     '10.210.1.0/24',
   ]);
-  expect(localElements(['10.210.0.0/24'], ['10.210.0.0/16', '10.210.0.0/24'])).toEqual([
-    '10.210.0.0/16 comment "joined"',
+  expect(localElements(['10.210.0.0/24'], ['10.210.0.0/22', '10.210.0.0/24'])).toEqual([
+    ...['10.210.0.0/24', '10.210.1.0/24 comment "joined"', '10.210.2.0/23 comment "joined"'],
   ]);
 });
 

@@ -1,4 +1,4 @@
-import { type Cidr, outermost } from './cidr.ts';
+import { type Cidr, outermost, sorted, without } from './cidr.ts';
 import type { Scaffold } from './scaffold.ts';
 
 /**
@@ -61,11 +61,21 @@ export function renderGuard(scaffold: Scaffold): string {
     .join('');
 }
 
-/** The elements of the set of this host's container subnets: the configured ones, and the joined ones beside them. */
+/**
+ * The elements of the set of this host's container subnets: the configured ones, and what the joined ones add to them.
+ * Elements of a set cannot overlap.
+ */
 export function localElements(configured: readonly Cidr[], joined: readonly Cidr[]): string[] {
   const own = outermost(configured);
-  const all = outermost([...own, ...joined]);
-  return all.map(subnet => (own.includes(subnet) ? subnet : `${subnet} comment "${joinedElement}"`));
+  const beside = joinedElements(own, joined);
+  return sorted([...own, ...beside]).map(subnet =>
+    beside.includes(subnet) ? `${subnet} comment "${joinedElement}"` : subnet,
+  );
+}
+
+/** What of the joined subnets lies outside of the configured ones, in networks that do not overlap. */
+export function joinedElements(configured: readonly Cidr[], joined: readonly Cidr[]): Cidr[] {
+  return outermost(joined).flatMap(subnet => without(subnet, configured));
 }
 
 const keptSets = [

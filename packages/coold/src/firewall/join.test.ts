@@ -1,11 +1,13 @@
 import { expect, test } from 'vitest';
-import { joinIptables, joinNft } from './join.ts';
+import { joinGuard, joinIptables, joinNft } from './join.ts';
 import { nothing, renderIptables, renderNft, type Scaffold } from './scaffold.ts';
 
 const scaffold: Scaffold = {
   subnets: ['10.210.0.0/24'],
   pools: ['10.210.0.0/16'],
   joined: [],
+  mgmtNetworks: [],
+  apiPorts: [],
   wgInterface: 'wg9',
   chainName: 'COOLIFY-ALLOW',
 };
@@ -89,4 +91,18 @@ test('of the bridged plane’s rules those of what left go, and those that are h
   const text = joinNft(['10.99.0.0/24'], whole.slice(1), 'forward');
   expect(text.split('\n')[0]).toBe('delete rule bridge coolify_bridge forward handle 8');
   expect(text.match(/^add rule/gm)).toHaveLength(2);
+});
+
+test('in the guard joined subnets are elements of their own beside the configured ones, which always stay', () => {
+  const configured = [{ network: '10.210.0.0/24', isJoined: false }];
+  const set = 'inet coolify_guard local_subnets';
+  const own = joinGuard(['10.99.0.0/24', '10.210.0.128/25'], configured);
+  expect(own).toBe(`flush set ${set}\nadd element ${set} { 10.99.0.0/24 comment "joined", 10.210.0.0/24 }\n`);
+  const both = [...configured, { network: '10.99.0.0/24', isJoined: true }];
+  expect(joinGuard(['10.99.0.0/24'], both)).toBe('');
+  expect(joinGuard([], both)).toBe(`flush set ${set}\nadd element ${set} { 10.210.0.0/24 }\n`);
+  // One that reaches around a configured one does not take its place: it would take it along when it leaves.
+  expect(joinGuard(['10.210.0.0/23'], configured)).toContain(
+    '{ 10.210.0.0/24, 10.210.1.0/24 comment "joined" }',
+  );
 });

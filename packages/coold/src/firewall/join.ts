@@ -1,4 +1,5 @@
-import { type Cidr, outermost } from './cidr.ts';
+import { type Cidr, outermost, sorted } from './cidr.ts';
+import { guardTable, joinedElements, localElements, localSubnets } from './guard.ts';
 import { type HookedChains, hasHooks } from './hooks.ts';
 import { hookRule, hooksIn, joinedBeside, joinedMark, joinedNft, returnRule, tableText } from './scaffold.ts';
 
@@ -65,6 +66,25 @@ export function joinNft(
       .map(({ chain, handle }) => `delete rule bridge coolify_bridge ${chain} handle ${handle}`),
     ...wanted.filter(subnet => !isWhole(subnet)).flatMap(subnet => joinedNft(subnet, chains)),
   ]
+    .map(line => `${line}\n`)
+    .join('');
+}
+
+/** An element of the guard's set of container subnets. */
+export interface LocalElement {
+  network: Cidr;
+  isJoined: boolean;
+}
+
+/** Input for `nft -f` that makes exactly these the joined subnets in the guard; empty where they are. */
+export function joinGuard(joined: readonly Cidr[], elements: readonly LocalElement[]): string {
+  const of = (isJoined: boolean) =>
+    elements.flatMap(element => (element.isJoined === isJoined ? [element.network] : []));
+  const configured = of(false);
+  if (sorted(of(true)).join() === joinedElements(configured, joined).join()) return '';
+  const set = `${guardTable} ${localSubnets}`;
+  const wanted = localElements(configured, joined);
+  return [`flush set ${set}`, ...(wanted.length === 0 ? [] : [`add element ${set} { ${wanted.join(', ')} }`])]
     .map(line => `${line}\n`)
     .join('');
 }

@@ -2,6 +2,7 @@ import { ChildError, runChild } from '@coold/runtime';
 import { renderGuard } from './guard.ts';
 import { listIptables, restoreIptables, runTool } from './iptables.ts';
 import { lookAgain } from './look-again.ts';
+import { readMeshLinks } from './mesh-links.ts';
 import { conntrackProbe, type Present, renderIptables, renderNft, type Scaffold } from './scaffold.ts';
 
 /** How the kernel stands now that the scaffold is in it. */
@@ -57,7 +58,8 @@ export async function applyNft(scaffold: Scaffold): Promise<boolean> {
 
 /** Puts the guard in. */
 export async function applyGuard(scaffold: Scaffold): Promise<void> {
-  await runTool('nft', ['-f', '-'], renderGuard(scaffold));
+  const links = await readMeshLinks([...scaffold.subnets, ...scaffold.joined]);
+  await runTool('nft', ['-f', '-'], renderGuard(scaffold, links));
 }
 
 async function readPresent(): Promise<Present> {

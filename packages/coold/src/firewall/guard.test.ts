@@ -13,7 +13,7 @@ const scaffold: Scaffold = {
 };
 
 test('what the allow rules and coold itself keep in it is made and never emptied', () => {
-  const text = renderGuard(scaffold);
+  const text = renderGuard(scaffold, ['podman0']);
   for (const set of ['allowed_hosts', 'allowed_protocols', 'allowed_ports', 'api_sockets', 'api_clients']) {
     expect(text).toContain(`add set inet coolify_guard ${set} {`);
     expect(text).not.toMatch(new RegExp(`^(flush|delete|add element) .*${set}`, 'm'));
@@ -33,7 +33,7 @@ test('joined subnets are told from the configured ones, and none overlaps anothe
 });
 
 test('a mesh without a network of its hosts has an empty set of them', () => {
-  expect(renderGuard({ ...scaffold, mgmtNetworks: [] })).not.toContain(
+  expect(renderGuard({ ...scaffold, mgmtNetworks: [] }, [])).not.toContain(
     'add element inet coolify_guard mesh_hosts',
   );
 });

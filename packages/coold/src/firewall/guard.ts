@@ -39,8 +39,10 @@ export const apiClients = 'api_clients';
 /**
  * The guard, as input for `nft -f`: whole and idempotent, one transaction. Chains and the scaffold's own sets are filled
  * anew; the sets of the allow rules and of coold's own ports keep what they hold.
+ *
+ * @param links bridges that containers send by
  */
-export function renderGuard(scaffold: Scaffold): string {
+export function renderGuard(scaffold: Scaffold, links: readonly string[]): string {
   const { pools, subnets, mgmtNetworks, joined, apiPorts } = scaffold;
   const all = chains(scaffold);
   return [
@@ -49,6 +51,11 @@ export function renderGuard(scaffold: Scaffold): string {
     ...ownSet(localSubnets, 'ipv4_addr; flags interval', localElements(subnets, joined)),
     ...ownSet('mesh_pools', 'ipv4_addr; flags interval', outermost([...pools, ...subnets])),
     ...ownSet('mesh_hosts', 'ipv4_addr; flags interval', outermost(mgmtNetworks)),
+    ...ownSet(
+      'mesh_links',
+      'ifname',
+      links.map(name => `"${name}"`),
+    ),
     ...ownSet('api_ports', 'inet_service', [...new Set(apiPorts)].map(String)),
     // All of them before any rule that leads to one.
     ...all.flatMap(({ name, hook }) => [
@@ -133,6 +140,8 @@ function chains({ wgInterface }: Scaffold): Chain[] {
         `iifname "${wgInterface}" accept`,
         // From a container: its address is routed to the bridge that the packet came by.
         `ip saddr @${localSubnets} fib saddr . iif oif exists accept`,
+        // A container on two networks answers by the one that its default route leads to, under the other's address.
+        `ip saddr @${localSubnets} ct direction reply iifname @mesh_links accept`,
         `ip saddr @${localSubnets} drop`,
         'ip saddr @mesh_pools drop',
         `ip daddr @${localSubnets} drop`,

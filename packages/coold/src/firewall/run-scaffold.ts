@@ -1,6 +1,7 @@
 import { type Applied, applyScaffold } from './apply-scaffold.ts';
 import { renderGuard } from './guard.ts';
 import { type JoinedFile, readJoined } from './joined-file.ts';
+import { readMeshLinks } from './mesh-links.ts';
 import { nothing, renderIptables, renderNft } from './scaffold.ts';
 import type { ScaffoldConfig } from './scaffold-command.ts';
 
@@ -16,10 +17,11 @@ export async function runScaffold({ apply, ...configured }: ScaffoldConfig): Pro
   if (!apply) {
     const { joinedPath, ...scaffold } = configured;
     const { subnets: joined, problem } = await readJoined(joinedPath);
+    const links = await readMeshLinks([...scaffold.subnets, ...joined]);
     process.stdout.write(
       [
         '# Guard of both: nft -f -',
-        renderGuard({ ...scaffold, joined }),
+        renderGuard({ ...scaffold, joined }, links),
         '# Routed plane: iptables-restore --noflush',
         renderIptables({ ...scaffold, joined }, nothing),
         '# Bridged plane: nft -f -',

@@ -49,8 +49,8 @@ describe.each(['nft', 'legacy'] as const)('the guard beside iptables-%s', backen
 
   test('holds whatever accepts above our hooks, without a packet through while networks come and go', async () => {
     await lab.apply();
-    const seen = await lab.count(lab.b1, at.a1);
-    const seenOfPlain = await lab.count(lab.a2, at.plain);
+    const seen = await lab.count(lab.b1, 'udp dport 53');
+    const seenOfPlain = await lab.count(lab.a2, 'udp dport 53');
     let done = false;
     const floods = Promise.all([
       floodFrom(lab.a1, at.b1, 53, 3000),
@@ -88,13 +88,12 @@ describe.each(['nft', 'legacy'] as const)('the guard beside iptables-%s', backen
   test('what is for another host leaves by the mesh alone', async () => {
     await lab.apply();
     expect(await lab.a1.reach('tcp', at.peer, 80, passMs)).toBe(at.a1);
-    const seen = await lab.count(lab.world, at.a1);
-    const seenMasked = await lab.count(lab.world, at.host);
+    const seen = await lab.count(lab.world, `ip daddr ${at.peer}`);
     await lab.host.exec('ip', ['link', 'set', 'wg0', 'down']);
     try {
       await lab.world.exec('ip', ['addr', 'add', `${at.peer}/32`, 'dev', 'lo']);
       await floodFrom(lab.a1, at.peer, 80, 200);
-      expect([await seen(), await seenMasked()]).toEqual([0, 0]);
+      expect(await seen()).toBe(0);
     } finally {
       await lab.world.exec('ip', ['addr', 'del', `${at.peer}/32`, 'dev', 'lo']);
       await lab.host.exec('ip', ['link', 'set', 'wg0', 'up']);
@@ -147,8 +146,8 @@ describe.each(['nft', 'legacy'] as const)('the guard beside iptables-%s', backen
     await lab.world.exec('ip', ['route', 'replace', '10.210.0.0/16', 'via', at.host, 'src', at.peer]);
     await lab.world.exec('ip', ['route', 'add', '10.88.0.0/16', 'via', at.host, 'src', at.peer]);
     try {
-      const seen = await lab.count(lab.a1, at.peer);
-      const seenByPlain = await lab.count(lab.plain, at.peer);
+      const seen = await lab.count(lab.a1, `ip saddr ${at.peer}`);
+      const seenByPlain = await lab.count(lab.plain, `ip saddr ${at.peer}`);
       await floodFrom(lab.world, at.a1, 53, 100);
       await floodFrom(lab.world, at.plain, 53, 100);
       expect(await seen()).toBeGreaterThan(0);

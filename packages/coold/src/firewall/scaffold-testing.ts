@@ -48,8 +48,8 @@ export interface Lab extends AsyncDisposable {
   bringNetworkUp(): Promise<void>;
   /** What an allow rule is in each plane and in the guard. */
   allow(src: string, dst: string, protocol: string, port: string): Promise<void>;
-  /** Counts what arrives at a container from now on. @returns how many packets from that address were seen so far */
-  count(ns: Netns, from: string): Promise<() => Promise<number>>;
+  /** Counts what arrives from now on that matches, in nft's words. @returns how many packets were seen so far */
+  count(ns: Netns, match: string): Promise<() => Promise<number>>;
 }
 
 export async function createScaffoldLab(backend: 'nft' | 'legacy' = 'nft'): Promise<Lab> {
@@ -155,14 +155,14 @@ export async function createScaffoldLab(backend: 'nft' | 'legacy' = 'nft'): Prom
         `meta protocol ip ip saddr ${src} ip daddr ${dst} ip protocol ${protocol} th dport ${port} accept comment "${comment}"`,
       );
     },
-    async count(ns, from) {
-      const table = `ip seen_${from.replaceAll('.', '_')}`;
+    async count(ns, match) {
+      const table = `ip seen_${match.replaceAll(/\W/g, '_')}`;
       const input = [
         `add table ${table}`,
         `delete table ${table}`,
         `add table ${table}`,
         `add chain ${table} input { type filter hook input priority 0; }`,
-        `add rule ${table} input ip saddr ${from} counter`,
+        `add rule ${table} input ${match} counter`,
       ];
       await ns.exec('nft', ['-f', '-'], { input: input.map(line => `${line}\n`).join('') });
       return async () => {

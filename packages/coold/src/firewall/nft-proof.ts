@@ -1,4 +1,4 @@
-import type { RunTool } from './nft-plane.ts';
+import { listObjects, type RunTool } from './nft-plane.ts';
 
 /**
  * Made by a large transaction with everything else in it, or not at all: it is there at once, when what is announced of
@@ -26,4 +26,10 @@ export async function isProved(run: RunTool): Promise<boolean> {
 /** @throws Error */
 export async function dropProof(run: RunTool): Promise<void> {
   await run('nft', ['delete', 'table', 'bridge', proofTable]);
+}
+
+/** Removes the proof that a process may have left which was killed within a large change. @throws Error */
+export async function sweepProof(run: RunTool): Promise<void> {
+  const tables = await listObjects(run, 'table', ['tables', 'bridge']);
+  if (tables.some(({ name }) => name === proofTable)) await dropProof(run);
 }

@@ -6,6 +6,7 @@ import { scratchFolder } from '@coold/testbed';
 import { createPacketFilter, type PacketFilter } from '@coold/testbed/packet-filter';
 import { expect } from 'vitest';
 import { createFirewall } from './firewall.ts';
+import { elementOf } from './guard-element.ts';
 import { readIptablesLine } from './iptables-rule.ts';
 import { type Rule, readRule } from './rule.ts';
 import { changeSnapshot, iptablesSnapshot, nftSnapshot } from './snapshot.ts';
@@ -54,6 +55,8 @@ export interface FirewallHost extends AsyncDisposable {
   start(options?: StartOptions): Promise<Running>;
   inIptables(): Promise<string[]>;
   inNft(): Promise<string[]>;
+  /** The elements that stand in the sets of each table that has them, sorted; undefined when none has. */
+  inGuard(): Promise<string[] | undefined>;
   expectEverywhere(rules: readonly Rule[]): Promise<void>;
   expectFiles(rules: readonly Rule[]): Promise<void>;
   /** Done when the host goes, after what was started since has stopped. */
@@ -100,9 +103,26 @@ export async function openFirewallHost(backend: 'nft' | 'legacy'): Promise<Firew
       const text = await filter.nft('list', 'chain', 'bridge', 'coolify_bridge', 'coolify_allow');
       return [...text.matchAll(/cid:([0-9a-f]{12})/g)].map(([, id = '']) => id).sort();
     },
+    async inGuard() {
+      const listing = async (table: string) =>
+        filter.nft('list', 'table', ...table.split(' ')).catch(() => '');
+      const tables: string[][] = [];
+      for (const table of ['inet coolify_guard', 'bridge coolify_bridge']) {
+        const text = await listing(table);
+        if (text.includes('set allowed_ports'))
+          tables.push(
+            [...text.matchAll(/[\d.]+ \. [\d.]+[^,}\n]*/g)].map(([element]) => element.trim()).sort(),
+          );
+      }
+      const [first, ...others] = tables;
+      for (const other of others) expect(other).toEqual(first);
+      return first;
+    },
     async expectEverywhere(rules) {
       expect(await host.inIptables()).toEqual(ids(rules));
       expect(await host.inNft()).toEqual(ids(rules));
+      const elements = await host.inGuard();
+      if (elements !== undefined) expect(elements).toEqual([...new Set(rules.map(elementOf))].sort());
       await host.expectFiles(rules);
     },
     async expectFiles(rules) {

@@ -16,6 +16,7 @@ import { cpuQuota, memoryLimit, network, unitPath } from './builds/builder-value
 import { namespaces } from './discovery/namespaces.ts';
 import { domainName } from './dns/names.ts';
 import { loopsTo, upstreamAddress } from './dns/upstream.ts';
+import { addressOrNetwork } from './firewall/cidr.ts';
 import { chainName } from './firewall/kernel-name.ts';
 import { brokerUrl } from './link/broker-url.ts';
 
@@ -67,6 +68,10 @@ export const cooldCommand = defineCommand({
       help: 'PEM certificate chain of the REST API; read again when it changes and on SIGHUP; unset: plain HTTP',
     },
     tlsKey: { type: absolutePath, help: 'PEM key of that certificate, readable by its owner alone' },
+    apiAllowFrom: {
+      type: list(addressOrNetwork),
+      help: "Containers' addresses and networks, of this host and others, that reach its REST API and metrics; unset: none",
+    },
     podmanSocket: { type: absolutePath, default: '/run/podman/podman.sock', help: "Podman's API socket" },
     namespaces: {
       type: namespaces,

@@ -31,6 +31,7 @@ import { createAnnouncement } from './firewall/announcement.ts';
 import { createFirewall } from './firewall/firewall.ts';
 import { joinedFileName } from './firewall/joined-file.ts';
 import { createJoinedSubnets } from './firewall/joined-subnets.ts';
+import { keepApiGuard } from './firewall/keep-api-guard.ts';
 import { keepHooks } from './firewall/keep-hooks.ts';
 import { keepLink } from './link/link.ts';
 import { createPodman } from './podman/client.ts';
@@ -130,10 +131,11 @@ export function cooldTasks(given: CooldOptions): Record<string, Task> {
   hangups.on('SIGHUP', () => log.info('SIGHUP: files that may have changed are read again'));
   const looked = Promise.withResolvers<void>();
   const loaded = Promise.withResolvers<void>();
+  const guarded = Promise.withResolvers<void>();
   const tasks: Record<string, Task> = {
     readiness: announce(
       readiness,
-      Promise.all([looked.promise, loaded.promise]),
+      Promise.all([looked.promise, loaded.promise, guarded.promise]),
       () => link?.now().line ?? 'serving',
     ),
     hooks: keepHooks({
@@ -145,6 +147,11 @@ export function cooldTasks(given: CooldOptions): Record<string, Task> {
       },
     }),
     firewall: firewall.keep(loaded.resolve),
+    apiGuard: keepApiGuard({
+      sockets: config.apiBind === undefined ? [] : [config.apiBind],
+      clients: config.apiAllowFrom ?? [],
+      ...{ changes: hooked, log: log.child('firewall'), onFirstLook: guarded.resolve },
+    }),
     namespaceNetworks: namespaceNetworks.settle,
     streams: streams.task,
     api: apiTask(options, { surface, metrics, status, record, streams }),

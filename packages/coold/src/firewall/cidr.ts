@@ -17,6 +17,12 @@ export const cidr: ValueType<Cidr> = {
   },
 };
 
+/** A network, or one address. */
+export const addressOrNetwork: ValueType<Cidr> = {
+  expected: 'an IPv4 address or network such as 10.210.0.5 or 10.210.0.0/24 (no host bits)',
+  parse: text => cidr.parse(isIPv4(text) ? `${text}/32` : text),
+};
+
 /** Whether every address of `inner` lies in `outer`. */
 export function covers(outer: Cidr, inner: Cidr): boolean {
   const [outerAddress, outerLength] = split(outer);

@@ -28,6 +28,7 @@ import { watchDiscovery } from './discovery/discovery-metrics.ts';
 import { createDns } from './dns/dns.ts';
 import { watchDns } from './dns/dns-metrics.ts';
 import { createAnnouncement } from './firewall/announcement.ts';
+import { createDnsArrivals } from './firewall/dns-arrivals.ts';
 import { createFirewall } from './firewall/firewall.ts';
 import { joinedFileName } from './firewall/joined-file.ts';
 import { createJoinedSubnets } from './firewall/joined-subnets.ts';
@@ -73,6 +74,7 @@ export function cooldTasks(given: CooldOptions): Record<string, Task> {
     threads: config.dnsThreads,
     namespaces: config.namespaces,
     directory: discovery.directory,
+    listeners: { arrivals: createDnsArrivals({ log: log.child('firewall') }) },
     log: log.child('dns'),
   });
   const hooked = createAnnouncement();

@@ -24,16 +24,17 @@ export async function applyJoined(joined: readonly Cidr[]): Promise<void> {
 }
 
 async function applyRouted(joined: readonly Cidr[]): Promise<void> {
-  const [forward, postrouting] = await Promise.all([
+  const [forward, postrouting, input] = await Promise.all([
     listIptables('filter', 'FORWARD'),
     listIptables('nat', 'POSTROUTING'),
+    listIptables('filter', 'INPUT'),
   ]);
   // Joining it would look as if there were a default deny again.
   if (joined.length > 0 && !hasHooks(forward) && (await listIptables('filter')).includes(`-N ${intraChain}`))
     throw new Error(
       'FORWARD does not lead to the default deny any more: `systemctl restart coolify-mesh-fw` puts its hooks back',
     );
-  const script = joinIptables(joined, { forward, postrouting });
+  const script = joinIptables(joined, { forward, postrouting, input });
   if (script !== '') await restoreIptables(script);
 }
 

@@ -193,6 +193,38 @@ describe.each(['nft', 'legacy'] as const)('the guard beside iptables-%s', backen
     await expectDenied([lab.a2.reach('tcp', at.host, 22, dropMs)]);
   });
 
+  test('containers’ DNS is let in beside a firewall that lets nothing in, and counted where it is not', async () => {
+    const counted = async () => {
+      const [asked = '', arrived = ''] = await Promise.all(
+        ['dns_asked', 'dns_arrived'].map(set => lab.nft('list', 'set', 'inet', 'coolify_guard', set)),
+      );
+      const of = (text: string) =>
+        Number(new RegExp(`${at.gatewayA} counter packets (\\d+)`).exec(text)?.[1] ?? 0);
+      return { asked: of(asked), arrived: of(arrived) };
+    };
+    // As ufw does.
+    await lab.iptables('-P', 'INPUT', 'DROP');
+    await lab.iptables('-A', 'INPUT', '-i', 'lo', '-j', 'ACCEPT');
+    try {
+      await expectDenied([lab.a1.reach('udp', at.gatewayA, 53, dropMs)]);
+      await lab.apply();
+      expect(await lab.a1.reach('udp', at.gatewayA, 53, passMs)).toBe(at.a1);
+      expect(await lab.a1.reach('tcp', at.gatewayA, 53, passMs)).toBe(at.a1);
+      await expectDenied([lab.a1.reach('tcp', at.gatewayA, 22, dropMs)]);
+      const well = await counted();
+      expect(well.asked).toBeGreaterThan(0);
+      expect(well.arrived).toBe(well.asked);
+      await lab.iptables('-F', 'INPUT');
+      await expectDenied([lab.a1.reach('udp', at.gatewayA, 53, dropMs)]);
+      const badly = await counted();
+      expect(badly.asked).toBeGreaterThan(well.asked);
+      expect(badly.arrived).toBe(well.arrived);
+    } finally {
+      await lab.iptables('-P', 'INPUT', 'ACCEPT');
+      await lab.iptables('-F', 'INPUT');
+    }
+  });
+
   test('a container on two networks is answered and answers by either', async () => {
     await joinNetns(lab.host, 'a1-b', lab.a1, 'eth1');
     await lab.host.exec('ip', ['link', 'set', 'a1-b', 'master', 'br-b']);

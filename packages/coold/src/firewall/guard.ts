@@ -37,6 +37,13 @@ export const apiSockets = 'api_sockets';
 export const apiClients = 'api_clients';
 
 /**
+ * How many packets for port 53 of each gateway came in by anything but the loopback, and how many of them no chain of the
+ * host's own packet filter took before coold's socket; counted by the kernel, never emptied.
+ */
+export const dnsAsked = 'dns_asked';
+export const dnsArrived = 'dns_arrived';
+
+/**
  * The guard, as input for `nft -f`: whole and idempotent, one transaction. Chains and the scaffold's own sets are filled
  * anew; the sets of the allow rules and of coold's own ports keep what they hold.
  *
@@ -89,6 +96,9 @@ const keptSets = [
   ...Object.entries(allowedTypes).map(([name, type]) => `add set ${guardTable} ${name} { type ${type}; }`),
   `add set ${guardTable} ${apiSockets} { type ipv4_addr . inet_service; }`,
   `add set ${guardTable} ${apiClients} { type ipv4_addr; flags interval; }`,
+  ...[dnsAsked, dnsArrived].map(
+    name => `add set ${guardTable} ${name} { type ipv4_addr; flags dynamic; counter; }`,
+  ),
 ];
 
 function ownSet(name: string, type: string, elements: readonly string[]): string[] {
@@ -97,6 +107,10 @@ function ownSet(name: string, type: string, elements: readonly string[]): string
     `flush set ${guardTable} ${name}`,
     ...(elements.length === 0 ? [] : [`add element ${guardTable} ${name} { ${elements.join(', ')} }`]),
   ];
+}
+
+function countDns(set: string): string {
+  return `iifname != "lo" ip daddr @${localSubnets} meta l4proto { tcp, udp } th dport 53 update @${set} { ip daddr counter }`;
 }
 
 interface Chain {
@@ -155,6 +169,7 @@ function chains({ wgInterface }: Scaffold): Chain[] {
       name: 'input',
       hook: 'filter hook input priority filter - 10',
       rules: [
+        countDns(dnsAsked),
         `ip saddr @${apiClients} accept`,
         `ip saddr @${localSubnets} goto to_host`,
         'ip saddr @mesh_pools goto to_host',
@@ -164,6 +179,12 @@ function chains({ wgInterface }: Scaffold): Chain[] {
       // From a container of this host or of another one: not to the REST API, nor to metrics.
       name: 'to_host',
       rules: [`ip daddr . tcp dport @${apiSockets} drop`, 'ip daddr @mesh_hosts tcp dport @api_ports drop'],
+    },
+    {
+      // Behind every chain that could keep it from a socket.
+      name: 'arrived',
+      hook: 'filter hook input priority 400',
+      rules: [countDns(dnsArrived)],
     },
     {
       // netavark masquerades in a chain of nftables on newer systems, which no rule of iptables can keep it from. A

@@ -14,16 +14,21 @@ const scaffold: Scaffold = {
 const hook = '-A FORWARD -d 10.210.0.0/16 -j COOLIFY-INTRA';
 const leave = '-A POSTROUTING -s 10.210.0.0/16 -o wg9 -j RETURN';
 const joinedHook = '-d 10.99.0.0/24 -m comment --comment joined -j COOLIFY-INTRA';
-const scaffolded = { forward: ['-P FORWARD ACCEPT', hook], postrouting: [leave] };
+const asked = ['udp', 'tcp'].map(
+  proto =>
+    `-s 10.99.0.0/24 -d 10.99.0.0/24 -p ${proto} -m ${proto} --dport 53 -m comment --comment coolify-dns -j ACCEPT`,
+);
+const scaffolded = { forward: ['-P FORWARD ACCEPT', hook], postrouting: [leave], input: [] };
 const joined = {
   forward: [`-A FORWARD ${joinedHook}`, hook, '-A FORWARD -j NETAVARK_FORWARD'],
   postrouting: ['-A POSTROUTING -s 10.99.0.0/24 -o wg9 -j RETURN', leave],
+  input: asked.map(rule => `-A INPUT ${rule}`),
 };
 
 test('a subnet outside of every pool gets a hook on top, and leaves by the mesh un-NATed', () => {
   expect(joinIptables(['10.99.0.0/24'], scaffolded)).toBe(`*filter
 -I FORWARD 1 ${joinedHook}
-COMMIT
+${asked.map(rule => `-I INPUT 1 ${rule}\n`).join('')}COMMIT
 *nat
 -I POSTROUTING 1 -s 10.99.0.0/24 -o wg9 -j RETURN
 COMMIT
@@ -34,7 +39,7 @@ test('what has joined is left alone, and taken out again without a word of the c
   expect(joinIptables(['10.99.0.0/24'], joined)).toBe('');
   expect(joinIptables([], joined)).toBe(`*filter
 -D FORWARD ${joinedHook}
-COMMIT
+${asked.map(rule => `-D INPUT ${rule}\n`).join('')}COMMIT
 *nat
 -D POSTROUTING -s 10.99.0.0/24 -o wg9 -j RETURN
 COMMIT
@@ -48,13 +53,15 @@ test('a subnet within a pool, or the pool itself, needs no hook of its own, and 
 });
 
 test('a permissive host stays one', () => {
-  expect(joinIptables(['10.99.0.0/24'], { forward: ['-A FORWARD -j DOCKER'], postrouting: [] })).toBe('');
+  expect(
+    joinIptables(['10.99.0.0/24'], { forward: ['-A FORWARD -j DOCKER'], postrouting: [], input: [] }),
+  ).toBe('');
 });
 
 test('a scaffold that somebody else worded otherwise gets the hook too', () => {
   const forward = ['-A FORWARD -i podman+ -j COOLIFY-INTRA', '-A FORWARD -j NETAVARK_FORWARD'];
-  expect(joinIptables(['10.99.0.0/24'], { forward, postrouting: [] })).toBe(
-    `*filter\n-I FORWARD 1 ${joinedHook}\nCOMMIT\n`,
+  expect(joinIptables(['10.99.0.0/24'], { forward, postrouting: [], input: [] })).toBe(
+    `*filter\n-I FORWARD 1 ${joinedHook}\n${asked.map(rule => `-I INPUT 1 ${rule}\n`).join('')}COMMIT\n`,
   );
 });
 
@@ -63,6 +70,9 @@ test('the scaffold put in anew has the joined subnets, with the hooks that joini
   expect(text.split('\n').filter(line => line.startsWith('-I'))).toEqual([
     '-I FORWARD 1 -d 10.210.0.0/16 -j COOLIFY-INTRA',
     `-I FORWARD 2 ${joinedHook}`,
+    ...['10.210.0.0/16', '10.99.0.0/24'].flatMap((network, index) =>
+      asked.map((rule, at) => `-I INPUT ${2 * index + at + 1} ${rule.replaceAll('10.99.0.0/24', network)}`),
+    ),
     '-I POSTROUTING 1 -s 10.210.0.0/16 -o wg9 -j RETURN',
     '-I POSTROUTING 2 -s 10.99.0.0/24 -o wg9 -j RETURN',
   ]);

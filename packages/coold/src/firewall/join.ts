@@ -1,13 +1,25 @@
 import { type Cidr, outermost, sorted } from './cidr.ts';
 import { guardTable, joinedElements, localElements, localSubnets } from './guard.ts';
 import { type HookedChains, hasHooks } from './hooks.ts';
-import { hookRule, hooksIn, joinedBeside, joinedMark, joinedNft, returnRule, tableText } from './scaffold.ts';
+import {
+  dnsRules,
+  hookRule,
+  hooksIn,
+  joinedBeside,
+  joinedMark,
+  joinedNft,
+  returnRule,
+  tableText,
+} from './scaffold.ts';
 
 /**
  * Input for `iptables-restore --noflush` that makes exactly these the joined subnets of a scaffold that is there, beside
  * its configured networks; empty where they are, or where there is no scaffold.
  */
-export function joinIptables(joined: readonly Cidr[], { forward, postrouting }: HookedChains): string {
+export function joinIptables(
+  joined: readonly Cidr[],
+  { forward, postrouting, input }: HookedChains & { input: readonly string[] },
+): string {
   if (!hasHooks(forward)) return '';
   const hooks = hooksIn(forward);
   const of = (wanted: 'configured' | 'joined') =>
@@ -26,6 +38,8 @@ export function joinIptables(joined: readonly Cidr[], { forward, postrouting }: 
   const filter = [
     ...go.map(subnet => `-D FORWARD ${hookRule(subnet, 'joined')}`),
     ...come.map(subnet => `-I FORWARD 1 ${hookRule(subnet, 'joined')}`),
+    ...go.flatMap(dnsRules).flatMap(rule => (input.includes(`-A INPUT ${rule}`) ? [`-D INPUT ${rule}`] : [])),
+    ...come.flatMap(dnsRules).map(rule => `-I INPUT 1 ${rule}`),
   ];
   const nat = [
     ...returns

@@ -22,6 +22,8 @@ test('on an empty kernel: both chains, the hook, and no NAT towards the mesh', (
 -A COOLIFY-INTRA -o wg0 -j ACCEPT
 -A COOLIFY-INTRA -j DROP
 -I FORWARD 1 -d 10.210.0.0/16 -j COOLIFY-INTRA
+-I INPUT 1 -s 10.210.0.0/16 -d 10.210.0.0/16 -p udp -m udp --dport 53 -m comment --comment coolify-dns -j ACCEPT
+-I INPUT 2 -s 10.210.0.0/16 -d 10.210.0.0/16 -p tcp -m tcp --dport 53 -m comment --comment coolify-dns -j ACCEPT
 COMMIT
 *nat
 -I POSTROUTING 1 -s 10.210.0.0/16 -o wg0 -j RETURN
@@ -43,7 +45,7 @@ function listed(text: string, above: { forward?: string[]; postrouting?: string[
     filter: [
       '-P FORWARD ACCEPT',
       ...(above.forward ?? []),
-      ...all.filter(line => /^-[NA] (COOLIFY|FORWARD)/.test(line)),
+      ...all.filter(line => /^-[NA] (COOLIFY|FORWARD|INPUT)/.test(line)),
     ],
     postrouting: [
       '-P POSTROUTING ACCEPT',
@@ -78,6 +80,20 @@ test('hooks of networks that are no longer the mesh go', () => {
   const text = renderIptables(scaffold, present);
   expect(text).toContain('-D FORWARD -d 10.0.0.0/8 -j COOLIFY-INTRA\n');
   expect(text).toContain('-D POSTROUTING -s 10.0.0.0/8 -o wg0 -j RETURN\n');
+});
+
+test('DNS of containers is let in wherever its rules stand, and is no more when its network is not', () => {
+  const present = listed(renderIptables(scaffold, nothing));
+  const below = { ...present, filter: ['-A INPUT -j ufw-before-input', ...present.filter] };
+  expect(renderIptables(scaffold, below)).toBe('');
+  const lost = { ...present, filter: present.filter.filter(line => !line.includes('-p tcp')) };
+  expect(renderIptables(scaffold, lost).match(/^-[DI] INPUT/gm)).toEqual([
+    '-D INPUT',
+    '-I INPUT',
+    '-I INPUT',
+  ]);
+  const text = renderIptables({ ...scaffold, pools: ['10.211.0.0/16'], subnets: ['10.211.0.0/24'] }, present);
+  expect(text).toContain('-D INPUT -s 10.210.0.0/16 -d 10.210.0.0/16 -p udp');
 });
 
 test('a chain that was tampered with is made anew', () => {

@@ -68,6 +68,23 @@ export function returnRule(network: Cidr, wgInterface: string): string {
   return `-s ${network} -o ${wgInterface} -j RETURN`;
 }
 
+const dnsMark = '-m comment --comment coolify-dns -j ACCEPT';
+
+/**
+ * Containers ask coold's DNS on the gateways of their networks, also where the host's own packet filter lets nothing in that
+ * it does not know.
+ */
+export function dnsRules(network: Cidr): string[] {
+  return ['udp', 'tcp'].map(
+    proto => `-s ${network} -d ${network} -p ${proto} -m ${proto} --dport 53 ${dnsMark}`,
+  );
+}
+
+/** Whether a line of `iptables -S` is such a rule. */
+export function isDnsLine(line: string): boolean {
+  return line.startsWith('-A INPUT ') && line.endsWith(` ${dnsMark}`);
+}
+
 const hookLine = new RegExp(`^-A FORWARD -d (\\S+) (-m comment --comment ${joinedMark} )?-j ${intraChain}$`);
 
 /** The networks whose packets FORWARD hands to the default deny now. */
@@ -91,6 +108,7 @@ function meshNetworks({ pools, subnets }: Scaffold): Cidr[] {
 function filterLines(scaffold: Scaffold, present: readonly string[]): string[] {
   const { chainName, wgInterface } = scaffold;
   const mesh = meshNetworks(scaffold);
+  const beside = joinedBeside(mesh, scaffold.joined);
   const content = [
     '-m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT',
     `-j ${chainName}`,
@@ -110,11 +128,23 @@ function filterLines(scaffold: Scaffold, present: readonly string[]): string[] {
       'FORWARD',
       [
         ...mesh.map(network => hookRule(network, 'configured')),
-        ...joinedBeside(mesh, scaffold.joined).map(subnet => hookRule(subnet, 'joined')),
+        ...beside.map(subnet => hookRule(subnet, 'joined')),
       ],
       present,
       rule => rule.endsWith(` -j ${intraChain}`),
     ),
+    ...dnsLines([...mesh, ...beside], present),
+  ];
+}
+
+/** Unlike the hooks they need not be on top: what stands above them may be another guard of the host's. */
+function dnsLines(networks: readonly Cidr[], present: readonly string[]): string[] {
+  const wanted = networks.flatMap(dnsRules).map(rule => `-A INPUT ${rule}`);
+  const ours = present.filter(isDnsLine);
+  if (wanted.length === ours.length && wanted.every(line => ours.includes(line))) return [];
+  return [
+    ...ours.map(line => line.replace(/^-A/, '-D')),
+    ...wanted.map((line, index) => line.replace(/^-A INPUT/, `-I INPUT ${index + 1}`)),
   ];
 }
 

@@ -146,6 +146,11 @@ export const cooldCommand = defineCommand({
       help: 'Snapshot of the allow rules for nft',
     },
     chainName: { type: chainName, default: 'COOLIFY-ALLOW', help: 'iptables chain of the allow rules' },
+    meshEnv: {
+      type: absolutePath,
+      default: '/etc/coolify/mesh.env',
+      help: 'The file that the scaffold is made of: what it says of the default deny is compared with what there is',
+    },
     logLevel: { type: logFilter, default: 'info', help: 'Level or filter: info,coold.link=debug' },
   },
   check({ apiBind, apiTokenFile, tlsCert, tlsKey, dnsUpstream, namespaces, brokerReconnectEvery }) {

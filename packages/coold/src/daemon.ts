@@ -28,12 +28,14 @@ import { watchDiscovery } from './discovery/discovery-metrics.ts';
 import { createDns } from './dns/dns.ts';
 import { watchDns } from './dns/dns-metrics.ts';
 import { createAnnouncement } from './firewall/announcement.ts';
+import { readDesiredScaffold } from './firewall/desired-scaffold.ts';
 import { createDnsArrivals } from './firewall/dns-arrivals.ts';
 import { createFirewall } from './firewall/firewall.ts';
-import { joinedFileName } from './firewall/joined-file.ts';
+import { joinedFileName, readJoined } from './firewall/joined-file.ts';
 import { createJoinedSubnets } from './firewall/joined-subnets.ts';
 import { keepApiGuard } from './firewall/keep-api-guard.ts';
 import { keepHooks } from './firewall/keep-hooks.ts';
+import { scaffoldDifferences } from './firewall/scaffold-differences.ts';
 import { keepLink } from './link/link.ts';
 import { createPodman } from './podman/client.ts';
 import { createLinkState, watchLink } from './status/link-state.ts';
@@ -86,10 +88,19 @@ export function cooldTasks(given: CooldOptions): Record<string, Task> {
     onHooked: hooked.announce,
   });
   let hookRepairs = 0;
+  /** Read anew each time: mesh.env is the operator's. */
+  const differences = async () =>
+    scaffoldDifferences(
+      await readDesiredScaffold(config.meshEnv),
+      config,
+      (await readJoined(join(dirname(config.rulesPath), joinedFileName)).catch(() => undefined))?.subnets ??
+        [],
+    );
   const firewallVerbs: FirewallVerbs = {
     ...firewall,
     hookRepairs: () => hookRepairs,
     knownAddresses: () => discovery.directory.addresses(),
+    uselessBecause: async () => (await differences()).useless,
   };
   const namespaceNetworks = createNamespaceNetworks(
     podman.networks,
@@ -124,7 +135,10 @@ export function cooldTasks(given: CooldOptions): Record<string, Task> {
     readStatus({
       ...{ version, link, podman: podman.host, recent },
       ...{ discovery: discovery.stats, dns: dns.stats },
-      firewall: { state: firewall.store.state, hookRepairs: () => hookRepairs },
+      firewall: {
+        ...{ state: firewall.store.state, hookRepairs: () => hookRepairs },
+        differences: async () => (await differences()).all,
+      },
       builds: building?.builds.hosted,
     });
   const record = recordCalls(log.child('api'), metrics);
@@ -134,6 +148,9 @@ export function cooldTasks(given: CooldOptions): Record<string, Task> {
   const looked = Promise.withResolvers<void>();
   const loaded = Promise.withResolvers<void>();
   const guarded = Promise.withResolvers<void>();
+  void differences().then(({ all }) => {
+    for (const difference of all) log.child('firewall').error(difference);
+  });
   const tasks: Record<string, Task> = {
     readiness: announce(
       readiness,

@@ -33,6 +33,8 @@ export interface FirewallVerbs {
   hookRepairs(): number;
   /** Every address of a container of the mesh; undefined: not known, so nothing is judged by it. */
   knownAddresses(): ReadonlySet<string> | undefined;
+  /** Why an allow rule would open nothing on this host; undefined: it would. */
+  uselessBecause(): Promise<string | undefined>;
 }
 
 /** A list of ids in an answer is cut after this many; its count is not. */
@@ -44,10 +46,12 @@ export function firewallHandlers({
   kernel,
   hookRepairs,
   knownAddresses,
+  uselessBecause,
 }: FirewallVerbs): Record<string, Handler> {
   return {
     'firewall.allow': handler(FirewallAllowRequestSchema, FirewallAllowResponseSchema, async request => {
       const rule = readRule(request);
+      await refuseUseless(uselessBecause);
       await told(store.edit([{ kind: 'allow', rule }]));
       return { rule: describe(rule) };
     }),
@@ -74,8 +78,14 @@ export function firewallHandlers({
         ...(counted === undefined ? {} : { packets: BigInt(counted.packets), bytes: BigInt(counted.bytes) }),
       };
     }),
-    'firewall.bulk': handler(FirewallBulkRequestSchema, FirewallBulkResponseSchema, async ({ add, remove }) =>
-      told(store.edit(readBulk(add, remove), { alone: true })),
+    'firewall.bulk': handler(
+      FirewallBulkRequestSchema,
+      FirewallBulkResponseSchema,
+      async ({ add, remove }) => {
+        const edits = readBulk(add, remove);
+        if (add.length > 0) await refuseUseless(uselessBecause);
+        return told(store.edit(edits, { alone: true }));
+      },
     ),
     'firewall.reconcile': handler(
       FirewallReconcileRequestSchema,
@@ -110,6 +120,12 @@ export function firewallHandlers({
       };
     }),
   };
+}
+
+/** An answer of 201 says that a flow is open. @throws VerbError 409 */
+async function refuseUseless(uselessBecause: FirewallVerbs['uselessBecause']): Promise<void> {
+  const why = await uselessBecause();
+  if (why !== undefined) throw new VerbError(409, why);
 }
 
 function readBulk(add: readonly FirewallAllowRequest[], remove: readonly string[]): Edit[] {

@@ -16,6 +16,7 @@ export const noFirewall: FirewallVerbs = {
   }),
   hookRepairs: () => 0,
   knownAddresses: () => undefined,
+  uselessBecause: () => Promise.resolve(undefined),
 };
 
 /** And networks of namespaces that no default deny hears of. */

@@ -12,6 +12,7 @@ export type DesiredScaffold =
   | { kind: 'unusable'; why: string };
 
 const subnetsVariable = 'COOLD_SCAFFOLD_SUBNETS';
+const poolsVariable = 'COOLD_SCAFFOLD_POOLS';
 
 /** Reads the file that coolify-mesh-fw.service reads, too. Never rejects. @param path of mesh.env */
 export async function readDesiredScaffold(path: string): Promise<DesiredScaffold> {
@@ -24,7 +25,13 @@ export async function readDesiredScaffold(path: string): Promise<DesiredScaffold
   }
   const env = Object.fromEntries(readEnvironmentText(text));
   // As the unit decides it.
-  if ((env[subnetsVariable] ?? '') === '') return { kind: 'none' };
+  if ((env[subnetsVariable] ?? '') === '')
+    return (env[poolsVariable] ?? '') === ''
+      ? { kind: 'none' }
+      : {
+          kind: 'unusable',
+          why: `${path}: ${poolsVariable} is set and ${subnetsVariable} is not: nothing is denied`,
+        };
   const parsed = parseConfig(scaffoldCommand, { argv: [], env, version: '' });
   if (parsed.kind === 'exit') return { kind: 'unusable', why: `${path}: ${parsed.text}` };
   const { apply: _, ...scaffold } = parsed.config;

@@ -3,7 +3,10 @@ import { judgeStatus } from './judge-status.ts';
 import type { CooldStatus } from './status.ts';
 
 const listener = { namespace: 'default', address: '10.210.0.1', bound: true };
-const firewall = { mode: 'enforcing', rules: 2, drift: 0, hook_repairs: 7, problem: null } as const;
+const firewall = {
+  ...({ mode: 'enforcing', rules: 2, drift: 0, hook_repairs: 7, problem: null } as const),
+  differences: [],
+};
 const healthy: CooldStatus = {
   ...{ version: '1.0.0', node: 'v26', uptime_s: 1 },
   link: { connected: true, state: 'broker b:6443: connected', since: '2030-01-01T00:00:00Z' },
@@ -37,6 +40,7 @@ it.each<[Partial<CooldStatus>, string]>([
   ],
   [{ firewall: { ...firewall, mode: 'unknown' } }, 'the packet filter cannot be read'],
   [{ firewall: { ...firewall, problem: 'allow.pending stays' } }, 'firewall: allow.pending stays'],
+  [{ firewall: { ...firewall, differences: ['two chains'] } }, 'firewall: two chains'],
   [
     { firewall: { ...firewall, drift: 2 } },
     'firewall: 2 rules differ between kernel, snapshots and what was asked for; see firewall.status',

@@ -14,6 +14,7 @@ export function judgeStatus({ link, podman, directory, dns, firewall }: CooldSta
       );
   if (firewall.mode === 'unknown') problems.push('the packet filter cannot be read');
   if (firewall.problem !== null) problems.push(`firewall: ${firewall.problem}`);
+  for (const difference of firewall.differences) problems.push(`firewall: ${difference}`);
   if (firewall.drift > 0)
     problems.push(
       `firewall: ${firewall.drift} rules differ between kernel, snapshots and what was asked for; see firewall.status`,

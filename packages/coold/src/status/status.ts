@@ -36,6 +36,8 @@ export interface CooldStatus {
     hook_repairs: number;
     /** A change that failed and could not be taken back, or snapshots that cannot be read. */
     problem: string | null;
+    /** How coold's own settings differ from what the scaffold is made of, one sentence each. */
+    differences: string[];
   };
   /** Null: this host does not build. */
   builds: { queued: number; running: number; finished: number } | null;
@@ -50,7 +52,11 @@ export interface StatusSources {
   podman: Pick<PodmanHost, 'facts'>;
   discovery: () => DiscoveryStats;
   dns: () => DnsStats;
-  firewall: { state: () => StoreState; hookRepairs: () => number };
+  firewall: {
+    state: () => StoreState;
+    hookRepairs: () => number;
+    differences: () => Promise<string[]>;
+  };
   /** Undefined: this host does not build. */
   builds: (() => readonly HostedBuild[]) | undefined;
   recent: () => RememberedLine[];
@@ -95,18 +101,23 @@ export async function readStatus(sources: StatusSources): Promise<CooldStatus> {
         ...(problem === undefined ? {} : { problem }),
       })),
     },
-    firewall: readFirewall(sources.firewall),
+    firewall: await readFirewall(sources.firewall),
     builds: sources.builds === undefined ? null : countBuilds(sources.builds()),
     recent: sources.recent(),
   };
 }
 
-function readFirewall({ state, hookRepairs }: StatusSources['firewall']): CooldStatus['firewall'] {
+async function readFirewall({
+  state,
+  hookRepairs,
+  differences,
+}: StatusSources['firewall']): Promise<CooldStatus['firewall']> {
   const { mode, rules, drift, unfinished, snapshotProblem } = state();
   const differing = [drift.kernelOnly, drift.modelOnly, drift.planesDiffer, drift.snapshotDiffers];
   return {
     ...{ mode, rules: rules.model, drift: differing.reduce((sum, ids) => sum + ids.length, 0) },
     ...{ hook_repairs: hookRepairs(), problem: unfinished ?? snapshotProblem ?? null },
+    differences: await differences(),
   };
 }
 

@@ -1,4 +1,4 @@
-import { allowedSets } from './guard.ts';
+import { allowedSets } from './judged-flows.ts';
 import { isAddress, isPort, type ListedFlow } from './rule.ts';
 
 /**

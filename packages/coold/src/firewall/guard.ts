@@ -1,4 +1,5 @@
 import { type Cidr, outermost, sorted, without } from './cidr.ts';
+import { acceptAllowed, acceptAnswers, allowedSetLines, icmpErrors, opensTcp } from './judged-flows.ts';
 import type { Scaffold } from './scaffold.ts';
 
 /**
@@ -8,25 +9,6 @@ import type { Scaffold } from './scaffold.ts';
 export const guardName = 'coolify_guard';
 /** Family and name, as nft's commands take them. */
 export const guardTable = `inet ${guardName}`;
-
-/**
- * The sets that hold the allow rules; they are filled with the rules and looked up in constant time. The scaffold makes
- * them and never empties them.
- */
-export const allowedSets = {
-  /** Source . destination, for every protocol. */
-  hosts: 'allowed_hosts',
-  /** Source . destination . protocol. */
-  protocols: 'allowed_protocols',
-  /** Source . destination . protocol . destination port. */
-  ports: 'allowed_ports',
-} as const;
-
-const allowedTypes = {
-  [allowedSets.hosts]: 'ipv4_addr . ipv4_addr',
-  [allowedSets.protocols]: 'ipv4_addr . ipv4_addr . inet_proto',
-  [allowedSets.ports]: 'ipv4_addr . ipv4_addr . inet_proto . inet_service',
-};
 
 /** This host's container subnets. The comment of an element tells a joined subnet from a configured one. */
 export const localSubnets = 'local_subnets';
@@ -93,7 +75,7 @@ export function joinedElements(configured: readonly Cidr[], joined: readonly Cid
 }
 
 const keptSets = [
-  ...Object.entries(allowedTypes).map(([name, type]) => `add set ${guardTable} ${name} { type ${type}; }`),
+  ...allowedSetLines(guardTable),
   `add set ${guardTable} ${apiSockets} { type ipv4_addr . inet_service; }`,
   `add set ${guardTable} ${apiClients} { type ipv4_addr; flags interval; }`,
   ...[dnsAsked, dnsArrived].map(
@@ -124,12 +106,17 @@ function chains({ wgInterface }: Scaffold): Chain[] {
   return [
     {
       name: 'to_container',
+      rules: [...acceptAllowed, 'drop'],
+    },
+    {
+      // What answers, from a container of this host or to one.
+      name: 'answers',
       rules: [
-        // A published port: whoever may reach the host may reach it.
-        'ct status dnat accept',
-        `ip saddr . ip daddr @${allowedSets.hosts} accept`,
-        `ip saddr . ip daddr . ip protocol @${allowedSets.protocols} accept`,
-        `ip saddr . ip daddr . ip protocol . th dport @${allowedSets.ports} accept`,
+        `${opensTcp} drop`,
+        `ip daddr @mesh_pools ip daddr != @${localSubnets} oifname != "${wgInterface}" drop`,
+        // A container of this host asked, and the other side let it.
+        `ip saddr != @${localSubnets} accept`,
+        ...acceptAnswers,
         'drop',
       ],
     },
@@ -137,8 +124,14 @@ function chains({ wgInterface }: Scaffold): Chain[] {
       name: 'forward',
       hook: 'filter hook forward priority filter - 10',
       rules: [
-        'ct state established,related accept',
+        // A published port: whoever may reach the host may reach it.
+        'ct status dnat accept',
+        `ct state related ${icmpErrors} accept`,
+        `ct direction reply ip saddr @${localSubnets} goto answers`,
+        `ct direction reply ip daddr @${localSubnets} goto answers`,
         `ip daddr @${localSubnets} goto to_container`,
+        // What is left of a connection that another host opened and that was forgotten here would pass as one of ours.
+        `ip saddr @${localSubnets} ip daddr @mesh_pools ct state new tcp flags & (fin | syn | rst | ack) != syn drop`,
         // What leaves for another host by the mesh passes, since that host decides; in clear text nothing leaves.
         `ip daddr @mesh_pools oifname != "${wgInterface}" drop`,
       ],

@@ -48,6 +48,10 @@ export interface Lab extends AsyncDisposable {
   bringNetworkUp(): Promise<void>;
   /** What an allow rule is in each plane and in the guard. */
   allow(src: string, dst: string, protocol: string, port: string): Promise<void>;
+  /** Takes such a rule out again, everywhere. */
+  revoke(src: string, dst: string, protocol: string, port: string): Promise<void>;
+  /** As after a long silence: nothing is known of connections any more. */
+  forgetConnections(): Promise<void>;
   /** Counts what arrives from now on that matches, in nft's words. @returns how many packets were seen so far */
   count(ns: Netns, match: string): Promise<() => Promise<number>>;
 }
@@ -141,10 +145,8 @@ export async function createScaffoldLab(backend: 'nft' | 'legacy' = 'nft'): Prom
         );
     },
     async allow(src, dst, protocol, port) {
-      await lab.nft(
-        ...['add', 'element', 'inet', 'coolify_guard', 'allowed_ports'],
-        `{ ${src} . ${dst} . ${protocol} . ${port} }`,
-      );
+      for (const table of ['inet coolify_guard', 'bridge coolify_bridge'])
+        await lab.nft(`add element ${table} allowed_ports { ${src} . ${dst} . ${protocol} . ${port} }`);
       const comment = 'cid:0123456789ab:default';
       await lab.iptables(
         ...['-A', 'COOLIFY-ALLOW', '-s', src, '-d', dst, '-p', protocol, '--dport', port],
@@ -155,6 +157,17 @@ export async function createScaffoldLab(backend: 'nft' | 'legacy' = 'nft'): Prom
         `meta protocol ip ip saddr ${src} ip daddr ${dst} ip protocol ${protocol} th dport ${port} accept comment "${comment}"`,
       );
     },
+    async revoke(src, dst, protocol, port) {
+      for (const table of ['inet coolify_guard', 'bridge coolify_bridge'])
+        await lab.nft(`delete element ${table} allowed_ports { ${src} . ${dst} . ${protocol} . ${port} }`);
+      const comment = 'cid:0123456789ab:default';
+      await lab.iptables(
+        ...['-D', 'COOLIFY-ALLOW', '-s', src, '-d', dst, '-p', protocol, '--dport', port],
+        ...['-m', 'comment', '--comment', comment, '-j', 'ACCEPT'],
+      );
+      await lab.nft('flush', 'chain', 'bridge', 'coolify_bridge', 'coolify_allow');
+    },
+    forgetConnections: async () => void (await host.exec('conntrack', ['-F'])),
     async count(ns, match) {
       const table = `ip seen_${match.replaceAll(/\W/g, '_')}`;
       const input = [

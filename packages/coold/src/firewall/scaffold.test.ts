@@ -104,20 +104,34 @@ test('a chain that was tampered with is made anew', () => {
   );
 });
 
-test('the bridged plane: no IPv6 around it, non-IP and established pass, the rest of the subnets meets the deny', () => {
+test('the bridged plane: no IPv6 around it, non-IP passes, answers and the rest of the subnets are judged by the rules', () => {
   const lines = renderNft(scaffold, true).split('\n');
   const forward = lines.filter(line => line.startsWith('add rule bridge coolify_bridge forward '));
   expect(forward.map(line => line.replace('add rule bridge coolify_bridge forward ', ''))).toEqual([
     'ip6 saddr fe80::/10 udp dport { 546, 547 } accept',
     'ip6 saddr fe80::/10 meta l4proto != ipv6-icmp drop',
     'meta protocol != ip accept',
-    'ct state established,related accept',
+    'ct state related icmp type { destination-unreachable, time-exceeded, parameter-problem } accept',
+    'ct direction reply jump coolify_answers',
+    'ip saddr . ip daddr @allowed_hosts accept',
+    'ip saddr . ip daddr . ip protocol @allowed_protocols accept',
+    'ip saddr . ip daddr . ip protocol . th dport @allowed_ports accept',
     'ip saddr { 10.210.0.0/24, 10.210.1.0/24 } jump coolify_intra',
     'ip daddr { 10.210.0.0/24, 10.210.1.0/24 } jump coolify_intra',
   ]);
   expect(lines).toContain(
     'add chain bridge coolify_bridge forward { type filter hook forward priority -200; policy accept; }',
   );
+});
+
+test('the sets of allowed flows are made in the bridged plane, too, and never emptied', () => {
+  for (const conntrack of [true, false]) {
+    const text = renderNft(scaffold, conntrack);
+    for (const set of ['allowed_hosts', 'allowed_protocols', 'allowed_ports']) {
+      expect(text).toContain(`add set bridge coolify_bridge ${set} {`);
+      expect(text).not.toMatch(new RegExp(`^(flush|delete|add element) .*${set}`, 'm'));
+    }
+  }
 });
 
 test('without bridge conntrack nothing of the text needs it', () => {

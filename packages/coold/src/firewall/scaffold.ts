@@ -1,4 +1,12 @@
 import { type Cidr, covers, outermost } from './cidr.ts';
+import {
+  acceptAllowed,
+  acceptAnswers,
+  allowedSetLines,
+  continuesTcp,
+  icmpErrors,
+  opensTcp,
+} from './judged-flows.ts';
 
 /**
  * The default deny that allow rules are exceptions to (docs/contract.md §4): what it is made of. Rendered here, without
@@ -180,7 +188,11 @@ export function renderNft({ subnets, joined }: Scaffold, conntrack: boolean): st
   const forward = (rule: string) => `add rule ${table} forward ${rule}`;
   return [
     `add table ${table}`,
+    ...allowedSetLines(table),
     `add chain ${table} coolify_allow`,
+    `add chain ${table} coolify_answers`,
+    `flush chain ${table} coolify_answers`,
+    ...[`${opensTcp} return`, ...acceptAnswers].map(rule => `add rule ${table} coolify_answers ${rule}`),
     `add chain ${table} coolify_intra`,
     `flush chain ${table} coolify_intra`,
     `add rule ${table} coolify_intra jump coolify_allow`,
@@ -189,7 +201,8 @@ export function renderNft({ subnets, joined }: Scaffold, conntrack: boolean): st
     `flush chain ${table} forward`,
     ...withoutLinkLocal.map(forward),
     forward('meta protocol != ip accept'),
-    ...(conntrack ? [...withoutUntracked, forward('ct state established,related accept')] : untracked(set)),
+    ...(conntrack ? [...withoutUntracked, ...tracked.map(forward)] : untracked(set)),
+    ...acceptAllowed.map(forward),
     forward(`ip saddr ${set} jump coolify_intra`),
     forward(`ip daddr ${set} jump coolify_intra`),
     ...outermost(joined).flatMap(subnet => joinedNft(subnet, conntrack ? 'forward' : 'both')),
@@ -222,18 +235,22 @@ const sent = `${table} coolify_sent`;
 /** Ways back: from, from port, to, to port. */
 const replies = `${table} coolify_replies { type ipv4_addr . inet_service . ipv4_addr . inet_service; flags dynamic,timeout; size 65536; timeout 30s; }`;
 
+const answers = 'jump coolify_answers';
+const tracked = [`ct state related ${icmpErrors} accept`, `ct direction reply ${answers}`];
+
 /**
- * What stands in for connection tracking: TCP segments that open nothing pass, since only an initial SYN can; so do ICMP
- * answers; and UDP packets whose way back was used within the last 30 s. That is noted in a chain behind the deny, which
- * sees only what passed it: a packet that was dropped earns no reply.
+ * What stands in for connection tracking. TCP segments that open nothing are answers, since only an initial SYN opens; so
+ * are ICMP echo replies; and UDP packets whose way back was used within the last 30 s. That is noted in a chain behind the
+ * deny, which sees only what passed it: a packet that was dropped earns no reply.
  */
 function untracked(set: string): string[] {
   const forward = (rule: string) => `add rule ${table} forward ${rule}`;
   return [
     `add set ${replies}`,
-    forward('tcp flags & (syn | ack) != syn accept'),
-    forward('icmp type { echo-reply, destination-unreachable, time-exceeded, parameter-problem } accept'),
-    forward('ip saddr . udp sport . ip daddr . udp dport @coolify_replies accept'),
+    forward(`${icmpErrors} accept`),
+    forward(`${continuesTcp} ${answers}`),
+    forward(`icmp type echo-reply ${answers}`),
+    forward(`ip saddr . udp sport . ip daddr . udp dport @coolify_replies ${answers}`),
     `add chain ${sent} { type filter hook forward priority -190; policy accept; }`,
     `flush chain ${sent}`,
     `add rule ${sent} ${noteReply(set)}`,

@@ -80,12 +80,14 @@ export function cooldTasks(given: CooldOptions): Record<string, Task> {
     log: log.child('dns'),
   });
   const hooked = createAnnouncement();
+  const denied = Promise.withResolvers<void>();
   const firewall = createFirewall({
     chain: config.chainName,
     rulesPath: config.rulesPath,
     bridgeRulesPath: config.bridgeRulesPath,
     log: log.child('firewall'),
     onHooked: hooked.announce,
+    meshEnv: config.meshEnv,
   });
   let hookRepairs = 0;
   /** Read anew each time: mesh.env is the operator's. */
@@ -99,6 +101,7 @@ export function cooldTasks(given: CooldOptions): Record<string, Task> {
   const firewallVerbs: FirewallVerbs = {
     ...firewall,
     hookRepairs: () => hookRepairs,
+    denyRepairs: firewall.deny.repairs,
     knownAddresses: () => discovery.directory.addresses(),
     uselessBecause: async () => (await differences()).useless,
   };
@@ -136,7 +139,11 @@ export function cooldTasks(given: CooldOptions): Record<string, Task> {
       ...{ version, link, podman: podman.host, recent },
       ...{ discovery: discovery.stats, dns: dns.stats },
       firewall: {
-        ...{ state: firewall.store.state, hookRepairs: () => hookRepairs },
+        ...{
+          state: firewall.store.state,
+          hookRepairs: () => hookRepairs,
+          denyRepairs: firewall.deny.repairs,
+        },
         differences: async () => (await differences()).all,
       },
       builds: building?.builds.hosted,
@@ -154,7 +161,7 @@ export function cooldTasks(given: CooldOptions): Record<string, Task> {
   const tasks: Record<string, Task> = {
     readiness: announce(
       readiness,
-      Promise.all([looked.promise, loaded.promise, guarded.promise]),
+      Promise.all([looked.promise, loaded.promise, guarded.promise, denied.promise]),
       () => link?.now().line ?? 'serving',
     ),
     hooks: keepHooks({
@@ -164,7 +171,9 @@ export function cooldTasks(given: CooldOptions): Record<string, Task> {
       onRepair() {
         hookRepairs += 1;
       },
+      isKept: () => ['in place', 'broken'].includes(firewall.deny.state().kind),
     }),
+    deny: firewall.deny.keep(denied.resolve),
     firewall: firewall.keep(loaded.resolve),
     apiGuard: keepApiGuard({
       sockets: config.apiBind === undefined ? [] : [config.apiBind],

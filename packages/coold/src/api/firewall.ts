@@ -31,6 +31,8 @@ export interface FirewallVerbs {
   kernel: Pick<Kernel, 'counters'>;
   /** How often the default deny's hooks had to be lifted since coold began. */
   hookRepairs(): number;
+  /** How often the default deny itself had to be put back since coold began. */
+  denyRepairs(): number;
   /** Every address of a container of the mesh; undefined: not known, so nothing is judged by it. */
   knownAddresses(): ReadonlySet<string> | undefined;
   /** Why an allow rule would open nothing on this host; undefined: it would. */
@@ -45,6 +47,7 @@ export function firewallHandlers({
   store,
   kernel,
   hookRepairs,
+  denyRepairs,
   knownAddresses,
   uselessBecause,
 }: FirewallVerbs): Record<string, Handler> {
@@ -99,7 +102,7 @@ export function firewallHandlers({
       await store.refresh();
       const { mode, backend, watched, rules, drift, foreign, ...state } = store.state();
       const known = knownAddresses();
-      const { snapshotProblem, unfinished, lastError } = state;
+      const { snapshotProblem, unfinished, lastError, denyProblem } = state;
       return {
         ...{ mode, permissive: mode === 'permissive', backend, watched, rules, foreign },
         drift: {
@@ -114,6 +117,8 @@ export function firewallHandlers({
           ? {}
           : { lastError: { message: lastError.message, at: lastError.at.toISOString() } }),
         hookRepairs: hookRepairs(),
+        ...(denyProblem === undefined ? {} : { denyProblem }),
+        denyRepairs: denyRepairs(),
         ...(known === undefined || mode === 'unknown'
           ? {}
           : { orphans: setOf(orphanIds(store.rules(), known)) }),

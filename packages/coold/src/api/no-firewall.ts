@@ -12,9 +12,11 @@ export const noFirewall: FirewallVerbs = {
     chain: 'COOLIFY-ALLOW',
     rulesPath: '/nonexistent/allow.rules',
     bridgeRulesPath: '/nonexistent/allow.nft',
+    meshEnv: '/nonexistent/mesh.env',
     log: off,
   }),
   hookRepairs: () => 0,
+  denyRepairs: () => 0,
   knownAddresses: () => undefined,
   uselessBecause: () => Promise.resolve(undefined),
 };

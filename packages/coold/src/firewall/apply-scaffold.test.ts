@@ -171,7 +171,9 @@ test('a UDP packet that was denied opens no way back', async () => {
   await lab.apply();
   await lab.allow(at.a1, at.a2, 'udp', '53');
   expect(await lab.a2.reach('udp', at.a1, 53, dropMs)).toBeNull();
-  expect(await lab.nft('list', 'table', 'bridge', 'coolify_bridge')).not.toContain('elements');
+  expect(await lab.nft('list', 'set', 'bridge', 'coolify_bridge', 'coolify_replies')).not.toContain(
+    'elements',
+  );
 });
 
 test('a program that is missing is named, in one line', async () => {

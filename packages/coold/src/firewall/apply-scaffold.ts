@@ -66,7 +66,8 @@ async function readPresent(): Promise<Present> {
   return { filter: await listIptables('filter'), postrouting: await listIptables('nat', 'POSTROUTING') };
 }
 
-async function hasBridgeConntrack(): Promise<boolean> {
+/** Whether this kernel can track bridged connections. */
+export async function hasBridgeConntrack(): Promise<boolean> {
   const { code } = await runChild('nft', ['-c', '-f', '-'], {
     timeoutMs: probeTimeoutMs,
     input: conntrackProbe,

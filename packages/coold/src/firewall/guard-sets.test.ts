@@ -1,4 +1,6 @@
 // The guard's sets beside the two planes of the contract: real nft, each backend of iptables. Needs root.
+import { readFile, writeFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
 import { soon } from '@coold/testbed/soon';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { elementOf } from './guard-element.ts';
@@ -6,6 +8,7 @@ import { withId } from './rule.ts';
 import { ruleNumber } from './rule-examples.ts';
 import { allow, type FirewallHost, ids, noDrift, openFirewallHost, revoke, web } from './testing.ts';
 
+const restoreScript = fileURLToPath(new URL('../../../../systemd/restore-allow.sh', import.meta.url));
 const tables = ['inet coolify_guard', 'bridge coolify_bridge'];
 
 describe.each(['nft', 'legacy'] as const)('with iptables-%s', backend => {
@@ -102,6 +105,38 @@ describe.each(['nft', 'legacy'] as const)('with iptables-%s', backend => {
     const { store } = await on.start();
     await on.expectEverywhere([web, ruleNumber(1)]);
     expect(store.state()).toMatchObject({ rules: { guard: 2 }, drift: noDrift });
+  });
+
+  it('at boot, coolify-mesh-allow.service fills every plane from the snapshots, by exact lines alone', async () => {
+    const forms = [
+      web,
+      withId({ ...web, namespace: 'shop' }),
+      withId({ ...web, proto: 'udp', port: 0 }),
+      withId({ ...web, proto: '', port: 0 }),
+    ];
+    const first = await on.start();
+    await first.edit(allow(...forms));
+    await first.stop();
+    await on.filter.nft('flush', 'ruleset');
+    await on.filter.iptables('-F');
+    await on.filter.iptables('-X');
+    await on.filter.scaffold();
+    const bogus = [
+      'add rule bridge coolify_bridge coolify_allow meta protocol ip ip saddr 10.9.9.9 ip daddr 10.9.9.8 accept comment "mine"',
+      'add rule bridge coolify_bridge coolify_allow meta protocol ip ip saddr 10.9.9.9 ip daddr 10.9.9.7 drop comment "cid:0123456789ab:x"',
+    ];
+    const snapshot = await readFile(on.file('allow.nft'), 'utf8');
+    await writeFile(on.file('allow.nft'), `${snapshot}${bogus.join('\n')}\n`);
+    for (let time = 0; time < 2; time += 1) {
+      await on.filter.netns.exec('sh', [restoreScript, on.file('allow.rules'), on.file('allow.nft')]);
+      expect(await on.inIptables()).toEqual(ids(forms));
+      expect(await on.inGuard()).toEqual([...new Set(forms.map(elementOf))].sort());
+    }
+    await writeFile(on.file('allow.nft'), snapshot);
+    await on.filter.netns.exec('sh', [restoreScript, on.file('allow.rules'), on.file('allow.nft')]);
+    await on.expectEverywhere(forms);
+    const { store } = await on.start();
+    expect(store.state()).toMatchObject({ drift: noDrift, foreign: [] });
   });
 
   it('a coold that starts does not put back what somebody took from the guard while it was stopped', async () => {

@@ -31,6 +31,8 @@ export interface Kernel {
   isFresh(): boolean;
   /** Whether changes are announced; without, only a listing tells. */
   isWatched(): boolean;
+  /** Whether that is so of every plane. */
+  isAnnounced(): boolean;
   /** Lists every plane. @throws KernelError */
   look(): Promise<void>;
   /** Lists the planes whose changes nobody announces. @throws KernelError */
@@ -51,6 +53,8 @@ export interface Kernel {
   applyBy(program: Plane['program'], changes: readonly Change[]): Promise<void>;
   /** Whether a rule went from a plane all at once with the chain or table that it stood in. */
   hasVanished(plane: PlaneName, rule: Rule): boolean;
+  /** Whether any did. */
+  isAnyVanished(): boolean;
   forgetVanished(): void;
   /** What a rule has counted in the routed plane; its line in the other has no counter (docs/contract.md §4). */
   counters(id: string): Promise<{ packets: number; bytes: number } | undefined>;
@@ -292,6 +296,7 @@ export function createKernel(options: KernelOptions): Kernel {
     },
     isFresh,
     isWatched: () => watched,
+    isAnnounced: () => watched && planes().every(plane => plane.isAnnounced),
     look: () => look(),
     async glance() {
       if (planes().some(plane => !plane.isAnnounced)) await look(plane => !plane.isAnnounced);
@@ -317,6 +322,7 @@ export function createKernel(options: KernelOptions): Kernel {
       ]);
     },
     hasVanished: (name, rule) => planes().some(plane => plane.name === name && plane.hasVanished(rule)),
+    isAnyVanished: () => planes().some(plane => plane.isAnyVanished()),
     forgetVanished() {
       for (const plane of planes()) plane.forgetVanished();
     },

@@ -44,8 +44,9 @@ export async function listObjects(
   run: RunTool,
   kind: 'table' | 'chain' | 'set' | 'rule',
   what: readonly string[],
+  flags: readonly string[] = [],
 ): Promise<Record<string, unknown>[]> {
-  const text = await run('nft', ['-j', 'list', ...what]);
+  const text = await run('nft', [...flags, '-j', 'list', ...what]);
   let value: unknown;
   try {
     value = JSON.parse(text);

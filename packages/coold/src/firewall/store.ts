@@ -311,7 +311,7 @@ export function createStore(options: StoreOptions): Store {
 
   async function runReconcile(): Promise<void> {
     // Rules that stand as they should say nothing while what they are exceptions to is missing.
-    if (deny().kind === 'broken') await repairDeny();
+    if (deny().kind === 'broken') await repairDeny().catch(() => {}); // its state says why
     const state = deny();
     if (state.kind === 'broken')
       throw new FirewallError(503, `the default deny is not in place: ${state.why}`);
@@ -335,6 +335,7 @@ export function createStore(options: StoreOptions): Store {
   }
 
   async function runBringBack(): Promise<void> {
+    await kernel.look();
     const wanted = new Map<string, Rule | undefined>();
     for (const rule of model.values())
       if (filed.ids.has(rule.id) && wentAtOnce(rule)) wanted.set(rule.id, rule);

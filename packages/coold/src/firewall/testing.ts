@@ -8,6 +8,7 @@ import { expect } from 'vitest';
 import { createFirewall } from './firewall.ts';
 import { elementOf } from './guard-element.ts';
 import { readIptablesLine } from './iptables-rule.ts';
+import type { DefaultDeny } from './keep-deny.ts';
 import { type Rule, readRule } from './rule.ts';
 import { changeSnapshot, iptablesSnapshot, nftSnapshot } from './snapshot.ts';
 import type { Counted, Edit, Store } from './store.ts';
@@ -34,6 +35,7 @@ export const filesOf = (rules: readonly Rule[]) => {
 /** A coold's firewall, serving until it is stopped or its host is gone. */
 export interface Running {
   store: Store;
+  deny: DefaultDeny;
   edit(edits: Edit[]): Promise<Counted>;
   stop(): Promise<void>;
 }
@@ -81,17 +83,19 @@ export async function openFirewallHost(backend: 'nft' | 'legacy'): Promise<Firew
     async start({ folder = etc, isAwaited = true, ...rest } = {}) {
       const stopping = new AbortController();
       const paths = { rulesPath: join(folder, 'allow.rules'), bridgeRulesPath: join(folder, 'allow.nft') };
-      const firewall = createFirewall({ chain, ...paths, log, toolTimeoutMs, ...rest });
+      const meshEnv = join(folder, 'mesh.env');
+      const firewall = createFirewall({ chain, ...paths, meshEnv, log, toolTimeoutMs, ...rest });
       const loaded = Promise.withResolvers<void>();
       const kept = firewall.keep(loaded.resolve)(stopping.signal);
+      const denied = firewall.deny.keep(() => {})(stopping.signal);
       const stop = async () => {
         stopping.abort();
-        await kept;
+        await Promise.all([kept, denied]);
       };
       cleanup.defer(() => stop().catch(() => {}));
       if (isAwaited) await Promise.race([loaded.promise, kept]);
-      const { store } = firewall;
-      return { store, stop, edit: edits => store.edit(edits) };
+      const { store, deny } = firewall;
+      return { store, deny, stop, edit: edits => store.edit(edits) };
     },
     async inIptables() {
       const lines = (await filter.iptables('-S'))
@@ -129,9 +133,8 @@ export async function openFirewallHost(backend: 'nft' | 'legacy'): Promise<Firew
       const text = filesOf(rules);
       expect(await readFile(file('allow.rules'), 'utf8')).toBe(text.iptables);
       expect(await readFile(file('allow.nft'), 'utf8')).toBe(text.nft);
-      expect((await readdir(etc)).filter(name => !name.endsWith('.damaged')).sort()).toEqual([
-        ...['allow.lock', 'allow.nft', 'allow.rules'],
-      ]);
+      const names = (await readdir(etc)).filter(name => !name.endsWith('.damaged') && name !== 'mesh.env');
+      expect(names.sort()).toEqual([...['allow.lock', 'allow.nft', 'allow.rules']]);
     },
     defer: work => cleanup.defer(work),
     [Symbol.asyncDispose]: () => cleanup.disposeAsync(),

@@ -34,6 +34,10 @@ export interface CooldStatus {
     /** Rules in which kernel, snapshots and what was asked for differ. */
     drift: number;
     hook_repairs: number;
+    /** How often the default deny itself was gone and was put back. */
+    deny_repairs: number;
+    /** What is missing of the default deny while the mode is `broken`. */
+    deny_problem: string | null;
     /** A change that failed and could not be taken back, or snapshots that cannot be read. */
     problem: string | null;
     /** How coold's own settings differ from what the scaffold is made of, one sentence each. */
@@ -55,6 +59,7 @@ export interface StatusSources {
   firewall: {
     state: () => StoreState;
     hookRepairs: () => number;
+    denyRepairs: () => number;
     differences: () => Promise<string[]>;
   };
   /** Undefined: this host does not build. */
@@ -110,13 +115,15 @@ export async function readStatus(sources: StatusSources): Promise<CooldStatus> {
 async function readFirewall({
   state,
   hookRepairs,
+  denyRepairs,
   differences,
 }: StatusSources['firewall']): Promise<CooldStatus['firewall']> {
-  const { mode, rules, drift, unfinished, snapshotProblem } = state();
+  const { mode, rules, drift, unfinished, snapshotProblem, denyProblem } = state();
   const differing = [drift.kernelOnly, drift.modelOnly, drift.planesDiffer, drift.snapshotDiffers];
   return {
     ...{ mode, rules: rules.model, drift: differing.reduce((sum, ids) => sum + ids.length, 0) },
     ...{ hook_repairs: hookRepairs(), problem: unfinished ?? snapshotProblem ?? null },
+    ...{ deny_repairs: denyRepairs(), deny_problem: denyProblem ?? null },
     differences: await differences(),
   };
 }

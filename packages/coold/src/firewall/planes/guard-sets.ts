@@ -41,15 +41,16 @@ export function createGuardSets(): GuardPlane {
   let standing = new Map<Table, Set<string>>();
   let vanished = new Set<string>();
 
+  const standsEverywhere = (element: string) => {
+    for (const there of standing.values()) if (!there.has(element)) return false;
+    return standing.size > 0;
+  };
+
   const elements: GuardElements = {
     get size() {
       return Math.max(...[...standing.values()].map(({ size }) => size));
     },
-    stands(rule) {
-      const element = elementOf(rule);
-      for (const there of standing.values()) if (!there.has(element)) return false;
-      return standing.size > 0;
-    },
+    stands: rule => standsEverywhere(elementOf(rule)),
     *flows() {
       const seen = new Set<string>();
       for (const there of standing.values())
@@ -62,8 +63,9 @@ export function createGuardSets(): GuardPlane {
     },
   };
 
+  /** What was missing in one table before did not go with it. */
   function vanish(from: Table): void {
-    for (const element of standing.get(from) ?? []) vanished.add(element);
+    for (const element of standing.get(from) ?? []) if (standsEverywhere(element)) vanished.add(element);
   }
 
   function takeElement(
@@ -169,6 +171,7 @@ export function createGuardSets(): GuardPlane {
       script: [...standing.keys()].flatMap(table => [...elementLines('add', table, forms)]),
     }),
     hasVanished: rule => vanished.has(elementOf(rule)),
+    isAnyVanished: () => vanished.size > 0,
     forgetVanished() {
       vanished = new Set();
     },

@@ -49,6 +49,7 @@ export function createIptablesLegacy(chain: string, many: number): RoutedPlane {
     },
     trial: forms => ({ command: run => checkRouted(run, chain, mirror.exists, forms), script: [] }),
     hasVanished: rule => vanished.has(rule.id),
+    isAnyVanished: vanished.isAny,
     forgetVanished: vanished.forget,
   };
 }

@@ -68,6 +68,7 @@ export function createIptablesNft(chain: string, many: number): RoutedPlane {
       script: [],
     }),
     hasVanished: rule => handled.vanished.has(rule.id),
+    isAnyVanished: handled.vanished.isAny,
     forgetVanished: handled.vanished.forget,
   };
 }

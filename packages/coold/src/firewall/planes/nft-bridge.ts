@@ -75,6 +75,7 @@ export function createNftBridge(many: number): BridgedPlane {
       script: handled.mirror === undefined ? [] : bridgeAdditions(forms, handled.mirror.exists),
     }),
     hasVanished: rule => handled.vanished.has(rule.id),
+    isAnyVanished: handled.vanished.isAny,
     forgetVanished: handled.vanished.forget,
   };
 }

@@ -31,6 +31,7 @@ export interface Plane {
   trial(forms: readonly Rule[]): Trial;
   /** Whether the rule went from here together with what it stood in, and has not been forgotten since. */
   hasVanished(rule: Rule): boolean;
+  isAnyVanished(): boolean;
   forgetVanished(): void;
 }
 

@@ -11,6 +11,7 @@ export interface Vanished {
   /** What they stood in went. */
   all(): void;
   has(id: string): boolean;
+  isAny(): boolean;
   forget(): void;
 }
 
@@ -28,6 +29,7 @@ export function createVanished(standing: () => readonly Rule[]): Vanished {
       for (const { id } of standing()) vanished.add(id);
     },
     has: id => vanished.has(id),
+    isAny: () => vanished.size > 0,
     forget: () => vanished.clear(),
   };
 }

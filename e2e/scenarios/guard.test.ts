@@ -52,6 +52,15 @@ async function call(host: FleetHost, command: Command): Promise<unknown> {
   return answer.data;
 }
 
+/** A page on a port of the host. */
+const publish = ({ host }: FleetHost) =>
+  runContainer(host, {
+    ...{ name: 'published', network: 'podman', args: ['--publish', '8088:80'] },
+    command: ['sh', '-c', 'mkdir /www; echo published >/www/index.html; exec httpd -f -h /www'],
+  });
+const unpublish = ({ host }: FleetHost) =>
+  expectExec(host, ['podman', 'rm', '--force', '--time', '0', 'published']);
+
 const page = async (from: FleetHost, container: string, to: FleetHost, name: string) =>
   await fetched(from, container, `http://${await addressOf(to, name)}/`);
 
@@ -88,20 +97,11 @@ test('containers of Podman’s default network meet the deny, and reach the worl
   for (const [from, to] of pairs()) {
     expect(await page(from, 'plain', from, 'web'), `${from.name}, own`).toBe('');
     expect(await page(from, 'plain', to, 'web'), `${from.name}, of the other`).toBe('');
-    await expectExec(to.host, [
-      'podman',
-      'run',
-      '--detach',
-      '--name',
-      'published',
-      '--publish',
-      '8088:80',
-      ...['busybox', 'sh', '-c', 'mkdir /www; echo published >/www/index.html; exec httpd -f -h /www'],
-    ]);
+    await publish(to);
     const out = `http://${to.host.address}:8088/`;
     expect(await fetched(from, 'plain', out)).toBe('published');
     expect(await fetched(from, 'client', out)).toBe('published');
-    await expectExec(to.host, ['podman', 'rm', '--force', '--time', '0', 'published']);
+    await unpublish(to);
   }
 }, 120_000);
 
@@ -154,6 +154,48 @@ test('containers do not reach the REST API of their host or another', async () =
       expect(await fetched(from, 'client', `http://${host.mgmtIp}:8443/healthz`)).toBe('');
 }, 60_000);
 
+test('beside ufw: DNS, an allowed flow, egress and published ports work, and what is in the way is named', async () => {
+  for (const { host } of fleet.hosts) {
+    for (const rule of ['allow 51820/udp', 'allow in on wg0', 'allow 6443/tcp'])
+      await expectExec(host, ['ufw', ...rule.split(' ')]);
+    await expectExec(host, ['ufw', '--force', 'enable']);
+  }
+  const lookup = async ({ host, namespaces }: FleetHost) => {
+    const { gateway = '' } = namespaces['default'] ?? {};
+    const asked = ['busybox', 'timeout', '3', 'nslookup', 'web.default.coolify.internal', gateway];
+    return (await host.exec(['podman', 'exec', 'client', ...asked])).code;
+  };
+  try {
+    for (const [from, to] of pairs()) {
+      expect(await lookup(from), `DNS on ${from.name}`).toBe(0);
+      const [src, dst] = [await addressOf(from, 'client'), await addressOf(to, 'web')];
+      const rule = { type: 'firewall.allow', namespace: 'default', src, dst, proto: 'tcp', port: 80 };
+      const { id } = (await call(to, rule)) as { id: string };
+      expect(await page(from, 'client', to, 'web'), `from ${from.name}`).toBe('web');
+      await call(to, { type: 'firewall.revoke', id });
+      await publish(to);
+      expect(await fetched(from, 'client', `http://${to.host.address}:8088/`), from.name).toBe('published');
+      await unpublish(to);
+    }
+    // Somebody takes out what lets DNS in.
+    const status = async () => (await newer.host.exec(['coold', 'status'])).stdout;
+    await expectExec(newer.host, ['iptables', '-F', 'INPUT']);
+    await eventually(
+      'the status to name what containers miss',
+      async () => {
+        expect(await lookup(newer)).not.toBe(0);
+        return (await status()).includes('packets that containers sent it last') || undefined;
+      },
+      { timeoutMs: 60_000 },
+    );
+    expect(await status()).toContain('systemctl restart coolify-mesh-fw');
+    await expectExec(newer.host, ['systemctl', 'restart', 'coolify-mesh-fw.service']);
+    expect(await lookup(newer)).toBe(0);
+  } finally {
+    for (const { host } of fleet.hosts) await expectExec(host, ['ufw', '--force', 'disable']);
+  }
+}, 240_000);
+
 /** Counts what is forwarded between containers once everything else has judged it, routed or within a bridge. */
 const witness = `
 table inet witness {
@@ -203,7 +245,7 @@ test('nothing passes at boot without coold, nor while it is stopped and networks
     expect(active.stdout.trim()).toBe('inactive');
     // More networks, each of which netavark puts on top of FORWARD.
     for (const name of ['passing-1', 'passing-2']) {
-      await expectExec(host.host, ['podman', 'network', 'create', name]);
+      await expectExec(host.host, ['podman', 'network', 'create', '--disable-dns', name]);
       await serve(host, name, name);
       expect(await page(host, name, host, 'web'), host.name).toBe('');
       await expectExec(host.host, ['podman', 'rm', '--force', '--time', '0', name]);

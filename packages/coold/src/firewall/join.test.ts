@@ -18,9 +18,10 @@ const asked = ['udp', 'tcp'].map(
   proto =>
     `-s 10.99.0.0/24 -d 10.99.0.0/24 -p ${proto} -m ${proto} --dport 53 -m comment --comment coolify-dns -j ACCEPT`,
 );
+const joinedEgress = '-s 10.99.0.0/24 -m comment --comment coolify-egress-joined -j ACCEPT';
 const scaffolded = { forward: ['-P FORWARD ACCEPT', hook], postrouting: [leave], input: [] };
 const joined = {
-  forward: [`-A FORWARD ${joinedHook}`, hook, '-A FORWARD -j NETAVARK_FORWARD'],
+  forward: [`-A FORWARD ${joinedHook}`, hook, '-A FORWARD -j NETAVARK_FORWARD', `-A FORWARD ${joinedEgress}`],
   postrouting: ['-A POSTROUTING -s 10.99.0.0/24 -o wg9 -j RETURN', leave],
   input: asked.map(rule => `-A INPUT ${rule}`),
 };
@@ -28,6 +29,7 @@ const joined = {
 test('a subnet outside of every pool gets a hook on top, and leaves by the mesh un-NATed', () => {
   expect(joinIptables(['10.99.0.0/24'], scaffolded)).toBe(`*filter
 -I FORWARD 1 ${joinedHook}
+-I FORWARD 3 ${joinedEgress}
 ${asked.map(rule => `-I INPUT 1 ${rule}\n`).join('')}COMMIT
 *nat
 -I POSTROUTING 1 -s 10.99.0.0/24 -o wg9 -j RETURN
@@ -39,6 +41,7 @@ test('what has joined is left alone, and taken out again without a word of the c
   expect(joinIptables(['10.99.0.0/24'], joined)).toBe('');
   expect(joinIptables([], joined)).toBe(`*filter
 -D FORWARD ${joinedHook}
+-D FORWARD ${joinedEgress}
 ${asked.map(rule => `-D INPUT ${rule}\n`).join('')}COMMIT
 *nat
 -D POSTROUTING -s 10.99.0.0/24 -o wg9 -j RETURN
@@ -47,8 +50,10 @@ COMMIT
 });
 
 test('a subnet within a pool, or the pool itself, needs no hook of its own, and takes none with it when it goes', () => {
-  expect(joinIptables(['10.210.7.0/24'], scaffolded)).toBe('');
-  expect(joinIptables(['10.210.0.0/16'], scaffolded)).toBe('');
+  for (const subnet of ['10.210.7.0/24', '10.210.0.0/16'])
+    expect(joinIptables([subnet], scaffolded)).toBe(
+      `*filter\n-I FORWARD 2 ${joinedEgress.replace('10.99.0.0/24', subnet)}\nCOMMIT\n`,
+    );
   expect(joinIptables([], scaffolded)).toBe('');
 });
 
@@ -61,7 +66,7 @@ test('a permissive host stays one', () => {
 test('a scaffold that somebody else worded otherwise gets the hook too', () => {
   const forward = ['-A FORWARD -i podman+ -j COOLIFY-INTRA', '-A FORWARD -j NETAVARK_FORWARD'];
   expect(joinIptables(['10.99.0.0/24'], { forward, postrouting: [], input: [] })).toBe(
-    `*filter\n-I FORWARD 1 ${joinedHook}\n${asked.map(rule => `-I INPUT 1 ${rule}\n`).join('')}COMMIT\n`,
+    `*filter\n-I FORWARD 1 ${joinedHook}\n-I FORWARD 2 ${joinedEgress}\n${asked.map(rule => `-I INPUT 1 ${rule}\n`).join('')}COMMIT\n`,
   );
 });
 
@@ -70,6 +75,9 @@ test('the scaffold put in anew has the joined subnets, with the hooks that joini
   expect(text.split('\n').filter(line => line.startsWith('-I'))).toEqual([
     '-I FORWARD 1 -d 10.210.0.0/16 -j COOLIFY-INTRA',
     `-I FORWARD 2 ${joinedHook}`,
+    '-I FORWARD 3 -s 10.210.0.0/24 -m comment --comment coolify-egress -j ACCEPT',
+    `-I FORWARD 4 ${joinedEgress}`,
+    `-I FORWARD 5 ${joinedEgress.replace('10.99.0.0', '10.210.7.0')}`,
     ...['10.210.0.0/16', '10.99.0.0/24'].flatMap((network, index) =>
       asked.map((rule, at) => `-I INPUT ${2 * index + at + 1} ${rule.replaceAll('10.99.0.0/24', network)}`),
     ),

@@ -3,6 +3,8 @@ import { guardTable, joinedElements, localElements, localSubnets } from './guard
 import { type HookedChains, hasHooks } from './hooks.ts';
 import {
   dnsRules,
+  egressIn,
+  egressRule,
   hookRule,
   hooksIn,
   joinedBeside,
@@ -35,9 +37,19 @@ export function joinIptables(
   });
   // The mesh's interface is the one that the others leave by.
   const wgInterface = returns[0]?.wgInterface;
+  const outer = outermost(joined);
+  const egress = egressIn(forward);
+  // Below the hooks.
+  const lastHook = hooks.length + come.length - go.length + 1;
   const filter = [
     ...go.map(subnet => `-D FORWARD ${hookRule(subnet, 'joined')}`),
     ...come.map(subnet => `-I FORWARD 1 ${hookRule(subnet, 'joined')}`),
+    ...egress
+      .filter(({ kind, subnet }) => kind === 'joined' && !outer.includes(subnet))
+      .map(({ subnet }) => `-D FORWARD ${egressRule(subnet, 'joined')}`),
+    ...outer
+      .filter(subnet => !egress.some(there => there.kind === 'joined' && there.subnet === subnet))
+      .map(subnet => `-I FORWARD ${lastHook} ${egressRule(subnet, 'joined')}`),
     ...go.flatMap(dnsRules).flatMap(rule => (input.includes(`-A INPUT ${rule}`) ? [`-D INPUT ${rule}`] : [])),
     ...come.flatMap(dnsRules).map(rule => `-I INPUT 1 ${rule}`),
   ];

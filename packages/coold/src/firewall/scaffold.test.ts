@@ -22,6 +22,8 @@ test('on an empty kernel: both chains, the hook, and no NAT towards the mesh', (
 -A COOLIFY-INTRA -o wg0 -j ACCEPT
 -A COOLIFY-INTRA -j DROP
 -I FORWARD 1 -d 10.210.0.0/16 -j COOLIFY-INTRA
+-I FORWARD 2 -s 10.210.0.0/24 -m comment --comment coolify-egress -j ACCEPT
+-I FORWARD 3 -s 10.210.1.0/24 -m comment --comment coolify-egress -j ACCEPT
 -I INPUT 1 -s 10.210.0.0/16 -d 10.210.0.0/16 -p udp -m udp --dport 53 -m comment --comment coolify-dns -j ACCEPT
 -I INPUT 2 -s 10.210.0.0/16 -d 10.210.0.0/16 -p tcp -m tcp --dport 53 -m comment --comment coolify-dns -j ACCEPT
 COMMIT

@@ -93,6 +93,29 @@ export function isDnsLine(line: string): boolean {
   return line.startsWith('-A INPUT ') && line.endsWith(` ${dnsMark}`);
 }
 
+/**
+ * What a container of this host sends to the world passes also where FORWARD drops by policy, as beside Docker or ufw;
+ * netavark itself sees to that where it uses iptables.
+ */
+export function egressRule(subnet: Cidr, kind: 'configured' | 'joined'): string {
+  return `-s ${subnet} -m comment --comment ${kind === 'joined' ? 'coolify-egress-joined' : 'coolify-egress'} -j ACCEPT`;
+}
+
+const egressLine = /^-A FORWARD -s (\S+) -m comment --comment coolify-egress(-joined)? -j ACCEPT$/;
+
+/** The subnets that such rules stand for now. */
+export function egressIn(filter: readonly string[]): { subnet: Cidr; kind: 'configured' | 'joined' }[] {
+  return filter.flatMap(line => {
+    const [, subnet, joined] = egressLine.exec(line) ?? [];
+    return subnet === undefined ? [] : [{ subnet, kind: joined === undefined ? 'configured' : 'joined' }];
+  });
+}
+
+/** Whether a line of `iptables -S` accepts what no hook judges: containers' DNS, or what they send to the world. */
+export function isAcceptLine(line: string): boolean {
+  return isDnsLine(line) || egressLine.test(line);
+}
+
 const hookLine = new RegExp(`^-A FORWARD -d (\\S+) (-m comment --comment ${joinedMark} )?-j ${intraChain}$`);
 
 /** The networks whose packets FORWARD hands to the default deny now. */
@@ -117,6 +140,14 @@ function filterLines(scaffold: Scaffold, present: readonly string[]): string[] {
   const { chainName, wgInterface } = scaffold;
   const mesh = meshNetworks(scaffold);
   const beside = joinedBeside(mesh, scaffold.joined);
+  const hooks = [
+    ...mesh.map(network => hookRule(network, 'configured')),
+    ...beside.map(subnet => hookRule(subnet, 'joined')),
+  ];
+  const egress = [
+    ...outermost(scaffold.subnets).map(subnet => egressRule(subnet, 'configured')),
+    ...outermost(scaffold.joined).map(subnet => egressRule(subnet, 'joined')),
+  ];
   const content = [
     '-m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT',
     `-j ${chainName}`,
@@ -132,27 +163,26 @@ function filterLines(scaffold: Scaffold, present: readonly string[]): string[] {
     ...(same ? [] : [`:${intraChain} - [0:0]`]),
     ...(present.includes(`-N ${chainName}`) ? [] : [`-N ${chainName}`]),
     ...(same ? [] : content),
-    ...hookLines(
-      'FORWARD',
-      [
-        ...mesh.map(network => hookRule(network, 'configured')),
-        ...beside.map(subnet => hookRule(subnet, 'joined')),
-      ],
-      present,
-      rule => rule.endsWith(` -j ${intraChain}`),
-    ),
-    ...dnsLines([...mesh, ...beside], present),
+    ...hookLines('FORWARD', hooks, present, rule => rule.endsWith(` -j ${intraChain}`)),
+    ...acceptLines('FORWARD', hooks.length, egress, present, line => egressLine.test(line)),
+    ...acceptLines('INPUT', 0, [...mesh, ...beside].flatMap(dnsRules), present, isDnsLine),
   ];
 }
 
 /** Unlike the hooks they need not be on top: what stands above them may be another guard of the host's. */
-function dnsLines(networks: readonly Cidr[], present: readonly string[]): string[] {
-  const wanted = networks.flatMap(dnsRules).map(rule => `-A INPUT ${rule}`);
-  const ours = present.filter(isDnsLine);
+function acceptLines(
+  chain: string,
+  below: number,
+  rules: readonly string[],
+  present: readonly string[],
+  isOurs: (line: string) => boolean,
+): string[] {
+  const wanted = rules.map(rule => `-A ${chain} ${rule}`);
+  const ours = present.filter(isOurs);
   if (wanted.length === ours.length && wanted.every(line => ours.includes(line))) return [];
   return [
     ...ours.map(line => line.replace(/^-A/, '-D')),
-    ...wanted.map((line, index) => line.replace(/^-A INPUT/, `-I INPUT ${index + 1}`)),
+    ...rules.map((rule, index) => `-I ${chain} ${below + index + 1} ${rule}`),
   ];
 }
 

@@ -1,6 +1,6 @@
 import { readIptablesLine } from './iptables-rule.ts';
 import { bridgeChain, bridgePlace, bridgeTable } from './nft-rule.ts';
-import { hooksIn, intraChain, isDnsLine, type Present, tableText } from './scaffold.ts';
+import { hooksIn, intraChain, isAcceptLine, type Present, tableText } from './scaffold.ts';
 
 /**
  * Input for `iptables-restore --noflush` that takes out what coold and its scaffold put in, in one commit a table; empty
@@ -20,7 +20,7 @@ export function teardownIptables(chain: string, { filter, postrouting }: Present
   );
   const keep = used || allowed.some(({ ours }) => !ours);
   const lines = [
-    ...filter.filter(line => line.endsWith(` -j ${intraChain}`) || isDnsLine(line)).map(deleted),
+    ...filter.filter(line => line.endsWith(` -j ${intraChain}`) || isAcceptLine(line)).map(deleted),
     ...(filter.includes(`-N ${intraChain}`) ? [`-F ${intraChain}`, `-X ${intraChain}`] : []),
     ...(keep ? allowed.filter(({ ours }) => ours).map(({ line }) => deleted(line)) : []),
     ...(!keep && filter.includes(`-N ${chain}`) ? [`-F ${chain}`, `-X ${chain}`] : []),

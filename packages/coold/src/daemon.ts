@@ -36,6 +36,7 @@ import { createJoinedSubnets } from './firewall/joined-subnets.ts';
 import { keepApiGuard } from './firewall/keep-api-guard.ts';
 import { keepHooks } from './firewall/keep-hooks.ts';
 import { scaffoldDifferences } from './firewall/scaffold-differences.ts';
+import { type FlowState, watchFlows } from './firewall/watch-flows.ts';
 import { keepLink } from './link/link.ts';
 import { createPodman } from './podman/client.ts';
 import { createLinkState, watchLink } from './status/link-state.ts';
@@ -76,7 +77,7 @@ export function cooldTasks(given: CooldOptions): Record<string, Task> {
     threads: config.dnsThreads,
     namespaces: config.namespaces,
     directory: discovery.directory,
-    listeners: { arrivals: createDnsArrivals({ log: log.child('firewall') }) },
+    listeners: { arrivals: createDnsArrivals(log.child('firewall')) },
     log: log.child('dns'),
   });
   const hooked = createAnnouncement();
@@ -89,6 +90,7 @@ export function cooldTasks(given: CooldOptions): Record<string, Task> {
     onHooked: hooked.announce,
     meshEnv: config.meshEnv,
   });
+  const flows: FlowState = { lost: undefined };
   let hookRepairs = 0;
   /** Read anew each time: mesh.env is the operator's. */
   const differences = async () =>
@@ -144,7 +146,7 @@ export function cooldTasks(given: CooldOptions): Record<string, Task> {
           hookRepairs: () => hookRepairs,
           denyRepairs: firewall.deny.repairs,
         },
-        differences: async () => (await differences()).all,
+        ...{ differences: async () => (await differences()).all, lostFlows: () => flows.lost },
       },
       builds: building?.builds.hosted,
     });
@@ -175,6 +177,7 @@ export function cooldTasks(given: CooldOptions): Record<string, Task> {
     }),
     deny: firewall.deny.keep(denied.resolve),
     firewall: firewall.keep(loaded.resolve),
+    flows: watchFlows(flows, log.child('firewall')),
     apiGuard: keepApiGuard({
       sockets: config.apiBind === undefined ? [] : [config.apiBind],
       clients: config.apiAllowFrom ?? [],

@@ -26,6 +26,13 @@ export const dnsAsked = 'dns_asked';
 export const dnsArrived = 'dns_arrived';
 
 /**
+ * Counters of first packets that allow rules let through, or that leave for another host by the mesh: as the guard lets them
+ * go on, and as they are left by every other chain of FORWARD.
+ */
+export const flowsAllowed = 'flows_allowed';
+export const flowsForwarded = 'flows_forwarded';
+
+/**
  * The guard, as input for `nft -f`: whole and idempotent, one transaction. Chains and the scaffold's own sets are filled
  * anew; the sets of the allow rules and of coold's own ports keep what they hold.
  *
@@ -78,6 +85,7 @@ const keptSets = [
   ...allowedSetLines(guardTable),
   `add set ${guardTable} ${apiSockets} { type ipv4_addr . inet_service; }`,
   `add set ${guardTable} ${apiClients} { type ipv4_addr; flags interval; }`,
+  ...[flowsAllowed, flowsForwarded].map(name => `add counter ${guardTable} ${name}`),
   ...[dnsAsked, dnsArrived].map(
     name => `add set ${guardTable} ${name} { type ipv4_addr; flags dynamic; counter; }`,
   ),
@@ -93,6 +101,16 @@ function ownSet(name: string, type: string, elements: readonly string[]): string
 
 function countDns(set: string): string {
   return `iifname != "lo" ip daddr @${localSubnets} meta l4proto { tcp, udp } th dport 53 update @${set} { ip daddr counter }`;
+}
+
+function countFlows(counter: string, wgInterface: string): string[] {
+  return [
+    // What a host publishes its operator may well keep some from; nor are later packets of a connection judged anew.
+    'ct status dnat accept',
+    'ct state != new accept',
+    `ip daddr @${localSubnets} counter name "${counter}"`,
+    `ip saddr @${localSubnets} oifname "${wgInterface}" counter name "${counter}"`,
+  ];
 }
 
 interface Chain {
@@ -135,6 +153,16 @@ function chains({ wgInterface }: Scaffold): Chain[] {
         // What leaves for another host by the mesh passes, since that host decides; in clear text nothing leaves.
         `ip daddr @mesh_pools oifname != "${wgInterface}" drop`,
       ],
+    },
+    {
+      name: 'allowed',
+      hook: 'filter hook forward priority filter - 9',
+      rules: countFlows(flowsAllowed, wgInterface),
+    },
+    {
+      name: 'forwarded',
+      hook: 'filter hook forward priority 400',
+      rules: countFlows(flowsForwarded, wgInterface),
     },
     {
       // After connection tracking, so that replies are known, and before DNAT, so that a published port is still the

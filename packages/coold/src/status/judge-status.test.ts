@@ -5,7 +5,7 @@ import type { CooldStatus } from './status.ts';
 const listener = { namespace: 'default', address: '10.210.0.1', bound: true };
 const firewall = {
   ...({ mode: 'enforcing', rules: 2, drift: 0, hook_repairs: 7, problem: null } as const),
-  ...{ differences: [], deny_repairs: 1, deny_problem: null },
+  ...{ differences: [], lost_flows: null, deny_repairs: 1, deny_problem: null },
 };
 const healthy: CooldStatus = {
   ...{ version: '1.0.0', node: 'v26', uptime_s: 1 },
@@ -44,6 +44,7 @@ it.each<[Partial<CooldStatus>, string]>([
     'the default deny is not in place, so containers may reach each other: missing: the way; coold goes on trying to put it back',
   ],
   [{ firewall: { ...firewall, problem: 'allow.pending stays' } }, 'firewall: allow.pending stays'],
+  [{ firewall: { ...firewall, lost_flows: 'of 2 …' } }, 'allowed flows do not pass: of 2 …'],
   [{ firewall: { ...firewall, differences: ['two chains'] } }, 'firewall: two chains'],
   [
     { firewall: { ...firewall, drift: 2 } },

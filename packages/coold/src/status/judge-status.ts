@@ -18,6 +18,7 @@ export function judgeStatus({ link, podman, directory, dns, firewall }: CooldSta
     );
   if (firewall.mode === 'unknown') problems.push('the packet filter cannot be read');
   if (firewall.problem !== null) problems.push(`firewall: ${firewall.problem}`);
+  if (firewall.lost_flows !== null) problems.push(`allowed flows do not pass: ${firewall.lost_flows}`);
   for (const difference of firewall.differences) problems.push(`firewall: ${difference}`);
   if (firewall.drift > 0)
     problems.push(

@@ -42,6 +42,8 @@ export interface CooldStatus {
     problem: string | null;
     /** How coold's own settings differ from what the scaffold is made of, one sentence each. */
     differences: string[];
+    /** What keeps allowed flows from passing. */
+    lost_flows: string | null;
   };
   /** Null: this host does not build. */
   builds: { queued: number; running: number; finished: number } | null;
@@ -61,6 +63,7 @@ export interface StatusSources {
     hookRepairs: () => number;
     denyRepairs: () => number;
     differences: () => Promise<string[]>;
+    lostFlows: () => string | undefined;
   };
   /** Undefined: this host does not build. */
   builds: (() => readonly HostedBuild[]) | undefined;
@@ -117,6 +120,7 @@ async function readFirewall({
   hookRepairs,
   denyRepairs,
   differences,
+  lostFlows,
 }: StatusSources['firewall']): Promise<CooldStatus['firewall']> {
   const { mode, rules, drift, unfinished, snapshotProblem, denyProblem } = state();
   const differing = [drift.kernelOnly, drift.modelOnly, drift.planesDiffer, drift.snapshotDiffers];
@@ -124,7 +128,7 @@ async function readFirewall({
     ...{ mode, rules: rules.model, drift: differing.reduce((sum, ids) => sum + ids.length, 0) },
     ...{ hook_repairs: hookRepairs(), problem: unfinished ?? snapshotProblem ?? null },
     ...{ deny_repairs: denyRepairs(), deny_problem: denyProblem ?? null },
-    differences: await differences(),
+    ...{ differences: await differences(), lost_flows: lostFlows() ?? null },
   };
 }
 

@@ -1,10 +1,11 @@
 import { guardName } from './guard.ts';
+import { hasHooks } from './hooks.ts';
 import { listIptables, runTool } from './iptables.ts';
 import { listObjects } from './nft-plane.ts';
-import { isDnsLine } from './scaffold.ts';
+import { egressIn, isDnsLine } from './scaffold.ts';
 
-/** A base chain of nftables that what comes in for this host passes. */
-export interface InputChain {
+/** A base chain of nftables that packets pass besides ours and those of iptables. */
+export interface OtherChain {
   family: string;
   table: string;
   name: string;
@@ -14,7 +15,7 @@ export interface InputChain {
 export async function explainInput(gateway: string): Promise<string> {
   const [input, chains] = await Promise.all([
     listIptables('filter', 'INPUT').catch(() => []),
-    listInputChains().catch(() => []),
+    listChains('input').catch(() => []),
   ]);
   return describeInput(gateway, input, chains);
 }
@@ -23,7 +24,7 @@ export async function explainInput(gateway: string): Promise<string> {
 export function describeInput(
   gateway: string,
   input: readonly string[],
-  chains: readonly InputChain[],
+  chains: readonly OtherChain[],
 ): string {
   const found: string[] = [];
   const above = input.findIndex(isDnsLine);
@@ -46,17 +47,42 @@ export function describeInput(
     : `this host's packet filter drops them; in the way may be ${found.join('; ')}`;
 }
 
-async function listInputChains(): Promise<InputChain[]> {
+/** Who may drop what is forwarded and allowed, and what the operator can do. Never rejects: it only helps to explain. */
+export async function explainForward(): Promise<string> {
+  const [forward, chains] = await Promise.all([
+    listIptables('filter', 'FORWARD').catch(() => []),
+    listChains('forward').catch(() => []),
+  ]);
+  return describeForward(forward, chains);
+}
+
+/** The same from what there is. Pure. @param forward `iptables -S FORWARD` */
+export function describeForward(forward: readonly string[], chains: readonly OtherChain[]): string {
+  const found: string[] = [];
+  if (!hasHooks(forward) || egressIn(forward).length === 0)
+    found.push('the rules that let it pass are gone from FORWARD: `systemctl restart coolify-mesh-fw`');
+  for (const { family, table, name } of chains)
+    found.push(
+      table === 'firewalld'
+        ? 'firewalld: `firewall-cmd --permanent --zone=trusted --add-interface=wg0` and `--reload`'
+        : `nftables: chain ${name} of table ${family} ${table} may drop what is forwarded to or from containers`,
+    );
+  return found.length === 0
+    ? "something in this host's packet filter drops the rest"
+    : `this host's packet filter drops the rest; in the way may be ${found.join('; ')}`;
+}
+
+async function listChains(wanted: 'input' | 'forward'): Promise<OtherChain[]> {
   const families = ['ip', 'inet'];
   const listed = await Promise.all(families.map(family => listObjects(runTool, 'chain', ['chains', family])));
   return listed.flat().flatMap(({ family, table, name, hook }) =>
-    hook === 'input' &&
+    hook === wanted &&
     typeof family === 'string' &&
     typeof table === 'string' &&
     typeof name === 'string' &&
     table !== guardName &&
     table !== 'netavark' &&
-    !(family === 'ip' && name === 'INPUT') // iptables' own
+    !(family === 'ip' && name === wanted.toUpperCase()) // iptables' own
       ? [{ family, table, name }]
       : [],
   );

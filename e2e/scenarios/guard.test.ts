@@ -55,7 +55,7 @@ async function call(host: FleetHost, command: Command): Promise<unknown> {
 /** A page on a port of the host. */
 const publish = ({ host }: FleetHost) =>
   runContainer(host, {
-    ...{ name: 'published', network: 'podman', args: ['--publish', '8088:80'] },
+    ...{ name: 'published', network: 'coolify-default-mesh', args: ['--publish', '8088:80'] },
     command: ['sh', '-c', 'mkdir /www; echo published >/www/index.html; exec httpd -f -h /www'],
   });
 const unpublish = ({ host }: FleetHost) =>
@@ -257,6 +257,12 @@ test('nothing passes at boot without coold, nor while it is stopped and networks
         .filter(table => /^(inet|bridge) witness/.test(table))
         .map(table => Number(/counter packets (\d+)/.exec(table)?.[1]));
     expect(await seen(), `${host.name}: routed and bridged`).toEqual([0, 0]);
+    console.log(
+      await host.host.exec([
+        'sh',
+        '-c',
+        'podman logs flood-podman 2>&1 | tail -5; podman top flood-podman | tail -5; podman exec flood-podman ip a; podman ps -a',
+      ]),
     // The witness does see what passes.
     await expectExec(host.host, ['nft', 'delete', 'table', 'inet', 'coolify_guard']);
     await expectExec(host.host, ['iptables', '-F', 'COOLIFY-INTRA']);

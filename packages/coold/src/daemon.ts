@@ -33,7 +33,7 @@ import { createDnsArrivals } from './firewall/dns-arrivals.ts';
 import { createFirewall } from './firewall/firewall.ts';
 import { joinedFileName, readJoined } from './firewall/joined-file.ts';
 import { createJoinedSubnets } from './firewall/joined-subnets.ts';
-import { keepApiGuard } from './firewall/keep-api-guard.ts';
+import { keepGuard } from './firewall/keep-guard.ts';
 import { keepHooks } from './firewall/keep-hooks.ts';
 import { scaffoldDifferences } from './firewall/scaffold-differences.ts';
 import { type FlowState, watchFlows } from './firewall/watch-flows.ts';
@@ -178,7 +178,7 @@ export function cooldTasks(given: CooldOptions): Record<string, Task> {
     deny: firewall.deny.keep(denied.resolve),
     firewall: firewall.keep(loaded.resolve),
     flows: watchFlows(flows, log.child('firewall')),
-    apiGuard: keepApiGuard({
+    guard: keepGuard({
       sockets: config.apiBind === undefined ? [] : [config.apiBind],
       clients: config.apiAllowFrom ?? [],
       ...{ changes: hooked, log: log.child('firewall'), onFirstLook: guarded.resolve },

@@ -231,6 +231,27 @@ describe.each(['nft', 'legacy'] as const)('the guard beside iptables-%s', backen
     }
   });
 
+  test('what is allowed and lost in another chain is counted, and what a rule forbids is not', async () => {
+    const counted = async () => {
+      const text = await lab.nft('list', 'counters', 'table', 'inet', 'coolify_guard');
+      const of = (name: string) => Number(new RegExp(`counter ${name} {\\s+packets (\\d+)`).exec(text)?.[1]);
+      return { allowed: of('flows_allowed'), forwarded: of('flows_forwarded') };
+    };
+    await lab.apply();
+    await lab.allow(at.a1, at.b1, 'tcp', '80');
+    await publish();
+    expect(await lab.a1.reach('tcp', at.b1, 80, passMs)).not.toBeNull();
+    expect(await lab.a1.reach('tcp', at.peer, 80, passMs)).toBe(at.a1);
+    expect(await lab.world.reach('tcp', at.host, 8080, passMs)).toBe(at.world);
+    await expectDenied([lab.a2.reach('tcp', at.b1, 80, dropMs)]);
+    expect(await counted()).toEqual({ allowed: 2, forwarded: 2 });
+    await lab.iptables('-I', 'FORWARD', '1', '-d', at.b1, '-j', 'DROP');
+    await expectDenied([lab.a1.reach('tcp', at.b1, 80, dropMs)]);
+    const { allowed, forwarded } = await counted();
+    expect(allowed).toBeGreaterThan(2);
+    expect(forwarded).toBe(2);
+  });
+
   test('a container on two networks is answered and answers by either', async () => {
     await joinNetns(lab.host, 'a1-b', lab.a1, 'eth1');
     await lab.host.exec('ip', ['link', 'set', 'a1-b', 'master', 'br-b']);

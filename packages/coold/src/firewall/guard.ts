@@ -12,6 +12,8 @@ export const guardTable = `inet ${guardName}`;
 
 /** This host's container subnets. The comment of an element tells a joined subnet from a configured one. */
 export const localSubnets = 'local_subnets';
+/** Bridges that containers send by. */
+const meshLinks = 'mesh_links';
 /** The comment of a joined subnet in that set. */
 export const joinedElement = 'joined';
 /** What coold itself fills while it runs; the scaffold makes them and never empties them. */
@@ -48,7 +50,7 @@ export function renderGuard(scaffold: Scaffold, links: readonly string[]): strin
     ...ownSet('mesh_pools', 'ipv4_addr; flags interval', outermost([...pools, ...subnets])),
     ...ownSet('mesh_hosts', 'ipv4_addr; flags interval', outermost(mgmtNetworks)),
     ...ownSet(
-      'mesh_links',
+      meshLinks,
       'ifname',
       links.map(name => `"${name}"`),
     ),
@@ -90,6 +92,11 @@ const keptSets = [
     name => `add set ${guardTable} ${name} { type ipv4_addr; flags dynamic; counter; }`,
   ),
 ];
+
+/** Adds bridges that containers send by; those that are there stay. */
+export function linksElement(links: readonly string[]): string {
+  return `add element ${guardTable} ${meshLinks} { ${links.map(name => `"${name}"`).join(', ')} }`;
+}
 
 function ownSet(name: string, type: string, elements: readonly string[]): string[] {
   return [
@@ -176,7 +183,7 @@ function chains({ wgInterface }: Scaffold): Chain[] {
         // From a container: its address is routed to the bridge that the packet came by.
         `ip saddr @${localSubnets} fib saddr . iif oif exists accept`,
         // A container on two networks answers by the one that its default route leads to, under the other's address.
-        `ip saddr @${localSubnets} ct direction reply iifname @mesh_links accept`,
+        `ip saddr @${localSubnets} ct direction reply iifname @${meshLinks} accept`,
         `ip saddr @${localSubnets} drop`,
         'ip saddr @mesh_pools drop',
         `ip daddr @${localSubnets} drop`,

@@ -3,14 +3,15 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Address, Logger, Task } from '@coold/runtime';
 import type { Announcement } from './announcement.ts';
 import { type Cidr, outermost } from './cidr.ts';
-import { apiClients, apiSockets, guardName, guardTable } from './guard.ts';
+import { apiClients, apiSockets, guardTable, linksElement } from './guard.ts';
+import { hasGuardChain } from './guard-counters.ts';
 import { runTool } from './iptables.ts';
-import { listObjects } from './nft-plane.ts';
+import { readMeshLinks } from './mesh-links.ts';
 
 /** Between two looks where nothing was announced: the scaffold may have been put in since. */
 const everyMs = 30_000;
 
-export interface ApiGuardOptions {
+export interface KeepGuardOptions {
   /** Where this coold serves its REST API and metrics. */
   sockets: readonly Address[];
   /** Containers that reach them nevertheless. */
@@ -22,10 +23,11 @@ export interface ApiGuardOptions {
 }
 
 /**
- * Has the guard know what coold listens on, so that containers do not reach it (docs/contract.md §3, §4). The sets stay when
- * coold ends: then there is nothing to reach. A host without the guard is left as it is.
+ * Has the guard know what coold listens on, so that containers do not reach it (docs/contract.md §3, §4), and the bridges of
+ * networks that Podman has made since the scaffold was put in. The sets stay when coold ends: then there is nothing to
+ * reach. A host without the guard is left as it is.
  */
-export function keepApiGuard(options: ApiGuardOptions): Task {
+export function keepGuard(options: KeepGuardOptions): Task {
   const { sockets, clients, changes, log, onFirstLook } = options;
   return async stop => {
     /** What an earlier coold listened on goes once. */
@@ -33,14 +35,15 @@ export function keepApiGuard(options: ApiGuardOptions): Task {
     while (!stop.aborted) {
       const change = changes.next();
       try {
-        if (await hasGuard()) {
-          await runTool('nft', ['-f', '-'], renderApiGuard(sockets, clients, isFirst));
+        if (await hasGuardChain('arrive')) {
+          const links = linksElement(await readMeshLinks([]));
+          await runTool('nft', ['-f', '-'], `${renderApiGuard(sockets, clients, isFirst)}${links}\n`);
           isFirst = false;
         }
       } catch (error) {
         log.warn(
           { err: error },
-          'the guard cannot be told which ports containers must not reach; trying again',
+          'the guard cannot be told which ports containers must not reach, and by which bridges they send; trying again',
         );
       }
       onFirstLook();
@@ -65,8 +68,4 @@ function setLines(name: string, elements: readonly string[], anew: boolean): str
     ...(anew ? [`flush set ${guardTable} ${name}`] : []),
     ...(elements.length === 0 ? [] : [`add element ${guardTable} ${name} { ${elements.join(', ')} }`]),
   ];
-}
-
-async function hasGuard(): Promise<boolean> {
-  return (await listObjects(runTool, 'chain', ['chains', 'inet'])).some(({ table }) => table === guardName);
 }

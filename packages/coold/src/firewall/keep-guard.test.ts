@@ -5,7 +5,7 @@ import { soon } from '@coold/testbed/soon';
 import { expect, test } from 'vitest';
 import { createAnnouncement } from './announcement.ts';
 import { applyGuard } from './apply-scaffold.ts';
-import { keepApiGuard, renderApiGuard } from './keep-api-guard.ts';
+import { keepGuard, renderApiGuard } from './keep-guard.ts';
 import type { Scaffold } from './scaffold.ts';
 
 const scaffold: Scaffold = {
@@ -34,7 +34,7 @@ test('the guard knows what coold listens on, also one that is put in or made ane
     const stopping = new AbortController();
     const changes = createAnnouncement();
     const looked = Promise.withResolvers<void>();
-    const kept = keepApiGuard({
+    const kept = keepGuard({
       sockets: [{ host: '100.64.0.1', port: 9443 }],
       clients: ['10.210.0.9/32'],
       ...{ changes, onFirstLook: looked.resolve },

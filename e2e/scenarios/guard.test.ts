@@ -224,7 +224,7 @@ test('nothing passes at boot without coold, nor while it is stopped and networks
     // Each network has a container that asks every address of this host's, from its start on.
     const prefixes = Object.values(namespaces).map(({ subnet }) => subnet.replace(/0\/24$/, ''));
     const targets = prefixes.flatMap(prefix => [2, 3, 4, 5, 6].map(last => `${prefix}${last}`)).join(' ');
-    const ask = `for to in ${targets}; do wget -q -T 1 -O /dev/null http://$to/ & done; usleep 250000`;
+    const ask = `for to in ${targets}; do nc -w 1 $to 80 </dev/null & done; sleep 0.25; wait`;
     for (const network of [...Object.values(namespaces).map(one => one.network), 'podman'])
       await runContainer(host, {
         ...{ name: `flood-${network}`, network, args: again },
@@ -261,7 +261,7 @@ test('nothing passes at boot without coold, nor while it is stopped and networks
     await expectExec(host.host, ['nft', 'delete', 'table', 'inet', 'coolify_guard']);
     await expectExec(host.host, ['iptables', '-F', 'COOLIFY-INTRA']);
     await eventually(
-      'the witness to see',
+      `the witness of ${host.name} to see`,
       async () => ((await seen()).some(packets => packets > 0) ? true : undefined),
       { timeoutMs: 20_000 },
     );

@@ -28,14 +28,13 @@ import { watchDiscovery } from './discovery/discovery-metrics.ts';
 import { createDns } from './dns/dns.ts';
 import { watchDns } from './dns/dns-metrics.ts';
 import { createAnnouncement } from './firewall/announcement.ts';
-import { readDesiredScaffold } from './firewall/desired-scaffold.ts';
 import { createDnsArrivals } from './firewall/dns-arrivals.ts';
 import { createFirewall } from './firewall/firewall.ts';
-import { joinedFileName, readJoined } from './firewall/joined-file.ts';
+import { joinedFileName } from './firewall/joined-file.ts';
 import { createJoinedSubnets } from './firewall/joined-subnets.ts';
 import { keepGuard } from './firewall/keep-guard.ts';
 import { keepHooks } from './firewall/keep-hooks.ts';
-import { scaffoldDifferences } from './firewall/scaffold-differences.ts';
+import { readDifferences } from './firewall/read-differences.ts';
 import { type FlowState, watchFlows } from './firewall/watch-flows.ts';
 import { keepLink } from './link/link.ts';
 import { createPodman } from './podman/client.ts';
@@ -92,14 +91,7 @@ export function cooldTasks(given: CooldOptions): Record<string, Task> {
   });
   const flows: FlowState = { lost: undefined };
   let hookRepairs = 0;
-  /** Read anew each time: mesh.env is the operator's. */
-  const differences = async () =>
-    scaffoldDifferences(
-      await readDesiredScaffold(config.meshEnv),
-      config,
-      (await readJoined(join(dirname(config.rulesPath), joinedFileName)).catch(() => undefined))?.subnets ??
-        [],
-    );
+  const differences = () => readDifferences(config);
   const firewallVerbs: FirewallVerbs = {
     ...firewall,
     hookRepairs: () => hookRepairs,

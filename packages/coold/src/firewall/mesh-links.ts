@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { type Cidr, covers } from './cidr.ts';
 import { interfaceName } from './kernel-name.ts';
 import { isObject } from './nft-rule.ts';
+import type { HostAddress } from './scaffold-differences.ts';
 
 /** Where Podman keeps its networks, one file each. */
 export const podmanNetworks = '/etc/containers/networks';
@@ -19,11 +20,18 @@ export async function readMeshLinks(subnets: readonly Cidr[], folder = podmanNet
   const configured = await Promise.all(
     files.filter(name => name.endsWith('.json')).map(name => bridgeIn(join(folder, name))),
   );
-  const up = Object.entries(networkInterfaces()).flatMap(([name, addresses = []]) =>
-    addresses.some(({ family, address }) => family === 'IPv4' && isIn(subnets, address)) ? [name] : [],
+  const up = hostAddresses().flatMap(({ interface: name, address }) =>
+    isIn(subnets, address) ? [name] : [],
   );
   const names = [defaultBridge, ...configured.flat(), ...up];
   return [...new Set(names.flatMap(name => interfaceName.parse(name) ?? []))].sort();
+}
+
+/** The IPv4 addresses of interfaces that are up. */
+export function hostAddresses(): HostAddress[] {
+  return Object.entries(networkInterfaces()).flatMap(([name, addresses = []]) =>
+    addresses.flatMap(({ family, address }) => (family === 'IPv4' ? [{ interface: name, address }] : [])),
+  );
 }
 
 async function bridgeIn(path: string): Promise<string[]> {

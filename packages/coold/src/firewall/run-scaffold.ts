@@ -1,9 +1,10 @@
 import { type Applied, applyScaffold } from './apply-scaffold.ts';
 import { renderGuard } from './guard.ts';
 import { type JoinedFile, readJoined } from './joined-file.ts';
-import { readMeshLinks } from './mesh-links.ts';
+import { hostAddresses, readMeshLinks } from './mesh-links.ts';
 import { nothing, renderIptables, renderNft } from './scaffold.ts';
 import type { ScaffoldConfig } from './scaffold-command.ts';
+import { strayAddresses } from './scaffold-differences.ts';
 
 type Configured = Omit<ScaffoldConfig, 'apply'>;
 
@@ -39,6 +40,8 @@ export async function runScaffold({ apply, ...configured }: ScaffoldConfig): Pro
       'warning: this kernel does not track bridged connections (nf_conntrack_bridge); within a bridge, TCP segments that ' +
         'open nothing, ICMP answers and UDP replies within 30 s pass instead of established connections',
     );
+  const links = await readMeshLinks(subnets);
+  for (const stray of strayAddresses(configured, links, hostAddresses())) say(`warning: ${stray}`);
   if (joined.problem !== undefined) say(joined.problem);
   return joined.problem === undefined ? 0 : 1;
 }

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { DesiredScaffold } from './desired-scaffold.ts';
-import { type OwnSettings, scaffoldDifferences } from './scaffold-differences.ts';
+import { type OwnSettings, scaffoldDifferences, strayAddresses } from './scaffold-differences.ts';
 
 const desired: DesiredScaffold & { kind: 'named' } = {
   kind: 'named',
@@ -42,4 +42,17 @@ test.each<[Partial<OwnSettings>, RegExp]>([
 test('a network that joined is known, and a gateway that is not known is not judged', () => {
   const namespaces = [...own.namespaces, alpha, { name: 'b', network: 'b', gateway: '0.0.0.0' }];
   expect(scaffoldDifferences(desired, { ...own, namespaces }, ['10.210.16.0/24']).all).toEqual([]);
+});
+
+test('a pool that holds the uplink’s own address is named before its neighbours are missed', () => {
+  const { scaffold } = desired;
+  const addresses = [
+    { interface: 'eth0', address: '192.0.2.1' },
+    { interface: 'eth1', address: '10.210.77.5' },
+    { interface: 'podman1', address: '10.210.0.1' },
+    { interface: 'wg0', address: '10.210.255.1' },
+  ];
+  expect(strayAddresses(scaffold, ['podman1'], addresses)).toEqual([
+    expect.stringMatching(/^10\.210\.77\.5 of eth1 lies in COOLD_SCAFFOLD_POOLS/),
+  ]);
 });

@@ -3,6 +3,7 @@ import type { Namespace } from '../discovery/namespaces.ts';
 import { type Cidr, covers } from './cidr.ts';
 import type { DesiredScaffold } from './desired-scaffold.ts';
 import { joinedFileName } from './joined-file.ts';
+import type { Scaffold } from './scaffold.ts';
 
 /** What coold.env says of things that the scaffold was told, too. */
 export interface OwnSettings {
@@ -17,6 +18,32 @@ export interface Differences {
   useless: string | undefined;
   /** Everything that differs, one sentence each. */
   all: string[];
+}
+
+/** An address of this host, as the system tells it. */
+export interface HostAddress {
+  interface: string;
+  address: string;
+}
+
+/**
+ * Addresses of this host that lie in the mesh's container pools and on an interface that is not the mesh's: the guard takes
+ * what comes by it from there for packets of the mesh that lost their way, and drops them. Pure.
+ *
+ * @param links bridges that containers send by
+ */
+export function strayAddresses(
+  { pools, subnets, wgInterface }: Pick<Scaffold, 'pools' | 'subnets' | 'wgInterface'>,
+  links: readonly string[],
+  addresses: readonly HostAddress[],
+): string[] {
+  const ours = ['lo', wgInterface, ...links];
+  return addresses
+    .filter(({ interface: name, address }) => !ours.includes(name) && isIn([...pools, ...subnets], address))
+    .map(
+      ({ interface: name, address }) =>
+        `${address} of ${name} lies in COOLD_SCAFFOLD_POOLS: what comes by ${name} from addresses of the pools is dropped; pools must hold nothing but containers`,
+    );
 }
 
 /**

@@ -1,4 +1,5 @@
 import { readIptablesLine } from './iptables-rule.ts';
+import { allowedSets } from './judged-flows.ts';
 import { bridgeChain, bridgePlace, bridgeTable } from './nft-rule.ts';
 import { hooksIn, intraChain, isAcceptLine, type Present, tableText } from './scaffold.ts';
 
@@ -42,8 +43,8 @@ export interface BridgeTable {
 }
 
 /** Those that the scaffold makes, in an order in which nothing that goes is still led to. */
-const scaffoldChains = ['forward', 'coolify_sent', 'coolify_intra'];
-const scaffoldSets = ['coolify_replies'];
+const scaffoldChains = ['forward', 'coolify_sent', 'coolify_intra', 'coolify_answers'];
+const scaffoldSets = ['coolify_replies', ...Object.values(allowedSets)];
 
 /** Input for `nft -f`: the table goes, or, when somebody else has something in it, what is ours in it. */
 export function teardownNft({ chains, sets, ours, foreign }: BridgeTable): string {

@@ -75,6 +75,9 @@ export interface KernelOptions {
   onHooked?: () => void;
 }
 
+/** So many rules are given time at the first look. */
+const unknownRules = 10_000;
+
 export function createKernel(options: KernelOptions): Kernel {
   const {
     chain,
@@ -124,7 +127,10 @@ export function createKernel(options: KernelOptions): Kernel {
     }
     during = [];
     try {
-      const run = tool(routed.mirror.rules.size + (bridged.mirror?.rules.size ?? 0));
+      // How many there are is not known before the first look.
+      const rules =
+        backend === undefined ? unknownRules : routed.mirror.rules.size + (bridged.mirror?.rules.size ?? 0);
+      const run = tool(rules);
       const found = await readBackend(run);
       if (proofLeft && isWhole) await sweepProof(run);
       if (isWhole) proofLeft = false;

@@ -1,7 +1,7 @@
 import type { Logger } from '@coold/runtime';
 import { createArrivals, type Passage } from './arrivals.ts';
 import { dnsArrived, dnsAsked } from './guard.ts';
-import { hasGuardChain, readSetCounter } from './guard-counters.ts';
+import { hasGuardChain, readCounter } from './guard-counters.ts';
 import { explainInput } from './other-filters.ts';
 
 /**
@@ -22,7 +22,7 @@ async function describeLost(gateway: string, { began, arrived }: Passage): Promi
 async function readPackets(gateway: string): Promise<Passage | undefined> {
   if (!(await hasGuardChain('arrived'))) return undefined;
   // In this order: what comes in between the two is taken for one that arrived without being asked, never for a lost one.
-  const began = await readSetCounter(dnsAsked, gateway);
-  const arrived = await readSetCounter(dnsArrived, gateway);
+  const began = await readCounter(dnsAsked, gateway);
+  const arrived = await readCounter(dnsArrived, gateway);
   return { began, arrived };
 }

@@ -9,21 +9,19 @@ export async function hasGuardChain(chain: string): Promise<boolean> {
   return chains.some(({ table, name }) => table === guardName && name === chain);
 }
 
-/** Packets of a counter of the guard. @throws Error */
-export async function readCounter(name: string): Promise<number> {
-  const [counter] = await listObjects(runTool, 'counter', ['counter', 'inet', guardName, name]);
-  return Number(counter?.['packets'] ?? 0);
-}
-
-/** Packets that a set of the guard has counted for one address. @throws Error */
-export async function readSetCounter(set: string, address: string): Promise<number> {
+/**
+ * Packets that a set of the guard has counted, for one of its elements or for all.
+ *
+ * @throws Error
+ */
+export async function readCounter(set: string, element?: string): Promise<number> {
   const [listed] = await listObjects(runTool, 'set', ['set', 'inet', guardName, set]);
   const elements = listed?.['elem'];
   if (!Array.isArray(elements)) return 0;
-  for (const element of elements) {
-    const inner: unknown = isObject(element) ? element['elem'] : undefined;
-    if (!isObject(inner) || inner['val'] !== address || !isObject(inner['counter'])) continue;
-    return Number(inner['counter']['packets']);
-  }
-  return 0;
+  return elements.reduce((sum: number, listedElement: unknown) => {
+    const inner = isObject(listedElement) ? listedElement['elem'] : undefined;
+    if (!isObject(inner) || !isObject(inner['counter'])) return sum;
+    if (element !== undefined && inner['val'] !== element) return sum;
+    return sum + Number(inner['counter']['packets']);
+  }, 0);
 }

@@ -232,11 +232,14 @@ describe.each(['nft', 'legacy'] as const)('the guard beside iptables-%s', backen
   });
 
   test('what is allowed and lost in another chain is counted, and what a rule forbids is not', async () => {
-    const counted = async () => {
-      const text = await lab.nft('list', 'counters', 'table', 'inet', 'coolify_guard');
-      const of = (name: string) => Number(new RegExp(`counter ${name} {\\s+packets (\\d+)`).exec(text)?.[1]);
-      return { allowed: of('flows_allowed'), forwarded: of('flows_forwarded') };
+    const packets = async (set: string) => {
+      const text = await lab.nft('list', 'set', 'inet', 'coolify_guard', set);
+      return [...text.matchAll(/counter packets (\d+)/g)].reduce((sum, [, count]) => sum + Number(count), 0);
     };
+    const counted = async () => ({
+      allowed: await packets('flows_allowed'),
+      forwarded: await packets('flows_forwarded'),
+    });
     await lab.apply();
     await lab.allow(at.a1, at.b1, 'tcp', '80');
     await publish();

@@ -28,8 +28,8 @@ export const dnsAsked = 'dns_asked';
 export const dnsArrived = 'dns_arrived';
 
 /**
- * Counters of first packets that allow rules let through, or that leave for another host by the mesh: as the guard lets them
- * go on, and as they are left by every other chain of FORWARD.
+ * Counts, by the interface they leave by, first packets that allow rules let through or that leave for another host by the
+ * mesh: as the guard lets them go on, and as every other chain of FORWARD has left them.
  */
 export const flowsAllowed = 'flows_allowed';
 export const flowsForwarded = 'flows_forwarded';
@@ -87,10 +87,9 @@ const keptSets = [
   ...allowedSetLines(guardTable),
   `add set ${guardTable} ${apiSockets} { type ipv4_addr . inet_service; }`,
   `add set ${guardTable} ${apiClients} { type ipv4_addr; flags interval; }`,
-  ...[flowsAllowed, flowsForwarded].map(name => `add counter ${guardTable} ${name}`),
-  ...[dnsAsked, dnsArrived].map(
-    name => `add set ${guardTable} ${name} { type ipv4_addr; flags dynamic; counter; }`,
-  ),
+  // Sets that count, though two of them need but one number: nft lists a counter only after reading every set there is.
+  ...[flowsAllowed, flowsForwarded].map(name => countingSet(name, 'ifname')),
+  ...[dnsAsked, dnsArrived].map(name => countingSet(name, 'ipv4_addr')),
 ];
 
 /** Adds bridges that containers send by; those that are there stay. */
@@ -106,17 +105,21 @@ function ownSet(name: string, type: string, elements: readonly string[]): string
   ];
 }
 
+function countingSet(name: string, type: string): string {
+  return `add set ${guardTable} ${name} { type ${type}; flags dynamic; counter; }`;
+}
+
 function countDns(set: string): string {
   return `iifname != "lo" ip daddr @${localSubnets} meta l4proto { tcp, udp } th dport 53 update @${set} { ip daddr counter }`;
 }
 
-function countFlows(counter: string, wgInterface: string): string[] {
+function countFlows(set: string, wgInterface: string): string[] {
   return [
     // What a host publishes its operator may well keep some from; nor are later packets of a connection judged anew.
     'ct status dnat accept',
     'ct state != new accept',
-    `ip daddr @${localSubnets} counter name "${counter}"`,
-    `ip saddr @${localSubnets} oifname "${wgInterface}" counter name "${counter}"`,
+    `ip daddr @${localSubnets} update @${set} { oifname counter }`,
+    `ip saddr @${localSubnets} oifname "${wgInterface}" update @${set} { oifname counter }`,
   ];
 }
 

@@ -42,7 +42,7 @@ export async function listRules(run: RunTool, place: string): Promise<NftRule[]>
 /** The objects of one kind that `nft -j list` prints. @throws Error when it prints none of its JSON */
 export async function listObjects(
   run: RunTool,
-  kind: 'table' | 'chain' | 'set' | 'rule' | 'counter',
+  kind: 'table' | 'chain' | 'set' | 'rule',
   what: readonly string[],
   flags: readonly string[] = [],
 ): Promise<Record<string, unknown>[]> {

@@ -1,7 +1,15 @@
-// `npm run docs`: brings the generated parts of the README up to date.
+// `npm run docs`: brings the generated parts of the pages up to date.
 import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { writeFileAtomically } from '@coold/runtime';
-import { renderReadme } from './readme.ts';
+import { renderPage } from './docs/generated-tables.ts';
+import { listPages, root } from './docs/tree.ts';
 
-const path = new URL('../README.md', import.meta.url).pathname;
-await writeFileAtomically(path, renderReadme(await readFile(path, 'utf8')), 0o644);
+for (const page of listPages()) {
+  const path = join(root, page);
+  const text = await readFile(path, 'utf8');
+  const rendered = renderPage(text);
+  if (rendered === text) continue;
+  await writeFileAtomically(path, rendered, 0o644);
+  process.stdout.write(`docs: ${page} changed\n`);
+}

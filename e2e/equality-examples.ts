@@ -61,6 +61,25 @@ export const examplesOf = ({ call, absent, fresh, revokeAll }: HostHands): Recor
       { fields: { ref: 'a b?#%/é' }, code: 400, field: 'ref' },
     ],
   },
+  'containers.list': {
+    answered: [
+      {},
+      { fields: { name: 'web', label: ['nosuch'] } },
+      { fields: { state: 'running', limit: 1 } },
+    ],
+    refused: [
+      { fields: { limit: 0 }, code: 400, field: 'limit' },
+      { fields: { label: ['=x'] }, code: 400, field: 'label[0]' },
+      { fields: { nosuch: 'x' }, code: 400, field: 'nosuch' },
+    ],
+  },
+  'mesh.forget': {
+    answered: [{ fields: { host_mgmt_ip: '100.64.255.254' } }],
+    refused: [
+      { fields: { host_mgmt_ip: '127.0.0.1' }, code: 409, field: 'host_mgmt_ip' },
+      { fields: { host_mgmt_ip: 'somewhere' }, code: 400, field: 'host_mgmt_ip' },
+    ],
+  },
   'containers.create': {
     answered: [{ fields: { image, name: 'new' }, prepare: () => absent('containers', 'new'), varies: true }],
     refused: [
@@ -186,7 +205,7 @@ export const examplesOf = ({ call, absent, fresh, revokeAll }: HostHands): Recor
   'networks.create': {
     answered: [
       {
-        fields: { name: 'm', namespace: 'shop', subnet: '10.231.6.0/24', gateway: '10.231.6.9' },
+        fields: { name: 'm', namespace: 'default', subnet: '10.231.6.0/24', gateway: '10.231.6.9' },
         prepare: () => absent('networks', 'm'),
       },
     ],
@@ -194,6 +213,7 @@ export const examplesOf = ({ call, absent, fresh, revokeAll }: HostHands): Recor
       { fields: { name: 'n', subnet: '10.231.7.0/24' }, code: 409, field: 'name' },
       { fields: { name: 'm2', subnet: '10.231.5.128/25' }, code: 409, field: 'subnet' },
       { fields: { name: 'm2', driver: 'macvlan' }, code: 400, field: 'driver' },
+      { fields: { name: 'm2', namespace: 'elsewhere' }, code: 400, field: 'namespace' },
     ],
   },
   'networks.delete': {

@@ -6,26 +6,9 @@ import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { runChild } from '@coold/runtime';
 import { describe, expect, it } from 'vitest';
-import { renderReadme } from './readme.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const readme = await readFile(`${root}README.md`, 'utf8');
-const manifest = JSON.parse(await readFile(`${root}package.json`, 'utf8')) as {
-  scripts: Record<string, string>;
-};
-
 describe('the README', () => {
-  it('says of variables, flags and verbs what the programs say (npm run docs brings it up to date)', () => {
-    expect(readme).toBe(renderReadme(readme));
-  });
-
-  it('names only npm commands that exist', () => {
-    const named = [...readme.matchAll(/npm (?:run )?([a-z0-9]+)/g)].map(([, name]) => name ?? '');
-    expect(named).toContain('quickstart');
-    expect(named).toContain('test');
-    for (const name of named) expect(Object.keys(manifest.scripts)).toContain(name);
-  });
-
   it('has a quickstart that answers as it says, and leaves nothing behind', async () => {
     const run = () =>
       runChild('npm', ['run', '--silent', 'quickstart', '--', '--once'], { cwd: root, timeoutMs: 120_000 });

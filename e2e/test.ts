@@ -1,4 +1,4 @@
-// `npm test`: format, lint, types, then every test; the last line says what passed, failed and was skipped.
+// `npm test`: format, lint, types, the code map, then every test; the last line says what passed, failed and was skipped.
 // `--static` stops before the tests, `--fix` formats; what else is given goes to vitest, for example a path.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -24,7 +24,9 @@ function checks(): boolean {
     '--error-on-warnings',
     ...(only('--fix') ? ['--write'] : []),
   );
-  return (only('--fix') || run('types', 'tsc')) && style;
+  if (only('--fix')) return style;
+  const map = run('code map', process.execPath, join(import.meta.dirname, 'docs/check-code-map.ts'));
+  return run('types', 'tsc') && map && style;
 }
 
 interface Counts {
@@ -64,7 +66,9 @@ function tests(): { ok: boolean; line: string } {
 }
 
 if (!checks()) {
-  process.stdout.write('\nlint or types failed; the tests did not run\ntests: 0 passed, 1 failed\n');
+  process.stdout.write(
+    '\nformat, lint, types or the code map failed; the tests did not run\ntests: 0 passed, 1 failed\n',
+  );
   process.exit(1);
 }
 if (only('--static') || only('--fix')) process.exit(0);

@@ -78,6 +78,10 @@ async function fill(folder: string, version: string): Promise<void> {
   await write(join(etc, 'coold.env'), environmentFile(cooldCommand));
   await write(join(etc, 'broker.env'), environmentFile(brokerCommand));
   await write(join(etc, 'mesh.env'), environmentFile(scaffoldCommand));
+  for (const page of ['LICENSE', 'README.md']) {
+    await copyFile(join(root, page), join(folder, page));
+    await chmod(join(folder, page), 0o644);
+  }
   await copyFile(join(root, 'packaging/install.sh'), join(folder, 'install.sh'));
   await chmod(join(folder, 'install.sh'), 0o755);
 }

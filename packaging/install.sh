@@ -150,14 +150,15 @@ done
 
 # 4. Units. Below the prefix, so that whatever an operator puts into /etc/systemd/system wins.
 unit() {
-  # Noted before it is there: should this run be killed, the next one enables it.
-  [ -e "$units/$1" ] || echo "$1" >>"$new_units"
+  # Noted before it is there: should this run be killed, the next one enables it. A template is started by what needs it.
+  case $1 in *@.service) ;; *) [ -e "$units/$1" ] || echo "$1" >>"$new_units" ;; esac
   sed "s|/usr/local/|$prefix/|g" "$here/systemd/$1" | replace "$units/$1" 0644
 }
 if has_role host; then
   replace "$lib/restore-allow.sh" 0755 <"$here/systemd/restore-allow.sh"
   unit coolify-mesh-fw.service
   unit coolify-mesh-allow.service
+  unit coolify-build-net@.service
   unit coold.service
 fi
 if has_role central; then unit broker.service; fi

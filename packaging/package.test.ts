@@ -53,6 +53,11 @@ test('the archive is named for its version and machine, and small enough to carr
   expect((await stat(archive)).size).toBeLessThan(60e6);
 });
 
+test('the archive carries its licence and the README', async () => {
+  expect(await sh(`cat ${unpacked}/LICENSE`)).toContain('Apache License');
+  expect(await sh(`head -n 1 ${unpacked}/README.md`)).toBe('# coold\n');
+});
+
 test.each(programs)(
   '$name answers --version with one line and 200 ms of work, --help too',
   async ({ name }) => {
@@ -111,7 +116,7 @@ test('a table that another schema file declares is left to it', async () => {
   const { stdout } = await machine.exec(`${unpacked}/install.sh`, []);
   expect(stdout).toContain('init.sql declares service_endpoints already');
   expect(await sh('ls /etc/corrosion/schemas')).toBe(
-    'host_routes.sql\ninit.sql\nservice_registrations.sql\n',
+    'host_routes.sql\nhost_seen.sql\ninit.sql\nservice_registrations.sql\n',
   );
 });
 
@@ -154,7 +159,7 @@ test('systemd finds nothing wrong with the units as installed, and with the samp
   await sh('cp /bin/true /usr/local/bin/corrosion');
   await machine.exec('cp', [`${unpacked}/systemd/corrosion.service`, '/usr/local/lib/systemd/system']);
   const units =
-    'corrosion.service broker.service coold.service coolify-mesh-fw.service coolify-mesh-allow.service';
+    'corrosion.service broker.service coold.service coolify-mesh-fw.service coolify-mesh-allow.service coolify-build-net@b.service';
   const done = await machine.exec(
     'sh',
     ['-c', `cd /usr/local/lib/systemd/system && systemd-analyze verify ${units}`],

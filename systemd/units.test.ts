@@ -18,6 +18,7 @@ function settings(unit: string, name: string): string[] {
 const exposure: Record<string, number> = {
   'broker.service': 2.3,
   'coold.service': 3.0,
+  'coolify-build-net@.service': 4.3,
   'coolify-mesh-allow.service': 2.4,
   'coolify-mesh-fw.service': 3.1,
   'corrosion.service': 2.2,

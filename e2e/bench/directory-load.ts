@@ -19,7 +19,8 @@ async function load(): Promise<{ discovery: Discovery; ms: number }> {
     ...{ hostMgmtIp: '100.64.0.1', namespaces: [], namespaceLabel: 'bench', intervalMs: 2000, log },
     corrosion: { url, tokenFile: undefined },
     podman: createPodman('/nowhere'),
-    readPeers: async () => [],
+    readPeers: async () => undefined,
+    hostTtlMs: 20 * 60_000,
   });
   const stop = new AbortController();
   const begun = performance.now();

@@ -134,7 +134,8 @@ async function measureStarts(podman: Podman, url: string, starts: number): Promi
     },
     namespaces: [{ name: 'default', network, gateway: '0.0.0.0' }],
     corrosion: { url, tokenFile: undefined },
-    readPeers: async () => [],
+    readPeers: async () => undefined,
+    hostTtlMs: 20 * 60_000,
   });
   const stop = new AbortController();
   const running = Object.values(discovery.tasks).map(task => task(stop.signal));
@@ -186,6 +187,7 @@ async function measureIdle(
       COOLD_CORROSION_URL: url,
       COOLD_API_BIND: '127.0.0.1:0',
       COOLD_API_TOKEN_FILE: tokenFile,
+      COOLD_UNIX_SOCKET_PATH: `${tokenFile}.sock`,
     },
   });
   await coold.logged(({ msg }) => msg === 'serving the API');

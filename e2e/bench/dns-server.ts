@@ -40,6 +40,7 @@ async function serveCoold() {
         lists.set(name, known);
         return known;
       },
+      leftOut: () => [],
       hasNamespace: wanted => wanted === namespace,
       watch() {},
       isLoaded: () => true,

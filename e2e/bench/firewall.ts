@@ -153,6 +153,7 @@ async function startApi(folder: string, filter: PacketFilter): Promise<Api> {
       COOLD_PODMAN_SOCKET: '/nonexistent',
       COOLD_API_BIND: '127.0.0.1:0',
       COOLD_API_TOKEN_FILE: token,
+      COOLD_UNIX_SOCKET_PATH: join(folder, 'coold.sock'),
       COOLD_RULES_PATH: join(folder, 'allow.rules'),
       COOLD_BRIDGE_RULES_PATH: join(folder, 'allow.nft'),
       COOLD_LOG_LEVEL: 'info',

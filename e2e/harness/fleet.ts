@@ -99,7 +99,7 @@ async function setUp(
       await Promise.all([install(member, archive, isCentral(member)), loadBusyboxImage(member.host)]);
       await configure(member, keys, {
         brokerUrl: `grpc://${brokers?.dialled ?? `${central.mgmtIp}:${grpcPort}`}/v1/agent`,
-        builder: builders[member.name],
+        builder: builderOf(member, hosts, builders),
         broker: isCentral(member) ? ((await brokers?.configure(member)) ?? {}) : undefined,
       });
       await member.host.put({ file: corrosionUnit }, '/etc/systemd/system/corrosion.service', 0o644);
@@ -108,6 +108,17 @@ async function setUp(
   await installCorrosion(hosts, { schemas: {} }); // the package has brought them
   await Promise.all(hosts.filter(isCentral).map(member => start(member, ['broker.service'])));
   await Promise.all(hosts.map(member => start(member, hostUnits)));
+}
+
+/** What a host's coold.env gets for building: scenarios have git servers and registries on hosts, beside the mesh. */
+function builderOf(
+  { name }: FleetHost,
+  hosts: readonly FleetHost[],
+  builders: NonNullable<FleetOptions['builders']>,
+): Record<string, string> | undefined {
+  const given = builders[name];
+  if (given === undefined) return undefined;
+  return { COOLD_BUILDER_ALLOW_NETS: hosts.map(({ host }) => `${host.address}/32`).join(','), ...given };
 }
 
 function createControls(hosts: FleetHost[], central: FleetHost, brokers: FleetHost[]): Fleet {

@@ -7,7 +7,16 @@ import { HarnessError } from './provider.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const dist = join(root, 'dist');
-const sources = ['package.json', 'packages', 'proto', 'packaging', 'systemd', 'pnpm-lock.yaml'];
+const sources = [
+  'package.json',
+  'LICENSE',
+  'README.md',
+  'packages',
+  'proto',
+  'packaging',
+  'systemd',
+  'pnpm-lock.yaml',
+];
 
 /** A build takes 10 s, more on a busy machine; others wait for it. */
 const timeoutMs = 240_000;

@@ -14,34 +14,40 @@ const root = '/var/lib/coolify-builder/work';
 let provider: Provider;
 let fleet: Fleet;
 let host: Host;
+/** Beside it, with what builds talk to: none reaches its own host. */
+let beside: Host;
 let server: string;
 
 beforeAll(async () => {
   const ground = await chooseGround();
   provider = ground.provider;
-  fleet = await createFleet(ground, ['solo'], ['default']);
+  fleet = await createFleet(ground, ['solo', 'beside'], ['default'], { builders: { solo: {} } });
   host = fleet.central.host;
-  server = `git://${host.address}:9418`;
+  beside = fleet.hosts[1]?.host ?? host;
+  server = `git://${beside.address}:9418`;
   await repository('site', { 'dist/index.html': '<h1>hello</h1>' });
-  await expectExec(host, [
-    ...(['systemd-run', '--unit=git-daemon', '--', 'git', 'daemon', `--listen=${host.address}`] as const),
+  await expectExec(beside, [
+    ...(['systemd-run', '--unit=git-daemon', '--', 'git', 'daemon', `--listen=${beside.address}`] as const),
     ...['--export-all', '--base-path=/srv/git'],
   ]);
   // Accepts connections and says nothing.
-  await expectExec(host, [
+  await expectExec(beside, [
     ...(['systemd-run', '--unit=silent', '--', 'perl', '-MIO::Socket::INET', '-e'] as const),
     'my $l = IO::Socket::INET->new(LocalAddr => $ARGV[0], Listen => 9) or die; my @s; while (my $s = $l->accept) { push @s, $s }',
-    `${host.address}:9419`,
+    `${beside.address}:9419`,
   ]);
 }, setUpMs);
 afterAll(() => provider?.close(), setUpMs);
 
+/** Far from those that coold gives out, which builds nothing here but sets up what a build's network needs. */
+let nextSlot = 100;
+
 async function repository(name: string, files: Record<string, string>): Promise<void> {
   const path = `/srv/git/${name}`;
-  for (const [file, content] of Object.entries(files)) await host.put(content, `${path}/${file}`, 0o644);
+  for (const [file, content] of Object.entries(files)) await beside.put(content, `${path}/${file}`, 0o644);
   const git = `git -c user.name=x -c user.email=x@x`;
   const script = `cd ${path} && ${git} init -q -b main && ${git} add -A && ${git} commit -q -m x`;
-  await expectExec(host, ['sh', '-c', script]);
+  await expectExec(beside, ['sh', '-c', script]);
 }
 
 async function prepare(
@@ -65,7 +71,18 @@ async function prepare(
     cpuQuota: '200%',
     denyNets,
   };
-  const { program, args } = buildUnitCommand({ requestId, stack: request.stack, workFolder, config });
+  const network = {
+    ...{ slot: nextSlot, address: `240.0.0.${nextSlot}`, gateway: '240.0.0.1', mtu: 1500 },
+    resolvConf: '/run/coolify/build-resolv.conf',
+  };
+  nextSlot += 1;
+  const { program, args } = buildUnitCommand({
+    requestId,
+    stack: request.stack,
+    workFolder,
+    network,
+    config,
+  });
   const running = host.exec([program, ...args], { timeoutMs: buildMs });
   const outcome = async (name: string) => JSON.parse((await host.get(`${workFolder}/${name}`)).toString());
   return { running, outcome, workFolder, unit: buildUnitName(requestId) };
@@ -97,7 +114,7 @@ test(
 test.each(['static', 'dockerfile'] as const)(
   'a %s build runs in its sandbox, and a cancel of the unit ends it',
   async stack => {
-    const request = { stack, repo_url: `git://${host.address}:9419/site` };
+    const request = { stack, repo_url: `git://${beside.address}:9419/site` };
     const { running, outcome, unit } = await prepare(`cancel-${stack}`, request);
     let shown = '';
     for (
@@ -109,6 +126,7 @@ test.each(['static', 'dockerfile'] as const)(
       ...['RuntimeMaxUSec=10min', 'MemoryMax=1073741824', 'CPUQuotaPerSecUSec=2s', 'PrivateTmp=yes'],
       ...['ProtectSystem=strict', 'ProtectHome=yes', 'NoNewPrivileges=yes', 'LockPersonality=yes'],
       ...['RestrictRealtime=yes', 'SystemCallArchitectures=native', 'CollectMode=inactive'],
+      `NetworkNamespacePath=/run/netns/coolify-build-cancel-${stack}`,
       `ReadWritePaths=${root}/cancel-${stack} /var/lib/containers -/run/containers -/run/netavark -/run/lock`,
     ])
       expect(shown).toContain(`\n${property}\n`);
@@ -217,23 +235,24 @@ test(
   async () => {
     const config = [
       ...[
-        `ListenAddress ${host.address}:2222`,
+        `ListenAddress ${beside.address}:2222`,
         'HostKey /srv/ssh/host',
         'AuthorizedKeysFile /srv/ssh/build.pub',
       ],
       ...['PermitRootLogin prohibit-password', 'UsePAM no', 'StrictModes no', 'PidFile none'],
     ];
-    await host.put(`${config.join('\n')}\n`, '/srv/ssh/sshd_config', 0o600);
+    await beside.put(`${config.join('\n')}\n`, '/srv/ssh/sshd_config', 0o600);
     const made = [
       'mkdir -p /run/sshd /etc/ssh',
       'for k in host build; do ssh-keygen -q -t ed25519 -N "" -f /srv/ssh/$k; done',
-      'cp /srv/ssh/build /etc/ssh/build',
-      'echo "[$1]:2222 $(cut -d" " -f1,2 /srv/ssh/host.pub)" >/etc/ssh/ssh_known_hosts',
       'systemd-run --quiet --unit=e2e-sshd -- /usr/sbin/sshd -D -f /srv/ssh/sshd_config',
       'until ssh-keyscan -p 2222 "$1" 2>/dev/null | grep -q .; do sleep 0.1; done',
     ];
-    await expectExec(host, ['sh', '-ec', made.join('\n'), 'sh', host.address]);
-    const repo_url = `ssh://root@${host.address}:2222/srv/git/site`;
+    await expectExec(beside, ['sh', '-ec', made.join('\n'), 'sh', beside.address]);
+    await host.put(await beside.get('/srv/ssh/build'), '/etc/ssh/build', 0o600);
+    const [type = '', key = ''] = (await beside.get('/srv/ssh/host.pub')).toString().split(' ');
+    await host.put(`[${beside.address}]:2222 ${type} ${key}\n`, '/etc/ssh/ssh_known_hosts', 0o644);
+    const repo_url = `ssh://root@${beside.address}:2222/srv/git/site`;
     const refused = await prepare('ssh-refused', { stack: 'static', repo_url, static_cfg: busybox });
     expect((await refused.running).code).toBe(1);
     expect(await refused.outcome('error.json')).toMatchObject({

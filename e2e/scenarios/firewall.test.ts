@@ -161,7 +161,7 @@ describe('a network that was just created for a namespace', () => {
   });
 
   test('is shut to the others and within from its first container on', async () => {
-    await call(laravel(fleet), a, { type: 'networks.create', name: 'beta', namespace: 'beta', subnet });
+    await call(laravel(fleet), a, { type: 'networks.create', name: 'beta', namespace: 'alpha', subnet });
     expect(await joined()).toEqual({ hooks: true, bridged: true, file: true });
     await serve(a, beta.name, 'beta', { args: again });
     expect([await ask(client, beta), await ask(beta, client)]).toEqual(['', '']);
@@ -193,7 +193,7 @@ describe('a network that was just created for a namespace', () => {
     await expectExec(a.host, ['podman', 'rm', '--force', beta.name, other.name]);
     await call(operator(), a, { type: 'networks.delete', name: 'beta' });
     expect(await joined()).toEqual({ hooks: false, bridged: false, file: false });
-    await call(operator(), a, { type: 'networks.create', name: 'beta', namespace: 'beta', subnet });
+    await call(operator(), a, { type: 'networks.create', name: 'beta', namespace: 'alpha', subnet });
     await serve(a, beta.name, 'beta', { args: again });
     await serve(a, other.name, 'beta', { args: again });
     const id = await allow(laravel(fleet), client, web);

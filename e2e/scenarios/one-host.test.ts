@@ -1,4 +1,5 @@
 // The installed product on one host that is everything: Laravel's, the broker's and its own.
+import { parseEnvironmentFile } from '@coold/runtime';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { createFleet, type Fleet, hostUnits } from '../harness/fleet.ts';
 import { runContainer } from '../harness/images.ts';
@@ -9,6 +10,34 @@ import { chooseGround } from './provider.ts';
 
 /** Rented machines take minutes where the lab takes seconds. */
 const setUpMs = 15 * 60_000;
+
+/** What an operator may write into an environment file, and what a shell would read in another way. */
+const environmentText = [
+  '# T_COMMENT=1',
+  '; T_OTHER=1',
+  'T_PLAIN=a',
+  '  T_BLANKS  =  a b \t',
+  'T_TWICE=1',
+  'T_TWICE=2',
+  'T_EMPTY=',
+  'T_HASH=a # b',
+  'T_EQUALS=x=y',
+  'no assignment',
+  'T_DOUBLE="a \\"b\\\\c\\$d\\`e\\nf"',
+  "T_SINGLE='a \\n\"b'",
+  'T_LINES="one',
+  'two"',
+  'T_CONTINUED=one \\',
+  'two',
+  'T_CONTINUED_IN_QUOTES="one \\',
+  'two"',
+  'T_ESCAPED=a\\ b\\ ',
+  'T_LETTER=a\\nb\\\\c',
+  'T_JOINED="a" \'b\' c',
+  'T_INNER=a"b"',
+  'T-DASH=1',
+  'T_LAST="open',
+].join('\n');
 
 let provider: Provider;
 let fleet: Fleet;
@@ -30,6 +59,44 @@ test('every unit is active and Laravel gets its answer', async () => {
     status: 'ok',
     data: [],
   });
+});
+
+test('`coold status` and `broker status` run as the guide prints them, and say what to do where nothing runs', async () => {
+  const { host } = fleet.central;
+  expect((await host.get('/etc/coolify/coold.env')).toString()).toContain('COOLD_API_BIND=');
+  for (const program of ['coold', 'broker']) {
+    const told = await host.exec([program, 'status', '--json']);
+    expect(told.code, told.stderr).toBeLessThan(2);
+    expect(JSON.parse(told.stdout)).toMatchObject({
+      version: expect.any(String),
+      problems: expect.any(Array),
+    });
+    expect((await host.exec([program, 'status'])).code).toBe(told.code);
+  }
+  await expectExec(host, ['systemctl', 'stop', 'coold.service', 'broker.service']);
+  for (const program of ['coold', 'broker'])
+    expect(await host.exec([program, 'status'])).toEqual({
+      ...{ code: 3, stdout: '' },
+      stderr: expect.stringMatching(
+        new RegExp(
+          `^${program} status: ${program} does not run .*: start it with "systemctl start ${program}".*\\n$`,
+        ),
+      ),
+    });
+  await expectExec(host, ['systemctl', 'start', 'coold.service', 'broker.service']);
+  await fleet.allConnected(20_000);
+});
+
+test('systemd reads an environment file as the programs do', async () => {
+  const { host } = fleet.central;
+  await host.put(environmentText, '/root/tricky.env', 0o600);
+  const unit = ['systemd-run', '--wait', '--pipe', '--quiet', '--property=EnvironmentFile=/root/tricky.env'];
+  const printed = await expectExec(host, ['/usr/bin/env', '-i', ...unit, '/usr/bin/env', '-0']);
+  const said = printed
+    .split('\0')
+    .map(line => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)] as const)
+    .filter(([name]) => name.startsWith('T_'));
+  expect(Object.fromEntries(said)).toEqual(parseEnvironmentFile(environmentText));
 });
 
 test('coold and the broker stop in good order, and leave containers and the default deny alone', async () => {

@@ -5,6 +5,8 @@ export * from '../gen/coolify/agent/v1/dns_pb.js';
 export * from '../gen/coolify/agent/v1/firewall_pb.js';
 export * from '../gen/coolify/agent/v1/host_pb.js';
 export * from '../gen/coolify/agent/v1/images_pb.js';
+export * from '../gen/coolify/agent/v1/mesh_pb.js';
+
 export * from '../gen/coolify/agent/v1/networks_pb.js';
 export * from '../gen/coolify/agent/v1/services_pb.js';
 export * from '../gen/coolify/agent/v1/shutdown_pb.js';

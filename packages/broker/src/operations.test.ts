@@ -154,7 +154,9 @@ describe('broker status', () => {
     const nobody = await run('--unix-socket-path', '/nowhere/broker.sock', '--json');
     expect(nobody).toMatchObject({
       code: 3,
-      stderr: expect.stringMatching(/^broker status: \/nowhere\/broker\.sock cannot be asked: .*ENOENT/),
+      stderr: expect.stringMatching(
+        /^broker status: broker does not run \(\/nowhere\/broker\.sock cannot be asked: .*ENOENT.*\): start it with "systemctl start broker".*\n$/,
+      ),
     });
     expect(JSON.parse(nobody.stdout)).toEqual({ problems: [expect.stringContaining('ENOENT')] });
     expect(await run('--no-such-flag')).toMatchObject({ code: 2, stdout: '' });

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { type ConfigOf, getJson, UnreachableError } from '@coold/runtime';
+import { type ConfigOf, explainUnreachable, getJson, UnreachableError } from '@coold/runtime';
 import { judgeStatus } from './judge-status.ts';
 import type { HostListing } from './lane.ts';
 import { renderStatus } from './render-status.ts';
@@ -33,8 +33,9 @@ export async function showStatus(
     return problems.length === 0 ? 0 : 1;
   } catch (error) {
     if (!(error instanceof UnreachableError)) throw error;
-    if (json) out(`${JSON.stringify({ problems: [error.message] })}\n`);
-    process.stderr.write(`broker status: ${error.message}\n`);
+    const why = explainUnreachable('broker', error);
+    if (json) out(`${JSON.stringify({ problems: [why] })}\n`);
+    process.stderr.write(`broker status: ${why}\n`);
     return 3;
   }
 }

@@ -34,7 +34,7 @@ export interface BuildOptions {
   base?: string;
 }
 
-/** Of what a container gets by default: with the host's network and no device cgroup, these would reach the host. */
+/** Of what a container gets by default: with the network of the whole build and no device cgroup, these reach too far. */
 const dropped = ['CAP_MKNOD', 'CAP_NET_RAW', 'CAP_AUDIT_WRITE'];
 
 /**
@@ -42,8 +42,8 @@ const dropped = ['CAP_MKNOD', 'CAP_NET_RAW', 'CAP_AUDIT_WRITE'];
  *
  * A plan without RUN needs no container: `chroot` is the isolation that lives under RestrictNamespaces=mnt user
  * (docs/contract.md §7). One with RUN gets containers of the runtime: `chroot` would show every device of the
- * host to a step that runs as root. They share the unit's network, so that its IPAddressDeny counts, and its cgroup, so
- * that its MemoryMax does; they do not see the cgroup tree, where they could leave it. All of it is in a PID namespace
+ * host to a step that runs as root. They share the unit's network, which is the build's own and which buildah calls the
+ * host's, and its cgroup, so that its MemoryMax counts; they do not see the cgroup tree, where they could leave it. All of it is in a PID namespace
  * that ends with its first process, since containers are in no process group of ours.
  */
 export function buildInvocation(

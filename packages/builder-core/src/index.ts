@@ -11,3 +11,4 @@ export { BuildCancelled, type BuiltImage, buildImage, type PipelineOptions } fro
 export type { Progress } from './progress.ts';
 export { RequestError } from './request-error.ts';
 export { makeScratch, removeScratch, type Scratch } from './scratch.ts';
+export { type BuildableStack, buildableStacks, isBuildableStack } from './stack-name.ts';

@@ -13,6 +13,7 @@ import {
   type ValueType,
 } from '@coold/runtime';
 import { cpuQuota, memoryLimit, network, unitPath } from './builds/builder-values.ts';
+import { addressRange, ipv4Network } from './builds/network/address-plan.ts';
 import { namespaces } from './discovery/namespaces.ts';
 import { domainName } from './dns/names.ts';
 import { loopsTo, upstreamAddress } from './dns/upstream.ts';
@@ -26,6 +27,15 @@ const interval: ValueType<number> = {
   parse(text) {
     const ms = duration.parse(text);
     return ms !== undefined && ms >= 100 && ms <= 60_000 ? ms : undefined;
+  },
+};
+
+/** Less than two of the signs of life that hosts give would take names away for one that was late. */
+const hostTtl: ValueType<number> = {
+  expected: 'a duration from 11m to 24h',
+  parse(text) {
+    const ms = duration.parse(text);
+    return ms !== undefined && ms >= 11 * 60_000 && ms <= 24 * 3_600_000 ? ms : undefined;
   },
 };
 
@@ -57,7 +67,7 @@ export const cooldCommand = defineCommand({
     grpcDisabled: { type: boolean, default: 'false', help: 'No stream to the broker, whatever its URL' },
     apiBind: {
       type: oneAddress,
-      help: 'One address and port to serve the REST API on, for example 100.64.0.5:8443; unset: no REST API, and status and metrics are on /run/coolify/coold.sock',
+      help: 'One address and port to serve the REST API on, for example 100.64.0.5:8443; unset: no REST API',
     },
     apiTokenFile: {
       type: absolutePath,
@@ -71,6 +81,11 @@ export const cooldCommand = defineCommand({
     apiAllowFrom: {
       type: list(addressOrNetwork),
       help: "Containers' addresses and networks, of this host and others, that reach its REST API and metrics; unset: none",
+    },
+    unixSocketPath: {
+      type: absolutePath,
+      default: '/run/coolify/coold.sock',
+      help: 'Socket of status and metrics, for its owner alone',
     },
     podmanSocket: { type: absolutePath, default: '/run/podman/podman.sock', help: "Podman's API socket" },
     namespaces: {
@@ -87,6 +102,11 @@ export const cooldCommand = defineCommand({
       type: absolutePath,
       help: "Corrosion's bearer token, readable by its owner alone; read again at every call; unset: none is sent",
     },
+    hostTtl: {
+      type: hostTtl,
+      default: '20m',
+      help: 'Names of a host that has not said for so long that it lives are not answered; hosts say it every 5 minutes',
+    },
     reconcileInterval: {
       type: interval,
       default: '2s',
@@ -95,6 +115,11 @@ export const cooldCommand = defineCommand({
     allowedMountSources: {
       type: list(absolutePath),
       help: 'Paths of this host, comma-separated, that containers may mount from; unset: none',
+    },
+    reservedPorts: {
+      type: list(integer(1, 65_535)),
+      default: '6443',
+      help: "Ports of this host that no container may publish, comma-separated, beside coold's own and WireGuard's: the broker's where one runs here",
     },
     builderEnabled: {
       type: boolean,
@@ -119,6 +144,15 @@ export const cooldCommand = defineCommand({
       type: list(network),
       default: '100.64.0.0/16,10.210.0.0/16',
       help: 'Networks that a build cannot reach, comma-separated, beside this host itself and what is link-local',
+    },
+    builderAllowNets: {
+      type: list(ipv4Network),
+      help: 'Networks that builds reach although they are not public, comma-separated: a private git server or registry; never this host, its containers or the mesh',
+    },
+    builderNet: {
+      type: addressRange,
+      default: '240.0.0.0/24',
+      help: 'Addresses of builds on this host, which no route of it may lead to; they are seen on this host alone',
     },
     dnsZone: {
       type: domainName,

@@ -1,7 +1,7 @@
 // coold as a process, in a network namespace of its own. Needs root.
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { scratchFolder, startProgram } from '@coold/testbed';
+import { scratchFolder, startProgram, unixHttp } from '@coold/testbed';
 import { createNetns } from '@coold/testbed/netns';
 import { expect, test } from 'vitest';
 
@@ -26,6 +26,7 @@ test('coold serves its API once the address comes to exist, keeps it over SIGHUP
         COOLD_PODMAN_SOCKET: join(folder.path, 'podman.sock'),
         COOLD_API_BIND: `${address}:8443`,
         COOLD_API_TOKEN_FILE: tokenFile,
+        COOLD_UNIX_SOCKET_PATH: join(folder.path, 'coold.sock'),
         ...firewallIn(folder.path),
       },
     }),
@@ -46,6 +47,8 @@ test('coold serves its API once the address comes to exist, keeps it over SIGHUP
   });
   expect(await status('/healthz', '')).toBe('200');
   expect(await status('/openapi.json', 'first-token')).toBe('200');
+  await using local = unixHttp(join(folder.path, 'coold.sock'));
+  expect((await local.request({ path: '/status' })).json()).toMatchObject({ version: expect.any(String) });
 
   await writeFile(tokenFile, 'second-token');
   coold.signal('SIGHUP');
@@ -68,6 +71,7 @@ test('coold ends at once when the token file cannot be used, and says which', as
       COOLD_PODMAN_SOCKET: join(folder.path, 'podman.sock'),
       COOLD_API_BIND: '127.0.0.1:0',
       COOLD_API_TOKEN_FILE: tokenFile,
+      COOLD_UNIX_SOCKET_PATH: join(folder.path, 'coold.sock'),
       ...firewallIn(folder.path),
     },
   });
@@ -75,7 +79,7 @@ test('coold ends at once when the token file cannot be used, and says which', as
   expect(JSON.stringify(coold.lines)).toContain(`${tokenFile} has mode 644`);
 });
 
-test('without an API bind status and metrics are on a socket, as soon as there is a folder for it', async () => {
+test('status and metrics are on a socket, without an API bind too, as soon as there is a folder for it', async () => {
   await using cleanup = new AsyncDisposableStack();
   const netns = await createNetns();
   cleanup.defer(() => netns.close());

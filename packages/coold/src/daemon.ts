@@ -8,9 +8,11 @@ import type { FirewallVerbs } from './api/firewall.ts';
 import { addFirewallMetrics } from './api/firewall-metrics.ts';
 import { wireguardInterface } from './api/host.ts';
 import { readPeers } from './api/host-facts.ts';
+import { meshHandlers } from './api/mesh.ts';
 import { createMetrics, type Metrics } from './api/metrics.ts';
 import { createNamespaceNetworks, namespaceLabel } from './api/namespace-networks.ts';
 import { openApiDocument } from './api/openapi.ts';
+import { ownPorts } from './api/own-ports.ts';
 import { restRoutes } from './api/rest-route.ts';
 import { keepApi, keepStatus } from './api/serve-api.ts';
 import { serviceHandlers } from './api/services.ts';
@@ -44,8 +46,6 @@ import { readStatus } from './status/status.ts';
 export interface CooldOptions {
   config: CooldConfig;
   version: string;
-  /** Where status and metrics are without an API bind. */
-  statusSocket: string;
   hangups: Hangups;
   log: Logger;
   readiness: Readiness;
@@ -66,6 +66,7 @@ export function cooldTasks(given: CooldOptions): Record<string, Task> {
     namespaceLabel,
     corrosion: { url: config.corrosionUrl, tokenFile: config.corrosionTokenFile },
     intervalMs: config.reconcileInterval,
+    hostTtlMs: config.hostTtl,
     podman,
     readPeers: signal => readPeers(wireguardInterface, signal),
     log: log.child('discovery'),
@@ -108,12 +109,23 @@ export function cooldTasks(given: CooldOptions): Record<string, Task> {
     ...verbHandlers(podman, {
       version,
       allowedMountSources: config.allowedMountSources ?? [],
-      mesh: { namespaces: config.namespaces, zone: config.dnsZone },
+      mesh: { hostMgmtIp: config.hostMgmtIp, namespaces: config.namespaces, zone: config.dnsZone },
+      known: discovery.containers,
+      hostPorts: signal =>
+        ownPorts(
+          {
+            apiBind: config.apiBind,
+            gateways: config.namespaces.map(({ gateway }) => gateway),
+            reserved: config.reservedPorts,
+          },
+          signal,
+        ),
       firewall: firewallVerbs,
       namespaceNetworks,
       log: log.child('api'),
     }),
     ...dnsHandlers(dns),
+    ...meshHandlers(discovery.hosts),
     ...serviceHandlers({ ...discovery, lifecycle: podman.lifecycle, hostMgmtIp: config.hostMgmtIp }),
   };
   const surface = joinSurface(readVerbs(), announceChanges(handlers, discovery.touch));
@@ -177,7 +189,10 @@ export function cooldTasks(given: CooldOptions): Record<string, Task> {
     }),
     namespaceNetworks: namespaceNetworks.settle,
     streams: streams.task,
-    api: apiTask(options, { surface, metrics, status, record, streams }),
+    status: keepStatus({
+      ...{ path: config.unixSocketPath, metrics, status, record, streams, log: log.child('api') },
+    }),
+    ...apiTask(options, { surface, metrics, status, record, streams }),
     dns: dns.run,
     ...discovery.tasks,
   };
@@ -220,9 +235,9 @@ export function cooldTasks(given: CooldOptions): Record<string, Task> {
   return tasks;
 }
 
-/** REST where it has an address, else only status and metrics on a socket (docs/contract.md §3). */
+/** REST, where it has an address (docs/contract.md §3). */
 function apiTask(
-  { config, version, statusSocket, hangups, log: root }: CooldOptions,
+  { config, version, hangups, log: root }: CooldOptions,
   parts: {
     surface: ReadonlyMap<string, Served>;
     metrics: Metrics;
@@ -230,14 +245,12 @@ function apiTask(
     record: RecordCall;
     streams: Streams;
   },
-): Task {
+): Record<string, Task> {
   const { surface, metrics, status, record, streams } = parts;
   const { apiBind, apiTokenFile, tlsCert, tlsKey } = config;
-  const log = root.child('api');
-  if (apiBind === undefined || apiTokenFile === undefined)
-    return keepStatus({ path: statusSocket, metrics, status, record, streams, log });
+  if (apiBind === undefined || apiTokenFile === undefined) return {};
   const routes = restRoutes(surface);
-  return keepApi({
+  const api = keepApi({
     bind: apiBind,
     tokenFile: apiTokenFile,
     tls: tlsCert === undefined || tlsKey === undefined ? undefined : { cert: tlsCert, key: tlsKey },
@@ -248,8 +261,9 @@ function apiTask(
     status,
     record,
     streams,
-    log,
+    log: root.child('api'),
   });
+  return { api };
 }
 
 /**

@@ -8,8 +8,6 @@ import { statusCommand } from './status/status-command.ts';
 
 const { version } = manifest;
 const graceMs = 4500;
-/** docs/contract.md §3: where status and metrics are without an API bind. */
-const statusSocket = '/run/coolify/coold.sock';
 
 // What a command needs is loaded when it runs: --help and --version answer without gRPC and Podman's client.
 function main(argv: string[]): Promise<number> {
@@ -34,7 +32,7 @@ function main(argv: string[]): Promise<number> {
     case 'status':
       return runCommand(statusCommand, { argv: rest, version }, async config => {
         const { showStatus } = await import('./status/show-status.ts');
-        return showStatus(config, statusSocket);
+        return showStatus(config);
       });
     default:
       return runDaemon(
@@ -44,7 +42,7 @@ function main(argv: string[]): Promise<number> {
           filter: config => config.logLevel,
           tasks: async (config, log, readiness) => {
             const { cooldTasks } = await import('./daemon.ts');
-            return cooldTasks({ config, version, statusSocket, hangups: process, log, readiness });
+            return cooldTasks({ config, version, hangups: process, log, readiness });
           },
           graceMs,
           // It shares its host with what the host is there for.

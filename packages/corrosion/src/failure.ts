@@ -14,6 +14,11 @@ export class CorrosionError extends Error {
   }
 }
 
+/** Whether a statement names a table that the agent's schema does not have, as that of another version may not. */
+export function isMissingTable(error: unknown): boolean {
+  return error instanceof CorrosionError && error.fault === 'refused' && /no such table/i.test(error.message);
+}
+
 /** Any failure of a request, in these terms. */
 export function asCorrosionError(error: unknown, url: string): CorrosionError {
   if (error instanceof CorrosionError) return error;

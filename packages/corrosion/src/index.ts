@@ -1,5 +1,5 @@
 export { type Corrosion, type CorrosionOptions, createCorrosion, type Statement } from './client.ts';
-export { CorrosionError } from './failure.ts';
+export { CorrosionError, isMissingTable } from './failure.ts';
 export type { ChangeKind } from './frame.ts';
 export {
   type KeptSubscription,

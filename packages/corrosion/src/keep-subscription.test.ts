@@ -1,6 +1,6 @@
 import { scratchFolder } from '@coold/testbed';
 import { soon } from '@coold/testbed/soon';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type Corrosion, createCorrosion, type Statement } from './client.ts';
 import { keepSubscription } from './keep-subscription.ts';
 import {
@@ -262,5 +262,45 @@ describe('an agent that answers wrongly is mended by loading anew', () => {
     await told('b', 'c', 'd');
     expect(mirror.begun).toBe(2);
     expect(subscriptions().filter(line => line.startsWith('GET'))).toHaveLength(1);
+  });
+});
+
+describe('a table that not every schema has', () => {
+  const ofServices = (log: ReturnType<typeof testLog>) =>
+    keepSubscription(createCorrosion({ url: standIn.url, tokenFile: undefined }), {
+      name: 'service_registrations',
+      statement: ['SELECT service_id, container_id FROM service_registrations', []],
+      columns: ['service_id', 'container_id'],
+      reader: mirror.reader,
+      optional: 'nothing is registered',
+      ...{ log, backoff: { firstMs: 5, maxMs: 50 }, absentMs: 50 },
+    });
+
+  it('is told as one without rows, said once, and followed as soon as it is there', async () => {
+    const { path } = cleanup.use(await scratchFolder());
+    standIn = cleanup.use(await startStandIn(path, { tables: ['service_endpoints'] }));
+    const stop = new AbortController();
+    const log = { ...testLog(), warn: vi.fn() };
+    const running = ofServices(log).run(stop.signal);
+    cleanup.defer(async () => {
+      stop.abort();
+      await running;
+    });
+    await soon(() => expect(mirror.begun).toBeGreaterThan(3));
+    expect(mirror.isConnected).toBe(true);
+    expect(mirror.resubscriptions).toBe(0);
+    expect(log.warn).toHaveBeenCalledTimes(1);
+    expect(log.warn).toHaveBeenCalledWith(
+      expect.objectContaining({ effect: 'nothing is registered' }),
+      expect.stringContaining('no table service_registrations'),
+    );
+    await standIn.stop();
+    standIn.installSchemas();
+    await standIn.start();
+    await createCorrosion({ url: standIn.url, tokenFile: undefined }).execute(
+      [['INSERT INTO service_registrations (service_id, container_id) VALUES (?, ?)', ['s', 'c']]],
+      forever,
+    );
+    await told('c');
   });
 });

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { createBackoff, type Logger } from '@coold/runtime';
 import type { Corrosion, Statement } from './client.ts';
-import { CorrosionError } from './failure.ts';
+import { CorrosionError, isMissingTable } from './failure.ts';
 import type { ChangeKind, Frame } from './frame.ts';
 import { noticeSilence } from './silence.ts';
 
@@ -32,6 +32,13 @@ export interface SubscriptionOptions {
   /** As the statement selects them. */
   columns: readonly string[];
   reader: SubscriptionReader;
+  /**
+   * For a table that not every schema has: what is not done without it, for the log. A missing one is told as one without
+   * rows, and is looked for again now and then.
+   */
+  optional?: string;
+  /** Between two looks for a missing table, in ms. */
+  absentMs?: number;
   log: Logger;
   backoff?: { firstMs: number; maxMs: number };
   /** How long the agent may say nothing before it is asked whether it lives, in ms. */
@@ -43,6 +50,8 @@ export interface SubscriptionOptions {
 /** The agent is on this host and may be back at any moment. */
 const defaultBackoff = { firstMs: 100, maxMs: 2000 };
 const defaultQuietMs = 10_000;
+/** A schema is changed by hand, and the agent told to read it. */
+const defaultAbsentMs = 30_000;
 /** An agent keeps its changes for a while only; after a longer absence all rows are asked for again, ms. */
 const resumeWithinMs = 30_000;
 
@@ -58,7 +67,7 @@ function startOver(why: string): CorrosionError {
 export function keepSubscription(corrosion: Corrosion, options: SubscriptionOptions): KeptSubscription {
   const { name, statement, columns, reader, log, now = () => performance.now() } = options;
   const { firstMs, maxMs } = options.backoff ?? defaultBackoff;
-  const { quietMs = defaultQuietMs } = options;
+  const { quietMs = defaultQuietMs, absentMs = defaultAbsentMs, optional } = options;
   let position: { id: string; changeId: number; leftAt: number } | undefined;
   let attempt = new AbortController();
   let restarting: string | undefined;
@@ -141,6 +150,7 @@ export function keepSubscription(corrosion: Corrosion, options: SubscriptionOpti
     async run(stop) {
       const backoff = createBackoff({ firstMs, maxMs });
       let isKnownBroken = false;
+      let isAbsent = false;
       while (!stop.aborted) {
         attempt = new AbortController();
         restarting = undefined;
@@ -152,12 +162,29 @@ export function keepSubscription(corrosion: Corrosion, options: SubscriptionOpti
               isKnownBroken = false;
             },
             good() {
+              if (isAbsent) log.info({ subscription: name }, 'the table is there now');
+              isAbsent = false;
               if (isKnownBroken) log.info({ subscription: name }, 'subscription is whole again');
               isKnownBroken = false;
             },
           });
         } catch (error) {
           why = (error as Error).message;
+          if (optional !== undefined && isMissingTable(error) && !stop.aborted) {
+            if (!isAbsent)
+              log.warn(
+                { subscription: name, effect: optional },
+                `Corrosion has no table ${name}; install its schema file and run systemctl reload corrosion`,
+              );
+            isAbsent = true;
+            isKnownBroken = false;
+            reader.finish();
+            reader.connected(true);
+            await delay(absentMs, undefined, { signal: AbortSignal.any([stop, attempt.signal]) }).catch(
+              () => {},
+            );
+            continue;
+          }
           // What is not understood once may be understood from the start; what was not delivered is asked for again.
           const isBroken = error instanceof CorrosionError && error.fault === 'unreachable';
           if (!isBroken) position = undefined;

@@ -16,6 +16,8 @@ export interface StandIn extends AsyncDisposable {
   stop(): Promise<void>;
   /** With the same database, at the same address. */
   start(): Promise<void>;
+  /** Its next start has every table. */
+  installSchemas(): void;
   /** Keeps a copy of the database as it is; while it is stopped. */
   backUp(): void;
   restore(): void;
@@ -23,9 +25,14 @@ export interface StandIn extends AsyncDisposable {
 
 const schemas = fileURLToPath(new URL('../../../packaging/corrosion/', import.meta.url));
 
-export async function startStandIn(folder: string, options: { bearerToken?: string } = {}): Promise<StandIn> {
+/** @param options.tables the only tables of the schema, as of an agent that another program has set up */
+export async function startStandIn(
+  folder: string,
+  options: { bearerToken?: string; tables?: readonly string[] } = {},
+): Promise<StandIn> {
   mkdirSync(folder, { recursive: true });
   const dbPath = join(folder, 'corrosion.db');
+  let schemaPaths = options.tables?.map(table => join(schemas, `${table}.sql`)) ?? [schemas];
   let api = { host: '127.0.0.1', port: 0 };
   let agent: Agent | undefined;
   const standIn: StandIn = {
@@ -36,10 +43,13 @@ export async function startStandIn(folder: string, options: { bearerToken?: stri
     },
     async start() {
       agent = await startAgent({
-        ...{ dbPath, schemaPaths: [schemas], bootstrap: [], bearerToken: options.bearerToken, api },
+        ...{ dbPath, schemaPaths, bootstrap: [], bearerToken: options.bearerToken, api },
         gossip: { host: '127.0.0.1', port: 0 },
       });
       api = agent.api;
+    },
+    installSchemas() {
+      schemaPaths = [schemas];
     },
     backUp: () => copyFileSync(dbPath, `${dbPath}.backup`),
     restore: () => copyFileSync(`${dbPath}.backup`, dbPath),

@@ -8,7 +8,7 @@ export interface Option<T> {
   required?: true;
   /** No environment variable sets it. */
   flagOnly?: true;
-  /** One line; also the README's. */
+  /** One line; also in docs/reference. */
   help: string;
 }
 
@@ -21,12 +21,17 @@ export type Config<T extends Options> = {
     : ValueOf<T[K]> | undefined;
 };
 
-/** A program or one of its commands: what drives environment, flags, --help and the README alike. */
+/** A program or one of its commands: what drives environment, flags, --help and docs/reference alike. */
 export interface Command<T extends Options> {
   name: string;
   /** Absent: flags only. */
   envPrefix?: string;
   summary: string;
+  /**
+   * The file that the unit of the daemon reads. What it says of these options counts where neither a flag nor a variable
+   * does, so that a command finds the daemon of an installed host.
+   */
+  environmentFile?: { path: string; options: readonly (keyof T & string)[] };
   /** What else the program does when the first argument says so; each has its own --help. */
   commands?: readonly string[];
   options: T;
@@ -43,7 +48,7 @@ export function defineCommand<const T extends Options>(command: Command<T>): Com
 export type ConfigOf<C> = C extends Command<infer T> ? Config<T> : never;
 
 /** The part of a command that names and describes; what every command has in common. */
-export type Described = Omit<Command<Options>, 'check'>;
+export type Described = Omit<Command<Options>, 'check' | 'environmentFile'>;
 
 export interface Surroundings {
   argv: readonly string[];
@@ -119,7 +124,7 @@ export function parseConfig<const T extends Options>(
   return { kind: 'run', config: config as Config<T>, unknownEnv: unknownVariables(command, env) };
 }
 
-/** A row of --help and of the README. */
+/** A row of --help and of docs/reference. */
 export interface OptionRow {
   env: string | undefined;
   flag: string;
@@ -156,6 +161,15 @@ function helpText(command: Described): string {
 
 function flagName(key: string): string {
   return `--${key.replaceAll(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)}`;
+}
+
+/** Which variables of `file` count for a command: those of the options that it takes from there. Pure. */
+export function fromEnvironmentFile<T extends Options>(
+  command: Command<T>,
+  file: Readonly<Record<string, string>>,
+): Record<string, string> {
+  const names = (command.environmentFile?.options ?? []).map(key => envName(command, key));
+  return Object.fromEntries(Object.entries(file).filter(([name]) => names.includes(name)));
 }
 
 function envName(command: Described, key: string): string | undefined {

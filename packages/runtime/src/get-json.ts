@@ -13,7 +13,31 @@ export interface JsonSource {
 }
 
 /** Nobody there, or not one of ours. */
-export class UnreachableError extends Error {}
+export class UnreachableError extends Error {
+  /** The system's code for why nobody could be asked, such as ENOENT. */
+  readonly code: string | undefined;
+  constructor(message: string, options: { code?: string | undefined; cause?: unknown } = {}) {
+    super(message, { cause: options.cause });
+    this.code = options.code;
+  }
+}
+
+/**
+ * Why a daemon cannot be asked on its socket, and what to do: one line.
+ *
+ * @param program also the name of its unit
+ */
+export function explainUnreachable(program: string, { code, message }: UnreachableError): string {
+  switch (code) {
+    case 'ENOENT':
+    case 'ECONNREFUSED':
+      return `${program} does not run (${message}): start it with "systemctl start ${program}"; "journalctl -u ${program}" says why it ended`;
+    case 'EACCES':
+      return `${message}: run this as root`;
+    default:
+      return message;
+  }
+}
 
 /** Ten thousand hosts are 3 MB. */
 const maxBytes = 64 * 1024 * 1024;
@@ -43,7 +67,7 @@ export async function getJson({
   } catch (error) {
     const { name: kind, message, code } = error as NodeJS.ErrnoException;
     const why = kind === 'AbortError' ? `no answer within ${timeoutMs} ms` : message || code;
-    throw new UnreachableError(`${name} cannot be asked: ${why}`, { cause: error });
+    throw new UnreachableError(`${name} cannot be asked: ${why}`, { code, cause: error });
   }
 }
 

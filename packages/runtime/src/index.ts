@@ -17,9 +17,10 @@ export {
   optionRows,
   parseConfig,
 } from './config.ts';
+export { parseEnvironmentFile, readEnvironmentFile } from './environment-file.ts';
 export { acquireFileLock, type FileLock } from './file-lock.ts';
 export { type FollowOptions, followFiles, type Hangups } from './follow-files.ts';
-export { getJson, type JsonSource, UnreachableError } from './get-json.ts';
+export { explainUnreachable, getJson, type JsonSource, UnreachableError } from './get-json.ts';
 export { createHttpEdge, type HttpEdge, type HttpEdgeOptions } from './http-edge.ts';
 export { imageReferenceExpected, isImageReference } from './image-reference.ts';
 export { type LogFilter, logFilter } from './log-filter.ts';

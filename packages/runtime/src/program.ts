@@ -1,4 +1,5 @@
-import { type Command, type Config, type Options, parseConfig } from './config.ts';
+import { type Command, type Config, fromEnvironmentFile, type Options, parseConfig } from './config.ts';
+import { readEnvironmentFile } from './environment-file.ts';
 import { type HeapUse, keepHeap } from './heap.ts';
 import type { LogFilter } from './log-filter.ts';
 import type { Logger } from './logger.ts';
@@ -11,7 +12,7 @@ export interface Invocation {
 }
 
 /**
- * Runs one command to its exit code: reads its configuration, answers --help and --version, and turns an error into one
+ * Runs one command to its exit code: reads its configuration, from its unit's file too where it names one, answers --help and --version, and turns an error into one
  * line on stderr and exit 1. A bad value is exit 2 (docs/contract.md §8).
  */
 export async function runCommand<T extends Options>(
@@ -19,7 +20,10 @@ export async function runCommand<T extends Options>(
   { argv, version }: Invocation,
   body: (config: Config<T>, unknownEnv: string[]) => Promise<number>,
 ): Promise<number> {
-  const parsed = parseConfig(command, { argv, env: process.env, version });
+  const { environmentFile } = command;
+  const file = environmentFile === undefined ? {} : await readEnvironmentFile(environmentFile.path);
+  const env = { ...fromEnvironmentFile(command, file), ...process.env };
+  const parsed = parseConfig(command, { argv, env, version });
   if (parsed.kind === 'exit') {
     (parsed.code === 0 ? process.stdout : process.stderr).write(`${parsed.text}\n`);
     return parsed.code;

@@ -72,7 +72,8 @@ export async function createPairing({
           COOLD_PODMAN_SOCKET: podmanSocket,
           // Nobody's port: a test that wants Corrosion names its own, and not one that may be installed here.
           COOLD_CORROSION_URL: 'http://127.0.0.1:1',
-          // With an API bind it stays away from /run/coolify, which may be that of a coold installed here.
+          // Not in /run/coolify, which may be that of a coold installed here; each its own.
+          COOLD_UNIX_SOCKET_PATH: file(`coold-${started}.sock`),
           COOLD_API_BIND: '127.0.0.1:0',
           COOLD_API_TOKEN_FILE: file('api-token'),
           // Each its own: two that share theirs would be two coolds of one host, and the second would not start.

@@ -2,7 +2,7 @@ import type { ContainersCreateRequest, PortMapping } from '@coold/proto';
 import { checkContainerPath, checkEnv, checkStopTimeout, checkUser } from './container-values.ts';
 import { type Allowed, applyDenyFilter } from './deny.ts';
 import { healthConfig } from './health-config.ts';
-import { denyPodmanLabels } from './image-demands.ts';
+import { denyReservedLabels } from './image-demands.ts';
 import type { MountSources } from './mount-sources.ts';
 import { checkIpv4, checkLabels, checkName, checkRef, invalid } from './names.ts';
 
@@ -16,6 +16,14 @@ export interface NetworkDns {
 export interface ContainerSpec extends Record<string, unknown> {
   image: string;
   labels: Record<string, string>;
+  /** What a container has on each of its networks. */
+  networks?: Record<string, NetworkEndpoint>;
+}
+
+/** libpod's PerNetworkOptions. */
+export interface NetworkEndpoint {
+  static_ips?: string[];
+  aliases?: string[];
 }
 
 /**
@@ -32,7 +40,7 @@ export async function containerSpec(
 ): Promise<ContainerSpec> {
   // First of all, so that what is denied is a 403 whatever else is wrong with the request.
   const allowed = applyDenyFilter(request);
-  denyPodmanLabels(request.labels);
+  denyReservedLabels(request.labels);
   const spec: ContainerSpec = {
     image: checkRef(request.image, 'image'),
     name: checkName(request.name, 'name'),

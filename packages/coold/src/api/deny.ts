@@ -1,3 +1,4 @@
+import { posix } from 'node:path';
 import type { ContainersCreateRequest } from '@coold/proto';
 import { VerbError } from './verb-error.ts';
 
@@ -88,13 +89,9 @@ function checkNetworkName(name: string, field: string): void {
     throw denied(field, `${quoted(name)} is not a network`);
 }
 
-/** Over these a mount would hide what the runtime masks, or pose as the kernel. */
+/** Whether a mount there would hide what the runtime masks, or pose as the kernel. `..` counts; symlinks are `mount-targets.ts`. */
 export function isOfKernel(target: string): boolean {
-  const clean = `/${target
-    .split('/')
-    .filter(part => part !== '' && part !== '.')
-    .join('/')}`;
-  return /^\/(?:proc|sys)(?:\/|$)/.test(clean);
+  return /^\/(?:proc|sys)(?:\/|$)/.test(posix.normalize(`/${target}`));
 }
 
 /** `chown`, `CAP_CHOWN` → `CHOWN`; undefined for what no capability is called. Letters of ASCII only: nothing folds into them. */

@@ -25,15 +25,23 @@ describe('dns.lookup', () => {
       rcode: 'NOERROR',
       ttl: 5,
       answers: [{ address: '10.210.0.5', host_mgmt_ip: '100.64.0.1', container_id: 'web.shop-0' }],
+      left_out: [],
     });
   });
 
   it('tells that a name is missing, or that nobody could be asked', async () => {
     expect(await call('dns.lookup', { name: 'web.coolify.internal' })).toEqual({
-      ...{ name: 'web.coolify.internal', in_zone: true, rcode: 'NXDOMAIN', ttl: 5, answers: [] },
+      ...{
+        name: 'web.coolify.internal',
+        in_zone: true,
+        rcode: 'NXDOMAIN',
+        ttl: 5,
+        answers: [],
+        left_out: [],
+      },
     });
     expect(await call('dns.lookup', { name: 'example.com' })).toEqual({
-      ...{ name: 'example.com', in_zone: false, rcode: 'SERVFAIL', ttl: 0, answers: [] },
+      ...{ name: 'example.com', in_zone: false, rcode: 'SERVFAIL', ttl: 0, answers: [], left_out: [] },
     });
   });
 

@@ -133,6 +133,13 @@ async function refuseUseless(uselessBecause: FirewallVerbs['uselessBecause']): P
   if (why !== undefined) throw new VerbError(409, why);
 }
 
+/** Every address that a standing rule names. @throws VerbError 503 while the kernel could not be read yet */
+export async function ruledAddresses(store: Pick<Store, 'whenRead' | 'rules'>): Promise<Set<string>> {
+  await store.whenRead();
+  const rules = await told(async () => store.rules());
+  return new Set(rules.flatMap(({ src, dst }) => [src, dst]));
+}
+
 function readBulk(add: readonly FirewallAllowRequest[], remove: readonly string[]): Edit[] {
   const revoked = remove.map((id, index): Edit => ({ kind: 'revoke', id: checkId(id, `remove[${index}]`) }));
   const gone = new Set(remove);

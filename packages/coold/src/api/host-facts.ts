@@ -45,14 +45,17 @@ export async function readDisk(graphRoot: string): Promise<Disk> {
 
 const wgTimeoutMs = 3000;
 
-/** The peers of an interface; none where it, or WireGuard's tool, does not exist. */
-export async function readPeers(wireguardInterface: string, signal: AbortSignal): Promise<WireguardPeer[]> {
+/** The peers of an interface; undefined where it, or WireGuard's tool, does not exist. */
+export async function readPeers(
+  wireguardInterface: string,
+  signal: AbortSignal,
+): Promise<WireguardPeer[] | undefined> {
   try {
     const args = ['show', wireguardInterface, 'dump'];
     const { code, stdout } = await runChild('wg', args, { timeoutMs: wgTimeoutMs, signal });
-    return code === 0 ? parsePeers(stdout, Date.now()) : [];
+    return code === 0 ? parsePeers(stdout, Date.now()) : undefined;
   } catch (error) {
-    if (error instanceof ChildError && error.reason === 'spawn') return [];
+    if (error instanceof ChildError && error.reason === 'spawn') return undefined;
     throw error;
   }
 }

@@ -45,7 +45,12 @@ describe('a host with a real Podman', () => {
     const running = await podman.runTiny('running');
     const stopped = await podman.runTiny('stopped');
     await podman.request({ method: 'POST', path: `/v4.0.0/libpod/containers/${stopped}/stop?timeout=0` });
-    const shared = { image: 'localhost/tiny:latest', health: 'unknown', networks: ['podman'] };
+    const shared = {
+      labels: expect.objectContaining({ 'io.buildah.version': expect.any(String) as string }) as object,
+      image: 'localhost/tiny:latest',
+      health: 'unknown',
+      networks: ['podman'],
+    };
     const list = (await call('host.containers')) as { name: string }[];
     expect(list.toSorted((a, b) => a.name.localeCompare(b.name))).toEqual([
       {

@@ -33,7 +33,7 @@ export function hostHandlers(podman: PodmanHost, version: string): Record<string
         uptimeS: uptime(),
         wireguard: {
           interface: wireguardInterface,
-          peers: peers.map(({ lastHandshakeS, ...peer }) =>
+          peers: (peers ?? []).map(({ lastHandshakeS, ...peer }) =>
             lastHandshakeS === undefined ? peer : { ...peer, lastHandshakeS },
           ),
         },

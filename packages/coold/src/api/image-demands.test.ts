@@ -4,8 +4,8 @@ import { runChild } from '@coold/runtime';
 import { type PodmanService, scratchFolder, startPodman } from '@coold/testbed';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createPodman } from '../podman/client.ts';
-import { denyImage, denyPodmanLabels, labelsAgainst } from './image-demands.ts';
-import { noFirewall, undenied } from './no-firewall.ts';
+import { denyImage, denyReservedLabels, labelsAgainst } from './image-demands.ts';
+import { noFirewall, undenied, unserved } from './no-firewall.ts';
 import { caller, silent } from './testing.ts';
 import { verbHandlers } from './verbs.ts';
 
@@ -22,8 +22,15 @@ describe('an image that a real Podman would obey', () => {
     podman = stack.use(await startPodman(join(folder, 'podman')));
     await podman.ensureTinyImage();
     const client = createPodman(podman.socketPath);
-    const mesh = { namespaces: [], zone: 'coolify.internal' };
-    const options = { version: '1', allowedMountSources: [], mesh, firewall: noFirewall, log: silent };
+    const mesh = { hostMgmtIp: '100.64.0.1', namespaces: [], zone: 'coolify.internal' };
+    const options = {
+      version: '1',
+      allowedMountSources: [],
+      mesh,
+      ...unserved,
+      firewall: noFirewall,
+      log: silent,
+    };
     call = caller(verbHandlers(client, { ...options, namespaceNetworks: undenied(client.networks) }));
   });
   afterAll(() => stack.disposeAsync());
@@ -145,7 +152,7 @@ describe('orders', () => {
   );
 
   it('are no labels that only look alike', () => {
-    denyPodmanLabels({
+    denyReservedLabels({
       'io.podman.compose.project': 'a',
       podman_systemd_unit: 'x',
       'com.io.containers.x': '',

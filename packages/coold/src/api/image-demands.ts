@@ -1,4 +1,5 @@
 import type { ImageWords } from '../podman/images.ts';
+import { isPinLabel } from '../podman/pinned-address.ts';
 import { denied, isOfKernel } from './deny.ts';
 
 // What an image says of how it wants to be run, that Podman would do (docs/contract.md §3): its annotations become the
@@ -32,10 +33,12 @@ export function denyRuntimeAnnotations(annotations: Record<string, string>): voi
   if (order !== undefined) throw denied('id', `its annotation ${told(order)} is an order to the runtime`);
 }
 
-/** @throws VerbError 403 for a label that Podman acts on */
-export function denyPodmanLabels(labels: Record<string, string>): void {
+/** @throws VerbError 403 for a label that Podman or coold acts on */
+export function denyReservedLabels(labels: Record<string, string>): void {
   const order = Object.keys(labels).find(name => podmanLabel.test(name));
   if (order !== undefined) throw denied(`labels.${order}`, 'is an order to Podman');
+  const pin = Object.keys(labels).find(isPinLabel);
+  if (pin !== undefined) throw denied(`labels.${pin}`, 'is set by coold alone; name the address in "ip"');
 }
 
 /** Labels that take back what an image's own would have Podman do. */

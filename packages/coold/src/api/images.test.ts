@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { type PodmanService, type Registry, scratchFolder, startPodman, startRegistry } from '@coold/testbed';
+import Docker from 'dockerode';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createPodman } from '../podman/client.ts';
 import type { PodmanImages } from '../podman/images.ts';
@@ -17,6 +18,8 @@ describe('images of a real Podman', () => {
   let closed: Registry;
   let folder: string;
   let call: ReturnType<typeof caller>;
+  /** Asks the same Podman by another client than coold's, in Docker's API. */
+  let docker: Docker;
 
   beforeAll(async () => {
     folder = stack.use(await scratchFolder()).path;
@@ -25,6 +28,7 @@ describe('images of a real Podman', () => {
     closed = stack.use(
       await startRegistry(podman, { folder: join(folder, 'closed'), port: 5001, auth: true }),
     );
+    docker = new Docker({ socketPath: podman.socketPath });
     const images = createPodman(podman.socketPath).images;
     call = caller(imageHandlers(images, createJoined(), { timeoutMs: 3000 }));
     const tiny = await podman.ensureTinyImage();
@@ -52,6 +56,8 @@ describe('images of a real Podman', () => {
       created: expect.any(Number) as number,
     });
     expect(Math.abs((list[0]?.created ?? 0) - Date.now() / 1000)).toBeLessThan(600);
+    const tags = (await docker.listImages()).flatMap(({ RepoTags }) => RepoTags ?? []);
+    expect(tags.sort()).toEqual(list.map(({ ref }) => ref).sort());
   });
 
   it('are not removed by the beginning of an id', async () => {
@@ -69,9 +75,11 @@ describe('images of a real Podman', () => {
     const { digest } = (await call('images.pull', { ref })) as { digest: string };
     expect(digest).toMatch(digestShape);
     expect(await call('images.list')).toContainEqual(expect.objectContaining({ ref, digest }));
+    expect((await docker.getImage(ref).inspect()).RepoDigests).toContain(`${open.address}/tiny@${digest}`);
     expect(await call('images.pull', { ref: `${open.address}/tiny@${digest}` })).toEqual({ digest });
     expect(await call('images.delete', { ref: `${open.address}/tiny@${digest}` })).toBeNull();
     expect(await call('images.delete', { ref })).toBeNull();
+    await expect(docker.getImage(ref).inspect()).rejects.toMatchObject({ statusCode: 404 });
     await expect(call('images.delete', { ref })).rejects.toMatchObject({ code: 404 });
   });
 

@@ -54,7 +54,12 @@ describe('networks of namespaces', () => {
 
   const namespaceNetworks = (of = networks) => createNamespaceNetworks(of, createJoinedSubnets(path), silent);
   const verbs = (of = networks) =>
-    caller(networkHandlers(of, namespaceNetworks(of), createJoined(), () => Promise.resolve([])));
+    caller(
+      networkHandlers(of, namespaceNetworks(of), createJoined(), {
+        hostClaims: () => Promise.resolve([]),
+        mesh: { namespaces: [{ name: 'shop', network: 'shop-mesh', gateway: '10.210.0.1' }] },
+      }),
+    );
   const hooks = async () =>
     (await filter.iptables('-S', 'FORWARD')).match(/(?<=-d )\S+(?=.* -j COOLIFY-INTRA$)/gm) ?? [];
   const bridged = async () => {

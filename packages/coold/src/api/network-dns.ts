@@ -3,8 +3,10 @@ import type { PodmanNetwork } from '../podman/networks.ts';
 import type { NetworkDns } from './container-spec.ts';
 import { namespaceLabel } from './namespace-networks.ts';
 
-/** The namespaces of this host and the zone that their names are in. */
+/** This host's place in the mesh: its namespaces and the zone that their names are in. */
 export interface MeshNames {
+  /** The host's address in the mesh. */
+  hostMgmtIp: string;
   namespaces: readonly Namespace[];
   zone: string;
 }
@@ -16,7 +18,7 @@ export interface MeshNames {
 export function networkDns(
   names: readonly string[],
   networks: readonly PodmanNetwork[],
-  { namespaces, zone }: MeshNames,
+  { namespaces, zone }: Omit<MeshNames, 'hostMgmtIp'>,
 ): NetworkDns | undefined {
   const labels = new Map(networks.map(network => [network.name, network.labels[namespaceLabel]]));
   const isOurs = ({ name, network }: Namespace) =>

@@ -1,11 +1,19 @@
 import { join } from 'node:path';
 import { type PodmanService, scratchFolder, startPodman } from '@coold/testbed';
+import Docker from 'dockerode';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createPodman } from '../podman/client.ts';
 import { createJoined } from './joined.ts';
 import { networkHandlers } from './networks.ts';
 import { undenied } from './no-firewall.ts';
 import { caller } from './testing.ts';
+
+const onHost = {
+  namespaces: [
+    { name: 'shop', network: 'shop-mesh', gateway: '10.210.0.1' },
+    { name: 'default', network: 'podman', gateway: '0.0.0.0' },
+  ],
+};
 
 const claims = [
   { network: '100.64.0.5/16', holder: 'interface wg0' },
@@ -16,12 +24,18 @@ describe('networks of a real Podman', () => {
   const stack = new AsyncDisposableStack();
   let podman: PodmanService;
   let call: ReturnType<typeof caller>;
+  /** Asks the same Podman by another client than coold's, in Docker's API. */
+  let docker: Docker;
   beforeAll(async () => {
     const folder = stack.use(await scratchFolder());
     podman = stack.use(await startPodman(join(folder.path, 'podman')));
+    docker = new Docker({ socketPath: podman.socketPath });
     const { networks } = createPodman(podman.socketPath);
     call = caller(
-      networkHandlers(networks, undenied(networks), createJoined(), () => Promise.resolve(claims)),
+      networkHandlers(networks, undenied(networks), createJoined(), {
+        hostClaims: () => Promise.resolve(claims),
+        mesh: onHost,
+      }),
     );
   });
   afterAll(() => stack.disposeAsync());
@@ -31,7 +45,11 @@ describe('networks of a real Podman', () => {
     const network = {
       ...fields,
       driver: 'bridge',
-      labels: { app: 'a', 'coolify.namespace': 'shop' },
+      labels: {
+        ...{ app: 'a', 'coolify.namespace': 'shop' },
+        // What `coolify init` looks for on a network that it shall leave alone.
+        ...{ 'io.coolify.managed': 'true', 'io.coolify.namespace': 'shop' },
+      },
     };
     expect(
       await call('networks.create', { ...fields, labels: { app: 'a' }, options: { mtu: '1400' } }),
@@ -39,7 +57,8 @@ describe('networks of a real Podman', () => {
     expect(await call('networks.list')).toContainEqual(network);
     expect(await call('networks.list')).toContainEqual({
       name: 'podman',
-      namespace: '',
+      // The configuration says so; the network carries no label.
+      namespace: 'default',
       driver: 'bridge',
       subnet: '10.88.0.0/16',
       gateway: '10.88.0.1',
@@ -47,8 +66,13 @@ describe('networks of a real Podman', () => {
     });
     const inspected = await podman.request({ path: '/v4.0.0/libpod/networks/shop/json' });
     expect(inspected.json()).toMatchObject({ dns_enabled: false, options: { mtu: '1400' } });
+    expect(await docker.getNetwork('shop').inspect()).toMatchObject({
+      ...{ Name: 'shop', Driver: 'bridge', Internal: false, Labels: network.labels },
+      IPAM: { Config: [{ Subnet: '10.210.5.0/24', Gateway: '10.210.5.1' }] },
+    });
     await expect(call('networks.create', fields)).rejects.toMatchObject({ code: 409, field: 'name' });
     expect(await call('networks.delete', { name: 'shop' })).toBeNull();
+    await expect(docker.getNetwork('shop').inspect()).rejects.toMatchObject({ statusCode: 404 });
     await expect(call('networks.delete', { name: 'shop' })).rejects.toMatchObject({ code: 404 });
   });
 
@@ -71,6 +95,10 @@ describe('networks of a real Podman', () => {
     });
     expect(created.status).toBe(201);
     await expect(call('networks.delete', { name: 'used' })).rejects.toMatchObject({ code: 409 });
+    // Docker's API has Docker's name for Podman's own network.
+    expect((await docker.listNetworks()).map(({ Name }) => Name)).toEqual(
+      expect.arrayContaining(['bridge', 'used']),
+    );
   });
 
   it('without a subnet get one, and without a gateway its first address', async () => {
@@ -91,12 +119,22 @@ describe('networks of a real Podman', () => {
     const { networks } = createPodman(podman.socketPath);
     const unnamed = {} as never; // these are of no namespace
     const mesh = [{ network: '10.64.0.0/10', holder: 'a route through wg0' }];
-    const onMesh = caller(networkHandlers(networks, unnamed, createJoined(), () => Promise.resolve(mesh)));
+    const onMesh = caller(
+      networkHandlers(networks, unnamed, createJoined(), {
+        mesh: onHost,
+        hostClaims: () => Promise.resolve(mesh),
+      }),
+    );
     expect(await onMesh('networks.create', { name: 'clear' })).toMatchObject({
       ...{ subnet: '10.128.0.0/24', gateway: '10.128.0.1' },
     });
     const all = [{ network: '10.0.0.0/8', holder: 'a route through wg0' }];
-    const full = caller(networkHandlers(networks, unnamed, createJoined(), () => Promise.resolve(all)));
+    const full = caller(
+      networkHandlers(networks, unnamed, createJoined(), {
+        mesh: onHost,
+        hostClaims: () => Promise.resolve(all),
+      }),
+    );
     await expect(full('networks.create', { name: 'none' })).rejects.toMatchObject({
       code: 409,
       field: 'subnet',
@@ -108,6 +146,8 @@ describe('networks of a real Podman', () => {
     const made = await Promise.all(names.map(name => call('networks.create', { name })));
     const subnets = (made as { subnet: string }[]).map(({ subnet }) => subnet);
     expect(new Set(subnets).size).toBe(names.length);
+    const told = await Promise.all(names.map(name => docker.getNetwork(name).inspect()));
+    expect(told.map(({ IPAM }: Docker.NetworkInspectInfo) => IPAM?.Config?.[0]?.Subnet)).toEqual(subnets);
   });
 
   it.each([
@@ -128,11 +168,18 @@ describe('networks of a real Podman', () => {
     [{}, 'name'],
     [{ name: '../x' }, 'name'],
     [{ name: 'n', namespace: 'A_b' }, 'namespace'],
+    [{ name: 'n', namespace: 'elsewhere' }, 'namespace'],
+    [{ name: 'n', labels: { 'io.coolify.namespace': 'shop' } }, 'labels.io.coolify.namespace'],
     [{ name: 'n', driver: 'macvlan' }, 'driver'],
     [{ name: 'n', subnet: '10.7.0.1/24' }, 'subnet'],
     [{ name: 'n', subnet: '10.7.0.0/31' }, 'subnet'],
     [{ name: 'n', subnet: '0.0.0.0/0' }, 'subnet'],
     [{ name: 'n', subnet: 'fd00::/64' }, 'subnet'],
+    [{ name: 'n', subnet: '1.1.1.0/24' }, 'subnet'],
+    [{ name: 'n', subnet: '224.0.0.0/24' }, 'subnet'],
+    [{ name: 'n', subnet: '169.254.7.0/24' }, 'subnet'],
+    [{ name: 'n', subnet: '127.7.0.0/24' }, 'subnet'],
+    [{ name: 'n', subnet: '172.0.0.0/8' }, 'subnet'],
     [{ name: 'n', gateway: '10.7.0.1' }, 'gateway'],
     [{ name: 'n', subnet: '10.7.0.0/24', gateway: '10.8.0.1' }, 'gateway'],
     [{ name: 'n', subnet: '10.7.0.0/24', gateway: '10.7.0.0' }, 'gateway'],

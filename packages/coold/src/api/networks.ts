@@ -7,7 +7,7 @@ import {
   NetworksListRequestSchema,
   NetworksListResponseSchema,
 } from '@coold/proto';
-import { cidr, covers } from '../firewall/cidr.ts';
+import { type Cidr, cidr, covers, endsOf } from '../firewall/cidr.ts';
 import { PodmanStatusError } from '../podman/failure.ts';
 import type { NetworkSpec, PodmanNetwork, PodmanNetworks } from '../podman/networks.ts';
 import { freeSubnet } from './free-subnet.ts';
@@ -15,24 +15,41 @@ import { type Handler, handler } from './handler.ts';
 import type { Joined } from './joined.ts';
 import { checkIpv4, checkLabels, checkName, checkNamespace, invalid } from './names.ts';
 import { type NamespaceNetworks, namespaceLabel, type PlacedNetwork } from './namespace-networks.ts';
+import type { MeshNames } from './network-dns.ts';
 import { type Claim, collision } from './subnet-claims.ts';
 import { VerbError } from './verb-error.ts';
 
 /** The bridge options that say nothing about the rest of the host. */
 const knownOptions = new Set(['mtu', 'metric', 'vlan', 'isolate']);
 
+/** Where a network hides no address of the Internet from this host (RFC 1918, RFC 6598). */
+const privateRanges: readonly Cidr[] = ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '100.64.0.0/10'];
+
 type Subnet = NonNullable<NetworkSpec['subnet']>;
+
+/** `coolify init` takes away networks of a namespace that lack its labels. */
+const managedLabel = 'io.coolify.managed';
+const initNamespaceLabel = 'io.coolify.namespace';
+const ownLabels = [namespaceLabel, managedLabel, initNamespaceLabel];
 
 /** How often a subnet is chosen, where others are making networks at the same time. */
 const maxTries = 5;
 
-/** The network verbs. @param hostClaims what this host's interfaces and routes already use */
+/** What networks of this host have to keep to. */
+export interface NetworkPolicy {
+  /** What this host's interfaces and routes already use. */
+  hostClaims(signal: AbortSignal): Promise<Claim[]>;
+  mesh: Pick<MeshNames, 'namespaces'>;
+}
+
+/** The network verbs. */
 export function networkHandlers(
   networks: PodmanNetworks,
   ofNamespaces: NamespaceNetworks,
   joined: Joined,
-  hostClaims: (signal: AbortSignal) => Promise<Claim[]>,
+  { hostClaims, mesh }: NetworkPolicy,
 ): Record<string, Handler> {
+  const describe = (network: PodmanNetwork) => describeNetwork(network, mesh);
   /**
    * Where it will lie: Podman would choose a subnet only when it is too late to deny it, and without a look at the mesh.
    *
@@ -51,7 +68,7 @@ export function networkHandlers(
       NetworksCreateRequestSchema,
       NetworksCreateResponseSchema,
       async (request, signal) => {
-        const spec = readSpec(request);
+        const spec = readSpec(request, mesh);
         if (request.namespace === '') {
           const make = async () => networks.create(await place(spec, signal), signal);
           return { network: describe(await untilFree(spec, make)) };
@@ -118,7 +135,7 @@ function isTaken(error: unknown): boolean {
   );
 }
 
-function readSpec(request: NetworksCreateRequest): NetworkSpec {
+function readSpec(request: NetworksCreateRequest, mesh: NetworkPolicy['mesh']): NetworkSpec {
   const { driver, namespace, options } = request;
   // Others put a container on the host's own network segment, past every rule of ours.
   if (driver !== '' && driver !== 'bridge') throw invalid('driver', 'expected "bridge"');
@@ -126,13 +143,13 @@ function readSpec(request: NetworksCreateRequest): NetworkSpec {
   if (unknown !== undefined)
     throw invalid(`options.${unknown}`, `is none of ${[...knownOptions].join(', ')}`);
   const labels = checkLabels(request.labels, 'labels');
-  if (namespaceLabel in labels) throw invalid(`labels.${namespaceLabel}`, 'is what "namespace" sets');
+  const own = ownLabels.find(label => Object.hasOwn(labels, label));
+  if (own !== undefined) throw invalid(`labels.${own}`, 'is what "namespace" sets');
   const spec: NetworkSpec = {
     name: checkName(request.name, 'name'),
     driver: 'bridge',
     options,
-    labels:
-      namespace === '' ? labels : { ...labels, [namespaceLabel]: checkNamespace(namespace, 'namespace') },
+    labels: namespace === '' ? labels : { ...labels, ...labelsOf(namespace, mesh) },
   };
   if (request.subnet === '') {
     if (request.gateway !== '') throw invalid('gateway', 'needs a subnet to lie in');
@@ -141,6 +158,8 @@ function readSpec(request: NetworksCreateRequest): NetworkSpec {
   const subnet = cidr.parse(request.subnet);
   if (subnet === undefined || Number(subnet.split('/')[1]) > 30)
     throw invalid('subnet', 'expected an IPv4 network such as 10.210.0.0/24 (no host bits, /8 to /30)');
+  if (!privateRanges.some(range => covers(range, subnet)))
+    throw invalid('subnet', `expected a network of a private range: ${privateRanges.join(', ')}`);
   if (request.gateway === '') return { ...spec, subnet: { subnet, gateway: undefined } };
   const gateway = checkIpv4(request.gateway, 'gateway');
   if (!covers(subnet, `${gateway}/32`)) throw invalid('gateway', `expected an address in ${subnet}`);
@@ -148,12 +167,12 @@ function readSpec(request: NetworksCreateRequest): NetworkSpec {
   return { ...spec, subnet: { subnet, gateway } };
 }
 
-/** The address of the network itself and its broadcast address. */
-function endsOf(subnet: string): [string, string] {
-  const [address = '', length = ''] = subnet.split('/');
-  const last =
-    2 ** (32 - Number(length)) - 1 + address.split('.').reduce((sum, byte) => sum * 256 + Number(byte), 0);
-  return [address, [24, 16, 8, 0].map(shift => Math.floor(last / 2 ** shift) % 256).join('.')];
+/** @throws VerbError 400 for a namespace that this host does not serve: its containers would have no DNS and no deny */
+function labelsOf(given: string, { namespaces }: NetworkPolicy['mesh']): Record<string, string> {
+  const namespace = checkNamespace(given, 'namespace');
+  if (!namespaces.some(({ name }) => name === namespace))
+    throw invalid('namespace', 'is none of COOLD_NAMESPACES, so nothing would serve it');
+  return { [namespaceLabel]: namespace, [managedLabel]: 'true', [initNamespaceLabel]: namespace };
 }
 
 function claimsOf({ name, subnets }: PodmanNetwork): Claim[] {
@@ -162,11 +181,15 @@ function claimsOf({ name, subnets }: PodmanNetwork): Claim[] {
     .map(({ subnet }) => ({ network: subnet, holder: `network ${name}` }));
 }
 
-function describe({ name, driver, subnets, labels }: PodmanNetwork) {
+function describeNetwork(
+  { name, driver, subnets, labels }: PodmanNetwork,
+  { namespaces }: NetworkPolicy['mesh'],
+) {
   const ipv4 = subnets.find(({ subnet }) => !subnet.includes(':'));
   return {
     name,
-    namespace: labels[namespaceLabel] ?? '',
+    // A namespace's own network is made by whoever set the host up, and need not carry a label.
+    namespace: namespaces.find(({ network }) => network === name)?.name ?? labels[namespaceLabel] ?? '',
     driver,
     subnet: ipv4?.subnet ?? '',
     gateway: ipv4?.gateway ?? '',

@@ -12,8 +12,9 @@ import { Agent, request } from 'undici';
 import { describe, expect, it, vi } from 'vitest';
 import { idleDns } from '../dns/testing.ts';
 import { dnsHandlers } from './dns.ts';
+import { meshHandlers } from './mesh.ts';
 import { createMetrics } from './metrics.ts';
-import { noFirewall, undenied } from './no-firewall.ts';
+import { noFirewall, undenied, unserved } from './no-firewall.ts';
 import { restRoutes } from './rest-route.ts';
 import { type ApiOptions, keepApi, keepStatus } from './serve-api.ts';
 import { serviceHandlers } from './services.ts';
@@ -44,7 +45,7 @@ async function start(change: Partial<ApiOptions> = {}) {
   const stop = new AbortController();
   const hangups = new EventEmitter();
   const podman = { listContainers: () => Promise.resolve([]) };
-  const mesh = { namespaces: [], zone: 'coolify.internal' };
+  const mesh = { hostMgmtIp: '100.64.0.1', namespaces: [], zone: 'coolify.internal' };
   const task = keepApi({
     bind: { host: '127.0.0.1', port: 0 },
     tokenFile,
@@ -53,10 +54,18 @@ async function start(change: Partial<ApiOptions> = {}) {
     routes: restRoutes(
       joinSurface(readVerbs(), {
         ...verbHandlers(podman as never, {
-          ...{ version: '1', allowedMountSources: [], mesh, firewall: noFirewall, log },
+          ...{
+            version: '1',
+            allowedMountSources: [],
+            mesh,
+            ...unserved,
+            firewall: noFirewall,
+            log,
+          },
           namespaceNetworks: undenied({} as never),
         }),
         ...serviceHandlers({} as never),
+        ...meshHandlers({} as never),
         ...dnsHandlers(idleDns()),
       }),
     ),

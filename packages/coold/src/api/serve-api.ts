@@ -87,8 +87,7 @@ export interface StatusOptions
 }
 
 /**
- * Without an API bind: /healthz, /metrics and /status on a socket of the owner's alone, whose mode is its token
- * (docs/contract.md §3). Where there is no place for it, that is a line in the log and tried again: it is no reason for
+ * /healthz, /metrics and /status on a socket of the owner's alone, whose mode is its token (docs/contract.md §3). Where there is no place for it, that is a line in the log and tried again: it is no reason for
  * coold to end.
  */
 export function keepStatus(options: StatusOptions): Task {

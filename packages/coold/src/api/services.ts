@@ -1,4 +1,3 @@
-import { CorrosionError } from '@coold/corrosion';
 import {
   ServicesEndpointsRequestSchema,
   ServicesEndpointsResponseSchema,
@@ -12,7 +11,7 @@ import type { Registrations } from '../discovery/registrations.ts';
 import type { PodmanLifecycle } from '../podman/lifecycle.ts';
 import { type Handler, handler } from './handler.ts';
 import { checkName, checkNamespace, invalid } from './names.ts';
-import { VerbError } from './verb-error.ts';
+import { toldByCorrosion } from './told-by-corrosion.ts';
 
 export interface ServicesOptions {
   registrations: Registrations;
@@ -39,7 +38,7 @@ export function serviceHandlers(options: ServicesOptions): Record<string, Handle
         const named = checkName(request.containerId, 'container_id');
         const { id: containerId } = await lifecycle.facts(named, signal);
         const registration = { ...asked, containerId, hostMgmtIp };
-        await told(registrations.register(registration, signal));
+        await toldByCorrosion(registrations.register(registration, signal));
         touch(containerId);
         return { registration };
       },
@@ -55,7 +54,7 @@ export function serviceHandlers(options: ServicesOptions): Record<string, Handle
           ({ id }) => [id],
           () => [],
         );
-        await told(registrations.unregister(serviceId, [...new Set([named, ...whole])], signal));
+        await toldByCorrosion(registrations.unregister(serviceId, [...new Set([named, ...whole])], signal));
         return {};
       },
     ),
@@ -63,7 +62,7 @@ export function serviceHandlers(options: ServicesOptions): Record<string, Handle
       ServicesEndpointsRequestSchema,
       ServicesEndpointsResponseSchema,
       async (request, signal) => ({
-        endpoints: await told(registrations.endpoints(checkName(request.id, 'id'), signal)),
+        endpoints: await toldByCorrosion(registrations.endpoints(checkName(request.id, 'id'), signal)),
       }),
     ),
   };
@@ -78,14 +77,4 @@ function checkLabel(value: string, field: string): string {
 function checkPort(value: number, field: string): number {
   if (value > 65_535) throw invalid(field, 'expected a port, at most 65535');
   return value;
-}
-
-/** Corrosion's failures as callers see them: 503 when it could not be asked, 502 when it answered with no success. */
-async function told<T>(call: Promise<T>): Promise<T> {
-  try {
-    return await call;
-  } catch (error) {
-    if (!(error instanceof CorrosionError)) throw error;
-    throw new VerbError(error.fault === 'unreachable' ? 503 : 502, error.message, { cause: error });
-  }
 }

@@ -4,7 +4,8 @@ import { idleDns } from '../dns/testing.ts';
 import { createPodman } from '../podman/client.ts';
 import { dnsHandlers } from './dns.ts';
 import { handler } from './handler.ts';
-import { noFirewall, undenied } from './no-firewall.ts';
+import { meshHandlers } from './mesh.ts';
+import { noFirewall, undenied, unserved } from './no-firewall.ts';
 import { serviceHandlers } from './services.ts';
 import { joinSurface } from './surface.ts';
 import { silent } from './testing.ts';
@@ -16,12 +17,14 @@ const handlers = {
   ...verbHandlers(podman, {
     version: '1.0.0',
     allowedMountSources: [],
-    mesh: { namespaces: [], zone: 'coolify.internal' },
+    mesh: { hostMgmtIp: '100.64.0.1', namespaces: [], zone: 'coolify.internal' },
+    ...unserved,
     firewall: noFirewall,
     namespaceNetworks: undenied(podman.networks),
     log: silent,
   }),
   ...serviceHandlers({} as never),
+  ...meshHandlers({} as never),
   ...dnsHandlers(idleDns()),
 };
 

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { scratchFolder, startPodman } from '@coold/testbed';
+import Docker from 'dockerode';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createPodman } from '../podman/client.ts';
 import { createJoined } from './joined.ts';
@@ -9,10 +10,13 @@ import { volumeHandlers } from './volumes.ts';
 describe('volumes of a real Podman', () => {
   const stack = new AsyncDisposableStack();
   let call: ReturnType<typeof caller>;
+  /** Asks the same Podman by another client than coold's, in Docker's API. */
+  let docker: Docker;
   beforeAll(async () => {
     const folder = stack.use(await scratchFolder());
     const podman = stack.use(await startPodman(join(folder.path, 'podman')));
     call = caller(volumeHandlers(createPodman(podman.socketPath).volumes, createJoined()));
+    docker = new Docker({ socketPath: podman.socketPath });
   });
   afterAll(() => stack.disposeAsync());
 
@@ -27,7 +31,12 @@ describe('volumes of a real Podman', () => {
     });
     expect(await call('volumes.create', { name: 'data', labels: { app: 'other' } })).toEqual(created);
     expect(await call('volumes.inspect', { name: 'data' })).toEqual(created);
+    const { mountpoint } = created as { mountpoint: string };
+    expect(await docker.getVolume('data').inspect()).toMatchObject({
+      ...{ Name: 'data', Driver: 'local', Mountpoint: mountpoint, Labels: { app: 'shop' } },
+    });
     expect(await call('volumes.delete', { name: 'data' })).toBeNull();
+    await expect(docker.getVolume('data').inspect()).rejects.toMatchObject({ statusCode: 404 });
     await expect(call('volumes.inspect', { name: 'data' })).rejects.toMatchObject({ code: 404 });
     await expect(call('volumes.delete', { name: 'data' })).rejects.toMatchObject({ code: 404 });
   });
@@ -36,6 +45,8 @@ describe('volumes of a real Podman', () => {
     const asked = Array.from({ length: 5 }, () => call('volumes.create', { name: 'race' }));
     const [first, ...others] = await Promise.all(asked);
     for (const other of others) expect(other).toEqual(first);
+    const { Volumes } = await docker.listVolumes();
+    expect(Volumes.filter(({ Name }) => Name === 'race')).toHaveLength(1);
   });
 
   it('of a driver that is not there are a 502 in its words', async () => {

@@ -1,11 +1,11 @@
-import { RequestError, readBuildRequest } from '@coold/builder-core';
+import { type BuildableStack, isBuildableStack, RequestError, readBuildRequest } from '@coold/builder-core';
 import { type BuildRequest, BuildStack } from '@coold/proto';
 import { VerbError } from '../api/verb-error.ts';
 
 /** A build as request.json has it (docs/contract.md §7), checked as the builder checks it. */
 export interface BuildOrder {
   /** Which sandbox it gets. */
-  stack: 'static' | 'dockerfile';
+  stack: BuildableStack;
   request: Record<string, unknown>;
 }
 
@@ -17,7 +17,7 @@ export interface BuildOrder {
 export function readBuildOrder(message: BuildRequest): BuildOrder {
   const stack = stackNames[message.stack];
   if (stack === undefined) throw new VerbError(400, 'stack: expected a known stack', { field: 'stack' });
-  if (stack === 'buildpacks' || stack === 'railpack')
+  if (!isBuildableStack(stack))
     throw new VerbError(501, `the builder has no stack ${stack} yet`, { field: 'stack' });
   const request = {
     repo_url: message.repoUrl,
@@ -36,7 +36,7 @@ export function readBuildOrder(message: BuildRequest): BuildOrder {
   return { stack, request };
 }
 
-const stackNames: Record<BuildStack, 'static' | 'dockerfile' | 'buildpacks' | 'railpack' | undefined> = {
+const stackNames: Record<BuildStack, BuildableStack | 'buildpacks' | 'railpack' | undefined> = {
   [BuildStack.UNSPECIFIED]: undefined,
   [BuildStack.DOCKERFILE]: 'dockerfile',
   [BuildStack.BUILDPACKS]: 'buildpacks',

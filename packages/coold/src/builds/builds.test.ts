@@ -1,4 +1,4 @@
-import { access, mkdir, readdir, readFile } from 'node:fs/promises';
+import { access, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { create } from '@bufbuild/protobuf';
 import { BuildRequestSchema, BuildStack, HostedBuild_State, type Response } from '@coold/proto';
@@ -10,7 +10,8 @@ import { silent as log } from '../api/testing.ts';
 import { keptMs } from './adoption.ts';
 import { type Builds, createBuilds } from './builds.ts';
 import { createDriver } from './driver.ts';
-import { cancelledFile, simulateSystemd } from './testing.ts';
+import { NetworkError } from './network/network-error.ts';
+import { cancelledFile, noNetworks, simulateSystemd } from './testing.ts';
 import { readUnitStates } from './unit-states.ts';
 import { createWorkFolders } from './work-folder.ts';
 
@@ -26,7 +27,7 @@ const request = create(BuildRequestSchema, {
 const config = { bin: '/b', timeoutSecs: 60, memoryMax: '2G', cpuQuota: '200%', denyNets: [] };
 
 /** A coold's builds on a disk and a systemd that outlive it; the outcomes that its broker hears of, in order. */
-async function setUp({ capacity = 2, maxQueued = 3 } = {}) {
+async function setUp({ capacity = 2, maxQueued = 3, networks = noNetworks } = {}) {
   const scratch = await scratchFolder();
   const root = join(scratch.path, 'work');
   const simulated = simulateSystemd();
@@ -41,7 +42,7 @@ async function setUp({ capacity = 2, maxQueued = 3 } = {}) {
     const times = { start: 200, slack: 100, grace: 200 };
     builds = createBuilds({
       ...{ folders, log, capacity, maxQueued, stop: stop.signal, now: () => clock },
-      driver: createDriver({ folders, systemd, config, log, times }),
+      driver: createDriver({ folders, systemd, networks, config, log, times }),
       unitStates: () => readUnitStates(systemd, log),
     });
     await builds.adopt();
@@ -131,6 +132,16 @@ describe('a build', () => {
       .map(line => (JSON.parse(line) as { log: string }).log.slice(0, 12));
     expect(places).toEqual(['place 2 of 2', 'place 1 of 1']);
     expect(t.simulated.started).toEqual(['a', 'b']);
+  });
+
+  it('that cannot have a network says why, and starts nothing', async () => {
+    const prepare = async () => {
+      throw new NetworkError('COOLD_BUILDER_NET=240.0.0.0/24 is not free');
+    };
+    await using t = await setUp({ networks: { ...noNetworks, prepare } });
+    await t.take('b');
+    await t.hears('b: 500 the build did not start: COOLD_BUILDER_NET=240.0.0.0/24 is not free');
+    expect(t.simulated.started).toEqual([]);
   });
 
   it('whose unit does not start says why', async () => {
@@ -242,6 +253,22 @@ describe('after coold was killed', () => {
     await t.simulated.end('z', ok);
     await t.running('b');
     expect(t.simulated.started).toEqual(['a', 'z', 'b']);
+  });
+
+  it('one of a stack that this coold does not build gets no sandbox of another stack', async () => {
+    await using t = await setUp({ capacity: 1 });
+    await t.take('a');
+    await t.running('a');
+    await t.marked('a');
+    await t.take('b');
+    const path = join(t.root, 'b', 'request.json');
+    const request = JSON.parse(await readFile(path, 'utf8')) as object;
+    t.kill();
+    await writeFile(path, JSON.stringify({ ...request, stack: 'railpack' }));
+    await t.start();
+    await t.simulated.end('a', ok);
+    await t.hears('a: ok', 'b: 501 this coold does not build the stack of this build');
+    expect(t.simulated.started).toEqual(['a']);
   });
 
   it('one whose host was booted is a 500, and the same one from then on', async () => {

@@ -1,4 +1,5 @@
 import { create } from '@bufbuild/protobuf';
+import { type BuildableStack, isBuildableStack } from '@coold/builder-core';
 import {
   BuildEventsRequestSchema,
   type BuildRequest,
@@ -17,7 +18,6 @@ import type { Driver } from './driver.ts';
 import { folderRefusal } from './folder-refusal.ts';
 import { followEvents } from './follow-events.ts';
 import { createPlaces } from './places.ts';
-import type { BuildUnit } from './unit.ts';
 import type { UnitState } from './unit-state.ts';
 import { withoutUser } from './without-user.ts';
 import type { FoundFolder, WorkFolders } from './work-folder.ts';
@@ -65,7 +65,8 @@ export interface BuildsOptions {
 
 interface Build {
   requestId: string;
-  stack: BuildUnit['stack'];
+  /** Which sandbox it gets; undefined: an adopted one whose stack this coold does not build. */
+  stack: BuildableStack | undefined;
   phase: 'queued' | 'running' | 'finished';
   cancelled: boolean;
   /** Its folder is there. */
@@ -150,7 +151,12 @@ export function createBuilds(options: BuildsOptions): Builds {
       const build = builds.get(requestId);
       if (build === undefined) continue;
       build.phase = 'running';
-      drive(build, () => driver.start(requestId, build.stack, stop));
+      const { stack } = build;
+      drive(build, () =>
+        stack === undefined
+          ? driver.settle(requestId, { kind: 'absent' }, unknownStack)
+          : driver.start(requestId, stack, stop),
+      );
     }
     tellPlaces();
   }
@@ -198,7 +204,8 @@ export function createBuilds(options: BuildsOptions): Builds {
   }
 
   function takeOver(requestId: string, found: FoundFolder, state: UnitState | undefined): Promise<unknown> {
-    const stack = found.request?.['stack'] === 'dockerfile' ? 'dockerfile' : 'static';
+    const named = found.request?.['stack'];
+    const stack = isBuildableStack(named) ? named : undefined;
     const decision = adopt(found, state, now());
     log.info(
       { request_id: requestId, decision, unit: state?.kind ?? 'unknown' },
@@ -367,6 +374,9 @@ const hostedState: Record<Build['phase'], HostedBuild_State> = {
   running: HostedBuild_State.RUNNING,
   finished: HostedBuild_State.FINISHED,
 };
+
+/** A newer coold took it, whose sandbox for that stack this one does not have: another stack's may be too wide. */
+const unknownStack = failed(501, 'this coold does not build the stack of this build', 'builder');
 
 /** As it is now: it changes while something is waited for. */
 function phaseOf(build: Build): Build['phase'] {

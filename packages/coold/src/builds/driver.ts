@@ -1,8 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { removeScratch } from '@coold/builder-core';
+import { type BuildableStack, removeScratch } from '@coold/builder-core';
 import type { Logger } from '@coold/runtime';
 import { type BuildOutcome, failed } from './build-outcome.ts';
 import { conclude } from './conclude.ts';
+import type { BuildNetworks } from './network/build-networks.ts';
+import type { BuildNetwork } from './network/cable.ts';
+import { NetworkError } from './network/network-error.ts';
 import { type Systemd, SystemdError } from './systemd.ts';
 import type { BuilderConfig, BuildUnit } from './unit.ts';
 import type { UnitState } from './unit-state.ts';
@@ -15,13 +18,17 @@ import type { FoundFolder, WorkFolders } from './work-folder.ts';
  */
 export interface Driver {
   /** Starts its unit and waits for the end. */
-  start(requestId: string, stack: BuildUnit['stack'], stop: AbortSignal): Promise<BuildOutcome>;
+  start(requestId: string, stack: BuildableStack, stop: AbortSignal): Promise<BuildOutcome>;
   /** Waits for the end of a unit that an earlier coold has started. */
   supervise(requestId: string, stop: AbortSignal): Promise<BuildOutcome>;
   /** Whether a build that waited when an earlier coold ended was started since; then waits for its end. */
   resume(requestId: string, stop: AbortSignal): Promise<BuildOutcome | 'waits'>;
-  /** Says how a build ended whose unit is over, and makes that its outcome for good. */
-  settle(requestId: string, state: UnitState): Promise<BuildOutcome>;
+  /**
+   * Says how a build ended whose unit is over, and makes that its outcome for good.
+   *
+   * @param otherwise what it is when the folder tells of nothing else
+   */
+  settle(requestId: string, state: UnitState, otherwise?: BuildOutcome): Promise<BuildOutcome>;
   /** Ends the unit of a build that was marked as cancelled; resolves when `ended` does, or when nothing helps. */
   end(requestId: string, ended: Promise<unknown>, stop: AbortSignal): Promise<void>;
   /** Ends or unloads a unit that has no work folder; best effort. */
@@ -33,6 +40,7 @@ export interface Driver {
 export interface DriverOptions {
   folders: WorkFolders;
   systemd: Systemd;
+  networks: Pick<BuildNetworks, 'prepare' | 'release'>;
   config: BuilderConfig;
   log: Logger;
   /** In ms. */
@@ -58,7 +66,8 @@ interface Ran {
 const defaultTimes: DriverTimes = { start: 10_000, slack: 60_000, grace: 10_000 };
 const tidyMs = 120_000;
 
-export function createDriver({ folders, systemd, config, log, times = {} }: DriverOptions): Driver {
+export function createDriver(options: DriverOptions): Driver {
+  const { folders, systemd, networks, config, log, times = {} } = options;
   const { start: startMs, slack: slackMs, grace: graceMs } = { ...defaultTimes, ...times };
   const limits = { memoryMax: config.memoryMax, timeoutSecs: config.timeoutSecs };
 
@@ -78,14 +87,25 @@ export function createDriver({ folders, systemd, config, log, times = {} }: Driv
     });
   }
 
-  async function start(
-    requestId: string,
-    stack: BuildUnit['stack'],
-    stop: AbortSignal,
-    again = false,
-  ): Promise<BuildOutcome> {
+  async function start(requestId: string, stack: BuildableStack, stop: AbortSignal): Promise<BuildOutcome> {
     stop.throwIfAborted();
-    const unit = { requestId, stack, workFolder: folders.pathOf(requestId), config };
+    let network: BuildNetwork;
+    try {
+      network = await networks.prepare(requestId);
+    } catch (error) {
+      if (!(error instanceof NetworkError)) throw error;
+      return settle(requestId, { kind: 'absent' }, unstarted(error.message));
+    }
+    try {
+      return await run({ requestId, stack, workFolder: folders.pathOf(requestId), network, config }, stop);
+    } finally {
+      networks.release(requestId);
+    }
+  }
+
+  async function run(unit: BuildUnit, stop: AbortSignal, again = false): Promise<BuildOutcome> {
+    const { requestId } = unit;
+    stop.throwIfAborted();
     const giveUp = new AbortController();
     const ran: Promise<Ran> = systemd
       .run(unit, AbortSignal.any([stop, giveUp.signal]))
@@ -103,19 +123,21 @@ export function createDriver({ folders, systemd, config, log, times = {} }: Driv
     if (begun !== 'started' && state?.kind === 'active') await markStarted(requestId);
     if (begun !== 'started' && state?.kind === 'over' && isTaken(said) && !again) {
       await systemd.reset(requestId);
-      return start(requestId, stack, stop, true);
+      return run(unit, stop, true);
     }
-    if (state?.kind !== 'absent' || code === 0 || said === '')
-      return settle(requestId, await untilOver(requestId, stop));
+    if (code === 0 || said === '') return settle(requestId, await untilOver(requestId, stop));
+    const over = state?.kind === 'absent' ? state : await untilOver(requestId, stop);
+    // What comes before the builder has failed, as plugging its network in does: only systemd-run has said why.
+    const neverRan = over.kind === 'absent' || (over.kind === 'over' && over.ending.how === '');
+    if (!neverRan) return settle(requestId, over);
     const why = begun === 'late' ? `systemd-run did not start the build within ${startMs} ms` : said;
-    return settle(requestId, state, failed(500, `the build did not start: ${why}`, 'builder'));
+    return settle(requestId, over, unstarted(why));
   }
 
-  /** @param unstarted what it is when the folder tells of nothing else */
   async function settle(
     requestId: string,
     state: UnitState,
-    unstarted?: BuildOutcome,
+    otherwise?: BuildOutcome,
   ): Promise<BuildOutcome> {
     const ending = state.kind === 'over' ? state.ending : undefined;
     const found = await folders.read(requestId).catch((error: unknown) => error as Error);
@@ -129,7 +151,7 @@ export function createDriver({ folders, systemd, config, log, times = {} }: Driv
     const { outcome: recorded, cancelled = false } = found ?? {};
     const lastWords = recorded?.kind === 'err' ? await folders.lastWords(requestId).catch(() => '') : '';
     const plain = conclude({ recorded, cancelled, ending, lastWords, limits });
-    const outcome = recorded === undefined && !cancelled && unstarted !== undefined ? unstarted : plain;
+    const outcome = recorded === undefined && !cancelled && otherwise !== undefined ? otherwise : plain;
     log.info(
       {
         request_id: requestId,
@@ -190,7 +212,7 @@ export function createDriver({ folders, systemd, config, log, times = {} }: Driv
   }
 
   return {
-    start: (requestId, stack, stop) => start(requestId, stack, stop),
+    start,
     supervise,
     async resume(requestId, stop) {
       const { kind } = await untilKnown(requestId, stop);
@@ -198,7 +220,7 @@ export function createDriver({ folders, systemd, config, log, times = {} }: Driv
       if (kind === 'active') await markStarted(requestId);
       return supervise(requestId, stop);
     },
-    settle: (requestId, state) => settle(requestId, state),
+    settle,
     async end(requestId, ended, stop) {
       const over = new AbortController();
       void ended.then(() => over.abort());
@@ -236,6 +258,10 @@ export function createDriver({ folders, systemd, config, log, times = {} }: Driv
     },
     tidy,
   };
+}
+
+function unstarted(why: string): BuildOutcome {
+  return failed(500, `the build did not start: ${why}`, 'builder');
 }
 
 function isTaken(said: string): boolean {

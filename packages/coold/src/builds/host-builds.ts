@@ -1,9 +1,12 @@
 import type { Logger, Task } from '@coold/runtime';
+import { wireguardInterface } from '../api/host.ts';
 import type { CooldConfig } from '../config.ts';
 import { type Builds, createBuilds } from './builds.ts';
 import { keepsFromBuilding } from './capability.ts';
 import { createDriver } from './driver.ts';
 import { keepBuilds } from './keep-builds.ts';
+import { createBuildNetworks } from './network/build-networks.ts';
+import { createHostNetwork } from './network/host-network.ts';
 import { createSystemd } from './systemd.ts';
 import type { BuilderConfig } from './unit.ts';
 import { readUnitStates } from './unit-states.ts';
@@ -19,6 +22,9 @@ export interface HostBuilds {
   mayBuild(token: string): Promise<boolean>;
 }
 
+/** Beside coold's own socket: it is there until the host is booted, as the networks are. */
+const resolvConf = '/run/coolify/build-resolv.conf';
+
 /** The real ones: on this host's disk, in this host's systemd. */
 export function createHostBuilds(config: CooldConfig, log: Logger): HostBuilds {
   const unit: BuilderConfig = {
@@ -29,11 +35,19 @@ export function createHostBuilds(config: CooldConfig, log: Logger): HostBuilds {
     denyNets: config.builderDenyNets,
   };
   const systemd = createSystemd();
+  const networks = createBuildNetworks({
+    net: config.builderNet,
+    allowed: config.builderAllowNets ?? [],
+    denied: config.builderDenyNets,
+    mesh: wireguardInterface,
+    dns: { zone: config.dnsZone, upstream: config.dnsUpstream },
+    ...{ resolvConf, host: createHostNetwork(), log },
+  });
   const folders = createWorkFolders(config.builderWorkDir);
   const stopping = new AbortController();
   const builds = createBuilds({
     ...{ folders, log, capacity: config.builderCapacity, stop: stopping.signal },
-    driver: createDriver({ folders, systemd, config: unit, log }),
+    driver: createDriver({ folders, systemd, networks, config: unit, log }),
     unitStates: () => readUnitStates(systemd, log),
   });
   const { promise: tried, resolve: onTried } = Promise.withResolvers<void>();
@@ -46,7 +60,7 @@ export function createHostBuilds(config: CooldConfig, log: Logger): HostBuilds {
       const onStop = () => stopping.abort();
       stop.addEventListener('abort', onStop, { once: true });
       if (stop.aborted) onStop();
-      await keep(stop);
+      await Promise.all([keep(stop), networks.run(stop)]);
     },
     async mayBuild(token) {
       const reason = await keepsFromBuilding(token, unit.bin);

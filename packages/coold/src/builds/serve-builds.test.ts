@@ -9,7 +9,7 @@ import { createStreams } from '../api/streams.ts';
 import { silent as log } from '../api/testing.ts';
 import { createBuilds } from './builds.ts';
 import { createDriver } from './driver.ts';
-import { simulateSystemd } from './testing.ts';
+import { noNetworks, simulateSystemd } from './testing.ts';
 import { createWorkFolders } from './work-folder.ts';
 
 type Command = NonNullable<MessageInitShape<typeof ServerMsgSchema>['command']>;
@@ -32,7 +32,7 @@ async function setUp() {
   const stop = new AbortController();
   const builds = createBuilds({
     ...{ folders, log, capacity: 2, stop: stop.signal, unitStates: async () => new Map() },
-    driver: createDriver({ folders, systemd: simulated.systemd, config, log }),
+    driver: createDriver({ folders, systemd: simulated.systemd, networks: noNetworks, config, log }),
   });
   await builds.adopt();
   const connect = () => {

@@ -2,6 +2,7 @@
 // hosts of scenarios, cannot be stopped between two of its steps.
 import { appendFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { BuildNetworks } from './network/build-networks.ts';
 import { type Systemd, SystemdError } from './systemd.ts';
 import type { UnitEnding } from './unit-state.ts';
 
@@ -35,6 +36,15 @@ export const cancelledFile = {
   name: 'error.json',
   content: { code: 499, message: 'cancelled', stage: 'cancel' },
 } as const;
+
+/** Networks for units that nothing is started in. */
+export const noNetworks: Pick<BuildNetworks, 'prepare' | 'release'> = {
+  async prepare() {
+    const [address, gateway] = ['240.0.0.2', '240.0.0.1'];
+    return { slot: 2, address, gateway, mtu: 1500, resolvConf: '/run/coolify/build-resolv.conf' };
+  },
+  release() {},
+};
 
 export function simulateSystemd(): SimulatedSystemd {
   const units = new Map<string, Unit>();

@@ -12,6 +12,10 @@ const unit: BuildUnit = {
   requestId: 'b-1',
   stack: 'static',
   workFolder: '/var/lib/coolify-builder/work/b-1',
+  network: {
+    ...{ slot: 7, address: '240.0.0.7', gateway: '240.0.0.1', mtu: 1400 },
+    resolvConf: '/run/coolify/build-resolv.conf',
+  },
   config: {
     bin: '/usr/local/bin/builder',
     timeoutSecs: 1800,
@@ -34,6 +38,19 @@ const common = [
   'RestrictRealtime=yes',
   'SystemCallArchitectures=native',
   'IPAddressDeny=127.0.0.1 169.254.0.0/16 ::1/128 fc00::/7 fe80::/10 100.64.0.0/16 10.210.0.0/16',
+  'Requires=coolify-build-net@b-1.service',
+  'After=coolify-build-net@b-1.service',
+  'NetworkNamespacePath=/run/netns/coolify-build-b-1',
+  'ExecStartPre=+nsenter --net=/proc/1/ns/net -- ip link add coolbuild7 mtu 1400 up type veth peer name eth0 mtu 1400 netns coolify-build-b-1',
+  'ExecStartPre=+nsenter --net=/proc/1/ns/net -- ip address add 240.0.0.1 peer 240.0.0.7 dev coolbuild7',
+  'ExecStartPre=+ip -n coolify-build-b-1 address add 240.0.0.7/32 dev eth0',
+  'ExecStartPre=+ip -n coolify-build-b-1 link set eth0 up',
+  'ExecStartPre=+ip -n coolify-build-b-1 route add default via 240.0.0.1 dev eth0 onlink',
+  'BindReadOnlyPaths=/run/coolify/build-resolv.conf:/etc/resolv.conf',
+  'CapabilityBoundingSet=~CAP_NET_ADMIN CAP_NET_RAW CAP_SYS_PTRACE',
+  'SystemCallFilter=~setns',
+  'SystemCallErrorNumber=EPERM',
+  'RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK',
 ];
 
 describe('the sandbox', () => {
@@ -47,7 +64,7 @@ describe('the sandbox', () => {
       'DevicePolicy=closed',
       'DeviceAllow=char-* m',
       'DeviceAllow=block-* m',
-      'InaccessiblePaths=-/run/podman -/run/docker.sock -/run/containerd -/run/dbus -/run/systemd/private -/run/coolify -/etc/coolify -/var/lib/corrosion -/etc/wireguard -/etc/shadow -/etc/gshadow',
+      'InaccessiblePaths=-/run/podman -/run/docker.sock -/run/containerd -/run/dbus -/run/systemd/private -/run/netns -/run/systemd/resolve/io.systemd.Resolve -/run/coolify -/etc/coolify -/var/lib/corrosion -/etc/wireguard -/etc/shadow -/etc/gshadow',
       'TemporaryFileSystem=/var/lib/coolify-builder/work:ro',
       'BindPaths=/var/lib/coolify-builder/work/b-1',
     ]);

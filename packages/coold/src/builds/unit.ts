@@ -1,13 +1,16 @@
 import { dirname } from 'node:path';
+import type { BuildableStack } from '@coold/builder-core';
+import { type BuildNetwork, networkProperties } from './network/cable.ts';
 import { isRequestId } from './request-id.ts';
 
 /** What a build's unit is made of; every value was validated where it came from. */
 export interface BuildUnit {
   requestId: string;
   /** Static builds run nothing from the repository, which allows a tighter sandbox. */
-  stack: 'static' | 'dockerfile';
+  stack: BuildableStack;
   /** `<COOLD_BUILDER_WORK_DIR>/<request_id>`, made before. */
   workFolder: string;
+  network: BuildNetwork;
   config: BuilderConfig;
 }
 
@@ -26,7 +29,7 @@ export interface BuilderConfig {
 const unitPrefix = 'coolify-build-';
 const unitSuffix = '.service';
 
-/** docs/contract.md §7. 127.0.0.1 and not 127.0.0.0/8: the resolver of 127.0.0.53 stays within reach. */
+/** docs/contract.md §7. A kernel without BPF does not enforce it; the network of its own is what keeps a build in. */
 const alwaysDenied = ['127.0.0.1', '169.254.0.0/16', '::1/128', 'fc00::/7', 'fe80::/10'];
 
 /** Where storage, its locks and networks live; a leading dash: need not be there. */
@@ -46,7 +49,7 @@ export function requestIdOfUnit(unit: string): string | undefined {
 }
 
 /** The unit's properties, each `Name=value`, in the order of docs/contract.md §7. */
-export function buildUnitProperties({ stack, workFolder, config }: BuildUnit): string[] {
+export function buildUnitProperties({ requestId, stack, workFolder, network, config }: BuildUnit): string[] {
   const properties: [name: string, value: string][] = [
     ['RuntimeMaxSec', String(config.timeoutSecs)],
     ['MemoryMax', config.memoryMax],
@@ -60,21 +63,23 @@ export function buildUnitProperties({ stack, workFolder, config }: BuildUnit): s
     ['RestrictRealtime', 'yes'],
     ['SystemCallArchitectures', 'native'],
     ['IPAddressDeny', [...alwaysDenied, ...config.denyNets].join(' ')],
+    ...networkProperties(requestId, { ...network, resolvConf: plainPath(network.resolvConf) }),
     ...stackProperties(stack, plainPath(workFolder)),
   ];
   return properties.map(([name, value]) => `${name}=${value}`);
 }
 
 /**
- * What a step would own the host with, should it get out of its container: other programs' sockets, which no IPAddressDeny
- * keeps from it, and the host's keys. buildah itself needs none of it; /etc/ssh stays, where git finds its keys.
+ * What a step would own the host with, should it get out of its container: other programs' sockets, which no network of its
+ * own keeps from it, the networks of other builds, and the host's keys. buildah itself needs none of it; /etc/ssh stays, where git finds its keys.
  */
 const hidden = [
   ...['/run/podman', '/run/docker.sock', '/run/containerd', '/run/dbus', '/run/systemd/private'],
+  ...['/run/netns', '/run/systemd/resolve/io.systemd.Resolve'],
   ...['/run/coolify', '/etc/coolify', '/var/lib/corrosion', '/etc/wireguard', '/etc/shadow', '/etc/gshadow'],
 ];
 
-function stackProperties(stack: BuildUnit['stack'], workFolder: string): [name: string, value: string][] {
+function stackProperties(stack: BuildableStack, workFolder: string): [name: string, value: string][] {
   switch (stack) {
     case 'static':
       return [['RestrictNamespaces', 'mnt user']];

@@ -3,6 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { createDirectory } from './directory.ts';
 import type { Endpoint } from './endpoint.ts';
 
+const here = '100.64.0.1';
+
 const row = (containerId: string, changes: Partial<Endpoint> = {}): Endpoint => ({
   containerId,
   name: containerId,
@@ -39,14 +41,14 @@ describe('a name', () => {
     [{ name: 'WEB' }, true],
     [{ name: 'web.1' }, false],
   ])('of a container that is %j is found: %s', (changes, isFound) => {
-    const { directory, endpoints } = createDirectory();
+    const { directory, endpoints } = createDirectory(here);
     endpoints.put(row('web', changes));
     const found = directory.find('default', 'web') ?? directory.find('default', 'web.1');
     expect(ids(found)).toEqual(isFound ? ['web'] : undefined);
   });
 
   it('with an underscore is one; one longer than a label, or that ends in a hyphen, is none', () => {
-    const { directory, endpoints } = createDirectory();
+    const { directory, endpoints } = createDirectory(here);
     for (const name of ['web_1', 'x'.repeat(63), 'y'.repeat(64), 'web-']) endpoints.put(row(name));
     expect(directory.find('default', 'web_1')).toBeDefined();
     expect(directory.find('default', 'x'.repeat(63))).toBeDefined();
@@ -55,7 +57,7 @@ describe('a name', () => {
   });
 
   it('of several containers has all their addresses, and another list only when they differ', () => {
-    const { directory, endpoints } = createDirectory();
+    const { directory, endpoints } = createDirectory(here);
     endpoints.put(row('a', { name: 'web' }));
     endpoints.put(row('bb', { name: 'web', hostMgmtIp: '100.64.0.2' }));
     endpoints.begin();
@@ -76,7 +78,7 @@ describe('a name', () => {
 
 describe('a service', () => {
   it('answers with its containers, together with a container of its name', () => {
-    const { directory, endpoints, registrations } = createDirectory();
+    const { directory, endpoints, registrations } = createDirectory(here);
     endpoints.put(row('v1'));
     endpoints.put(row('shop'));
     registrations.put(registered('v1', 'Shop'));
@@ -91,7 +93,7 @@ describe('a service', () => {
   });
 
   it('follows its containers, and does not exist while none of them answers', () => {
-    const { directory, endpoints, registrations } = createDirectory();
+    const { directory, endpoints, registrations } = createDirectory(here);
     registrations.put(registered('v1', 'shop'));
     expect(directory.find('default', 'shop')).toBeUndefined();
     endpoints.put(row('v1'));
@@ -104,7 +106,7 @@ describe('a service', () => {
   });
 
   it('that was renamed is found by its new name alone', () => {
-    const { directory, endpoints, registrations } = createDirectory();
+    const { directory, endpoints, registrations } = createDirectory(here);
     endpoints.put(row('v1'));
     registrations.put(registered('v1', 'shop'));
     registrations.put(registered('v1', 'store'));
@@ -115,7 +117,7 @@ describe('a service', () => {
 
 describe('a load', () => {
   it('takes the place of what was before when it is whole, and not sooner', () => {
-    const { directory, endpoints, row: rowOf } = createDirectory();
+    const { directory, endpoints, row: rowOf } = createDirectory(here);
     expect(directory.isLoaded()).toBe(false);
     expect(directory.addresses()).toBeUndefined();
     const load = (...rows: Endpoint[]) => {
@@ -140,7 +142,7 @@ describe('a load', () => {
 describe('the statistics', () => {
   it('say how old the content may be: nothing while both subscriptions are told of changes', () => {
     let at = 1000;
-    const { directory, endpoints, registrations } = createDirectory(() => at);
+    const { directory, endpoints, registrations } = createDirectory(here, () => at);
     at += 500;
     expect(directory.stats()).toMatchObject({ connected: false, ageMs: 500, rows: 0 });
     endpoints.connected(true);
@@ -155,15 +157,78 @@ describe('the statistics', () => {
     expect(directory.stats()).toMatchObject({ connected: false, ageMs: 1000 });
   });
 
-  it('count rows of hosts that have no peer, which are answered all the same', () => {
-    const { directory, endpoints, setPeers } = createDirectory();
+  it('count rows that this host cannot reach', () => {
+    const { directory, endpoints, setReach } = createDirectory(here);
     endpoints.put(row('a'));
     endpoints.put(row('bb', { hostMgmtIp: '100.64.0.2' }));
     endpoints.put(row('ccc', { hostMgmtIp: '100.64.0.3' }));
-    expect(directory.stats().rowsWithoutPeer).toBe(0);
-    setPeers(host => host !== '100.64.0.3');
-    expect(directory.stats().rowsWithoutPeer).toBe(1);
-    expect(directory.find('default', 'ccc')).toBeDefined();
+    expect(directory.stats().rowsUnreachable).toBe(0);
+    setReach(address => address === '10.210.0.2');
+    expect(directory.stats().rowsUnreachable).toBe(1);
+  });
+});
+
+describe('a container of another host', () => {
+  const there = { hostMgmtIp: '100.64.0.2' };
+
+  it('is answered while its address can be reached, and one of this host always', () => {
+    const { directory, endpoints, setReach } = createDirectory(here);
+    endpoints.put(row('own'));
+    endpoints.put(row('far', { ...there, name: 'web' }));
+    expect(ids(directory.find('default', 'web'))).toEqual(['far']);
+    const before = directory.version;
+    setReach(() => false);
+    expect(directory.version).toBeGreaterThan(before);
+    expect(directory.find('default', 'web')).toBeUndefined();
+    expect(ids(directory.find('default', 'own'))).toEqual(['own']);
+    expect(directory.leftOut('default', 'web')).toEqual([
+      { address: '10.210.0.3', ...there, containerId: 'far', reason: 'unreachable' },
+    ]);
+    endpoints.put(row('far', { ...there, name: 'web', health: 'healthy' }));
+    expect(directory.find('default', 'web')).toBeUndefined();
+    setReach(address => address === '10.210.0.3');
+    expect(ids(directory.find('default', 'web'))).toEqual(['far']);
+    expect(directory.leftOut('default', 'web')).toEqual([]);
+  });
+
+  it('is not answered once its host is gone, by a registered name neither, and is again when it is back', () => {
+    const { directory, endpoints, registrations, setGone } = createDirectory(here);
+    endpoints.put(row('far', there));
+    endpoints.put(row('own'));
+    registrations.put(registered('far', 'web'));
+    registrations.put(registered('own', 'web'));
+    setGone(new Set(['100.64.0.2', here]));
+    expect(ids(directory.find('default', 'web'))).toEqual(['own']);
+    expect(directory.find('default', 'far')).toBeUndefined();
+    expect(directory.leftOut('default', 'web')).toMatchObject([{ containerId: 'far', reason: 'host_gone' }]);
+    expect(directory.stats().hostsGone).toEqual([here, '100.64.0.2']);
+    // A load in the meantime keeps to it.
+    endpoints.begin();
+    endpoints.load(row('far', there));
+    endpoints.finish();
+    expect(directory.find('default', 'far')).toBeUndefined();
+    setGone(new Set());
+    expect(ids(directory.find('default', 'far'))).toEqual(['far']);
+  });
+
+  it.each([
+    [{ state: 'exited' }, 'not_running'],
+    [{ health: 'starting' }, 'unhealthy'],
+    [{ address: '' }, 'no_address'],
+  ])('that is %j is left out as %s', (changes, reason) => {
+    const { directory, endpoints } = createDirectory(here);
+    endpoints.put(row('far', { ...there, ...changes }));
+    expect(directory.leftOut('default', 'far')).toMatchObject([{ containerId: 'far', reason }]);
+  });
+
+  it('keeps its list while what can be reached changes for others', () => {
+    const { directory, endpoints, setReach } = createDirectory(here);
+    endpoints.put(row('a', there));
+    endpoints.put(row('bb', there));
+    const before = directory.find('default', 'a');
+    setReach(address => address === '10.210.0.1');
+    expect(directory.find('default', 'a')).toBe(before);
+    expect(directory.find('default', 'bb')).toBeUndefined();
   });
 });
 
@@ -195,7 +260,7 @@ describe('whatever happens', () => {
   it('answers as a search through all rows would, and lists once given never change', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 40 }), steps => {
-        const { directory, endpoints, registrations, hosts } = createDirectory();
+        const { directory, endpoints, registrations, hosts } = createDirectory(here);
         let rows = new Map<string, Endpoint>();
         let isLoaded = false;
         const services = new Map<string, { containerId: string; name: string; namespace: string }>();
@@ -264,7 +329,7 @@ describe('whatever happens', () => {
 
 describe('before everything was read', () => {
   it('it says so: a name may be a registered one', () => {
-    const { directory, endpoints, registrations } = createDirectory();
+    const { directory, endpoints, registrations } = createDirectory(here);
     endpoints.begin();
     endpoints.finish();
     expect(directory.addresses()).toEqual(new Set());
@@ -277,7 +342,7 @@ describe('before everything was read', () => {
 
 describe('a namespace', () => {
   it('is there while a name lies in it, by a container or by a registration', () => {
-    const { directory, endpoints, registrations } = createDirectory();
+    const { directory, endpoints, registrations } = createDirectory(here);
     expect(directory.hasNamespace('far')).toBe(false);
     endpoints.put(row('web', { namespace: 'far' }));
     expect(directory.hasNamespace('far')).toBe(true);

@@ -1,5 +1,6 @@
 import { type Endpoint, isAnswerable } from './endpoint.ts';
 import { createEndpointIndex, type EndpointIndex } from './endpoint-index.ts';
+import type { Reach } from './reach.ts';
 import { createRegistrationIndex, type Registration, type RegistrationIndex } from './registration-index.ts';
 
 /** A container as DNS answers with it. */
@@ -23,6 +24,8 @@ export interface Directory {
    * @param name lower-case
    */
   find(namespace: string, name: string): readonly NamedAddress[] | undefined;
+  /** The containers that bear a name and are not answered, with the reason; for people, so it may be slow. */
+  leftOut(namespace: string, name: string): LeftOut[];
   /** Every container's address; undefined until the mesh was loaded once. Another set when its content differs. */
   addresses(): ReadonlySet<string> | undefined;
   /** Whether any name lies in a namespace; of a registered one it need not be one that answers now. */
@@ -36,6 +39,13 @@ export interface Directory {
   watch(onChange: () => void): void;
 }
 
+/** Why a container is not answered: it does not run, is ill, cannot be reached from here, or its host is gone. */
+export type LeftOutReason = 'not_running' | 'unhealthy' | 'no_address' | 'unreachable' | 'host_gone';
+
+export interface LeftOut extends NamedAddress {
+  readonly reason: LeftOutReason;
+}
+
 export interface DirectoryStats {
   /** Of `service_endpoints`. */
   rows: number;
@@ -45,11 +55,10 @@ export interface DirectoryStats {
   connected: boolean;
   /** How often the subscriptions had to be taken up again, or anew. */
   resubscriptions: number;
-  /**
-   * Rows of hosts that the mesh's interface has no peer for. They are answered like all others: a partition, or a peer that
-   * is being replaced, must not take names away.
-   */
-  rowsWithoutPeer: number;
+  /** Rows whose address this host cannot reach: no peer of the mesh's interface has it. They are not answered. */
+  rowsUnreachable: number;
+  /** Hosts that were not seen for too long. Their rows are not answered. */
+  hostsGone: readonly string[];
 }
 
 /** What fills the directory. Rows of a load are kept aside until it is whole, so that no name is ever missing meanwhile. */
@@ -74,19 +83,29 @@ export interface FilledDirectory {
   row(containerId: string): Endpoint | undefined;
   /** Rows by host. */
   hosts(): ReadonlyMap<string, number>;
-  /** Who is in the mesh, for the statistics. */
-  setPeers(isPeer: (hostMgmtIp: string) => boolean): void;
+  /** What can be reached from this host; until it is told, everything. */
+  setReach(reach: Reach): void;
+  /** The hosts that were not seen for too long. */
+  setGone(hosts: ReadonlySet<string>): void;
 }
 
-/** @param now monotonic, ms */
-export function createDirectory(now: () => number = () => performance.now()): FilledDirectory {
+/** @param hostMgmtIp this host: its own rows always count @param now monotonic, ms */
+export function createDirectory(
+  hostMgmtIp: string,
+  now: () => number = () => performance.now(),
+): FilledDirectory {
   let version = 0;
   let resubscriptions = 0;
-  let endpoints: EndpointIndex = createEndpointIndex();
+  let reach: Reach | undefined;
+  let gone: ReadonlySet<string> = new Set();
+  const isUnreachable = (row: NamedAddress) =>
+    row.hostMgmtIp !== hostMgmtIp && reach !== undefined && !reach(row.address);
+  const isGone = (row: NamedAddress) => row.hostMgmtIp !== hostMgmtIp && gone.has(row.hostMgmtIp);
+  const isLeftOut = (row: NamedAddress) => isGone(row) || isUnreachable(row);
+  let endpoints: EndpointIndex = createEndpointIndex(isLeftOut);
   endpoints.publish();
   let registrations: RegistrationIndex = createRegistrationIndex();
   const isLoaded = { endpoints: false, registrations: false };
-  let isPeer: (hostMgmtIp: string) => boolean = () => true;
   let addresses: { of: number; set: ReadonlySet<string> } | undefined;
   const createdAt = now();
   const lost = { endpoints: createdAt as number | undefined, registrations: createdAt as number | undefined };
@@ -108,7 +127,7 @@ export function createDirectory(now: () => number = () => performance.now()): Fi
     const found = new Set(endpoints.find(namespace, name));
     for (const id of containers) {
       const row = endpoints.get(id);
-      if (row !== undefined && isAnswerable(row)) found.add(row);
+      if (row !== undefined && isAnswerable(row) && !isLeftOut(row)) found.add(row);
     }
     if (found.size === 0) {
       unions.delete(key);
@@ -119,6 +138,31 @@ export function createDirectory(now: () => number = () => performance.now()): Fi
     const list = isSame ? known.list : [...found];
     unions.set(key, { of: version, list });
     return list;
+  };
+
+  const reconsider = () => {
+    if (!endpoints.reconsider()) return;
+    unions.clear();
+    changed();
+  };
+
+  const reasonOf = (row: Endpoint): LeftOutReason | undefined => {
+    if (row.state !== 'running') return 'not_running';
+    if (row.health !== 'healthy' && row.health !== 'unknown') return 'unhealthy';
+    if (!isAnswerable(row)) return 'no_address';
+    if (isGone(row)) return 'host_gone';
+    return isUnreachable(row) ? 'unreachable' : undefined;
+  };
+
+  let counted: { of: number; reach: Reach | undefined; rows: number } | undefined;
+  /** Counted again only where it may differ: it is asked for at every scrape, and there may be 50,000 rows. */
+  const unreachable = () => {
+    if (counted?.of !== version || counted.reach !== reach) {
+      let rows = 0;
+      for (const row of endpoints.rows()) if (row.address !== '' && isUnreachable(row)) rows += 1;
+      counted = { of: version, reach, rows };
+    }
+    return counted.rows;
   };
 
   const connection = (which: keyof typeof lost) => ({
@@ -134,6 +178,18 @@ export function createDirectory(now: () => number = () => performance.now()): Fi
     find(namespace, name) {
       const registered = registrations.find(namespace, name);
       return registered === undefined ? endpoints.find(namespace, name) : union(namespace, name, registered);
+    },
+    leftOut(namespace, name) {
+      const registered = new Set(registrations.find(namespace, name));
+      const found: LeftOut[] = [];
+      for (const row of endpoints.rows()) {
+        const isNamed = row.namespace === namespace && row.name.toLowerCase() === name;
+        if (!isNamed && !registered.has(row.containerId)) continue;
+        const reason = reasonOf(row);
+        const { address, hostMgmtIp: host, containerId } = row;
+        if (reason !== undefined) found.push({ address, hostMgmtIp: host, containerId, reason });
+      }
+      return found;
     },
     addresses() {
       if (!isLoaded.endpoints) return undefined;
@@ -154,10 +210,8 @@ export function createDirectory(now: () => number = () => performance.now()): Fi
         ageMs: since.length === 0 ? 0 : Math.round(now() - Math.min(...since)),
         connected: since.length === 0,
         resubscriptions,
-        rowsWithoutPeer: [...endpoints.hosts()].reduce(
-          (sum, [host, rows]) => sum + (isPeer(host) ? 0 : rows),
-          0,
-        ),
+        rowsUnreachable: unreachable(),
+        hostsGone: [...gone].filter(host => endpoints.hosts().has(host)).sort(),
       };
     },
     get version() {
@@ -171,17 +225,22 @@ export function createDirectory(now: () => number = () => performance.now()): Fi
     registrations: fillRegistrations(),
     row: id => endpoints.get(id),
     hosts: () => endpoints.hosts(),
-    setPeers(known) {
-      isPeer = known;
+    setReach(known) {
+      reach = known;
+      reconsider();
+    },
+    setGone(hosts) {
+      gone = hosts;
+      reconsider();
     },
   };
 
   function fillEndpoints(): FilledDirectory['endpoints'] {
-    let aside = createEndpointIndex();
+    let aside = createEndpointIndex(isLeftOut);
     return {
       ...connection('endpoints'),
       begin() {
-        aside = createEndpointIndex();
+        aside = createEndpointIndex(isLeftOut);
       },
       load: row => void aside.put(row),
       finish() {

@@ -6,7 +6,7 @@ it('says what discovery says of itself at that moment', async () => {
   const stats = {
     directory: {
       ...{ rows: 7, registrations: 2, ageMs: 0, connected: true },
-      ...{ resubscriptions: 3, rowsWithoutPeer: 4 },
+      ...{ resubscriptions: 3, rowsUnreachable: 4, hostsGone: ['100.64.0.9'] },
     },
     sync: { rows: 5, written: 11, podmanFailures: 1, corrosionFailures: 0 },
   };
@@ -17,7 +17,8 @@ it('says what discovery says of itself at that moment', async () => {
   expect(await values()).toEqual([
     'coold_discovery_connected 1',
     'coold_discovery_registrations 2',
-    'coold_discovery_rows_without_peer 4',
+    'coold_discovery_rows_unreachable 4',
+    'coold_discovery_hosts_gone 1',
     'coold_discovery_own_rows 5',
     'coold_discovery_resubscriptions_total 3',
     'coold_discovery_rows_written_total 11',

@@ -30,9 +30,14 @@ export function watchDiscovery(registry: Registry, stats: () => DiscoveryStats):
     ({ directory }) => directory.registrations,
   );
   gauge(
-    'coold_discovery_rows_without_peer',
-    'Containers of hosts that the mesh has no peer for',
-    ({ directory }) => directory.rowsWithoutPeer,
+    'coold_discovery_rows_unreachable',
+    'Containers whose address this host cannot reach by the mesh; they are not answered',
+    ({ directory }) => directory.rowsUnreachable,
+  );
+  gauge(
+    'coold_discovery_hosts_gone',
+    'Hosts of the mesh that were not seen for COOLD_HOST_TTL; their containers are not answered',
+    ({ directory }) => directory.hostsGone.length,
   );
   gauge('coold_discovery_own_rows', "This host's containers on managed networks", ({ sync }) => sync.rows);
   counter(

@@ -276,3 +276,19 @@ describe('registrations', () => {
     await soon(async () => expect(await discovery.registrations.endpoints('u', forever)).toEqual([]));
   });
 });
+
+describe('an agent that another program has set up, without the tables of coold', () => {
+  it('carries containers as quickly, and no doubt is raised', async () => {
+    standIn = cleanup.use(
+      await startStandIn(join(folder, 'foreign-schema'), { tables: ['service_endpoints'] }),
+    );
+    const discovery = start({ intervalMs: 60_000 });
+    await soon(() => expect(discovery.directory.isLoaded()).toBe(true));
+    const id = await host.run('plain');
+    // Long before the next look at everything: the event alone brings the row.
+    await soon(() => expect(found(discovery, 'plain')).toEqual([id]));
+    expect(discovery.directory.stats()).toMatchObject({ connected: true, resubscriptions: 0 });
+    expect(discovery.stats().sync.corrosionFailures).toBe(0);
+    expect(await discovery.registrations.endpoints('shop', forever)).toEqual([]);
+  });
+});

@@ -7,8 +7,11 @@ import { createAudit } from './audit.ts';
 import { createDirectory, type Directory, type DirectoryStats } from './directory.ts';
 import { createEndpointWriter } from './endpoint-writer.ts';
 import { followMesh } from './follow-mesh.ts';
-import { createHostContainers } from './host-containers.ts';
+import { createHostContainers, type HostContainers } from './host-containers.ts';
+import { createHostPresence } from './host-presence.ts';
+import { createMeshHosts, type MeshHosts } from './mesh-hosts.ts';
 import type { Namespace } from './namespaces.ts';
+import type { Reach } from './reach.ts';
 import { createRegistrations, type Registrations } from './registrations.ts';
 import { createSync, type SyncStats } from './sync.ts';
 import { watchPeers } from './watch-peers.ts';
@@ -21,9 +24,11 @@ export interface DiscoveryOptions {
   corrosion: { url: string; tokenFile: string | undefined; timeoutMs?: number };
   intervalMs: number;
   podman: { lifecycle: PodmanLifecycle; networks: Pick<PodmanNetworks, 'list'> };
-  readPeers(signal: AbortSignal): Promise<WireguardPeer[]>;
+  readPeers(signal: AbortSignal): Promise<WireguardPeer[] | undefined>;
   log: Logger;
-  /** Unix time in ms, for `updated_at` alone: nothing is decided by it. */
+  /** A host is gone after so many ms without a sign of life. */
+  hostTtlMs: number;
+  /** Unix time in ms, for `updated_at` and `seen_at` alone: this host decides nothing by it. */
   clock?: () => number;
 }
 
@@ -31,6 +36,10 @@ export interface DiscoveryOptions {
 export interface Discovery {
   directory: Directory;
   registrations: Registrations;
+  /** This host's containers, as Podman said last. */
+  containers: Pick<HostContainers, 'facts'>;
+  /** Other hosts of the mesh: whether they live, and what they left behind. */
+  hosts: MeshHosts;
   /** A container of this host may have changed. */
   touch(containerId: string): void;
   tasks: Record<string, Task>;
@@ -46,7 +55,8 @@ export function createDiscovery(options: DiscoveryOptions): Discovery {
   const { hostMgmtIp, namespaces, namespaceLabel, intervalMs, podman, log, clock = Date.now } = options;
   const { tokenFile } = options.corrosion;
   const corrosion = createCorrosion(options.corrosion);
-  const filled = createDirectory();
+  const filled = createDirectory(hostMgmtIp);
+  let reach: Reach | undefined;
   const registrations = createRegistrations(corrosion, hostMgmtIp, clock);
   const mesh = followMesh(corrosion, filled, {
     log: log.child('directory'),
@@ -67,21 +77,32 @@ export function createDiscovery(options: DiscoveryOptions): Discovery {
       mesh.restart(why);
     },
   });
+  const containers = createHostContainers({
+    ...{ lifecycle: podman.lifecycle, networks: podman.networks, log: syncLog },
+    ...{ namespaces, namespaceLabel, hostMgmtIp },
+  });
   const sync = createSync({
     events: podman.lifecycle.events,
-    containers: createHostContainers({
-      ...{ lifecycle: podman.lifecycle, networks: podman.networks, log: syncLog },
-      ...{ namespaces, namespaceLabel, hostMgmtIp },
-    }),
+    containers,
     writer: createEndpointWriter(corrosion, hostMgmtIp, clock),
     registrations,
     intervalMs,
     onReconciled: audit,
     log: syncLog,
   });
+  const presence = createHostPresence({
+    ...{ corrosion, hostMgmtIp, clock, ttlMs: options.hostTtlMs },
+    onGone: filled.setGone,
+    log: log.child('hosts'),
+  });
   return {
+    hosts: createMeshHosts({
+      ...{ corrosion, hostMgmtIp, isSeen: presence.isSeen },
+      hasPeer: host => reach?.(host) ?? false,
+    }),
     directory: filled.directory,
     registrations,
+    containers,
     touch: sync.touch,
     stats: () => ({ directory: filled.directory.stats(), sync: sync.stats() }),
     tasks: {
@@ -94,9 +115,13 @@ export function createDiscovery(options: DiscoveryOptions): Discovery {
       directory: mesh.endpoints,
       registrations: mesh.registrations,
       peers: watchPeers({
-        ...{ hostMgmtIp, readPeers: options.readPeers, log },
-        onPeers: filled.setPeers,
+        ...{ readPeers: options.readPeers, log },
+        onReach(now) {
+          reach = now;
+          filled.setReach(now);
+        },
       }),
+      ...presence.tasks,
     },
   };
 }

@@ -18,11 +18,14 @@ export interface EndpointIndex {
   rows(): Iterable<Endpoint>;
   /** Rows by host. */
   hosts(): ReadonlyMap<string, number>;
+  /** Judges every row anew by what is left out. @returns whether any row is answered that was not, or the reverse */
+  reconsider(): boolean;
   /** From now on lists that were handed out are left as they are, and changed ones are new. */
   publish(): void;
 }
 
-export function createEndpointIndex(): EndpointIndex {
+/** @param isLeftOut of a row that may answer by itself: whether it is left out for another reason */
+export function createEndpointIndex(isLeftOut: (row: Endpoint) => boolean = () => false): EndpointIndex {
   const byContainer = new Map<string, Endpoint>();
   const byName = new Map<string, Map<string, Endpoint[]>>();
   const perHost = new Map<string, number>();
@@ -60,6 +63,16 @@ export function createEndpointIndex(): EndpointIndex {
     if (names.size === 0) byName.delete(row.namespace);
   };
   const hasName = (row: Endpoint) => isAnswerable(row) && isDnsLabel(row.name);
+  /** Those that have a name and are not found by it. */
+  const leftOut = new Set<string>();
+  const show = (row: Endpoint) => {
+    if (!hasName(row)) return;
+    if (isLeftOut(row)) leftOut.add(row.containerId);
+    else name(row);
+  };
+  const hide = (row: Endpoint) => {
+    if (hasName(row) && !leftOut.delete(row.containerId)) unname(row);
+  };
 
   return {
     get size() {
@@ -81,8 +94,8 @@ export function createEndpointIndex(): EndpointIndex {
       byContainer.set(row.containerId, row);
       count(row.hostMgmtIp, 1);
       if (before !== undefined) count(before.hostMgmtIp, -1);
-      if (before !== undefined && hasName(before)) unname(before);
-      if (hasName(row)) name(row);
+      if (before !== undefined) hide(before);
+      show(row);
       return true;
     },
     remove(containerId) {
@@ -90,13 +103,23 @@ export function createEndpointIndex(): EndpointIndex {
       if (before === undefined) return false;
       byContainer.delete(containerId);
       count(before.hostMgmtIp, -1);
-      if (hasName(before)) unname(before);
+      hide(before);
       return true;
     },
     find: (namespace, key) => byName.get(namespace)?.get(key),
     hasNamespace: namespace => byName.has(namespace),
     rows: () => byContainer.values(),
     hosts: () => perHost,
+    reconsider() {
+      let isChanged = false;
+      for (const row of byContainer.values()) {
+        if (!hasName(row) || isLeftOut(row) === leftOut.has(row.containerId)) continue;
+        hide(row);
+        show(row);
+        isChanged = true;
+      }
+      return isChanged;
+    },
     publish() {
       isPublished = true;
     },

@@ -58,6 +58,7 @@ export function followMesh(
     name: 'service_registrations',
     statement: everyRegistration,
     columns: registrationColumns,
+    optional: 'services cannot be registered',
     reader: reader(
       filled.registrations,
       readRegistration,

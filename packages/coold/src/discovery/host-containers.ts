@@ -20,6 +20,8 @@ export interface HostContainersOptions {
 export interface HostContainers {
   /** Those on managed networks, as rows; undefined until all were looked at once. */
   rows(): ReadonlyMap<string, Endpoint> | undefined;
+  /** A container as it was looked at last, on whatever networks; undefined where it was not. */
+  facts(id: string): ContainerFacts | undefined;
   /** Whether Podman has it, as far as is known. */
   has(id: string): boolean;
   /** Whether it is there and nothing is known of it, because Podman could not say: its row is left as it is. */
@@ -124,6 +126,7 @@ export function createHostContainers(options: HostContainersOptions): HostContai
 
   return {
     rows: () => (isWhole ? rows : undefined),
+    facts: id => known.get(id)?.facts,
     has: id => known.has(id) || unread.has(id),
     isUnread: id => unread.has(id),
     async lookAtAll(signal) {

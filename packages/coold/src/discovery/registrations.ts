@@ -1,4 +1,4 @@
-import { type Corrosion, CorrosionError, type Statement } from '@coold/corrosion';
+import { type Corrosion, CorrosionError, isMissingTable, type Statement } from '@coold/corrosion';
 import type { Registration } from './registration-index.ts';
 
 /** A container that answers for a service (docs/contract.md §3). */
@@ -99,13 +99,15 @@ export function createRegistrations(
         "SELECT r.container_id, COALESCE(e.container_ip, ''), r.host_mgmt_ip, r.port, COALESCE(e.state, ''), " +
         "COALESCE(e.health, 'unknown') FROM service_registrations r LEFT JOIN service_endpoints e " +
         'ON e.container_id = r.container_id WHERE r.service_id = ? ORDER BY r.container_id';
-      await corrosion.query(
-        [sql, [serviceId]],
-        values => {
-          const endpoint = readServiceEndpoint(values);
-          if (endpoint !== undefined) found.push(endpoint);
-        },
-        signal,
+      await withoutTable(
+        corrosion.query(
+          [sql, [serviceId]],
+          values => {
+            const endpoint = readServiceEndpoint(values);
+            if (endpoint !== undefined) found.push(endpoint);
+          },
+          signal,
+        ),
       );
       return found;
     },
@@ -137,8 +139,17 @@ async function readOwn(corrosion: Corrosion, hostMgmtIp: string, signal: AbortSi
   const sql = 'SELECT DISTINCT container_id FROM service_registrations WHERE host_mgmt_ip = ?';
   // A row whose container is no text is none of ours, and could not be named to remove it.
   const onRow = ([id]: unknown[]) => void (typeof id === 'string' && own.add(id));
-  await corrosion.query([sql, [hostMgmtIp]], onRow, signal);
+  await withoutTable(corrosion.query([sql, [hostMgmtIp]], onRow, signal));
   return own;
+}
+
+/** A schema without the table holds no registrations (docs/contract.md §5). */
+async function withoutTable(reading: Promise<void>): Promise<void> {
+  try {
+    await reading;
+  } catch (error) {
+    if (!isMissingTable(error)) throw error;
+  }
 }
 
 /** @returns undefined for a row that makes no sense: it may be another host's, and must not cost the mesh all the others. */

@@ -31,7 +31,8 @@ export function runDiscovery(
 ): RunningDiscovery {
   const discovery = createDiscovery({
     ...{ hostMgmtIp, namespaces, namespaceLabel, podman, intervalMs: 200, log: testLog() },
-    readPeers: async () => [],
+    readPeers: async () => undefined,
+    hostTtlMs: 20 * 60_000,
     corrosion: { url, tokenFile: undefined, timeoutMs: options.timeoutMs ?? 2000 },
     ...options,
   });

@@ -1,26 +1,29 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger, Task } from '@coold/runtime';
 import type { WireguardPeer } from '../api/host-facts.ts';
-import { covers } from '../firewall/cidr.ts';
+import { type Reach, reachOf } from './reach.ts';
 
-/** Peers come and go with hosts; only statistics depend on them, ms. */
-const everyMs = 30_000;
+/** WireGuard announces nothing, so its peers are read again and again, ms. */
+const everyMs = 10_000;
 
 export interface WatchPeersOptions {
-  hostMgmtIp: string;
-  readPeers(signal: AbortSignal): Promise<WireguardPeer[]>;
-  onPeers(isPeer: (hostMgmtIp: string) => boolean): void;
+  /** Undefined: there is no such interface. */
+  readPeers(signal: AbortSignal): Promise<WireguardPeer[] | undefined>;
+  /** Called at first and whenever the peers' networks have changed; not while there is no interface. */
+  onReach(reach: Reach): void;
   log: Logger;
 }
 
-/** Says now and then which hosts the mesh's interface has a peer for; this host is one of them. */
-export function watchPeers({ hostMgmtIp, readPeers, onPeers, log }: WatchPeersOptions): Task {
+/** Tells what the mesh's interface leads to. An interface that is down for a while takes no names away. */
+export function watchPeers({ readPeers, onReach, log }: WatchPeersOptions): Task {
   return async signal => {
+    let known: string | undefined;
     while (!signal.aborted) {
       try {
-        const allowed = (await readPeers(signal)).flatMap(({ allowedIps }) => allowedIps);
-        const networks = allowed.filter(network => !network.includes(':'));
-        onPeers(host => host === hostMgmtIp || networks.some(network => covers(network, `${host}/32`)));
+        const peers = await readPeers(signal);
+        const now = JSON.stringify(peers?.map(({ allowedIps }) => allowedIps.toSorted()).sort());
+        if (peers !== undefined && now !== known) onReach(reachOf(peers));
+        known = now ?? known;
       } catch (error) {
         if (!signal.aborted) log.debug({ err: error }, 'the peers of the mesh cannot be read; trying again');
       }

@@ -1,4 +1,4 @@
-import type { NamedAddress } from '../discovery/directory.ts';
+import type { LeftOut, NamedAddress } from '../discovery/directory.ts';
 
 /** What DNS needs of the directory of the mesh; whoever has these can be asked. */
 export interface DnsDirectory {
@@ -8,6 +8,8 @@ export interface DnsDirectory {
    * @param name lower-case, as the namespace
    */
   find(namespace: string, name: string): readonly NamedAddress[] | undefined;
+  /** The containers that bear a name and are not answered; for people. */
+  leftOut(namespace: string, name: string): LeftOut[];
   /** Whether any name lies in a namespace, lower-case. */
   hasNamespace(namespace: string): boolean;
   /** Calls back, from now on, whenever any of this may differ. */

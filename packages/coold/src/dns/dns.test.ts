@@ -134,12 +134,14 @@ describe.each(ways)('with $threads threads, calling C: $mayCallC', way => {
         { address: '10.210.0.5', hostMgmtIp: '100.64.0.1', containerId: 'web.shop-0' },
         { address: '10.210.0.6', hostMgmtIp: '100.64.0.1', containerId: 'web.shop-1' },
       ],
+      leftOut: [],
     });
     expect(await lookUp('shop.coolify.internal')).toMatchObject({ ...inZone, rcode: 'NOERROR', answers: [] });
     expect(await lookUp('web.coolify.internal')).toMatchObject({ ...inZone, rcode: 'NXDOMAIN', answers: [] });
     expect(await lookUp('web.example.test')).toEqual({
       ...{ name: 'web.example.test', inZone: false, rcode: 'NOERROR', ttl: 300 },
       answers: [{ address: '192.0.2.7', hostMgmtIp: '', containerId: '' }],
+      leftOut: [],
     });
     expect(await lookUp('nosuch.example.test')).toMatchObject({
       inZone: false,
@@ -231,7 +233,7 @@ describe.each(ways)('with $threads threads, calling C: $mayCallC', way => {
 
   it('answers follow the directory of the mesh, from before it was read to the last container', async () => {
     const address = `${net}.40`;
-    const mesh = createDirectory();
+    const mesh = createDirectory('100.64.0.1');
     await using _serving = await start({ addresses: { shop: address }, directory: mesh.directory });
     const row = (containerId: string, change: Partial<Endpoint> = {}): Endpoint => ({
       ...{ containerId, name: 'Web', namespace: 'shop', address: `10.210.0.${containerId}` },

@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto';
 import { isIPv4 } from 'node:net';
+import type { LeftOut } from '../discovery/directory.ts';
 import { zoneTtl } from './answer.ts';
 import { rcodeName } from './counts.ts';
 import type { Forwarder } from './forwarder.ts';
@@ -15,13 +16,15 @@ export interface Lookup {
   /** Seconds. */
   ttl: number;
   answers: { address: string; hostMgmtIp: string; containerId: string }[];
+  /** Containers of the name that are not among the answers. */
+  leftOut: LeftOut[];
 }
 
 /** Looks a name's IPv4 addresses up as a client would find them. @param name lower-case, without the root's dot */
 export async function lookUp(name: string, zone: Zone, forwarder: Pick<Forwarder, 'ask'>): Promise<Lookup> {
   const holding = zone.find(wireName(name));
   const local = (rcode: string, answers: Lookup['answers'] = []): Lookup => ({
-    ...{ name, inZone: true, rcode, ttl: zoneTtl, answers },
+    ...{ name, inZone: true, rcode, ttl: zoneTtl, answers, leftOut: zone.leftOut(wireName(name)) },
   });
   switch (holding.kind) {
     case 'endpoints':
@@ -43,7 +46,7 @@ export async function lookUp(name: string, zone: Zone, forwarder: Pick<Forwarder
       const answer = await new Promise<Buffer | undefined>(done =>
         forwarder.ask(addressQuery(name), 'tcp', done),
       );
-      const nothing = { name, inZone: false, ttl: 0, answers: [] };
+      const nothing = { name, inZone: false, ttl: 0, answers: [], leftOut: [] };
       if (answer === undefined) return { ...nothing, rcode: 'SERVFAIL' };
       const rcode = rcodeName(byte(answer, 3) & 0x0f);
       const records = readAddresses(answer);

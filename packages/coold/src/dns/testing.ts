@@ -23,6 +23,7 @@ export function directoryOf(addresses: Record<string, readonly string[]>, isLoad
   return {
     find: (namespace, name) => endpoints.get(`${name}.${namespace}`),
     hasNamespace: namespace => [...endpoints.keys()].some(name => name.endsWith(`.${namespace}`)),
+    leftOut: () => [],
     watch() {},
     isLoaded: () => isLoaded,
     stats: () => ({ rows: endpoints.size, ageMs: 1, connected: true, resubscriptions: 2 }),

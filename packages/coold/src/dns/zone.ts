@@ -1,4 +1,4 @@
-import type { NamedAddress } from '../discovery/directory.ts';
+import type { LeftOut, NamedAddress } from '../discovery/directory.ts';
 import type { DnsDirectory } from './directory.ts';
 import { wireName } from './names.ts';
 
@@ -17,6 +17,8 @@ export interface Zone {
   readonly wire: string;
   /** @param name on the wire, in lower case */
   find(name: string): Holding;
+  /** The containers that bear a name and are not answered. @param name as of `find` */
+  leftOut(name: string): LeftOut[];
 }
 
 const outside: Holding = { kind: 'outside' };
@@ -28,13 +30,20 @@ const empty: Holding = { kind: 'empty' };
 export function createZone(options: {
   name: string;
   namespaces: readonly string[];
-  directory: Pick<DnsDirectory, 'find' | 'hasNamespace' | 'isLoaded'>;
+  directory: Pick<DnsDirectory, 'find' | 'hasNamespace' | 'isLoaded' | 'leftOut'>;
 }): Zone {
   const { name: zoneName, directory } = options;
   const namespaces = new Set(options.namespaces.map(namespace => namespace.toLowerCase()));
   const wire = wireName(zoneName);
   return {
     wire,
+    leftOut(name) {
+      const labels = labelsBelow(name, wire);
+      const [first, second] = labels ?? [];
+      return labels?.length === 2 && first !== undefined && second !== undefined
+        ? directory.leftOut(second, first)
+        : [];
+    },
     find(name) {
       const labels = labelsBelow(name, wire);
       if (labels === undefined) return outside;

@@ -5,7 +5,9 @@ import { type LogLine, scratchFolder, startProgram } from '@coold/testbed';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { at, coold, createScaffoldLab, dropMs, type Lab, passMs } from './scaffold-testing.ts';
 
-const firewallIn = (folder: string) => ({
+/** What a coold keeps for itself, away from one that is installed here. */
+const atHome = (folder: string) => ({
+  COOLD_UNIX_SOCKET_PATH: join(folder, 'coold.sock'),
   COOLD_RULES_PATH: join(folder, 'allow.rules'),
   COOLD_BRIDGE_RULES_PATH: join(folder, 'allow.nft'),
 });
@@ -191,11 +193,10 @@ test('coold lifts the hooks again when a network that comes up is put above them
   await using folder = await scratchFolder();
   const token = join(folder.path, 'api-token');
   await writeFile(token, 'token', { mode: 0o600 });
-  // With an API bind it stays away from /run/coolify, which is not the namespace's own.
   const api = { COOLD_API_BIND: '127.0.0.1:0', COOLD_API_TOKEN_FILE: token };
   await using running = startProgram('coold', {
     inside: lab.host.pid,
-    env: { COOLD_HOST_MGMT_IP: '100.64.0.1', ...api, ...firewallIn(folder.path) },
+    env: { COOLD_HOST_MGMT_IP: '100.64.0.1', ...api, ...atHome(folder.path) },
   });
   const lifted = (line: LogLine) => String(line.msg).endsWith('its hooks are on top again');
   await running.logged(lifted);
@@ -212,7 +213,7 @@ test('coold says so when nothing leads to the default deny any more', async () =
   await using folder = await scratchFolder();
   await using running = startProgram('coold', {
     inside: lab.host.pid,
-    env: { COOLD_HOST_MGMT_IP: '100.64.0.1', ...firewallIn(folder.path) },
+    env: { COOLD_HOST_MGMT_IP: '100.64.0.1', ...atHome(folder.path) },
   });
   await running.logged(line => line.msg === 'starting');
   await lab.iptables('-F', 'FORWARD');

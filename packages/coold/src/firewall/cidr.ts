@@ -59,6 +59,14 @@ function dotted(address: number): string {
   return [24, 16, 8, 0].map(shift => (address >>> shift) & 0xff).join('.');
 }
 
+/** The address of a network itself and its broadcast address. */
+export function endsOf(network: Cidr): [string, string] {
+  const [address, length] = split(network);
+  return [textOf(address & mask(length)), textOf(address | ~mask(length))];
+}
+
+const textOf = (address: number) => [24, 16, 8, 0].map(shift => (address >>> shift) & 255).join('.');
+
 function split(network: Cidr): [address: number, length: number] {
   const [address = '', length = ''] = network.split('/');
   return [bits(address), Number(length)];

@@ -1,7 +1,7 @@
 import { list, object, text } from './shape.ts';
 
 /** One container as Podman's compatible list tells it, in our terms. */
-export interface ListedContainer {
+export interface NetworkedContainer {
   id: string;
   name: string;
   image: string;
@@ -10,7 +10,7 @@ export interface ListedContainer {
 }
 
 /** Reads the compatible `GET /containers/json`. @throws VerbError 502 naming what is not as expected */
-export function readContainerList(answer: unknown): ListedContainer[] {
+export function readContainerList(answer: unknown): NetworkedContainer[] {
   return list(answer, 'containers: the list').map((entry, index) => {
     const at = `containers[${index}]`;
     const container = object(entry, at);

@@ -23,6 +23,11 @@ export interface PodmanConnection {
   libpod(call: Call, signal: AbortSignal): Promise<unknown>;
   /** Docker's API as Podman speaks it. */
   compatible(call: Call, signal: AbortSignal): Promise<unknown>;
+  /** Asks libpod for the headers alone. @returns them with the status, a 404 too. @throws VerbError for other statuses */
+  libpodHead(
+    call: Pick<Call, 'path' | 'query'>,
+    signal: AbortSignal,
+  ): Promise<{ found: boolean; headers: Record<string, string | string[] | undefined> }>;
   /** libpod again, for an answer that is bytes; `onBytes` returns false when it has enough, which ends the request. */
   libpodBytes(call: Call, onBytes: (bytes: Buffer) => boolean, signal: AbortSignal): Promise<void>;
   /**
@@ -89,6 +94,21 @@ export function connectPodman(socketPath: string, { timeoutMs = defaultTimeoutMs
   return {
     libpod: json(libpodRoot),
     compatible: json('/v1.41'),
+    async libpodHead({ path, query = {} }, signal) {
+      const within = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
+      try {
+        const { statusCode, headers, body } = await agent.request({
+          ...targetOf(libpodRoot, path, query),
+          method: 'HEAD',
+          signal: within,
+        });
+        await body.dump();
+        if (statusCode !== 200 && statusCode !== 404) throw new PodmanStatusError(statusCode, '');
+        return { found: statusCode === 200, headers };
+      } catch (error) {
+        throw podmanFailure(error, socketPath);
+      }
+    },
     libpodBytes: (call, onBytes, signal) =>
       send(libpodRoot, call, signal, async body => {
         for await (const chunk of body) if (!onBytes(chunk)) break; // leaving the loop destroys the body

@@ -1,8 +1,9 @@
 import { type PodmanConnection, segment } from './connection.ts';
+import type { PathKind } from './container-files.ts';
 import { exactContainer } from './exact-names.ts';
 import { createExec, type ExecSession, type ExecSpec, execJson } from './exec-session.ts';
 import { demultiplexer, type Frame } from './multiplexed.ts';
-import { list, number, object, text, texts } from './shape.ts';
+import { list, number, object, text, texts, unexpected } from './shape.ts';
 
 /** A bind mount of an existing container. */
 export interface BindMount {
@@ -34,6 +35,13 @@ export interface PodmanContainers {
   /** Also when it does not run. @param timeoutS until it is killed; the container's own when undefined */
   stop(id: string, timeoutS: number | undefined, signal: AbortSignal): Promise<void>;
   remove(id: string, force: boolean, signal: AbortSignal): Promise<void>;
+  /** Removes one that was just created, with the volumes that Podman made for it alone. */
+  discard(id: string, signal: AbortSignal): Promise<void>;
+  /**
+   * What lies at a path of its files, as Podman tells it whatever its storage driver. At the path of a volume or a bind
+   * Podman looks into that, so what lies under it stays unseen; see `container-files.ts`.
+   */
+  pathKind(id: string, path: string, signal: AbortSignal): Promise<PathKind>;
   /** Podman's own object. */
   inspect(id: string, signal: AbortSignal): Promise<Record<string, unknown>>;
   /** Runs the check now; Podman waits until it ends. `status` is this run's. */
@@ -112,6 +120,21 @@ export function podmanContainers(connection: PodmanConnection): PodmanContainers
       } as const;
       await connection.libpod(call, signal);
     },
+    async discard(id, signal) {
+      const call = {
+        method: 'DELETE',
+        path: `/containers/${segment(id)}`,
+        query: { force: true, v: true },
+        success: [200, 204],
+        timeoutMs: slowMs,
+      } as const;
+      await connection.libpod(call, signal);
+    },
+    async pathKind(id, path, signal) {
+      const call = { path: `/containers/${segment(id)}/archive`, query: { path } };
+      const { found, headers } = await connection.libpodHead(call, signal);
+      return readPathStat(found, headers['x-docker-container-path-stat']);
+    },
     inspect,
     async healthcheck(id, signal) {
       const path = await at(id, '/healthcheck', signal);
@@ -181,6 +204,30 @@ function logQuery({ tail, since, stdout, stderr, timestamps }: LogOptions, follo
     ...(tail === undefined ? {} : { tail }),
     ...(since === undefined ? {} : { since: new Date(since * 1000).toISOString() }),
   };
+}
+
+/** Go's os.ModeSymlink. */
+const symlinkBit = 2 ** 27;
+
+/** Reads the header that describes a path: also a dangling symlink has one, with a 404. @throws VerbError 502 */
+function readPathStat(found: boolean, header: string | string[] | undefined): PathKind {
+  const at = 'x-docker-container-path-stat';
+  if (typeof header !== 'string') {
+    if (found) throw unexpected(at);
+    return { kind: 'absent' };
+  }
+  const stat = object(parseHeader(header, at), at);
+  const isLink = Math.floor(number(stat['mode'], `${at}.mode`) / symlinkBit) % 2 === 1;
+  if (isLink) return { kind: 'link', target: text(stat['linkTarget'], `${at}.linkTarget`) };
+  return { kind: found ? 'other' : 'absent' };
+}
+
+function parseHeader(base64: string, at: string): unknown {
+  try {
+    return JSON.parse(Buffer.from(base64, 'base64').toString('utf8'));
+  } catch {
+    throw unexpected(at);
+  }
 }
 
 /** The annotations in what `inspect` gave. @throws VerbError 502 */

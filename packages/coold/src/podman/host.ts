@@ -1,6 +1,6 @@
 import { VerbError } from '../api/verb-error.ts';
 import type { PodmanConnection } from './connection.ts';
-import { count, list, number, object, text } from './shape.ts';
+import { count, list, number, object, text, texts } from './shape.ts';
 
 /** Podman about itself. */
 export interface PodmanFacts {
@@ -21,6 +21,7 @@ export interface HostContainer {
   networks: string[];
   /** By network, of networks where it has one. */
   addresses: Record<string, string>;
+  labels: Record<string, string>;
 }
 
 export interface ContainerStats {
@@ -106,6 +107,7 @@ export function readHostContainers(compatible: unknown, libpod: unknown): HostCo
         health: health === '' ? 'unknown' : health,
         networks: addresses.map(([name]) => name).sort(),
         addresses: Object.fromEntries(addresses.filter(([, address]) => address !== '')),
+        labels: texts(container['Labels'], `${at}.Labels`),
       },
     ];
   });

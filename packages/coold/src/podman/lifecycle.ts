@@ -1,6 +1,7 @@
 import { type PodmanConnection, segment } from './connection.ts';
 import { exactContainer } from './exact-names.ts';
-import { list, object, text } from './shape.ts';
+import { pinnedAddress } from './pinned-address.ts';
+import { list, object, text, texts } from './shape.ts';
 
 /** What discovery has to know of a container. */
 export interface ContainerFacts {
@@ -10,7 +11,7 @@ export interface ContainerFacts {
   state: string;
   /** Lower-case; "unknown" without a healthcheck (docs/contract.md §5). */
   health: string;
-  /** Its networks, each with its IPv4 address there; empty while it has none. */
+  /** Its networks, each with its IPv4 address there, or the one it will have once it runs; empty while it has none. */
   networks: Map<string, string>;
 }
 
@@ -93,9 +94,11 @@ export function readFacts(answer: unknown): ContainerFacts {
   const health = object(state['Health'] ?? state['Healthcheck'] ?? {}, 'container.State.Health');
   const settings = object(container['NetworkSettings'] ?? {}, 'container.NetworkSettings');
   const at = 'container.NetworkSettings.Networks';
+  const config = object(container['Config'] ?? {}, 'container.Config');
+  const labels = texts(config['Labels'], 'container.Config.Labels');
   const networks = Object.entries(object(settings['Networks'] ?? {}, at)).map(([name, network]) => {
-    const address = object(network, `${at}.${name}`)['IPAddress'];
-    return [name, text(address ?? '', `${at}.${name}.IPAddress`)] as const;
+    const address = text(object(network, `${at}.${name}`)['IPAddress'] ?? '', `${at}.${name}.IPAddress`);
+    return [name, address === '' ? (pinnedAddress(labels, name) ?? '') : address] as const;
   });
   return {
     id: text(container['Id'], 'container.Id'),

@@ -22,11 +22,11 @@ describe("Podman's two lists", () => {
     ).toEqual([
       {
         ...{ id: 'a', name: 'a', image: 'i', state: 'running', health: 'healthy' },
-        ...{ networks: ['n'], addresses: { n: '10.0.0.2' } },
+        ...{ networks: ['n'], addresses: { n: '10.0.0.2' }, labels: {} },
       },
       {
         ...{ id: 'b', name: 'b', image: 'i', state: 'running', health: 'unknown' },
-        ...{ networks: ['n'], addresses: {} },
+        ...{ networks: ['n'], addresses: {}, labels: {} },
       },
     ]);
   });

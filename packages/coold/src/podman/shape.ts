@@ -48,6 +48,7 @@ export function seconds(value: unknown, at: string): bigint {
   return BigInt(Math.max(0, Math.floor(ms / 1000)));
 }
 
-function unexpected(at: string): VerbError {
+/** For an answer that none of the readers above fits. */
+export function unexpected(at: string): VerbError {
   return new VerbError(502, `podman's answer is not understood: ${at} is not as expected`);
 }

@@ -28,6 +28,12 @@ async function setUp() {
   return {
     folder: folder.path,
     netns,
+    /** A /etc of its own, with what the unit of coold would read. */
+    async configure(cooldEnv: string) {
+      const copy =
+        'mkdir /run/etc && cp -a /etc/. /run/etc/ && mount --bind /run/etc /etc && mkdir -p /etc/coolify';
+      await netns.exec('sh', ['-c', `${copy} && cat >/etc/coolify/coold.env`], { input: cooldEnv });
+    },
     start: (env: Record<string, string>) =>
       cleanup.use(
         startProgram('coold', {
@@ -54,7 +60,9 @@ test('over its socket it names what is wrong, and with what it was last told; wi
   await using host = await setUp();
   expect(await host.status()).toMatchObject({
     code: 3,
-    stderr: expect.stringMatching(/^coold status: \/run\/coolify\/coold\.sock cannot be asked: .*ENOENT/),
+    stderr: expect.stringMatching(
+      /^coold status: coold does not run \(\/run\/coolify\/coold\.sock cannot be asked: .*ENOENT.*\): start it with "systemctl start coold".*\n$/,
+    ),
   });
   const jwt = join(host.folder, 'jwt');
   await writeFile(jwt, 'a.b.c', { mode: 0o600 });
@@ -76,7 +84,31 @@ test('over its socket it names what is wrong, and with what it was last told; wi
   });
 }, 120_000);
 
-test('with an API bind it is asked over REST, with its token and the certificate that it shows', async () => {
+test('of a coold with an API bind it asks the socket, which it finds in the environment file of the unit', async () => {
+  await using host = await setUp();
+  const tokenFile = join(host.folder, 'token');
+  await writeFile(tokenFile, 'the-token', { mode: 0o600 });
+  await host.netns.exec('ip', ['address', 'add', `${address}/32`, 'dev', 'lo']);
+  const api = { COOLD_API_BIND: `${address}:8443`, COOLD_API_TOKEN_FILE: tokenFile };
+  const elsewhere = { COOLD_UNIX_SOCKET_PATH: '/run/coolify/another.sock' };
+  const lines = Object.entries({ ...api, ...elsewhere }).map(([name, value]) => `${name}="${value}"\n`);
+  await host.configure(`# of the unit\n${lines.join('')}`);
+  const coold = host.start({ ...api, ...elsewhere });
+  await coold.logged(line => line.msg === 'serving the API', startMs);
+  await coold.logged(line => line.msg === 'serving status and metrics', startMs);
+  const answered = await host.status({}, '--json');
+  expect(answered.code, answered.stderr).toBe(1);
+  expect(JSON.parse(answered.stdout)).toMatchObject({ link: null, version: expect.any(String) });
+  // A variable and a flag of its own win over the file.
+  const none = '/run/coolify/none.sock';
+  for (const gone of [
+    await host.status({ COOLD_UNIX_SOCKET_PATH: none }),
+    await host.status({}, '--unix-socket-path', none),
+  ])
+    expect(gone).toMatchObject({ code: 3, stderr: expect.stringContaining(none) });
+}, 120_000);
+
+test('with an API bind of its own it asks over REST, with its token and the certificate that it shows', async () => {
   await using host = await setUp();
   const { folder, netns } = host;
   const [tokenFile, cert, key] = ['token', 'cert.pem', 'key.pem'].map(name => join(folder, name)) as [

@@ -11,7 +11,7 @@ const healthy: CooldStatus = {
   ...{ version: '1.0.0', node: 'v26', uptime_s: 1 },
   link: { connected: true, state: 'broker b:6443: connected', since: '2030-01-01T00:00:00Z' },
   podman: { version: '5.0.0' },
-  directory: { rows: 3, registrations: 0, age_ms: 0, connected: true, without_peer: 0 },
+  directory: { rows: 3, registrations: 0, age_ms: 0, connected: true, unreachable: 0, hosts_gone: [] },
   sync: { rows: 1, podman_failures: 4, corrosion_failures: 2 },
   dns: { queries: 9, forwarded: 1, forward_errors: 1, listeners: [listener] },
   firewall,
@@ -33,6 +33,10 @@ it.each<[Partial<CooldStatus>, string]>([
   [
     { directory: { ...healthy.directory, connected: false } },
     'Corrosion does not tell changes of the mesh; names may be out of date',
+  ],
+  [
+    { directory: { ...healthy.directory, hosts_gone: ['100.64.0.7'] } },
+    'not seen for too long: 100.64.0.7; their names are not answered. Bring them back, or remove their rows with mesh.forget',
   ],
   [
     { dns: { ...healthy.dns, listeners: [listener, { ...listener, namespace: 'b', bound: false }] } },

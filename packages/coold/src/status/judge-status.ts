@@ -7,6 +7,11 @@ export function judgeStatus({ link, podman, directory, dns, firewall }: CooldSta
   if ('problem' in podman) problems.push(`Podman does not answer: ${podman.problem}`);
   if (!directory.connected)
     problems.push('Corrosion does not tell changes of the mesh; names may be out of date');
+  if (directory.hosts_gone.length > 0)
+    problems.push(
+      `not seen for too long: ${directory.hosts_gone.slice(0, 5).join(', ')}${directory.hosts_gone.length > 5 ? ' …' : ''}; ` +
+        'their names are not answered. Bring them back, or remove their rows with mesh.forget',
+    );
   for (const { namespace, address, bound, problem } of dns.listeners)
     if (!bound)
       problems.push(

@@ -16,7 +16,7 @@ export function renderStatus(status: CooldStatus, problems: readonly string[], n
         directory.connected
           ? 'told of changes at once'
           : `out of date for up to ${formatAge(directory.age_ms / 1000)}`
-      }; ${directory.without_peer} of hosts without a peer`,
+      }; ${directory.unreachable} containers that this host cannot reach`,
     ],
     [
       'own rows',

@@ -1,5 +1,11 @@
 import { readFile } from 'node:fs/promises';
-import { type ConfigOf, getJson, type JsonSource, UnreachableError } from '@coold/runtime';
+import {
+  type ConfigOf,
+  explainUnreachable,
+  getJson,
+  type JsonSource,
+  UnreachableError,
+} from '@coold/runtime';
 import { readApiToken } from '../api/bearer.ts';
 import { judgeStatus } from './judge-status.ts';
 import { renderStatus } from './render-status.ts';
@@ -19,10 +25,9 @@ const timeoutMs = 10_000;
  */
 export async function showStatus(
   config: ConfigOf<typeof statusCommand>,
-  socketPath: string,
   out: (text: string) => void = text => void process.stdout.write(text),
 ): Promise<number> {
-  const source = await sourceOf(config, socketPath);
+  const source = await sourceOf(config);
   try {
     // What it says is of this package's own shape, and only shown.
     const status = (await getJson({ ...source, path: '/status', timeoutMs, fields })) as CooldStatus;
@@ -35,17 +40,20 @@ export async function showStatus(
     return problems.length === 0 ? 0 : 1;
   } catch (error) {
     if (!(error instanceof UnreachableError)) throw error;
-    if (config.json) out(`${JSON.stringify({ problems: [error.message] })}\n`);
-    process.stderr.write(`coold status: ${error.message}\n`);
+    const why = 'socketPath' in source.at ? explainUnreachable('coold', error) : error.message;
+    if (config.json) out(`${JSON.stringify({ problems: [why] })}\n`);
+    process.stderr.write(`coold status: ${why}\n`);
     return 3;
   }
 }
 
-async function sourceOf(
-  { apiBind, apiTokenFile, tlsCert }: ConfigOf<typeof statusCommand>,
-  socketPath: string,
-): Promise<Pick<JsonSource, 'at' | 'headers'>> {
-  if (apiBind === undefined || apiTokenFile === undefined) return { at: { socketPath } };
+async function sourceOf({
+  apiBind,
+  apiTokenFile,
+  tlsCert,
+  unixSocketPath,
+}: ConfigOf<typeof statusCommand>): Promise<Pick<JsonSource, 'at' | 'headers'>> {
+  if (apiBind === undefined || apiTokenFile === undefined) return { at: { socketPath: unixSocketPath } };
   const token = await readApiToken(apiTokenFile);
   const pinned = tlsCert === undefined ? undefined : await readFile(tlsCert, 'utf8');
   return { at: { ...apiBind, pinned }, headers: { authorization: `Bearer ${token}` } };

@@ -19,7 +19,10 @@ export interface CooldStatus {
     registrations: number;
     age_ms: number;
     connected: boolean;
-    without_peer: number;
+    /** Rows whose address this host cannot reach. */
+    unreachable: number;
+    /** Hosts that were not seen for too long. */
+    hosts_gone: readonly string[];
   };
   sync: { rows: number; podman_failures: number; corrosion_failures: number };
   dns: {
@@ -95,7 +98,8 @@ export async function readStatus(sources: StatusSources): Promise<CooldStatus> {
       registrations: directory.registrations,
       age_ms: Math.round(directory.ageMs),
       connected: directory.connected,
-      without_peer: directory.rowsWithoutPeer,
+      unreachable: directory.rowsUnreachable,
+      hosts_gone: directory.hostsGone,
     },
     sync: {
       rows: sync.rows,

@@ -4,37 +4,53 @@ import { keygenCommand, tokenCommand } from '@coold/broker/token';
 import { cooldCommand } from '@coold/coold/config';
 import { scaffoldCommand } from '@coold/coold/scaffold-command';
 import { statusCommand as cooldStatusCommand } from '@coold/coold/status-command';
+import { teardownCommand } from '@coold/coold/teardown-command';
 import { readVerbs } from '@coold/proto';
 import { type Described, optionRows } from '@coold/runtime';
+import { readCodeMap } from './code-map.ts';
 
-/** The parts of the README that are derived, by the name in their markers. */
+/** What is derived in the pages, by the name in its markers; each stands in exactly one page. */
 const sections: Record<string, () => string> = {
   'broker variables': () => optionTable(brokerCommand),
   'coold variables': () => optionTable(cooldCommand),
   'coold scaffold variables': () => optionTable(scaffoldCommand),
+  'coold firewall teardown variables': () => optionTable(teardownCommand),
   'broker keygen flags': () => optionTable(keygenCommand),
   'broker token flags': () => optionTable(tokenCommand),
   'broker status flags': () => optionTable(statusCommand),
   'coold status flags': () => optionTable(cooldStatusCommand),
+  'code map': codeMapTable,
   verbs: verbTable,
 };
 
-const begin = (name: string) => `<!-- generated: ${name} -->`;
-const end = '<!-- end -->';
+/** The names of everything that is generated. */
+export const sectionNames: readonly string[] = Object.keys(sections);
+
+const marked = /<!-- generated: (.+?) -->\n[\s\S]*?<!-- end -->/g;
+
+/** The names of the generated parts of a page, in their order. */
+export function sectionsOf(page: string): string[] {
+  return [...page.matchAll(marked)].map(([, name = '']) => name);
+}
 
 /**
- * Puts what the tables and descriptors say now between the README's markers.
+ * Puts between a page's markers what commands, descriptors and the tree say now.
  *
- * @throws Error naming a section that has no markers, or markers that name no section
+ * @throws Error for markers with a name that nothing generates
  */
-export function renderReadme(readme: string): string {
-  const missing = Object.keys(sections).find(name => !readme.includes(begin(name)));
-  if (missing !== undefined) throw new Error(`README has no section "${missing}"`);
-  return readme.replaceAll(/<!-- generated: (.+?) -->\n[\s\S]*?<!-- end -->/g, (_, name: string) => {
+export function renderPage(page: string): string {
+  return page.replaceAll(marked, (_, name: string) => {
     const section = Object.hasOwn(sections, name) ? sections[name] : undefined;
-    if (section === undefined) throw new Error(`README names a section "${name}" that nothing generates`);
-    return `${begin(name)}\n${section()}\n${end}`;
+    if (section === undefined) throw new Error(`a page names a section "${name}" that nothing generates`);
+    return `<!-- generated: ${name} -->\n${section()}\n<!-- end -->`;
   });
+}
+
+function codeMapTable(): string {
+  return table(
+    ['folder', 'what it is for'],
+    readCodeMap().folders.map(({ folder, purpose }) => [`[\`${folder}\`](../${folder}/)`, purpose]),
+  );
 }
 
 function optionTable(command: Described): string {

@@ -1,0 +1,28 @@
+// The commands that pages show. Pure.
+import { fencesOf } from './markdown.ts';
+
+/** The commands of a page's sh blocks, in their order, without comments; one that goes on over lines is one. */
+export function commandsOf(page: string): string[] {
+  return fencesOf(page)
+    .filter(({ language }) => language === 'sh')
+    .flatMap(({ text }) => splitCommands(text));
+}
+
+function splitCommands(text: string): string[] {
+  const commands: string[] = [];
+  let open = '';
+  for (const line of text.split('\n')) {
+    if (open === '' && (line === '' || line.startsWith('#'))) continue;
+    open += open === '' ? line : `\n${line}`;
+    const hasOpenQuote = open.split("'").length % 2 === 0;
+    if (hasOpenQuote || open.endsWith('\\')) continue;
+    commands.push(open.replace(/ +# .*$/, ''));
+    open = '';
+  }
+  return commands;
+}
+
+/** The program that a command starts. */
+export function programOf(command: string): string {
+  return command.replace(/^sudo /, '').split(' ', 1)[0] ?? '';
+}

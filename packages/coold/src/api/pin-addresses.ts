@@ -1,0 +1,74 @@
+import type { AddressHolder } from '../podman/address-holders.ts';
+import type { PodmanNetwork } from '../podman/networks.ts';
+import { heldAddresses, lowestFree } from './address-pins.ts';
+import { VerbError } from './verb-error.ts';
+
+/** Gives containers that are being created their addresses, each only once however many are created at a time. */
+export interface AddressPins {
+  /**
+   * Chooses an address on each network and keeps them from others until `create` has settled: by then Podman lists the
+   * container that carries them.
+   *
+   * @throws VerbError 409 naming the field when a network is full
+   */
+  during<T>(
+    networks: readonly { network: PodmanNetwork; field: string }[],
+    signal: AbortSignal,
+    create: (addresses: ReadonlyMap<string, string>) => Promise<T>,
+  ): Promise<T>;
+}
+
+export function createAddressPins(sources: {
+  holders(signal: AbortSignal): Promise<readonly AddressHolder[]>;
+  /** Addresses that standing allow rules name. @throws VerbError while they are not known */
+  ruled(): Promise<ReadonlySet<string>>;
+}): AddressPins {
+  /** `network address` of containers that are being created. */
+  const reserved = new Set<string>();
+  let last: Promise<unknown> = Promise.resolve();
+
+  /** @returns the reservations */
+  async function choose(
+    networks: readonly { network: PodmanNetwork; field: string }[],
+    signal: AbortSignal,
+  ): Promise<Map<string, string>> {
+    // A container that is created while Podman lists may be missing in the list; its reservation is not.
+    const before = new Set(reserved);
+    const [holders, ruled] = await Promise.all([sources.holders(signal), sources.ruled()]);
+    const chosen = new Map<string, string>();
+    for (const { network, field } of networks) {
+      const { name } = network;
+      const held = heldAddresses(holders, name);
+      const isFree = (address: string) =>
+        !held.has(address) && !ruled.has(address) && !before.has(keyOf(name, address));
+      const address = pick(network, isFree);
+      if (address === undefined)
+        throw new VerbError(409, `${field}: network ${name} has no free address`, { field });
+      chosen.set(name, address);
+    }
+    for (const [name, address] of chosen) reserved.add(keyOf(name, address));
+    return chosen;
+  }
+
+  return {
+    async during(networks, signal, create) {
+      if (networks.length === 0) return await create(new Map());
+      // One after the other: each choice sees the reservations of all before it.
+      const turn = last.then(() => choose(networks, signal));
+      last = turn.catch(() => {});
+      const chosen = await turn;
+      try {
+        return await create(chosen);
+      } finally {
+        for (const [name, address] of chosen) reserved.delete(keyOf(name, address));
+      }
+    },
+  };
+}
+
+const keyOf = (network: string, address: string) => `${network} ${address}`;
+
+function pick({ subnets }: PodmanNetwork, isFree: (address: string) => boolean): string | undefined {
+  const ipv4 = subnets.find(({ subnet }) => !subnet.includes(':'));
+  return ipv4 === undefined ? undefined : lowestFree(ipv4, isFree);
+}

@@ -1,0 +1,23 @@
+import { list, object, text, texts } from './shape.ts';
+
+/** A container as far as the addresses of networks matter. */
+export interface AddressHolder {
+  labels: Record<string, string>;
+  /** Its networks, each with the address it has there now; empty while it does not run. */
+  networks: ReadonlyMap<string, string>;
+}
+
+/** Reads the compatible `GET /containers/json`. @throws VerbError 502 naming what is not as expected */
+export function readAddressHolders(answer: unknown): AddressHolder[] {
+  return list(answer, 'containers').map((entry, index) => {
+    const at = `containers[${index}]`;
+    const container = object(entry, at);
+    const settings = object(container['NetworkSettings'] ?? {}, `${at}.NetworkSettings`);
+    const where = `${at}.NetworkSettings.Networks`;
+    const networks = Object.entries(object(settings['Networks'] ?? {}, where)).map(([name, network]) => {
+      const address = object(network, `${where}.${name}`)['IPAddress'] ?? '';
+      return [name, text(address, `${where}.${name}.IPAddress`)] as const;
+    });
+    return { labels: texts(container['Labels'], `${at}.Labels`), networks: new Map(networks) };
+  });
+}

@@ -35,7 +35,7 @@ async function setUp(env: Record<string, string> = {}) {
   };
   let broker: Program = await start();
   const http = stack.use(unixHttp(pairing.socketPath));
-  const call = async (method: 'GET' | 'POST', path: string, json?: object) => {
+  const call = async (method: 'GET' | 'POST' | 'DELETE', path: string, json?: object) => {
     const { status, text } = await http.request({ method, path, json, timeoutMs: 120_000 });
     return { status, body: text === '' ? undefined : (JSON.parse(text) as Record<string, unknown>) };
   };
@@ -87,9 +87,46 @@ describe('a broker that is killed', { timeout: 120_000 }, () => {
     for (const id of ids.slice(60)) hostOf(id)?.finish(id, builtOk(digestOf(id)));
     for (const [n, { status, body }] of (await results).entries())
       expect([status, body]).toMatchObject([200, { status: 'ok', digest: digestOf(ids[n] ?? '') }]);
-    // And each was told that it was read, so that nothing is kept anywhere.
+    // And each was told that it was read; a caller that died over an answer gets it again, also after the next kill.
+    await soon(() => expect(hosts.map(({ read }) => read.size)).toEqual([40, 30, 30]));
+    await lane.kill();
+    for (const host of hosts) await host.connect();
+    expect(await lane.result('build-0')).toMatchObject({
+      status: 200,
+      body: { digest: digestOf('build-0') },
+    });
+    for (const id of ids) expect(await lane.call('DELETE', `/v1/build/${id}`)).toEqual({ status: 204 });
     await soon(() => expect(hosts.map(({ builds }) => builds.size)).toEqual([0, 0, 0]));
     expect(await lane.result('build-0', 1)).toMatchObject({ status: 404 });
+  });
+
+  it('believes of two hosts the one that the build was given to last, and none that only knows its id', async () => {
+    await using lane = await setUp({ BROKER_BUILD_HOST_GRACE_SECS: '1' });
+    const first = await lane.host('a');
+    await lane.dispatch('b');
+    await soon(() => expect(first.builds.has('b')).toBe(true));
+    first.cut();
+    expect((await lane.result('b')).status).toBe(503);
+    const second = await lane.host('c');
+    const liar = await lane.host('liar');
+    expect(
+      (await lane.call('POST', '/v1/build/dispatch', { host_id: 'c', request_id: 'b', command })).status,
+    ).toBe(202);
+    await soon(() => expect(second.builds.has('b')).toBe(true));
+    second.cut();
+    liar.cut();
+    const failure = { code: 500, message: 'builder exited without result file', stage: 'builder' };
+    first.finish('b', { case: 'build', value: { body: { case: 'err', value: failure } } });
+    liar.finish('b', builtOk(digestOf('forged')));
+    second.finish('b', builtOk(digestOf('b')));
+    await lane.kill();
+    for (const host of [liar, first, second]) await host.connect();
+    expect(await lane.result('b')).toMatchObject({
+      status: 200,
+      body: { status: 'ok', digest: digestOf('b') },
+    });
+    await soon(() => expect([first.builds.size, second.read.size]).toEqual([0, 1]));
+    expect(liar.commands).toEqual([]);
   });
 });
 
@@ -97,7 +134,7 @@ describe('a broker', { timeout: 120_000 }, () => {
   it('takes a build from PHP, which polls until it is done', async () => {
     await using lane = await setUp();
     const host = await lane.host('a');
-    const php = async (method: 'GET' | 'POST', path: string, json?: object) => {
+    const php = async (method: 'GET' | 'POST' | 'DELETE', path: string, json?: object) => {
       const args = [
         phpClient,
         lane.socketPath,
@@ -123,6 +160,8 @@ describe('a broker', { timeout: 120_000 }, () => {
         ...{ registry_ref: `localhost/app@${digestOf('b')}`, duration_ms: 5 },
       },
     });
+    expect((await poll()).status, 'again, to a worker that died over it').toBe(200);
+    expect(await php('DELETE', '/v1/build/b')).toEqual({ status: 204, body: null });
     expect((await poll()).status).toBe(404);
   });
 

@@ -163,6 +163,45 @@ if has_role host; then
 fi
 if has_role central; then unit broker.service; fi
 
+# Debian 12 enables these with Podman, Debian 13 does not: containers that are to restart always would stay away after a
+# reboot. Only on the first installation; afterwards they are the operator's to enable.
+if has_role host && grep -qsx coold.service "$new_units"; then
+  for name in podman.socket podman-restart.service; do
+    grep -qsx "$name" "$new_units" || echo "$name" >>"$new_units"
+  done
+fi
+
+# coold may write to /etc/coolify alone; the folders of rule snapshots that lie elsewhere are added.
+setting() {
+  sed -n "s/^[[:space:]]*$1=//p" "$etc/coold.env" | tail -n 1 | sed "s/^\\([\"']\\)\\(.*\\)\\1\$/\\2/"
+}
+snapshot_folders() {
+  for name in COOLD_RULES_PATH COOLD_BRIDGE_RULES_PATH; do
+    path=$(setting "$name")
+    case $path in
+    '' | /etc/coolify/*) ;;
+    *[!A-Za-z0-9/._-]* | [!/]*) die "$etc/coold.env: $name=$path: expected an absolute path of letters, digits and /._-" ;;
+    *) dirname -- "$path" ;;
+    esac
+  done | sort -u
+}
+if has_role host; then
+  drop_ins=$destdir/etc/systemd/system/coold.service.d
+  folders=$(snapshot_folders)
+  if [ -n "$folders" ]; then
+    echo "$folders" | while read -r folder; do mkdir -p -- "$destdir$folder"; done
+    mkdir -p -- "$drop_ins"
+    {
+      echo '# Made by install.sh, for the rule snapshots that coold.env names.'
+      echo '[Service]'
+      echo "$folders" | sed 's/^/ReadWritePaths=-/'
+    } | replace "$drop_ins/rule-snapshots.conf" 0644
+  elif [ -e "$drop_ins/rule-snapshots.conf" ]; then
+    : >"$changed"
+    rm -f -- "$drop_ins/rule-snapshots.conf"
+  fi
+fi
+
 # 5. The programs: from here on the new release is what starts.
 keep=" $release "
 while read -r program program_role; do
@@ -179,11 +218,24 @@ for old in "$lib"/*/; do
   case $keep in *" $old "*) ;; *) rm -rf -- "${lib:?}/$old" ;; esac
 done
 
+# systemd looks for units below /usr and /usr/local. One below another prefix is linked into /etc/systemd/system, which
+# enabling it by its path does.
+enable() {
+  if [ ! -e "$units/$1" ]; then
+    # Podman's own: that it is masked, or that this Podman has none, does not keep ours from being installed.
+    systemctl enable --quiet "$1" 2>/dev/null || echo "install.sh: $1 cannot be enabled" >&2
+  elif [ "$prefix" = /usr ] || [ "$prefix" = /usr/local ]; then
+    systemctl enable --quiet "$1"
+  else
+    systemctl enable --quiet "$units/$1"
+  fi
+}
+
 # 6. Running services change over, if anything has changed; a new one is enabled but waits for its configuration.
 if [ -z "$destdir" ] && [ -d /run/systemd/system ]; then
   systemctl daemon-reload
   if [ -e "$new_units" ]; then
-    while read -r name; do systemctl enable --quiet "$name"; done <"$new_units"
+    while read -r name; do enable "$name"; done <"$new_units"
     rm -f -- "$new_units"
   fi
 fi

@@ -42,6 +42,7 @@ export const testPackages = [
   'php-cli',
   'php-curl',
   'procps',
+  'python3',
   'systemd',
   'ufw',
   'wireguard-go',

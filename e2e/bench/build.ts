@@ -2,11 +2,9 @@ import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { buildUnitProperties } from '@coold/coold/build-unit';
-import { runChild } from '@coold/runtime';
 import {
   createRepository,
   freePort,
-  type PodmanService,
   scratchFolder,
   startGitDaemon,
   startPodman,
@@ -15,8 +13,10 @@ import {
 import { createNetns } from '@coold/testbed/netns';
 import { bundleProgram } from '../../packaging/bundle.ts';
 import { programs } from '../../packaging/programs.ts';
+import { measurePush } from './build-push.ts';
 import { measureRestart } from './build-restart.ts';
 import { summarise } from './load.ts';
+import { runBeside } from './run-beside.ts';
 import type { Suite } from './suite.ts';
 
 /** What systemd runs so that a build has a network of its own, and what it runs at its end, as argument vectors. */
@@ -67,7 +67,7 @@ export const buildSuite: Suite = {
     const url = `${daemon.url}/site`;
     const base = `${registry.address}/base:1`;
     const tiny = await podman.ensureTinyImage();
-    await run(podman, ['sh', '-c', 'podman tag "$0" "$1" && podman push -q "$1"', tiny, base]);
+    await runBeside(podman, ['sh', '-c', 'podman tag "$0" "$1" && podman push -q "$1"', tiny, base]);
     const site = await createRepository(join(folder, 'git/site'));
     await site.commit(
       Object.fromEntries(
@@ -93,6 +93,14 @@ export const buildSuite: Suite = {
     const { before, after } = networkCommands();
     const host = await createNetns();
     cleanup.defer(() => host.close());
+    const pushes = await measurePush({
+      podman,
+      rounds,
+      builder: join(folder, 'lib/builder.mjs'),
+      folder: join(folder, 'push'),
+      target: `${registry.address}/bench/pushed`,
+      request,
+    });
     const seen = { ours: [] as number[], raw: [] as number[], network: [] as number[] };
     for (let round = 0; round <= rounds; round += 1) {
       const work = join(folder, 'work');
@@ -102,13 +110,13 @@ export const buildSuite: Suite = {
       for (const [program = '', ...args] of [...before, after]) await host.exec(program, args);
       const network = performance.now() - plugged;
       const [ours, bare] = [
-        await run(podman, [
+        await runBeside(podman, [
           process.execPath,
           join(folder, 'lib/builder.mjs'),
           join(work, 'request.json'),
           work,
         ]),
-        await run(podman, ['sh', '-c', raw, join(folder, 'clone'), url, containerfile]),
+        await runBeside(podman, ['sh', '-c', raw, join(folder, 'clone'), url, containerfile]),
       ];
       await rm(work, { recursive: true });
       await rm(join(folder, 'clone'), { recursive: true });
@@ -124,6 +132,7 @@ export const buildSuite: Suite = {
         { subject: 'builder, as packaged, with its network', ...ours },
         { subject: 'of that, its network', ...summarise(seen.network, total(seen.network)) },
         { subject: 'git clone --depth 1 + buildah bud', ...bare },
+        ...pushes.rows,
       ],
       ratios: [
         { what: 'time, builder over bare', value: ours.p50 / bare.p50, aim: 'see next' },
@@ -132,20 +141,9 @@ export const buildSuite: Suite = {
           value: (ours.p50 - bare.p50) / (0.1 * bare.p50 + 400),
           aim: 'at most 1',
         },
+        ...pushes.ratios,
       ],
       figures: await measureRestart(),
     };
   },
 };
-
-/** Runs a program beside Podman. @returns how long it took, in ms */
-async function run(podman: PodmanService, command: string[]): Promise<number> {
-  const [program = '', ...args] = [...podman.beside, ...command];
-  const started = performance.now();
-  const { code, stderr } = await runChild(program, args, {
-    timeoutMs: 120_000,
-    env: { PATH: process.env['PATH'], HOME: '/nowhere', ...podman.environment },
-  });
-  if (code !== 0) throw new Error(`${command.join(' ')}: exit ${code}: ${stderr}`);
-  return performance.now() - started;
-}

@@ -112,7 +112,7 @@ describe('the settings of the pages', () => {
 
   it('and the request of a build is one', () => {
     const requests = pages.flatMap(({ text: said }) =>
-      fencesOf(said).filter(fence => fence.language === 'json' && fence.text.includes('"repo_url"')),
+      fencesOf(said).filter(fence => fence.language === 'json' && fence.text.includes('"stack"')),
     );
     expect(requests).toHaveLength(1);
     for (const request of requests)
@@ -180,7 +180,7 @@ describe('what a reader types', () => {
 
   it('asks for a build, which no host here makes', async () => {
     const [alias, ...lines] = commands.filter(({ command }) => /^(?:alias )?lane\b/.test(command));
-    expect(lines).toHaveLength(4);
+    expect(lines.length).toBeGreaterThan(3);
     const setUp = `shopt -s expand_aliases\n${here(alias?.command ?? '')}\n`;
     const answers: unknown[] = [];
     for (const { command } of lines) answers.push(JSON.parse((await bash(setUp + command)).stdout));

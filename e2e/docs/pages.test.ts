@@ -24,6 +24,12 @@ describe.each(pages)('%s', page => {
     expect(broken).toEqual([]);
   });
 
+  it('names only files and folders that exist', () => {
+    const named = /`((?:docs|e2e|packages|packaging|proto|setup|systemd|toolchain)\/[\w./-]*)`/g;
+    const missing = [...text.matchAll(named)].filter(([, path = '']) => !exists(path.replace(/\/$/, '')));
+    expect(missing.map(([path]) => path)).toEqual([]);
+  });
+
   it('names only npm commands that exist', () => {
     const named = [...text.matchAll(/npm (?:run )?(?!run\b)([a-z0-9]+)/g)].map(([, name = '']) => name);
     expect(named.filter(name => !Object.hasOwn(manifest.scripts, name))).toEqual([]);
@@ -45,9 +51,13 @@ it('README.md is short: below 200 lines and 10 KB', () => {
 function leadsSomewhere(page: string, link: string): boolean {
   const [path = '', anchor] = link.split('#');
   const target = path === '' ? page : normalize(join(dirname(page), path)).replace(/\/$/, '');
-  const isFile = files.includes(target);
-  if (!isFile && !files.some(file => file.startsWith(`${target}/`))) return false;
-  return anchor === undefined || (isFile && anchorsOf(read(target)).includes(anchor));
+  if (!exists(target)) return false;
+  return anchor === undefined || (files.includes(target) && anchorsOf(read(target)).includes(anchor));
+}
+
+/** Whether a file or a folder that holds some has this path. */
+function exists(path: string): boolean {
+  return files.includes(path) || files.some(file => file.startsWith(`${path}/`));
 }
 
 it('.node-version names the Node that the toolchain pins', () => {

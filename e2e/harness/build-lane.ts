@@ -13,6 +13,8 @@ export interface BuildLane {
   /** Polls until there is something other than that there is nothing yet. @throws HarnessError */
   result(requestId: string, timeoutMs?: number): Promise<LaneAnswer>;
   cancel(requestId: string): Promise<number>;
+  /** Removes a result. @returns the status */
+  remove(requestId: string): Promise<number>;
   /** The frames of GET /v1/build/:id/events, to their end. */
   events(requestId: string): Promise<Record<string, unknown>[]>;
 }
@@ -36,6 +38,9 @@ export function createBuildLane({ central }: Fleet): BuildLane {
       ),
     async cancel(requestId) {
       return (await call('POST', `/v1/build/${requestId}/cancel`)).status;
+    },
+    async remove(requestId) {
+      return (await call('DELETE', `/v1/build/${requestId}`)).status;
     },
     async events(requestId) {
       const text = await expectExec(

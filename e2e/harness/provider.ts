@@ -26,6 +26,11 @@ export interface HostOrder {
   name: string;
   /** Default: the provider's choice. */
   system?: HostSystem | undefined;
+  /**
+   * A folder of this machine that the host sees at the same path; what the host writes there vanishes with it. For hosts
+   * of the lab alone.
+   */
+  share?: string;
 }
 
 /** What is wanted, in its full form. Pure. */

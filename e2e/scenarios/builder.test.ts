@@ -47,6 +47,12 @@ afterAll(() => provider?.close(), setUpMs);
 beforeEach(() => journalsOnFailure(fleet));
 afterEach(() => git.letGo());
 
+/** Its result is wanted no more: then nothing of it stays. */
+async function expectRemoved(id: string, on: FleetHost): Promise<void> {
+  expect(await lane.remove(id)).toBe(204);
+  await untilGone(id, on);
+}
+
 test(
   'builder_lifecycle',
   async () => {
@@ -108,7 +114,7 @@ test(
     expect((await b.host.exec(['ls', '-A', root])).stdout).toBe('');
     await lane.dispatch('nothere', { ...site('nothere'), git_ref: 'nothere' }, 'b');
     expect(await lane.result('nothere')).toMatchObject({ body: { code: 422, stage: 'git' } });
-    await untilGone('nothere', b);
+    await expectRemoved('nothere', b);
   },
   scenarioMs,
 );
@@ -124,7 +130,7 @@ describe('a cancel', () => {
       // Again, or by now too late.
       expect([204, 404]).toContain(await lane.cancel('cut'));
       expect(await lane.result('cut')).toEqual(failure('cut', 499, 'cancelled', 'cancel'));
-      await untilGone('cut', b);
+      await expectRemoved('cut', b);
       expect(await lane.cancel('cut')).toBe(404);
     },
     scenarioMs,
@@ -138,11 +144,11 @@ describe('a cancel', () => {
       await untilSaid('wait', c, 'place 1 of 1 in the queue');
       expect(await lane.cancel('wait')).toBe(204);
       expect(await lane.result('wait')).toEqual(failure('wait', 499, 'cancelled', 'cancel'));
-      await untilGone('wait', c);
+      await expectRemoved('wait', c);
       await untilSaid('run', c, 'STEP 2/3');
       expect(await lane.cancel('run')).toBe(204);
       expect(await lane.result('run')).toEqual(failure('run', 499, 'cancelled', 'cancel'));
-      await untilGone('run', c);
+      await expectRemoved('run', c);
       await lane.dispatch('over', site('over'), 'b');
       await until('the result', b.host, 'test -e "$1"', `${root}/over/result.json`);
       await lane.cancel('over');
@@ -161,7 +167,7 @@ describe('a limit', () => {
       expect(await lane.result('late')).toEqual(
         failure('late', 504, expect.stringContaining('20 s'), 'timeout'),
       );
-      await untilGone('late', c);
+      await expectRemoved('late', c);
     },
     scenarioMs,
   );
@@ -187,7 +193,7 @@ describe('a limit', () => {
         status: 'error',
         message: expect.stringContaining('MemoryMax=400M'),
       });
-      await untilGone('greedy', c);
+      await expectRemoved('greedy', c);
       // Where there is more of it, the same step is one as any other.
       await expectBuilt('greedier', b);
     },
@@ -252,7 +258,7 @@ describe('SIGKILL', () => {
       await untilStarted('shot', b);
       await systemctl(b, 'kill', '--signal=SIGKILL', unit('shot'));
       expect(await lane.result('shot')).toEqual(exited('shot'));
-      await untilGone('shot', b);
+      await expectRemoved('shot', b);
       expect(await lane.result('shot')).toMatchObject({ status: 404 });
       // In buildah it leaves a working container, which goes with the next build.
       await git.letGo();
@@ -298,7 +304,7 @@ describe('SIGKILL', () => {
       ]);
       await fleet.allConnected(90_000);
       expect(await lane.result('all')).toEqual(exited('all'));
-      await untilGone('all', b);
+      await expectRemoved('all', b);
       expect(await lane.result('all')).toMatchObject({ status: 404 });
     },
     scenarioMs,
@@ -319,7 +325,7 @@ test(
     await b.host.boot();
     await fleet.allConnected(90_000);
     expect(await lane.result('lost')).toEqual(exited('lost'));
-    await untilGone('lost', b);
+    await expectRemoved('lost', b);
     expect(await lane.result('lost')).toMatchObject({ status: 404 });
   },
   scenarioMs,
@@ -338,7 +344,7 @@ test(
       code: 500,
       stage: 'builder',
     });
-    await untilGone('rebooted', b);
+    await expectRemoved('rebooted', b);
     expect(await lane.result('rebooted')).toMatchObject({ status: 404 });
   },
   scenarioMs,

@@ -24,7 +24,7 @@ export interface Builders {
   site(requestId: string): BuildCommand;
   /** The command of a Dockerfile whose first step takes 6 s. */
   slow(requestId: string): BuildCommand;
-  /** Its result is that of the image that is there, and once read it is gone. */
+  /** Its result is that of the image that is there, again too; once removed it is gone. */
   expectBuilt(requestId: string, on: FleetHost): Promise<void>;
 }
 
@@ -91,7 +91,7 @@ export const untilStarted = (id: string, { host }: FleetHost) =>
   );
 export const untilSaid = (id: string, { host }: FleetHost, words: string) =>
   until(`${id} to say ${words}`, host, 'grep -q -e "$1" "$2"', words, `${root}/${id}/events.ndjson`);
-/** Its result was read: nothing of it is left. */
+/** Its result was removed: nothing of it is left. */
 export const untilGone = (id: string, { host }: FleetHost) =>
   until(
     `nothing to be left of ${id}`,
@@ -119,6 +119,7 @@ export async function expectServed(id: string, { host }: FleetHost): Promise<voi
 
 async function expectBuilt(lane: BuildLane, id: string, on: FleetHost): Promise<void> {
   const answer = await lane.result(id);
+  expect(await lane.result(id), 'to a caller that asks again').toEqual(answer);
   const shown = await on.host.exec(['podman', 'image', 'inspect', '--format', '{{.Digest}}', target(id)]);
   const digest = shown.stdout.trim();
   expect(answer).toEqual({
@@ -128,5 +129,6 @@ async function expectBuilt(lane: BuildLane, id: string, on: FleetHost): Promise<
       duration_ms: expect.any(Number),
     },
   });
+  expect(await lane.remove(id)).toBe(204);
   await untilGone(id, on);
 }

@@ -1,6 +1,7 @@
 // An application is deployed to a host as central does it, T2 to T10, over either way to a host.
 import { isDeepStrictEqual } from 'node:util';
 import { describe, expect, test } from 'vitest';
+import { createBuildLane, startGitServer } from '../harness/build-lane.ts';
 import { type Caller, type Command, laravel, operator } from '../harness/callers.ts';
 import { addressesIn, dig, type Vantage, vantage } from '../harness/dig.ts';
 import { eventually } from '../harness/eventually.ts';
@@ -8,27 +9,31 @@ import type { Fleet, FleetHost } from '../harness/fleet.ts';
 import { busyboxImage, runContainer } from '../harness/images.ts';
 import { addressOf, fetched } from '../harness/pages.ts';
 import { expectExec } from '../harness/provider.ts';
-import { pushBusybox, startRegistry } from '../harness/registry.ts';
+import { pushBusybox, registryAuth, startRegistry } from '../harness/registry.ts';
 import { twoHosts } from './two-hosts.ts';
 
 const scenarioMs = 3 * 60_000;
 
 let fleet: Fleet;
+let a: FleetHost;
 let b: FleetHost;
 /** On the other host. */
 let neighbour: Vantage;
 let image: string;
 let digest: string;
 
-twoHosts(['default'], async given => {
-  ({ fleet, b } = given);
-  const { a } = given;
-  const { network = '', gateway = '' } = a.namespaces['default'] ?? {};
-  await runContainer(a.host, { name: 'neighbour', network });
-  neighbour = await vantage(a.host, 'neighbour', gateway);
-  image = `${await startRegistry(a, fleet.hosts)}/tenant/web:v2`;
-  digest = await pushBusybox(a, image);
-});
+twoHosts(
+  ['default'],
+  async given => {
+    ({ fleet, a, b } = given);
+    const { network = '', gateway = '' } = a.namespaces['default'] ?? {};
+    await runContainer(a.host, { name: 'neighbour', network });
+    neighbour = await vantage(a.host, 'neighbour', gateway);
+    image = `${await startRegistry(a, fleet.hosts)}/tenant/web:v2`;
+    digest = await pushBusybox(a, image);
+  },
+  { beside: ['c'], builders: { b: {} } },
+);
 
 const ways: [string, () => Caller][] = [
   ['PHP over broker.sock', () => laravel(fleet)],
@@ -246,3 +251,88 @@ describe.each(ways)('%s', (_name, caller) => {
     return containers.find(container => container.id === id)?.addresses ?? {};
   }
 });
+
+test('an application is built on one host, pushed to a registry on a third, and runs on the other', {
+  timeout: scenarioMs,
+}, async () => {
+  const c = fleet.hosts.find(({ name }) => name === 'c') ?? expect.fail('three hosts were asked for');
+  // Beside the mesh, which builds do not reach.
+  const registry = await startRegistry({ ...c, mgmtIp: c.host.address }, fleet.hosts, { asks: true });
+  const git = await startGitServer(c.host);
+  const dockerfile = [
+    `FROM ${busyboxImage}`,
+    'COPY page /www',
+    'CMD ["httpd", "-f", "-p", "80", "-h", "/www"]',
+  ];
+  await git.repository('shop', {
+    Dockerfile: dockerfile.join('\n'),
+    'page/index.html': 'from the other host\n',
+  });
+  await allowPlain(registry);
+  const lane = createBuildLane(fleet);
+  const target = `${registry}/tenant/shop:v1`;
+  const command = {
+    type: 'dockerfile_build',
+    ...{ repo_url: `${git.url}/shop`, git_ref: 'main', target_image: target },
+    ...{ push: { auth: registryAuth }, base_images: [busyboxImage] },
+  };
+  expect(await lane.dispatch('shop-1', command)).toMatchObject({ status: 202 });
+  const built = await lane.result('shop-1');
+  expect(built).toMatchObject({ status: 200, body: { status: 'ok' } });
+  const { digest: pushed, registry_ref: ref } = built.body as Record<string, string>;
+  expect(ref).toBe(`${target}@${pushed}`);
+  const said = (await lane.events('shop-1')).filter(({ stage }) => stage === 'push').map(({ log }) => log);
+  expect(said).toContain(`pushing 2 layers to ${registry}`);
+  // A worker that died over the answer asks again.
+  expect(await lane.result('shop-1')).toEqual(built);
+
+  // Without its credentials the other host does not get it; with them it is the one that was built.
+  expect(await laravel(fleet).call(a, { type: 'images.pull', ref })).toMatchObject({ ok: false });
+  const done = async (call: Command) => {
+    const answer = await laravel(fleet).call(a, call);
+    expect(answer, call.type).toMatchObject({ ok: true });
+    return answer.ok ? answer.data : undefined;
+  };
+  expect(await done({ type: 'images.pull', ref, auth: registryAuth })).toEqual({ digest: pushed });
+  const spec = { image: ref, name: 'shop', network: 'coolify-default-mesh', stop_timeout: 0 };
+  const { id } = (await done({ type: 'containers.create', ...spec })) as { id: string };
+  await done({ type: 'containers.start', id });
+  const page = { type: 'containers.exec', id, cmd: ['wget', '-qO-', 'http://127.0.0.1/'] };
+  await eventually(
+    'the page to be served',
+    async () => {
+      const answer = await laravel(fleet).call(a, page);
+      return (
+        (answer.ok &&
+          isDeepStrictEqual((answer.data as { output: string }).output, 'from the other host\n')) ||
+        undefined
+      );
+    },
+    { timeoutMs: 30_000 },
+  );
+  await done({ type: 'containers.delete', id, force: true });
+
+  // What it needed to know is nowhere on the host that built it, while its result is there still.
+  const kept = '/var/lib/coolify-builder/work/shop-1';
+  const traces = await b.host.exec([
+    ...(['grep', '-rlF', '--', registryAuth.password] as const),
+    ...[kept, '/dev/shm', '/var/log', '/run/log', '/run/coolify', '/run/containers'],
+  ]);
+  expect(traces.stdout).toBe('');
+  const journal = await expectExec(b.host, ['journalctl', '--no-pager', '--quiet']);
+  expect(journal).not.toContain(registryAuth.password);
+  expect(await lane.remove('shop-1')).toBe(204);
+  await eventually(
+    'nothing to be left of it',
+    async () => ((await b.host.exec(['test', '-e', kept])).code === 0 ? undefined : true),
+    { timeoutMs: 30_000 },
+  );
+});
+
+/** Lets the builder push to a registry without TLS, as an operator does. */
+async function allowPlain(registry: string): Promise<void> {
+  const line = `COOLD_BUILDER_INSECURE_REGISTRIES=${registry}`;
+  const script = 'printf "%s\\n" "$1" >>/etc/coolify/coold.env && systemctl restart coold';
+  await expectExec(b.host, ['sh', '-c', script, 'sh', line]);
+  await fleet.allConnected(60_000);
+}

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach } from 'vitest';
-import { createFleet, type Fleet, type FleetHost } from '../harness/fleet.ts';
+import { createFleet, type Fleet, type FleetHost, type FleetOptions } from '../harness/fleet.ts';
 import type { Provider } from '../harness/provider.ts';
 import { journalsOnFailure } from './journals.ts';
 import { chooseGround } from './provider.ts';
@@ -19,17 +19,19 @@ export interface TwoHosts {
  * their journals are printed with it.
  *
  * @param onUp what else there has to be before the first
+ * @param options hosts beside the two, by name, and which of all build
  */
 export function twoHosts(
   namespaces: readonly string[],
   onUp: (given: TwoHosts) => void | Promise<void>,
+  { beside = [], builders = {} }: { beside?: string[]; builders?: FleetOptions['builders'] } = {},
 ): void {
   let provider: Provider | undefined;
   let fleet: Fleet;
   beforeAll(async () => {
     const ground = await chooseGround();
     provider = ground.provider;
-    fleet = await createFleet(ground, ['a', 'b'], namespaces);
+    fleet = await createFleet(ground, ['a', 'b', ...beside], namespaces, { builders });
     const [a, b] = fleet.hosts;
     if (a === undefined || b === undefined) throw new Error('two hosts were asked for');
     await onUp({ fleet, a, b });

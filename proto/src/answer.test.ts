@@ -1,7 +1,7 @@
 import { create } from '@bufbuild/protobuf';
 import { describe, expect, it } from 'vitest';
 import { answerEncoder } from './answer.ts';
-import { CancelBuildSchema, ListContainersRespSchema } from './index.ts';
+import { ListContainersReqSchema, ListContainersRespSchema } from './index.ts';
 import { readVerbs } from './verbs.ts';
 
 const verb = readVerbs().get('list_containers') ?? expect.fail();
@@ -18,7 +18,7 @@ describe('an answer’s JSON', () => {
   });
 
   it('is null where the message has no fields, or there is none', () => {
-    expect(answerEncoder({ ...verb, body: undefined, response: CancelBuildSchema })(answer)).toBeNull();
+    expect(answerEncoder({ ...verb, body: undefined, response: ListContainersReqSchema })(answer)).toBeNull();
     expect(answerEncoder(verb)(undefined)).toBeNull();
     expect(answerEncoder({ ...verb, body: undefined })(undefined)).toBeNull();
   });

@@ -19,6 +19,7 @@ export {
   ForwardResponseSchema,
 } from '../gen/coolify/broker/v1/peer_pb.js';
 export { answerEncoder } from './answer.ts';
+export { maxBuilderCapacity } from './builder-capacity.ts';
 export { FieldError } from './field-error.ts';
 export { defaultBodyBytes, type HttpPlace } from './http.ts';
 export { fieldEncoder, fieldValue, type JsonCodec, jsonCodec } from './json.ts';

@@ -139,7 +139,7 @@ describe('what Laravel reads', () => {
       body: { case: 'ok', value: { digest: 'd', durationMs: 300n, stackUsed: BuildStack.STATIC } },
     });
     expect(JSON.stringify(jsonCodec(BuildResponseBodySchema).encode(message))).toBe(
-      '{"ok":{"digest":"d","registry_ref":"","duration_ms":300,"stack_used":"BUILD_STACK_STATIC"}}',
+      '{"ok":{"digest":"d","registry_ref":"","duration_ms":300,"stack_used":"BUILD_STACK_STATIC"},"nonce":""}',
     );
   });
 

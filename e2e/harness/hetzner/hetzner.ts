@@ -48,7 +48,8 @@ export function createHetzner(options: HetznerOptions): Provider {
   let placements: Promise<Placement[]> | undefined;
   let closed: Promise<void> | undefined;
 
-  const bringUp = async ({ name, system }: HostOrder, sshKey: number): Promise<Host> => {
+  const bringUp = async ({ name, system, share }: HostOrder, sshKey: number): Promise<Host> => {
+    if (share !== undefined) throw new HarnessError(`${name}: a server shares no folder with this machine`);
     // Hetzner's images have the systems' names.
     const image = system ?? settings.image;
     const hostname = `#cloud-config\nhostname: ${name}\n`;

@@ -10,6 +10,7 @@ export const guestPackages: readonly string[] = [
   'crun',
   'curl',
   'dbus',
+  'dnsmasq-base',
   'docker-registry',
   'git',
   'iproute2',
@@ -28,7 +29,7 @@ export const guestPackages: readonly string[] = [
   'procps',
   'systemd',
   'systemd-sysv',
-  'ufw',
+  'ufw', // and with it Python 3, which the prober of the table of packets needs
   'wireguard-go',
   'wireguard-tools',
 ];

@@ -24,6 +24,8 @@ export interface LabHostOptions {
   segment: Segment;
   /** The folder whose programs it runs; it is not written to. */
   root: string;
+  /** A folder of this machine that it sees at the same path, and writes to for itself alone. */
+  share?: string;
   /** Size of its disk, as `mount -t tmpfs -o size=` takes it; memory is taken only as it fills. */
   diskSize: string;
 }
@@ -35,13 +37,14 @@ export interface LabHost extends Host {
 }
 
 export async function createLabHost(options: LabHostOptions): Promise<LabHost> {
-  const { name, number, run, layout, segment, root, diskSize } = options;
+  const { name, number, run, layout, segment, root, share, diskSize } = options;
   const folder = join(run.folder, name);
   const disk = join(folder, 'disk');
   mkdirSync(disk, { recursive: true });
   // Held outside of the host, so that it is there again when the host has lost its power.
   await system('mount', ['-t', 'tmpfs', '-o', `mode=755,size=${diskSize}`, 'coold-lab', disk]);
-  for (const part of ['up', 'work', 'root', 'containers']) mkdirSync(join(disk, part));
+  for (const part of ['up', 'work', 'root', 'containers', 'share-up', 'share-work'])
+    mkdirSync(join(disk, part));
 
   let running: { power: Power; cgroups: HostCgroups } | undefined;
   let link: 'up' | 'down' = 'up';
@@ -86,7 +89,7 @@ export async function createLabHost(options: LabHostOptions): Promise<LabHost> {
     if (isOn()) throw new HarnessError(`host ${name} is already on`);
     await switchOff(); // of one that went off by itself, what is left goes now
     const cgroups = createHostCgroups(layout, run, name);
-    const power = await switchOn({ name, folder, root, layout, cgroups, gateway: segment.gateway });
+    const power = await switchOn({ name, folder, root, share, layout, cgroups, gateway: segment.gateway });
     running = { power, cgroups };
     await segment.plug(number, power.pid);
     await segment.setLink(number, link);

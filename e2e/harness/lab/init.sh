@@ -4,7 +4,9 @@
 #   LAB_NAME      host name
 #   LAB_GATEWAY   the underlay's
 #   LAB_ROOT      folder of the system that it runs: / or one that the lab has made; it is not written to
-#   LAB_DISK      folder of the host's disk, a filesystem that outlives the host: up/ work/ root/ containers/
+#   LAB_SHARE     folder of the machine that it sees at the same path, or nothing; it is not written to
+#   LAB_DISK      folder of the host's disk, a filesystem that outlives the host: up/ work/ root/ containers/ and, for
+#                 what it writes to LAB_SHARE, share-up/ share-work/
 #   LAB_CGROUPS   hierarchies to mount, each FOLDER:TYPE:OPTIONS (FOLDER empty: /sys/fs/cgroup itself)
 #   LAB_KIND      v2 | hybrid
 #   LAB_ULIMITS   containers.conf's default_ulimits
@@ -45,6 +47,11 @@ ln -s fd/2 dev/stderr
 mount -t tmpfs tmpfs dev/shm
 mount -t tmpfs -o mode=755 tmpfs run
 mount -t tmpfs tmpfs tmp
+if [ -n "$LAB_SHARE" ]; then
+  mkdir -p ".$LAB_SHARE"
+  mount -t overlay overlay \
+    -o "lowerdir=$LAB_SHARE,upperdir=$LAB_DISK/share-up,workdir=$LAB_DISK/share-work" ".$LAB_SHARE"
+fi
 
 if [ ! -e "$LAB_DISK/prepared" ]; then
   # What the machine's owner set up stays the machine's: its services, mounts, mesh and containers.

@@ -68,6 +68,7 @@ export async function createLab(options: LabOptions = {}): Promise<Lab> {
           const host = await createLabHost({
             name,
             root: await roots.rootOf(order.system ?? system),
+            ...(order.share === undefined ? {} : { share: order.share }),
             number: [...names].indexOf(name),
             run,
             layout,

@@ -29,17 +29,19 @@ export const script = (name: string) => fileURLToPath(new URL(name, import.meta.
  *
  * @param folder the host's: `disk/` is what it boots from, `console.log` takes what start-up says
  * @param root what its programs are; the disk is laid over it
+ * @param share a folder of this machine that it sees, too
  * @throws HarnessError with what start-up said
  */
 export async function switchOn(options: {
   name: string;
   folder: string;
   root: string;
+  share: string | undefined;
   layout: CgroupLayout;
   cgroups: HostCgroups;
   gateway: string;
 }): Promise<Power> {
-  const { name, folder, root, layout, cgroups, gateway } = options;
+  const { name, folder, root, share = '', layout, cgroups, gateway } = options;
   const consolePath = join(folder, 'console.log');
   const consoleLog = openSync(consolePath, 'w');
   // A host ends with the process that made it, even one that is killed: `setpriv` ties unshare to us, `--kill-child` ties
@@ -59,6 +61,7 @@ export async function switchOn(options: {
         LAB_NAME: name,
         LAB_GATEWAY: gateway,
         LAB_ROOT: root,
+        LAB_SHARE: share,
         LAB_DISK: join(folder, 'disk'),
         LAB_KIND: layout.kind,
         LAB_CGROUPS: asInitReadsIt(layout),

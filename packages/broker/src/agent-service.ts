@@ -1,4 +1,4 @@
-import type { Hello, Response, ServerMsg } from '@coold/proto';
+import { type Hello, maxBuilderCapacity, type Response, type ServerMsg } from '@coold/proto';
 import { createTally, type Logger } from '@coold/runtime';
 import type { AgentCall, CallEvents, CallHandler } from './agent-call.ts';
 import { AuthError, type Identity, type Verifier } from './auth.ts';
@@ -225,7 +225,7 @@ function welcome(
   );
   const refused = builds.connected(stream, caps.includes('builder') ? hello.builds : []);
   if (refused > 0)
-    log.warn({ host_id: hostId, refused }, 'builds that are none, or of another host; they are ignored');
+    log.warn({ host_id: hostId, refused }, 'ignoring builds in Hello that this host was not given');
   return stream;
 }
 
@@ -251,7 +251,8 @@ function createHostStream(
     tokenId,
     tokenExpiresAt: expiresAt,
     capabilities: knownCapabilities(hello.capabilities),
-    builderCapacity: hello.builderCapacity,
+    // What a host claims beyond it would only draw builds, with all that is in their requests.
+    builderCapacity: Math.min(hello.builderCapacity, maxBuilderCapacity),
     cooldVersion: hello.cooldVersion,
     schemaMax: hello.schemaMax || 1,
     connectedAt: new Date(),

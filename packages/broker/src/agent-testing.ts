@@ -3,6 +3,7 @@ import { connectStubHost, type StubHostOptions } from '@coold/testbed';
 import { handleStream } from './agent-service.ts';
 import { createVerifier, type Verifier } from './auth.ts';
 import { createBuilds } from './builds.ts';
+import { newNonces } from './builds-testing.ts';
 import { type GrpcOptions, listenGrpc } from './grpc.ts';
 import { createHostCounts } from './host-counts.ts';
 import { createHosts } from './hosts.ts';
@@ -44,7 +45,7 @@ export async function startAgents(
   });
   const streams = createStreams({ pending, windowBytes: options.windowBytes ?? 1000, timeoutMs: 5000 });
   const builds = createBuilds({
-    ...{ pending, landedTtlMs: 30_000, landedMaxBytes: 1 << 20, hostGraceMs: 900_000 },
+    ...{ pending, nonces: newNonces(), landedTtlMs: 30_000, landedMaxBytes: 1 << 20, hostGraceMs: 900_000 },
     now: () => performance.now(),
   });
   const counts = createHostCounts();

@@ -22,7 +22,7 @@ export interface BuildReply {
 }
 
 /** The build lane's calls, as the stage of what the broker itself answers. */
-export type BuildCall = 'dispatch' | 'result' | 'cancel' | 'events';
+export type BuildCall = 'dispatch' | 'result' | 'cancel' | 'events' | 'delete';
 
 /** A refusal that the broker itself raised, as an HTTP reply. */
 export function refuseBuild(stage: BuildCall, { requestId, code, message, field }: Refusal): BuildReply {

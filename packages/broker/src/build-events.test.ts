@@ -93,6 +93,7 @@ describe('events', () => {
     expect([status, text]).toEqual([200, lines(2).toString()]);
     host.finish('result', builtOk(digest));
     expect(await lane.result('result')).toMatchObject({ status: 200, body: { digest } });
+    expect(await lane.remove('result')).toEqual({ status: 204 });
     expect(await lane.result('events')).toEqual(error('events', 404, 'unknown request_id', 'result'));
     await lane.begun('events', host);
     host.finish('events', builtOk(digest));

@@ -14,6 +14,7 @@ import { expect, vi } from 'vitest';
 import { handleStream } from './agent-service.ts';
 import { createVerifier } from './auth.ts';
 import { createBuilds } from './builds.ts';
+import { newNonces } from './builds-testing.ts';
 import { createDispatch } from './dispatch.ts';
 import { listenGrpc } from './grpc.ts';
 import { createHostCounts } from './host-counts.ts';
@@ -50,7 +51,7 @@ export async function setUpLane(options: { max?: number; stalledReplyMs?: number
   const streams = createStreams({ pending, windowBytes, timeoutMs: 10_000 });
   let time = 0;
   const builds = createBuilds({
-    ...{ pending, landedTtlMs: 30_000, landedMaxBytes: 1 << 20, hostGraceMs: 900_000 },
+    ...{ pending, nonces: newNonces(), landedTtlMs: 30_000, landedMaxBytes: 1 << 20, hostGraceMs: 900_000 },
     now: () => time,
   });
   const poll = vi.spyOn(builds, 'poll');
@@ -101,6 +102,12 @@ export async function setUpLane(options: { max?: number; stalledReplyMs?: number
     });
   return {
     ...{ dispatch, hosts, builds, poll, socketPath, http, get, post, pending, streams },
+    /** Of the listener that hosts dial. */
+    address: listener.address,
+    async remove(requestId: string) {
+      const { status, text } = await http.request({ method: 'DELETE', path: `/v1/build/${requestId}` });
+      return text === '' ? { status } : { status, body: JSON.parse(text) as Record<string, unknown> };
+    },
     /** Dispatches a build, and waits until its host has it. */
     async begun(requestId: string, host: StubBuilder): Promise<void> {
       expect((await dispatch(requestId)).status).toBe(202);

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { cases, digest, error, setUpLane } from './build-lane-testing.ts';
 
 describe('a build', () => {
-  it('is taken, built and read once; then its host may remove it', async () => {
+  it('is taken, built and read, again too, until it is removed, here and at its host', async () => {
     await using lane = await setUpLane();
     const host = await lane.builder('h');
     expect(await lane.dispatch('b-1')).toEqual({ status: 202, body: { request_id: 'b-1' } });
@@ -21,9 +21,69 @@ describe('a build', () => {
       { status: 200, body: read },
       { status: 200, body: read },
     ]);
-    await soon(() => expect(host.builds.size).toBe(0));
+    await soon(() => expect(host.read.has('b-1')).toBe(true));
     expect(cases(host)).toEqual(['build', 'buildAck']);
+    const first = await lane.http.request({ path: '/v1/build/result/b-1' });
+    expect(first.json()).toEqual(read);
+    expect((await lane.http.request({ path: '/v1/build/result/b-1' })).text).toBe(first.text);
+    expect((await lane.http.request({ path: '/v1/build/b-1/events' })).status).toBe(200);
+    expect(await lane.remove('b-1')).toEqual({ status: 204 });
+    await soon(() => expect(host.builds.size).toBe(0));
     expect(await lane.result('b-1')).toEqual(error('b-1', 404, 'unknown request_id', 'result'));
+    expect(await lane.remove('b-1')).toEqual(error('b-1', 404, 'unknown request_id', 'delete'));
+  });
+
+  it('cannot be removed while it runs', async () => {
+    await using lane = await setUpLane();
+    const host = await lane.builder('h');
+    await lane.begun('b', host);
+    const message = 'the build has not ended: cancel it first';
+    expect(await lane.remove('b')).toEqual(error('b', 409, message, 'delete'));
+    host.finish('b', builtOk(digest));
+    expect((await lane.result('b')).status).toBe(200);
+  });
+
+  it('is answered to a caller that asks again after the broker was restarted', async () => {
+    await using before = await setUpLane();
+    const host = await before.builder('h');
+    await before.begun('b', host);
+    host.finish('b', builtOk(digest));
+    const { body } = await before.result('b');
+    await soon(() => expect(host.read.has('b')).toBe(true));
+    await using after = await setUpLane();
+    await host.connect(after.address);
+    expect(await after.result('b')).toEqual({ status: 200, body });
+    expect(cases(host), 'it knows already that this was read').toEqual(['build', 'buildAck', 'buildResult']);
+    expect((await after.dispatch('b')).status, 'its id is free').toBe(202);
+    await soon(() => expect(host.builds.get('b'), 'and its host takes it').toBeUndefined());
+  });
+
+  it('with push goes to a host of schema 2, and says so where there is none', async () => {
+    await using lane = await setUpLane();
+    await lane.builder('old', { schemaMax: 1 });
+    const push = { auth: { username: 'robot', password: 'geheim' } };
+    const needs = (what: string) => `static_build with ${what} needs schema 2, host old speaks up to 1`;
+    const pin = { host_id: 'old' };
+    expect((await lane.dispatch('b', { push }, pin)).body).toMatchObject({
+      ...{ code: 501, message: needs('push'), field: 'command.push' },
+    });
+    expect((await lane.dispatch('b', { base_images: ['localhost/base:1'] }, pin)).body).toMatchObject({
+      ...{ code: 501, message: needs('base_images'), field: 'command.base_images' },
+    });
+    const young = await lane.builder('young');
+    for (const [id, more] of [
+      ['a', { push, base_images: ['localhost/base:1'] }],
+      ['c', { push: [] }],
+    ] as const)
+      expect(await lane.dispatch(id, more)).toMatchObject({ status: 202 });
+    await soon(() => expect(young.commands).toHaveLength(2));
+    const [first, second] = young.commands.map(({ command }) => command.value);
+    expect(first).toMatchObject({
+      push,
+      baseImages: ['localhost/base:1'],
+      nonce: expect.stringMatching(/./),
+    });
+    expect(second).toMatchObject({ push: expect.not.objectContaining({ auth: expect.anything() }) });
   });
 
   it('that fails says so in the envelope, with its stage', async () => {
@@ -137,6 +197,16 @@ describe('dispatch', () => {
       ['large', { running: 2, queued: 1 }],
       ['small', { running: 1, queued: 2 }],
     ]);
+  });
+
+  it('gives a host that claims more places than any has its share, and no more', async () => {
+    await using lane = await setUpLane();
+    await lane.builder('greedy', { capacity: 4_294_967_295 });
+    const honest = await lane.builder('honest', { capacity: 64 });
+    for (let n = 0; n < 10; n += 1) await lane.dispatch(`b-${n}`);
+    await soon(() => expect(honest.builds.size).toBe(5));
+    const streams = (await lane.get('/v1/streams')).body as unknown as { builder_capacity: number }[];
+    expect(streams.map(({ builder_capacity }) => builder_capacity)).toEqual([64, 64]);
   });
 
   it('is 503 to a host that does not read, and the id is free', async () => {

@@ -1,5 +1,3 @@
-import { create } from '@bufbuild/protobuf';
-import { ServerMsgSchema } from '@coold/proto';
 import type { Logger } from '@coold/runtime';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { type BuildCall, type BuildReply, concludeBuild, refuseBuild } from './build-envelope.ts';
@@ -97,6 +95,22 @@ export function addBuildRoutes(lane: FastifyInstance, deps: BuildLaneDeps): void
     return answer(reply, refuseBuild('cancel', refusal));
   });
 
+  lane.delete<IdRoute>('/v1/build/:id', unreadable('delete'), ({ params: { id } }, reply) => {
+    const refused = (code: number, message: string) =>
+      answer(reply, refuseBuild('delete', { requestId: id, code, message }));
+    const moved = movedTo(id, 'its removal has', deps);
+    if (moved !== undefined) return refused(moved.code, moved.message);
+    switch (builds.remove(id)) {
+      case 'removed':
+        log.info({ request_id: id }, 'result of a build removed');
+        return reply.code(204).send();
+      case 'in flight':
+        return refused(409, 'the build has not ended: cancel it first');
+      case 'unknown':
+        return refused(404, 'unknown request_id');
+    }
+  });
+
   lane.get<IdRoute>('/v1/build/:id/events', getOnly, ({ params }, reply) =>
     replyEvents(params.id, reply, deps),
   );
@@ -137,12 +151,12 @@ function dispatchBuild(body: unknown, deps: BuildLaneDeps): { requestId: string 
   const { builds, hosts, log, elsewhere } = deps;
   const order = readBuildOrder(body);
   if ('code' in order) return refuseBuild('dispatch', order);
-  const { requestId, hostId, type, schema, build } = order;
+  const { requestId, hostId, type, schema, needs, build } = order;
   const refused = (code: number, message: string, field?: string) =>
     refuseBuild('dispatch', { requestId, code, message, field });
   // Before any host is looked at: that none is there for it now does not mean that it does not run.
   if (builds.isInFlight(requestId)) return refused(409, 'request_id already in flight', 'request_id');
-  const question = { hosts: hosts.list(), pin: hostId, type, schema, load: builds.load };
+  const question = { hosts: hosts.list(), pin: hostId, type: needs.what, schema, load: builds.load };
   const placement = placeBuild(question);
   if (placement.kind === 'refused') {
     const isHere = hostId !== undefined && question.hosts.some(host => host.hostId === hostId);
@@ -151,12 +165,11 @@ function dispatchBuild(body: unknown, deps: BuildLaneDeps): { requestId: string 
         ? undefined
         : refuseElsewhere(hostId, 'a build for it has to be', elsewhere);
     if (away !== undefined) return refused(away.code, away.message);
-    const field = placement.code === 501 ? 'command.type' : undefined;
+    const field = placement.code === 501 ? needs.field : undefined;
     return refused(placement.code, placement.message, field);
   }
   const { host } = placement;
-  const message = create(ServerMsgSchema, { requestId, command: { case: 'build', value: build } });
-  const sent = builds.dispatch(requestId, host, message);
+  const sent = builds.dispatch(requestId, host, build);
   switch (sent) {
     case 'sent':
       log.info({ request_id: requestId, host_id: host.hostId, type }, 'build sent to its host');

@@ -43,6 +43,43 @@ describe('an order', () => {
   });
 });
 
+describe('what schema 2 adds to either type', () => {
+  it.each([statically, dockerfile])('is read, and asks for a host that sees it: %j', type => {
+    const auth = { username: 'robot', password: 'geheim' };
+    expect(read({ ...type, push: { auth }, base_images: ['localhost/base:1'] })).toMatchObject({
+      ...{ schema: 2, needs: { what: `${type.type} with push`, field: 'command.push' } },
+      build: { push: { auth }, baseImages: ['localhost/base:1'] },
+    });
+    for (const push of [{}, [], { auth: null }])
+      expect(read({ ...type, push })).toMatchObject({ schema: 2, build: { push: {} } });
+    expect(read({ ...type, base_images: ['x'] })).toMatchObject({
+      ...{ schema: 2, needs: { what: `${type.type} with base_images`, field: 'command.base_images' } },
+    });
+  });
+
+  it('is absent where it is not given', () => {
+    const order = read({ ...statically, push: null, base_images: [] });
+    expect(order).toMatchObject({ schema: 1, needs: { what: 'static_build', field: 'command.type' } });
+    expect(order).not.toHaveProperty('build.push');
+  });
+
+  it.each<[string, object]>([
+    ['command.push', { push: true }],
+    ['command.push.registry', { push: { registry: 'x' } }],
+    ['command.push.auth', { push: { auth: 'robot:geheim' } }],
+    ['command.push.auth.username', { push: { auth: { password: 'geheim' } } }],
+    ['command.push.auth.password', { push: { auth: { username: 'robot', password: 7 } } }],
+    ['command.push.auth.token', { push: { auth: { username: 'a', password: 'b', token: 'c' } } }],
+    ['command.base_images', { base_images: 'localhost/base:1' }],
+    ['command.base_images', { base_images: Array.from({ length: 101 }, () => 'x') }],
+    ['command.base_images[1]', { base_images: ['x', 'a\nb'] }],
+  ])('is refused by its name: %s', (field, given) => {
+    const refusal = read({ ...statically, ...given });
+    expect(refusal).toMatchObject({ code: 400, field });
+    expect(JSON.stringify(refusal)).not.toContain('geheim');
+  });
+});
+
 describe('is refused by the name of the field', () => {
   it.each<[string, unknown]>([
     ['command', {}],

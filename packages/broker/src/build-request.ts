@@ -10,6 +10,8 @@ export interface BuildOrder {
   type: BuildType;
   /** Lowest schema a host must speak to be sent it. */
   schema: number;
+  /** What of it needs that schema, and the field that says so. */
+  needs: { what: string; field: string };
   build: BuildRequest;
 }
 
@@ -52,7 +54,7 @@ const kinds: Record<BuildType, BuildKind> = {
 };
 
 const orderFields = ['host_id', 'request_id', 'command'];
-const commonFields = ['repo_url', 'git_ref', 'target_image', 'cache_key'];
+const commonFields = ['repo_url', 'git_ref', 'target_image', 'cache_key', 'push', 'base_images'];
 const maxUrlLength = 2048;
 const maxRefLength = 1024;
 const maxImageLength = 1024;
@@ -60,6 +62,8 @@ const maxPathLength = 4096;
 const maxWordLength = 128;
 const maxBuildArgs = 100;
 const maxBuildArgLength = 32 * 1024;
+const maxBaseImages = 100;
+const maxSecretLength = 16 * 1024;
 
 /**
  * Reads the body of a build dispatch (docs/contract.md §2). Pure: body in, order or refusal out. What it lets through
@@ -93,9 +97,49 @@ function readOrder(body: Fields): Omit<BuildOrder, 'requestId'> {
     gitRef: text(command['git_ref'], 'command.git_ref', maxRefLength),
     targetImage: text(command['target_image'], 'command.target_image', maxImageLength),
     cacheKey: optionalText(command, 'cache_key', maxWordLength),
+    ...readPush(command['push']),
+    baseImages: readBaseImages(command['base_images'] ?? []),
     ...read(command),
   });
-  return { hostId, type, schema, build };
+  return { hostId, type, ...needsOf(type, schema, build), build };
+}
+
+/** A host of an older schema would do the build without what it does not see. */
+function needsOf(
+  type: BuildType,
+  schema: number,
+  { push, baseImages }: BuildRequest,
+): Pick<BuildOrder, 'schema' | 'needs'> {
+  const added = push !== undefined ? 'push' : baseImages.length > 0 ? 'base_images' : undefined;
+  if (added === undefined) return { schema, needs: { what: type, field: 'command.type' } };
+  return { schema: 2, needs: { what: `${type} with ${added}`, field: `command.${added}` } };
+}
+
+function readPush(value: unknown): Pick<MessageInitShape<typeof BuildRequestSchema>, 'push'> {
+  if (!isGiven(value)) return {};
+  const push = map(value, 'command.push');
+  refuseUnknown(push, ['auth'], 'command.push.');
+  const { auth } = push;
+  if (!isGiven(auth)) return { push: {} };
+  const credentials = map(auth, 'command.push.auth');
+  refuseUnknown(credentials, ['username', 'password'], 'command.push.auth.');
+  const username = text(credentials['username'], 'command.push.auth.username', maxWordLength * 8);
+  const password = text(credentials['password'], 'command.push.auth.password', maxSecretLength);
+  return { push: { auth: { username, password } } };
+}
+
+function readBaseImages(value: unknown): string[] {
+  const field = 'command.base_images';
+  if (!Array.isArray(value)) throw new FieldError(field, 'expected a list of image references');
+  if (value.length > maxBaseImages) throw new FieldError(field, `expected at most ${maxBaseImages}`);
+  return value.map((image, at) => text(image, `${field}[${at}]`, maxImageLength));
+}
+
+/** PHP writes an empty map as an empty list. */
+function map(value: unknown, field: string): Fields {
+  if (Array.isArray(value) && value.length === 0) return {};
+  if (!isObject(value)) throw new FieldError(field, 'expected an object');
+  return value;
 }
 
 function isBuildType(type: unknown): type is BuildType {
@@ -108,10 +152,7 @@ function insteadOf(type: unknown): string {
 
 function readBuildArgs(value: unknown): Record<string, string> {
   const field = 'command.build_args';
-  // PHP writes an empty map as an empty list.
-  if (Array.isArray(value) && value.length === 0) return {};
-  if (!isObject(value)) throw new FieldError(field, 'expected an object');
-  const entries = Object.entries(value);
+  const entries = Object.entries(map(value, field));
   if (entries.length > maxBuildArgs) throw new FieldError(field, `expected at most ${maxBuildArgs}`);
   for (const [name, argument] of entries) {
     if (!/^[A-Za-z_][A-Za-z0-9_]{0,127}$/.test(name))

@@ -1,6 +1,7 @@
 import { HostedBuild_State } from '@coold/proto';
 import { describe, expect, it } from 'vitest';
-import { error, named, ok, setUp } from './builds-testing.ts';
+import { createNonces } from './build-nonce.ts';
+import { error, failed, named, ok, setUp } from './builds-testing.ts';
 
 const { RUNNING, QUEUED, FINISHED } = HostedBuild_State;
 
@@ -161,7 +162,7 @@ describe('a host that goes', () => {
     poll('b').close(true);
     builds.connected(second.host, named(['b', FINISHED]));
     expect(second.told()).toEqual(['buildAck b']);
-    expect(builds.poll('b')).toBe('unknown');
+    expect(builds.isInFlight('b')).toBe(false);
     builds.connected(third.host, []);
     expect(third.told()).toEqual([]);
   });
@@ -226,5 +227,131 @@ describe('a broker that has just started', () => {
     builds.cancel('b');
     expect(honest.told()).toEqual(['build b', 'cancelBuild b']);
     expect(liar.told()).toEqual([]);
+  });
+});
+
+/** A broker that finds the key of the one before it. */
+const restarted = () => setUp(10, createNonces({ key: Buffer.alloc(32), believesUnsigned: false }));
+
+describe('a build that was given up on one host and dispatched again to another', () => {
+  /** What the hosts have when the broker is killed: the id twice, with the nonces of both dispatches. */
+  function dispatchedTwice() {
+    const { builds, stream, dispatch, poll, pass } = restarted();
+    const [first, second] = [stream('first'), stream('second')];
+    dispatch('b', first);
+    builds.disconnected(first.host);
+    pass(900_000);
+    poll('b').close(true);
+    expect(dispatch('b', second)).toBe('sent');
+    return { first: first.given(), second: second.given() };
+  }
+
+  it.each(['first', 'second'] as const)(
+    'is answered by the second when the %s is back first',
+    async order => {
+      const nonces = dispatchedTwice();
+      const { builds, stream, poll, hear } = restarted();
+      const hosts = { first: stream('first'), second: stream('second') };
+      const later = order === 'first' ? 'second' : 'first';
+      builds.connected(hosts[order].host, named(['b', FINISHED, nonces[order]]));
+      const one = poll('b');
+      builds.connected(hosts[later].host, named(['b', FINISHED, nonces[later]]));
+      hear(hosts.first, 'b', { case: 'build', value: { ...failed.value, nonce: nonces.first } });
+      hear(hosts.second, 'b', { case: 'build', value: { ...ok('2').value, nonce: nonces.second } });
+      expect(await one.told()).toBe('2');
+      expect(hosts.first.told()).toContain('remove b');
+      expect(hosts.second.told()).not.toContain('remove b');
+    },
+  );
+
+  it('is stopped on the first that still runs it, and its end there is removed', async () => {
+    const nonces = dispatchedTwice();
+    const { builds, stream, poll, hear } = restarted();
+    const [first, second] = [stream('first'), stream('second')];
+    builds.connected(first.host, named(['b', RUNNING, nonces.first]));
+    const one = poll('b');
+    builds.connected(second.host, named(['b', RUNNING, nonces.second]));
+    expect(first.told()).toEqual(['cancelBuild b']);
+    expect([builds.load('first'), builds.load('second')]).toEqual([0, 1]);
+    expect(hear(first, 'b', { case: 'build', value: { ...failed.value, nonce: nonces.first } })).toBe(
+      'duplicate',
+    );
+    expect(first.told()).toEqual(['remove b']);
+    hear(second, 'b', ok('2'));
+    expect(await one.told()).toBe('2');
+  });
+
+  it('is not answered by what the first had of it before, when that is its host again', async () => {
+    const { builds, stream, dispatch, poll, hear } = restarted();
+    const [first, second] = [stream(), stream()];
+    dispatch('b', first);
+    const old = first.given();
+    hear(first, 'b', ok('old'));
+    poll('b').close(true);
+    expect(dispatch('b', first)).toBe('sent');
+    const one = poll('b');
+    expect(hear(first, 'b', { case: 'build', value: { ...ok('old').value, nonce: old } })).toBe('duplicate');
+    builds.disconnected(first.host);
+    builds.connected(second.host, named(['b', FINISHED, old]));
+    expect(second.told()).toEqual(['buildResult b', 'remove b']);
+    hear(second, 'b', error(404));
+    expect(await one.told()).toBe('lost');
+  });
+});
+
+it('what a host says to a question for the former build of an id is no answer of the next', async () => {
+  const { builds, stream, dispatch, poll, hear } = setUp();
+  const [first, second] = [stream(), stream()];
+  dispatch('b', first);
+  const former = first.given();
+  builds.disconnected(first.host);
+  builds.connected(second.host, named(['b', FINISHED, former]));
+  poll('b').giveUp();
+  expect(builds.remove('b')).toBe('removed');
+  expect(dispatch('b', second)).toBe('sent');
+  const one = poll('b');
+  const late = { case: 'error', value: { code: 404, message: '', nonce: former } } as const;
+  expect(hear(second, 'b', late)).toBeUndefined();
+  hear(second, 'b', ok('1'));
+  expect(await one.told()).toBe('1');
+});
+
+describe('a builder that has only heard of an id', () => {
+  it.each([
+    ['none', ''],
+    ['one that it has made up', 'zzzzzzzz-0123456789abcdef-AAAAAAAAAAAAAAAAAAAAAA'],
+    ['nonsense', '🙂'.repeat(1000)],
+  ])('cannot claim it after a restart, with a nonce of its own: %s', async (_, forged) => {
+    const before = restarted();
+    const honest = before.stream('honest');
+    before.dispatch('b', honest);
+    const nonce = honest.given();
+    const { builds, stream, poll, hear } = restarted();
+    const [liar, back] = [stream('liar'), stream('honest')];
+    expect(builds.connected(liar.host, named(['b', FINISHED, forged]))).toBe(1);
+    expect(builds.connected(liar.host, named(['b', FINISHED, nonce])), 'nor with another’s').toBe(1);
+    expect(builds.poll('b')).toBe('unknown');
+    hear(liar, 'b', ok('forged'));
+    expect(builds.connected(back.host, named(['b', RUNNING, nonce]))).toBe(0);
+    const one = poll('b');
+    builds.connected(liar.host, named(['b', FINISHED, forged]));
+    hear(liar, 'b', ok('forged'));
+    hear(back, 'b', ok('1'));
+    expect(await one.told()).toBe('1');
+    expect(liar.told()).toEqual([]);
+  });
+
+  it('is believed by a broker without a key of before, until who was given it is back', async () => {
+    const before = restarted();
+    const honest = before.stream('honest');
+    before.dispatch('b', honest);
+    const { builds, stream, poll, hear } = setUp();
+    const [liar, back] = [stream('liar'), stream('honest')];
+    builds.connected(liar.host, named(['b', RUNNING]));
+    const one = poll('b');
+    builds.connected(back.host, named(['b', RUNNING, honest.given()]));
+    hear(liar, 'b', ok('forged'));
+    hear(back, 'b', ok('1'));
+    expect(await one.told()).toBe('1');
   });
 });

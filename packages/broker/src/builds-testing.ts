@@ -1,31 +1,35 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import {
+  BuildRequestSchema,
   BuildStack,
   type HostedBuild,
   type HostedBuild_State,
   HostedBuildSchema,
   ResponseSchema,
   type ServerMsg,
-  ServerMsgSchema,
 } from '@coold/proto';
+import { createNonces, type Nonces } from './build-nonce.ts';
 import type { Poll } from './build-poll.ts';
 import { type BuildOutcome, createBuilds } from './builds.ts';
 import type { HostStream } from './hosts.ts';
 import type { Hold } from './pending.ts';
 
 type Body = NonNullable<MessageInitShape<typeof ResponseSchema>['body']>;
-const order = (requestId: string) =>
-  create(ServerMsgSchema, { requestId, command: { case: 'build', value: { stack: BuildStack.STATIC } } });
-export const named = (...builds: [string, HostedBuild_State][]): HostedBuild[] =>
-  builds.map(([requestId, state]) => create(HostedBuildSchema, { requestId, state }));
-export const ok = (digest: string): Body => ({
+const order = () => create(BuildRequestSchema, { stack: BuildStack.STATIC });
+/** Nonces of a broker that has just made its key, and believes what hosts say. */
+export const newNonces = () => createNonces({ key: Buffer.alloc(32), believesUnsigned: true });
+export const named = (...builds: [string, HostedBuild_State, string?][]): HostedBuild[] =>
+  builds.map(([requestId, state, nonce = '']) => create(HostedBuildSchema, { requestId, state, nonce }));
+export const ok = (digest: string) =>
+  ({ case: 'build', value: { body: { case: 'ok', value: { digest } } } }) as const satisfies Body;
+export const failed = {
   case: 'build',
-  value: { body: { case: 'ok', value: { digest } } },
-});
+  value: { body: { case: 'err', value: { code: 500, message: 'failed', stage: 'builder' } } },
+} as const satisfies Body;
 export const error = (code: number, message = ''): Body => ({ case: 'error', value: { code, message } });
 
 /** The builds of a broker, with hosts that say what a test has them say, and a clock of its own. */
-export function setUp(max = 10) {
+export function setUp(max = 10, nonces: Nonces = newNonces()) {
   let time = 0;
   const ids = new Set<string>();
   const hold = (requestId: string): Hold => {
@@ -35,7 +39,7 @@ export function setUp(max = 10) {
     return { kind: 'held', release: () => void ids.delete(requestId) };
   };
   const options = { landedTtlMs: 30_000, landedMaxBytes: 1000, hostGraceMs: 900_000 };
-  const builds = createBuilds({ pending: { hold }, now: () => time, ...options });
+  const builds = createBuilds({ pending: { hold }, nonces, now: () => time, ...options });
   const stream = (hostId = 'h', schemaMax = 2) => {
     const sent: ServerMsg[] = [];
     let reads = true;
@@ -44,11 +48,17 @@ export function setUp(max = 10) {
       send: message => reads && sent.push(message) > 0,
       sendOwed: message => void sent.push(message),
     } as HostStream;
-    const told = () => sent.splice(0).map(({ requestId, command }) => `${command.case} ${requestId}`);
+    let nonce = '';
+    const told = () => sent.splice(0).map(word);
+    /** That of the newest build it was given; what is read here is told no more. */
+    const given = () => {
+      for (const { command } of sent.splice(0)) if (command.case === 'build') nonce = command.value.nonce;
+      return nonce;
+    };
     const stopReading = () => {
       reads = false;
     };
-    return { host, told, stopReading };
+    return { host, told, given, stopReading };
   };
   const poll = (requestId: string) => {
     const begun = builds.poll(requestId);
@@ -58,7 +68,7 @@ export function setUp(max = 10) {
   return {
     ...{ builds, ids, stream, poll },
     dispatch: (requestId: string, { host }: ReturnType<typeof stream>) =>
-      builds.dispatch(requestId, host, order(requestId)),
+      builds.dispatch(requestId, host, order()),
     hear: ({ host }: ReturnType<typeof stream>, requestId: string, body: Body, bytes = 10) =>
       builds.hear(host, create(ResponseSchema, { requestId, body }), bytes),
     pass(ms: number) {
@@ -66,6 +76,11 @@ export function setUp(max = 10) {
       builds.tick();
     },
   };
+}
+
+function word({ requestId, command }: ServerMsg): string {
+  const isRemoval = command.case === 'buildAck' && command.value.remove;
+  return `${isRemoval ? 'remove' : command.case} ${requestId}`;
 }
 
 /** A poll and what it was told so far, read without waiting. */

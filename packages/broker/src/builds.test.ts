@@ -20,9 +20,56 @@ describe('a build', () => {
     expect(host.told()).toEqual(['buildAck b']);
     late.close(true);
     expect(host.told()).toEqual([]);
-    expect(builds.poll('b')).toBe('unknown');
     expect(builds.cancel('b')).toBe(false);
-    expect(ids.size).toBe(0);
+    expect(ids.size, 'and counts no more').toBe(0);
+  });
+
+  it('is answered again after it was read, from here, for an hour', async () => {
+    const { builds, ids, stream, dispatch, poll, hear, pass } = setUp();
+    const host = stream();
+    dispatch('b', host);
+    hear(host, 'b', ok('1'));
+    poll('b').close(true);
+    expect(builds.counts()).toEqual({ waiting: 0, landed: 0, remembered: 1 });
+    host.told();
+    pass(3_599_999);
+    const again = poll('b');
+    expect(await again.told()).toBe('1');
+    again.close(true);
+    expect([host.told(), ids.size], 'it is told once').toEqual([[], 0]);
+    pass(1);
+    expect(builds.poll('b')).toBe('unknown');
+    expect(host.told(), 'in case it has not seen to it itself').toEqual(['remove b']);
+  });
+
+  it('goes, here and at its host, when it is removed; not while it runs', async () => {
+    const { builds, stream, dispatch, poll, hear } = setUp();
+    const host = stream();
+    dispatch('b', host);
+    expect(builds.remove('b')).toBe('in flight');
+    hear(host, 'b', ok('1'));
+    poll('b').close(true);
+    host.told();
+    expect(builds.remove('b')).toBe('removed');
+    expect(host.told()).toEqual(['remove b']);
+    expect([builds.remove('b'), builds.poll('b')]).toEqual(['unknown', 'unknown']);
+    dispatch('unread', host);
+    hear(host, 'unread', ok('2'));
+    expect(builds.remove('unread')).toBe('removed');
+    expect(builds.counts()).toEqual({ waiting: 0, landed: 0, remembered: 0 });
+  });
+
+  it('that is removed while its host is away goes there when it is back', () => {
+    const { builds, stream, dispatch, hear } = setUp();
+    const [first, second] = [stream(), stream()];
+    dispatch('b', first);
+    hear(first, 'b', ok('1'));
+    const nonce = first.given();
+    builds.disconnected(first.host);
+    expect(builds.remove('b')).toBe('removed');
+    expect(builds.connected(second.host, named(['b', FINISHED, nonce]))).toBe(0);
+    expect(second.told()).toEqual(['remove b']);
+    expect(builds.poll('b')).toBe('unknown');
   });
 
   it('whose answer came while nobody waited is there for the next, and after every reply that broke off', async () => {
@@ -68,6 +115,9 @@ describe('a build', () => {
     hear(host, 'b', error(409));
     expect(await one.told()).toBe('error 409');
     one.close(true);
+    expect(await poll('b').told(), 'to a caller that asks again too').toBe('error 409');
+    expect(builds.isInFlight('b')).toBe(false);
+    expect(builds.remove('b')).toBe('removed');
     expect(host.told(), 'what has this id on the host stays').toEqual(['build b']);
     expect(builds.poll('b')).toBe('unknown');
   });
@@ -189,8 +239,8 @@ describe('an answer', () => {
     expect(await again.told()).toBe('1');
   });
 
-  it('of a host of schema 1 is not asked for, nor acknowledged', async () => {
-    const { builds, stream, dispatch, poll, hear, pass } = setUp();
+  it('of a host of schema 1 is not asked for, nor acknowledged: it is kept here', async () => {
+    const { builds, ids, stream, dispatch, poll, hear, pass } = setUp();
     const host = stream('h', 1);
     dispatch('read', host);
     dispatch('unread', host);
@@ -199,6 +249,18 @@ describe('an answer', () => {
     const one = poll('read');
     one.close(true);
     pass(30_000);
+    for (const [id, digest] of [
+      ['read', '1'],
+      ['unread', '2'],
+    ] as const) {
+      const late = poll(id);
+      expect(await late.told()).toBe(digest);
+      late.close(false);
+    }
+    expect(ids.size, 'and does not count').toBe(0);
+    pass(3_570_000);
+    expect(builds.poll('read')).toBe('unknown');
+    pass(24 * 3600_000);
     expect(builds.poll('unread')).toBe('unknown');
     expect(host.told()).toEqual(['build read', 'build unread']);
   });
@@ -299,6 +361,39 @@ describe('bounds', () => {
     poll('a');
     expect(host.told()).toEqual(['buildResult a']);
     hear(host, 'a', ok('a'), 400);
+  });
+
+  it('what was read goes before what was not, the oldest first', async () => {
+    const { builds, stream, dispatch, poll, hear } = setUp();
+    const host = stream();
+    const answer = (id: string) => {
+      dispatch(id, host);
+      hear(host, id, ok(id), 300);
+    };
+    for (const id of ['unread', 'a', 'b']) answer(id);
+    for (const id of ['b', 'a']) poll(id).close(true);
+    answer('c');
+    expect(builds.evictions()).toBe(1);
+    host.told();
+    for (const id of ['unread', 'a', 'c']) expect(await poll(id).told()).toBe(id);
+    const gone = poll('b');
+    expect(host.told(), 'its host has it still').toEqual(['buildResult b']);
+    hear(host, 'b', ok('b'), 300);
+    expect(await gone.told()).toBe('b');
+  });
+
+  it('ten thousand results stay after they were read, and count against nothing', () => {
+    const { builds, ids, stream, dispatch, poll, hear } = setUp(10);
+    const hosts = Array.from({ length: 6 }, (_, n) => stream(`h${n}`, 1));
+    for (let n = 0; n < 10_050; n += 1) {
+      const host = hosts[n % 6] ?? expect.fail();
+      expect(dispatch(`b${n}`, host)).toBe('sent');
+      hear(host, `b${n}`, ok('1'), 0);
+      poll(`b${n}`).close(true);
+    }
+    expect(builds.counts()).toEqual({ waiting: 0, landed: 0, remembered: 10_000 });
+    expect(ids.size).toBe(0);
+    expect([builds.poll('b49'), typeof builds.poll('b50')]).toEqual(['unknown', 'object']);
   });
 
   it('a thousand may wait for one build', () => {

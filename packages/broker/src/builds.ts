@@ -1,29 +1,34 @@
-import type { HostedBuild, Response, ServerMsg } from '@coold/proto';
-import { acknowledge, askResult, cancelBuild } from './build-commands.ts';
+import type { BuildRequest, HostedBuild, Response } from '@coold/proto';
+import { acknowledge, askResult, cancelBuild, giveBuild, removeResult } from './build-commands.ts';
 import { createHelloReader } from './build-hello.ts';
+import { isOtherNonce, type Nonces } from './build-nonce.ts';
 import { beginPoll, type Poll } from './build-poll.ts';
 import {
   type Answer,
   type Build,
+  type BuildCounts,
   type BuildHost,
   type BuildOutcome,
   createBuildTable,
+  isWithItsHost,
 } from './build-table.ts';
 import type { HostStream } from './hosts.ts';
 import type { Pending } from './pending.ts';
 
 export type { BuildOutcome } from './build-table.ts';
 
-/** How an answer was taken; undefined: it is no build's. */
-export type BuildReceipt = 'delivered' | 'duplicate' | 'of another host' | undefined;
+/** How an answer was taken; 'unknown': it is that of another dispatch of the id; undefined: it is no build's. */
+export type BuildReceipt = 'delivered' | 'duplicate' | 'unknown' | 'of another host' | undefined;
 
 export interface BuildsOptions {
   /** Where ids come from: both lanes share them, and the cap. */
   pending: Pick<Pending, 'hold'>;
+  nonces: Nonces;
   /** The monotonic clock, in ms. */
   now(): number;
-  /** How many ms a result waits here for a late poller; afterwards its host is asked again. */
+  /** How many ms a result counts against the cap and waits here for a late poller; afterwards its host is asked again. */
   landedTtlMs: number;
+  /** Of all results that are here, in bytes; beyond it those that were read go first, the oldest before the others. */
   landedMaxBytes: number;
   /** A host that is away for longer, in ms, is told of to pollers. */
   hostGraceMs: number;
@@ -31,9 +36,10 @@ export interface BuildsOptions {
 
 /**
  * The builds that hosts have, by request id (docs/contract.md §2). One is *waiting* for its host's answer, which
- * *lands* here, and is *gone* once it was read: then its host is told that it may remove it. A result that nobody read
- * in time is *remembered*: which host has it, so that it can be asked again. The hosts are the memory, and name their
- * builds when they connect; what is here is lost with the broker, and no result with it.
+ * *lands* here, and is *kept* once it was read, so that a caller that died over it can ask again: for an hour, or until it
+ * is removed. A result that nobody read in time, or that there is no room for, is *remembered*: which host has it, so that
+ * it can be asked again. The hosts are the memory, and name their builds when they connect; what is here is lost with the
+ * broker, and no result with it.
  *
  * No timers and no I/O of its own: streams, ids and the clock are passed in, and `tick` is called every now and then.
  */
@@ -42,13 +48,15 @@ export interface Builds {
   dispatch(
     requestId: string,
     host: HostStream,
-    message: ServerMsg,
+    build: BuildRequest,
   ): 'sent' | 'unread' | 'in flight' | 'full' | 'stopping';
-  /** Whether its id is taken by a build. */
+  /** Whether its id is taken by a build whose result nobody has read. */
   isInFlight(requestId: string): boolean;
   poll(requestId: string): Poll | 'unknown' | 'too many';
   /** False: landed or unknown. Else its host is told, now or when it returns. */
   cancel(requestId: string): boolean;
+  /** Forgets a result, here and at its host. */
+  remove(requestId: string): 'removed' | 'in flight' | 'unknown';
   /** Who has it; `stream` is undefined while that host is away. `isAnswered`: its result is here. */
   whereIs(
     requestId: string,
@@ -63,7 +71,7 @@ export interface Builds {
   tick(): void;
   /** Pollers are told that the broker stops, now and from now on. */
   stop(): void;
-  counts(): { waiting: number; landed: number; remembered: number };
+  counts(): BuildCounts;
   /** Results that went before their time to make room, since the start; their hosts still have them. */
   evictions(): number;
 }
@@ -74,9 +82,11 @@ const maxPollers = 1000;
  * tell.
  */
 const hostMemoryMs = 24 * 3600_000;
+/** How long a result stays after it was first read, in ms (docs/contract.md §2). */
+const readMs = 3600_000;
 
 export function createBuilds(options: BuildsOptions): Builds {
-  const { pending, now, landedTtlMs, landedMaxBytes, hostGraceMs } = options;
+  const { pending, nonces, now, landedTtlMs, landedMaxBytes, hostGraceMs } = options;
   const table = createBuildTable({ hold: pending.hold, now, landedMaxBytes });
   let stopping = false;
 
@@ -85,33 +95,47 @@ export function createBuilds(options: BuildsOptions): Builds {
   const isLive = ({ state, finished }: Build) => state === 'waiting' || (state === 'remembered' && !finished);
 
   function isInFlight(requestId: string): boolean {
-    return table.get(requestId)?.givenUp === false;
+    const build = table.get(requestId);
+    return build !== undefined && !build.givenUp && build.state !== 'kept' && build.readAt === undefined;
   }
 
   /** Its answer was written whole to a caller. */
-  function consume(build: Build): void {
-    const { host, requestId, answer } = build;
+  function markRead(build: Build): void {
+    // What the broker itself said of it is no result, and may be another the next time.
+    if (build.answer?.outcome.kind !== 'answered') {
+      table.forget(build);
+      return;
+    }
+    const isFirst = build.readAt === undefined;
+    build.readAt ??= now();
+    if (isFirst && isWithItsHost(build)) build.host.stream?.sendOwed(acknowledge(build));
+    table.keep(build);
+  }
+
+  /** It is wanted no more: what its host still has of it is to go, as soon as that can be told. */
+  function discard(build: Build): void {
+    const { host } = build;
+    const isTheirs = host.schemaMax >= 2 && !isRefused(build);
     table.forget(build);
-    const outcome = answer?.outcome;
-    // A refusal is not kept at its host, and what else has this id there is not to be removed.
-    if (outcome?.kind !== 'answered' || outcome.body.case !== 'build' || host.schemaMax < 2) return;
-    table.markRead(host, requestId);
-    host.stream?.sendOwed(acknowledge(requestId));
+    if (!isTheirs) return;
+    table.markUnwanted(host, build);
+    host.stream?.sendOwed(build.finished ? removeResult(build) : cancelBuild(build));
   }
 
   function ask(build: Build): void {
-    const { host, state, askedOn, requestId } = build;
-    if (state === 'landed' || host.stream === undefined || host.stream === askedOn) return;
+    const { host, state, askedOn } = build;
+    if (state === 'landed' || state === 'kept' || host.stream === undefined || host.stream === askedOn)
+      return;
     if (host.schemaMax < 2 || !table.holdAgain(build)) return;
-    if (host.stream.send(askResult(requestId))) build.askedOn = host.stream;
+    if (host.stream.send(askResult(build))) build.askedOn = host.stream;
   }
 
   function sendCancel(build: Build): void {
-    const { host, cancelledOn, requestId } = build;
+    const { host, cancelledOn } = build;
     if (!build.cancelWanted || host.stream === undefined) return;
     // Once for each stream it is owed; again only as long as the host reads.
-    if (cancelledOn === host.stream) host.stream.send(cancelBuild(requestId));
-    else host.stream.sendOwed(cancelBuild(requestId));
+    if (cancelledOn === host.stream) host.stream.send(cancelBuild(build));
+    else host.stream.sendOwed(cancelBuild(build));
     build.cancelledOn = host.stream;
   }
 
@@ -121,7 +145,15 @@ export function createBuilds(options: BuildsOptions): Builds {
     return isGone(build.host) ? { kind: 'host gone' } : undefined;
   }
 
-  const takeHello = createHelloReader({ table, hold: pending.hold, ask, sendCancel, isLive });
+  const takeHello = createHelloReader({
+    ...{ table, nonces, hold: pending.hold, now, ask, sendCancel, isLive },
+  });
+
+  /** Nobody came for its answer in time. What no host has is kept here, where it can be. */
+  function stopWaitingFor(build: Build): void {
+    if (isWithItsHost(build) || build.answer?.outcome.kind !== 'answered') table.unland(build);
+    else table.keep(build);
+  }
 
   function sweepAway(host: BuildHost): void {
     const isForgotten = awayMs(host) >= hostMemoryMs;
@@ -132,26 +164,24 @@ export function createBuilds(options: BuildsOptions): Builds {
         table.remember(build, false);
       if (build.state === 'remembered' && isForgotten) table.forget(build);
     }
-    if (host.builds.size === 0 && (isForgotten || host.read.size === 0)) table.removeHost(host);
+    if (host.builds.size === 0 && (isForgotten || host.unwanted.size === 0)) table.removeHost(host);
   }
 
   return {
-    dispatch(requestId, stream, message) {
+    dispatch(requestId, stream, request) {
       if (isInFlight(requestId)) return 'in flight';
       const hold = pending.hold(requestId);
       if (hold.kind !== 'held') return hold.kind;
-      if (!stream.send(message)) {
+      const issued = nonces.issue(requestId, stream.hostId);
+      // A host of schema 1 knows none.
+      const origin = stream.schemaMax < 2 ? { ...issued, nonce: '' } : issued;
+      if (!stream.send(giveBuild({ requestId, nonce: origin.nonce }, request))) {
         hold.release();
         return 'unread';
       }
       const former = table.get(requestId);
-      if (former !== undefined) {
-        table.forget(former);
-        table.markRead(former.host, requestId);
-      }
-      const host = table.hostOf(stream);
-      host.read.delete(requestId);
-      table.add(requestId, host, hold.release);
+      if (former !== undefined) discard(former);
+      table.add(requestId, table.hostOf(stream), origin, hold.release);
       return 'sent';
     },
 
@@ -167,7 +197,7 @@ export function createBuilds(options: BuildsOptions): Builds {
           if (build.state === 'remembered') ask(build);
         },
         onLeft: () => table.left(build),
-        onRead: () => consume(build),
+        onRead: () => markRead(build),
         onUnread: () => {
           build.landedAt = now();
         },
@@ -185,6 +215,14 @@ export function createBuilds(options: BuildsOptions): Builds {
       build.cancelWanted = true;
       sendCancel(build);
       return true;
+    },
+
+    remove(requestId) {
+      const build = table.get(requestId);
+      if (build === undefined) return 'unknown';
+      if (isLive(build) && !build.givenUp) return 'in flight';
+      discard(build);
+      return 'removed';
     },
 
     whereIs(requestId) {
@@ -208,19 +246,31 @@ export function createBuilds(options: BuildsOptions): Builds {
 
     hear({ hostId, schemaMax }, { requestId, body }, bytes) {
       const build = table.get(requestId);
-      if (build === undefined) {
+      const nonce = body.case === 'build' || body.case === 'error' ? body.value.nonce : '';
+      if (build?.host.hostId !== hostId || isOtherNonce(build.nonce, nonce)) {
+        if (body.case !== 'build') return undefined;
         const host = table.host(hostId);
-        if (body.case !== 'build' || schemaMax < 2 || host?.read.has(requestId) !== true) return undefined;
-        // As long as the host reads: one that only repeats itself must not fill our memory with what it is owed.
-        host.stream?.send(acknowledge(requestId));
+        const unwanted = host?.unwanted.get(requestId);
+        if (schemaMax >= 2 && unwanted !== undefined && !isOtherNonce(unwanted, nonce)) {
+          // As long as the host reads: one that only repeats itself must not fill our memory with what it is owed.
+          host?.stream?.send(removeResult({ requestId, nonce }));
+          return 'duplicate';
+        }
+        if (build === undefined) return undefined;
+        return build.host.hostId === hostId ? 'unknown' : 'of another host';
+      }
+      if (build.answer?.outcome.kind === 'answered') {
+        // It was not told, or not in time, that this was read.
+        if (body.case === 'build' && build.readAt !== undefined && schemaMax >= 2)
+          build.host.stream?.send(acknowledge(build));
         return 'duplicate';
       }
-      if (build.host.hostId !== hostId) return body.case === 'build' ? 'of another host' : undefined;
-      if (build.answer?.outcome.kind === 'answered') return 'duplicate';
       const answer: Answer = { outcome: { kind: 'answered', hostId, body }, bytes };
       const isUnknown = build.askedOn !== undefined && body.case === 'error' && body.value.code === 404;
       if (build.state !== 'remembered' || body.case === 'build') {
         table.land(build, isUnknown ? { outcome: { kind: 'lost' }, bytes: 0 } : answer);
+        // It was read before, and does not count a second time.
+        if (build.readAt !== undefined && !isUnknown) table.keep(build);
         return 'delivered';
       }
       // Not the result: then it is an answer to our question for it, or the other lane's.
@@ -238,7 +288,8 @@ export function createBuilds(options: BuildsOptions): Builds {
 
     tick() {
       for (const build of table.landed())
-        if (build.readers === 0 && now() - build.landedAt >= landedTtlMs) table.unland(build);
+        if (build.readers === 0 && now() - build.landedAt >= landedTtlMs) stopWaitingFor(build);
+      for (const build of table.kept()) if (build.readers === 0 && now() >= keptUntil(build)) discard(build);
       for (const host of table.hosts()) if (host.stream === undefined) sweepAway(host);
     },
 
@@ -250,4 +301,14 @@ export function createBuilds(options: BuildsOptions): Builds {
     counts: table.counts,
     evictions: table.evictions,
   };
+}
+
+/** What is kept here goes then, in ms of the monotonic clock. */
+function keptUntil({ readAt, landedAt }: Build): number {
+  return readAt === undefined ? landedAt + hostMemoryMs : readAt + readMs;
+}
+
+/** Its host did not take it: what has its id there, if anything, is another. */
+function isRefused({ answer }: Build): boolean {
+  return answer?.outcome.kind === 'answered' && answer.outcome.body.case !== 'build';
 }

@@ -8,6 +8,7 @@ import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import type { CallEvents } from './agent-call.ts';
 import { handleStream } from './agent-service.ts';
 import { createBuilds } from './builds.ts';
+import { newNonces } from './builds-testing.ts';
 import { createDispatch } from './dispatch.ts';
 import { createReference, type ReferenceCaller } from './dispatch-reference.ts';
 import { readFrame } from './frames.ts';
@@ -62,7 +63,14 @@ function createWorld() {
   });
   const streams = createStreams({ pending, windowBytes: 1000, timeoutMs: timing.timeoutMs });
   const builds = createBuilds({
-    ...{ pending, now: () => Date.now(), landedTtlMs: 1, landedMaxBytes: 1, hostGraceMs: 1 },
+    ...{
+      pending,
+      nonces: newNonces(),
+      now: () => Date.now(),
+      landedTtlMs: 1,
+      landedMaxBytes: 1,
+      hostGraceMs: 1,
+    },
   });
   const outcomes: string[] = [];
   const dispatch = createDispatch({

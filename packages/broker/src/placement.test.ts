@@ -80,6 +80,24 @@ it('builds that come one after another fill all places before one is queued', ()
   );
 });
 
+it('no host gets more than its share of all builds by its places, however many it claims', () => {
+  const capacities = fc.array(fc.integer({ min: 1, max: 64 }), { minLength: 1, maxLength: 8 });
+  fc.assert(
+    fc.property(capacities, fc.integer({ min: 1, max: 300 }), (sizes, builds) => {
+      const hosts = sizes.map((capacity, n) => host(`h${n}`, capacity));
+      const places = sizes.reduce((sum, capacity) => sum + capacity, 0);
+      const load: Record<string, number> = {};
+      for (let n = 1; n <= builds; n += 1) {
+        const id = place(hosts, load);
+        load[id] = (load[id] ?? 0) + 1;
+        for (const { hostId, builderCapacity } of hosts)
+          expect(load[hostId] ?? 0).toBeLessThanOrEqual(Math.ceil((n * builderCapacity) / places));
+      }
+    }),
+    { numRuns: 50 },
+  );
+});
+
 it('what a host has beyond its places is queued', () => {
   expect(buildPlaces({ builderCapacity: 2 }, 1)).toEqual({ running: 1, queued: 0 });
   expect(buildPlaces({ builderCapacity: 2 }, 5)).toEqual({ running: 2, queued: 3 });

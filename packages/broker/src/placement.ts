@@ -16,7 +16,7 @@ export interface PlacementQuestion<H> {
   hosts: readonly H[];
   /** A host that the caller names: it or none. */
   pin: string | undefined;
-  /** The build's type, and the lowest schema that a host must speak for it. */
+  /** What is asked for, as the build's type, and the lowest schema that a host must speak for it. */
   type: string;
   schema: number;
   /** Builds that a host runs or has queued. */
@@ -30,8 +30,9 @@ export function buildPlaces({ builderCapacity }: Pick<BuilderHost, 'builderCapac
 }
 
 /**
- * Where a build goes: to the pinned host; else to the one with the most free places, so that all share the work. When all
- * are full it waits where fewest wait. Ties go to the host id that sorts first: asked again, it answers the same.
+ * Where a build goes: to the pinned host; else to the one with the most free places, so that all share the work, but to none
+ * beyond its share of all builds by its places: a host that claims many does not draw what others could do. When all are full
+ * it waits where fewest wait. Ties go to the host id that sorts first: asked again, it answers the same.
  */
 export function placeBuild<H extends BuilderHost>({
   hosts,
@@ -49,10 +50,16 @@ export function placeBuild<H extends BuilderHost>({
       pin === undefined ? 'no builder-capable host connected' : 'host has no builder capability';
     return { kind: 'refused', code: 503, message };
   }
-  const free = ({ hostId, builderCapacity }: H) => builderCapacity - load(hostId);
-  const [host] = builders
+  const candidates = builders
     .filter(({ schemaMax }) => schemaMax >= schema)
-    .map(candidate => ({ candidate, free: free(candidate) }))
+    .map(candidate => ({ candidate, load: load(candidate.hostId) }));
+  const builds = candidates.reduce((sum, candidate) => sum + candidate.load, 1);
+  const places = candidates.reduce((sum, { candidate }) => sum + candidate.builderCapacity, 0);
+  const share = ({ builderCapacity }: H) => Math.ceil((builds * builderCapacity) / places);
+  const [host] = candidates
+    // One that does not say how many places it has gets what no other has room for.
+    .filter(({ candidate, load: has }) => candidate.builderCapacity === 0 || has < share(candidate))
+    .map(({ candidate, load: has }) => ({ candidate, free: candidate.builderCapacity - has }))
     .sort((a, b) => b.free - a.free || (a.candidate.hostId < b.candidate.hostId ? -1 : 1))
     .map(({ candidate }) => candidate);
   if (host !== undefined) return { kind: 'placed', host };

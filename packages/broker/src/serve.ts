@@ -16,6 +16,8 @@ import {
 } from '@coold/runtime';
 import { handleStream } from './agent-service.ts';
 import { createVerifier, type VerifierOptions } from './auth.ts';
+import { loadBuildKey } from './build-key.ts';
+import { createNonces } from './build-nonce.ts';
 import { createBuilds } from './builds.ts';
 import type { BrokerConfig } from './config.ts';
 import { createDispatch } from './dispatch.ts';
@@ -108,8 +110,10 @@ export function serveBroker({ config, version, log, readiness, hangups }: ServeO
       landedMaxBytes,
     });
     const streams = createStreams({ pending, windowBytes: streamWindowBytes, timeoutMs });
+    const { key, isKnown } = await loadBuildKey(`${config.unixSocketPath}.build-key`, log.child('builds'));
     const builds = createBuilds({
       ...{ pending, landedTtlMs, landedMaxBytes },
+      nonces: createNonces({ key, believesUnsigned: !isKnown || peers !== undefined }),
       now: () => performance.now(),
       hostGraceMs: config.buildHostGraceSecs * 1000,
     });

@@ -12,6 +12,7 @@ import { createLogger, logFilter } from '@coold/runtime';
 import { scratchFolder, unixHttp } from '@coold/testbed';
 import { expect } from 'vitest';
 import { createBuilds } from './builds.ts';
+import { newNonces } from './builds-testing.ts';
 import { createDispatch } from './dispatch.ts';
 import { createHosts, type HostStream } from './hosts.ts';
 import { createLane, type Operations } from './lane.ts';
@@ -66,7 +67,7 @@ export async function startLane(
   const timeoutMs = options.timeoutMs ?? 5000;
   const streams = createStreams({ pending, windowBytes: options.windowBytes ?? 256 * 1024, timeoutMs });
   const builds = createBuilds({
-    ...{ pending, landedTtlMs: 30_000, landedMaxBytes: 1 << 20, hostGraceMs: 900_000 },
+    ...{ pending, nonces: newNonces(), landedTtlMs: 30_000, landedMaxBytes: 1 << 20, hostGraceMs: 900_000 },
     now: () => performance.now(),
   });
   const lane = createLane({

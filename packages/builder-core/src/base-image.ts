@@ -1,12 +1,11 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BuildFailure, meansNoSpace } from './build-failure.ts';
+import type { Instruction } from './containerfile/instruction.ts';
+import { readTriggers } from './containerfile/triggers.ts';
 import { reasonIn, runTool } from './run-tool.ts';
 import type { Scratch } from './scratch.ts';
-import type { BaseImage } from './stacks/base-images.ts';
-import { checkCopyFlags } from './stacks/copy-flags.ts';
-import { checkRunFlags } from './stacks/run-flags.ts';
-import { volumeIn } from './stacks/volumes.ts';
+import type { BaseImage, FoundImage } from './stacks/base-images.ts';
 
 export interface PullOptions {
   scratch: Scratch;
@@ -49,57 +48,81 @@ export async function pullImage({ name, platform }: BaseImage, options: PullOpti
   throw pullFailure(lastWords, name);
 }
 
+/** What an image's configuration says of the builds on it. */
+interface BuildConfiguration {
+  triggers: string[];
+  env: string[];
+  shell: string[];
+}
+
 /**
- * Refuses an image that asks its builds for what a containerfile of the repository is refused (ONBUILD): buildah executes it
- * before the first line of the stage.
+ * Looks at an image that is built on, and refuses one that asks its builds for what a containerfile of the repository is refused
+ * (ONBUILD): buildah executes it before the first line of the stage.
  *
  * @param runs whether the build may run anything at all
  * @throws BuildFailure 422 naming the image and the instruction
  */
-export async function checkTriggers(
+export async function lookAt(
   id: string,
   { name }: BaseImage,
   runs: boolean,
   options: PullOptions,
-): Promise<void> {
-  const triggers = await triggersOf(id, options);
-  const whose = `base image ${name}: ONBUILD `;
-  const refuse = (what: string, why: string) =>
-    new BuildFailure(422, 'stack', `${whose}${JSON.stringify(what.slice(0, 200))}: ${why}`);
+): Promise<FoundImage> {
+  const { triggers, env, shell } = await configurationOf(id, options);
   const [first] = triggers;
-  if (first !== undefined && !runs) throw refuse(first, 'a static build executes nothing');
-  // buildah puts them together before it reads them, so that one may continue another.
-  const together = triggers.join('\n');
-  checkRunFlags(together, whose);
-  checkCopyFlags(together, whose);
-  const volume = volumeIn(together);
-  if (volume !== undefined)
-    throw refuse(volume, 'RUN steps after it could have any folder of the host in its place');
+  const whose = `base image ${name}: ONBUILD `;
+  if (first !== undefined && !runs)
+    throw new BuildFailure(
+      422,
+      'stack',
+      `${whose}${JSON.stringify(first.slice(0, 200))}: a static build executes nothing`,
+    );
+  const judged: readonly Instruction[] = readTriggers(triggers, whose);
+  return {
+    id,
+    triggers: judged,
+    env: new Map(env.map(text => [text.slice(0, text.indexOf('=')), text.slice(text.indexOf('=') + 1)])),
+    ...(shell.length === 0 ? {} : { shell }),
+  };
 }
 
-/** As buildah itself reads them when it builds, whatever the format of the image. */
-async function triggersOf(id: string, { scratch, env, signal }: PullOptions): Promise<string[]> {
-  const format = '{{with .Docker.Config}}{{range .OnBuild}}{{printf "%x\\n" .}}{{end}}{{end}}end';
+/** As buildah itself reads it when it builds, whatever the format of the image. */
+async function configurationOf(
+  id: string,
+  { scratch, env, signal }: PullOptions,
+): Promise<BuildConfiguration> {
+  const listed = ['OnBuild', 'Env', 'Shell'].map(
+    key => `{{range .${key}}}${key} {{printf "%x\\n" .}}{{end}}`,
+  );
+  const format = `{{with .Docker.Config}}${listed.join('')}{{end}}end`;
   const args = ['inspect', '--type=image', `--format=${format}`, '--', id];
   const { code, stdout, lastWords } = await runTool('buildah', args, {
     ...{ env: await withoutNetworks(scratch, env), stage: 'buildah', signal, cwd: scratch.folder },
     timeoutMs: 60_000,
   });
   const lines = stdout.trimEnd().split('\n');
-  if (code !== 0 || lines.pop() !== 'end' || !lines.every(line => /^(?:[0-9a-f]{2})*$/.test(line)))
+  if (code !== 0 || lines.pop() !== 'end' || !lines.every(line => /^[A-Za-z]+ (?:[0-9a-f]{2})*$/.test(line)))
     throw new BuildFailure(
       500,
       'buildah',
       `image ${id} cannot be looked at: ${reasonIn(lastWords, /^Error: /)}`,
     );
-  return lines.map(line => Buffer.from(line, 'hex').toString('utf8'));
+  const of = (key: string) =>
+    lines
+      .filter(line => line.startsWith(`${key} `))
+      .map(line => Buffer.from(line.slice(key.length + 1), 'hex').toString('utf8'));
+  return { triggers: of('OnBuild'), env: of('Env'), shell: of('Shell') };
 }
 
 /**
- * Both take a lock in the folder of networks, which they have no use for and no option to name; the host's is read-only in
- * the unit. What else may stand in the host's containers.conf is about containers, of which there are none here.
+ * The environment of a buildah that pulls, pushes or looks at an image. These take a lock in the folder of networks, which
+ * they have no use for and no option to name; the host's is read-only in the unit. What else may stand in the host's
+ * containers.conf is about containers, of which there are none here.
  */
-async function withoutNetworks({ folder }: Scratch, env: NodeJS.ProcessEnv): Promise<NodeJS.ProcessEnv> {
+export async function withoutNetworks(
+  { folder }: Scratch,
+  env: NodeJS.ProcessEnv,
+): Promise<NodeJS.ProcessEnv> {
   const config = join(folder, 'containers.conf');
   await writeFile(config, '[network]\nnetwork_config_dir = "networks"\n');
   return { ...env, CONTAINERS_CONF: config };

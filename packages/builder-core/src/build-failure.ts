@@ -1,5 +1,5 @@
 /** What a build is doing; also what an error says it was doing (docs/contract.md §2, `stage`). */
-export type Stage = 'request' | 'git' | 'stack' | 'buildah' | 'digest';
+export type Stage = 'request' | 'git' | 'stack' | 'buildah' | 'push' | 'digest';
 
 /**
  * A build that ends without an image. `code` is HTTP-shaped: 422 the repository is not what was asked for, 501 a stack

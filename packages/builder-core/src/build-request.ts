@@ -1,6 +1,7 @@
 import { imageReferenceExpected, isImageReference } from '@coold/runtime/image-reference';
 import { checkGitRef } from './git-ref.ts';
-import { type RepoUrl, readRepoUrl } from './repo-url.ts';
+import { registryOf } from './registry-name.ts';
+import { type Credentials, type RepoUrl, readRepoUrl } from './repo-url.ts';
 import { checkRepositoryPath } from './repository-path.ts';
 import { RequestError } from './request-error.ts';
 
@@ -31,7 +32,16 @@ export interface BuildRequest {
   targetImage: string;
   /** Given: layers are kept, and taken from earlier builds on this host. */
   cacheKey?: string;
+  /** Given: the image goes to its registry. */
+  push?: PushRequest;
+  /** Images that may be taken from the host's own storage, as they are named in a containerfile; absent: none. */
+  baseImages?: string[];
   stack: StackRequest;
+}
+
+export interface PushRequest {
+  /** Absent: the registry takes it from anybody. */
+  auth?: Credentials;
 }
 
 export interface ReadOptions {
@@ -43,16 +53,59 @@ export interface ReadOptions {
 export function readBuildRequest(value: unknown, { allowFile = false }: ReadOptions = {}): BuildRequest {
   const request = fields(value, 'request', [
     ...['repo_url', 'git_ref', 'stack', 'target_image', 'cache_key', 'static_cfg', 'dockerfile_cfg'],
+    ...['push', 'base_images'],
   ]);
   const cacheKey = optionalText(request['cache_key'], 'cache_key');
   if (cacheKey !== undefined) checkWord(cacheKey, 'cache_key');
+  const repo = readRepoUrl(text(request['repo_url'], 'repo_url'), 'repo_url', allowFile);
+  const gitRef = checkGitRef(text(request['git_ref'], 'git_ref'), 'git_ref');
+  const targetImage = readTarget(text(request['target_image'], 'target_image'), 'target_image');
+  const push = isGiven(request['push']) ? readPush(request['push'], targetImage) : undefined;
+  const baseImages = readBaseImages(request['base_images'] ?? []);
   return {
-    repo: readRepoUrl(text(request['repo_url'], 'repo_url'), 'repo_url', allowFile),
-    gitRef: checkGitRef(text(request['git_ref'], 'git_ref'), 'git_ref'),
-    targetImage: readTarget(text(request['target_image'], 'target_image'), 'target_image'),
+    ...{ repo, gitRef, targetImage },
     ...(cacheKey === undefined ? {} : { cacheKey }),
+    ...(push === undefined ? {} : { push }),
+    ...(baseImages.length === 0 ? {} : { baseImages }),
     stack: readStack(request),
   };
+}
+
+function readPush(value: unknown, targetImage: string): PushRequest {
+  const push = fields(value, 'push', ['auth']);
+  if (registryOf(targetImage) === 'localhost')
+    throw new RequestError('target_image', 'expected the name of a registry, since the image is pushed');
+  if (!isGiven(push['auth'])) return {};
+  const auth = fields(push['auth'], 'push.auth', ['username', 'password']);
+  return {
+    auth: {
+      // A registry is told both in one text, with a colon between them.
+      username: readSecret(auth['username'], 'push.auth.username', /^[^:\p{Cc}]{1,1024}$/u),
+      password: readSecret(auth['password'], 'push.auth.password', /^\P{Cc}{1,16384}$/u),
+    },
+  };
+}
+
+/** What it is given instead is not said: it may be the secret, in the wrong place. */
+function readSecret(value: unknown, field: string, pattern: RegExp): string {
+  if (typeof value !== 'string' || !pattern.test(value))
+    throw new RequestError(
+      field,
+      field.endsWith('username') ? 'expected text on one line without a colon' : 'expected text on one line',
+    );
+  return value;
+}
+
+const maxBaseImages = 100;
+
+function readBaseImages(value: unknown): string[] {
+  if (!Array.isArray(value) || value.length > maxBaseImages)
+    throw new RequestError('base_images', `expected a list of at most ${maxBaseImages} image references`);
+  return value.map((image: unknown, at) => {
+    const name = text(image, `base_images[${at}]`);
+    // An image's id may be given as its digest is.
+    return /^sha256:[0-9a-f]{64}$/.test(name) ? name : readImage(name, `base_images[${at}]`);
+  });
 }
 
 function readStack(request: Record<string, unknown>): StackRequest {

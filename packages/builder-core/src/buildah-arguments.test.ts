@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
 import { buildInvocation } from './buildah-arguments.ts';
+import { readContainerfile } from './containerfile/parse.ts';
 
 const files = {
   containerfile: '/w/Containerfile',
@@ -10,7 +11,13 @@ const files = {
   networks: 'networks',
   runtime: '/w/runtime',
 };
-const plan = { containerfile: 'FROM a:1\n', context: '/w/checkout', ignore: '', buildArgs: {}, runs: false };
+const plan = {
+  containerfile: readContainerfile('FROM a:1\n'),
+  context: '/w/checkout',
+  ignore: '',
+  buildArgs: {},
+  runs: false,
+};
 
 it('of a plan that runs nothing are those of a build without containers', () => {
   const options = { targetImage: 'a:1', keepLayers: false, base: 'b:1' };

@@ -1,6 +1,6 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { checkTriggers, pullImage } from './base-image.ts';
+import { lookAt, pullImage } from './base-image.ts';
 import { BuildFailure, meansNoSpace } from './build-failure.ts';
 import { type BuildahFiles, buildInvocation } from './buildah-arguments.ts';
 import { readImagePolicy } from './image-policy.ts';
@@ -9,7 +9,7 @@ import type { OutputLine } from './output-lines.ts';
 import type { Tracker } from './progress.ts';
 import { reasonIn, runTool } from './run-tool.ts';
 import type { Scratch } from './scratch.ts';
-import { labelOf, readBaseImages } from './stacks/base-images.ts';
+import { type FoundImage, labelOf, readBaseImages } from './stacks/base-images.ts';
 import type { BuildPlan } from './stacks/stack.ts';
 import { mountsFileIn } from './working-containers.ts';
 
@@ -69,15 +69,15 @@ async function pinBases(
 ): Promise<{ containerfile: string; root: string | undefined }> {
   const bases = readBaseImages(plan.containerfile, { ...plan, platform: machinePlatform() });
   const pull = { scratch, env, signal, log: tracker.log, ...(policy === undefined ? {} : { policy }) };
-  const ids = new Map<string, string>();
+  const found = new Map<string, FoundImage>();
   for (const image of bases.images) {
     const id = await pullImage(image, pull);
     tracker.log(`base image ${labelOf(image)} is ${id}`);
-    await checkTriggers(id, image, plan.runs, pull);
-    ids.set(labelOf(image), id);
+    found.set(labelOf(image), await lookAt(id, image, plan.runs, pull));
   }
-  for (const name of bases.copied) await pullImage({ name }, pull);
-  return { containerfile: bases.pin(ids), root: bases.root?.name };
+  for (const name of bases.copied)
+    if (!found.has(labelOf({ name }))) found.set(labelOf({ name }), { id: await pullImage({ name }, pull) });
+  return { containerfile: bases.pin(found), root: bases.root?.name };
 }
 
 /**
@@ -102,6 +102,11 @@ export async function digestOf(id: string, env: NodeJS.ProcessEnv, signal: Abort
       `buildah does not know the image it built: ${reasonIn(lastWords, /^Error: /)}`,
     );
   return digest;
+}
+
+/** Removes an image that a failed build has made; best effort. @param timeoutMs for all of it */
+export async function removeImage(id: string, env: NodeJS.ProcessEnv, timeoutMs: number): Promise<void> {
+  await runTool('buildah', ['rmi', '--', id], { env, stage: 'buildah', timeoutMs }).catch(() => undefined);
 }
 
 function digestIn(json: string): string | undefined {

@@ -1,8 +1,10 @@
 import { ChildError } from '@coold/runtime/child';
-import type { BuildRequest, StackRequest } from './build-request.ts';
-import { digestOf, runBuild } from './buildah.ts';
+import type { BuildRequest, PushRequest, StackRequest } from './build-request.ts';
+import { digestOf, removeImage, runBuild } from './buildah.ts';
 import { checkOut } from './git.ts';
+import { insecureRegistries } from './insecure-registries.ts';
 import { createTracker, type Progress, type Tracker } from './progress.ts';
+import { pushImage } from './push.ts';
 import type { Scratch } from './scratch.ts';
 import { checkSupported, planStack } from './stacks/plan-stack.ts';
 import { toolEnvironment } from './tool-environment.ts';
@@ -16,10 +18,11 @@ export interface PipelineOptions {
   signal: AbortSignal;
   report: (progress: Progress) => void;
   gitSilenceMs?: number;
+  pushSilenceMs?: number;
 }
 
 export interface BuiltImage {
-  /** Of the image that was built. */
+  /** Of the image that was built; where it was pushed, of its manifest there. */
   digest: string;
   /** `<target>@<digest>` */
   registryRef: string;
@@ -37,7 +40,7 @@ export class BuildCancelled extends Error {
 /** For removing what earlier builds left, in ms. */
 const sweepMs = 20_000;
 
-/** From a repository to an image in the host's storage. @throws BuildFailure, BuildCancelled */
+/** From a repository to an image in the host's storage and, where that is asked for, its registry. @throws BuildFailure, BuildCancelled */
 export async function buildImage(request: BuildRequest, options: PipelineOptions): Promise<BuiltImage> {
   const { signal } = options;
   try {
@@ -89,8 +92,8 @@ async function runEach(
   });
   tracker.enter('stack', 45);
   const plan = await planStack(scratch.checkout, request.stack);
-  tracker.enter('buildah', 95);
-  const { targetImage } = request;
+  const { targetImage, push } = request;
+  tracker.enter('buildah', push === undefined ? 95 : 80);
   const keepLayers = request.cacheKey !== undefined;
   const id = await runBuild(plan, { scratch, env, tracker, signal, targetImage, keepLayers }).catch(
     async (error: unknown) => {
@@ -100,9 +103,39 @@ async function runEach(
       throw error;
     },
   );
-  tracker.enter('digest', 99);
-  const digest = await digestOf(id, env, signal);
+  const built = { scratch, env, tracker, signal, id, targetImage };
+  const digest = await (push === undefined
+    ? digestHere(built)
+    : digestThere(built, push, options).catch(async (error: unknown) => {
+        // With layers that are kept it may be the image of an earlier build, which went well.
+        if (!keepLayers) await removeImage(id, env, signal.aborted ? 800 : 30_000);
+        throw error;
+      }));
   return { digest, registryRef: `${targetImage}@${digest}`, stackUsed: request.stack.name };
+}
+
+interface Built {
+  scratch: Scratch;
+  env: NodeJS.ProcessEnv;
+  tracker: Tracker;
+  signal: AbortSignal;
+  id: string;
+  targetImage: string;
+}
+
+function digestHere({ tracker, id, env, signal }: Built): Promise<string> {
+  tracker.enter('digest', 99);
+  return digestOf(id, env, signal);
+}
+
+function digestThere(built: Built, { auth }: PushRequest, options: PipelineOptions): Promise<string> {
+  built.tracker.enter('push', 99);
+  return pushImage({
+    ...built,
+    insecure: insecureRegistries(options.env),
+    ...(auth === undefined ? {} : { auth }),
+    ...(options.pushSilenceMs === undefined ? {} : { silenceMs: options.pushSilenceMs }),
+  });
 }
 
 function abortedWithin(signal: AbortSignal, ms: number): Promise<void> {

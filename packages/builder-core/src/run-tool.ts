@@ -11,6 +11,8 @@ export interface Tool {
   /** Killed when it wrote nothing for so long. */
   silenceMs?: number;
   cwd?: string;
+  /** Called with its process id once it runs. */
+  onStart?: (pid: number) => void;
   /** Sees the output line by line as it comes, those of one read together. */
   onLines?: (lines: OutputLine[], stream: 'stdout' | 'stderr') => void;
 }
@@ -34,7 +36,7 @@ const wordsKept = 20;
  * @throws ChildError `aborted`
  */
 export async function runTool(program: string, args: readonly string[], tool: Tool): Promise<ToolResult> {
-  const { env, stage, signal, timeoutMs = defaultTimeoutMs, silenceMs, cwd, onLines } = tool;
+  const { env, stage, signal, timeoutMs = defaultTimeoutMs, silenceMs, cwd, onStart, onLines } = tool;
   const lastWords: string[] = [];
   const splitters = { stdout: createLineSplitter(), stderr: createLineSplitter() };
   const take = (lines: OutputLine[], stream: 'stdout' | 'stderr') => {
@@ -54,6 +56,7 @@ export async function runTool(program: string, args: readonly string[], tool: To
       ...(silenceMs === undefined ? {} : { silenceMs }),
       ...(signal === undefined ? {} : { signal }),
       ...(cwd === undefined ? {} : { cwd }),
+      ...(onStart === undefined ? {} : { onStart }),
     });
     return { code, stdout, lastWords };
   } catch (error) {

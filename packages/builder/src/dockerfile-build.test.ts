@@ -1,7 +1,7 @@
 // Builds of the repository's own Dockerfile, whose steps and base images run in containers.
 
 import { createHash } from 'node:crypto';
-import { access, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { access, appendFile, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { busybox, createGround, type Ground, logged } from './ground-testing.ts';
@@ -65,6 +65,15 @@ describe('a Dockerfile', () => {
       'FROM BASE\nRUN --mount=type=cache,id=../../../../..FOLDER,target=/p ["/bin/busybox","cat","/p/f"]\n',
       'stack',
     ],
+    // buildah ends a flag at single-byte spaces alone, and reads on after any other.
+    [
+      'FROM BASE\nRUN --mount=type=cache,id=a,target=/c\u3000x --mount=type=bind,source=link,target=/p,rw=true ["/bin/busybox","cat","/p/f"]\n',
+      'stack',
+    ],
+    [
+      'FROM BASE\nONBUILD RUN --mount=type=cache,id=a,target=/c\u2028x --mount=type=bind,source=link,target=/p ["/bin/busybox","cat","/p/f"]\n',
+      'stack',
+    ],
     ['FROM BASE\nCOPY link/f /f\nRUN ["/bin/busybox","cat","/f"]\n', ''],
     [
       `FROM BASE\n${busybox('/bin/busybox mkdir -p /a/host')}VOLUME /a/host\n${busybox('/bin/busybox mv /a /b; /bin/busybox ln -s FOLDER/.. /a')}RUN ["/bin/busybox","cat","/a/host/f"]\n`,
@@ -86,21 +95,23 @@ describe('a Dockerfile', () => {
     expect(JSON.stringify(ended.events)).not.toContain('of the host');
   });
 
-  it.each(['', 'ARG S=containers-storage\n'])(
-    "does not have a store of images opened that is not the host's own: %j",
-    async argument => {
-      const store = join(ground.folder, 'foreign');
-      const transport = argument === '' ? 'containers-storage' : '$S';
-      await rm(join(ground.folder, 'git/opening'), { recursive: true, force: true });
-      await ground.repository('opening', {
-        Dockerfile: `FROM ${ground.base}\n${argument}COPY --from=${transport}:[vfs@${store}/g+${store}/r]localhost/x:1 /f /f\n`,
-      });
-      const ended = await ground.build(ground.dockerfileRequest('opening'));
-      // Opening one makes it, and removes what its own lists call unfinished: any folder, by a symlink.
-      await expect(access(store)).rejects.toThrow('ENOENT');
-      expect(ended).toMatchObject({ code: 1, error: { code: 422, stage: 'stack' } });
-    },
-  );
+  it.each([
+    'COPY --from=containers-storage:[vfs@STORE/g+STORE/r]localhost/x:1 /f /f',
+    'ARG S=containers-storage\nCOPY --from=$S:[vfs@STORE/g+STORE/r]localhost/x:1 /f /f',
+    'COPY --chown=1\u2003x --from=containers-storage:[vfs@STORE/g+STORE/r]localhost/x:1 /f /f',
+    // Any flag of a COPY with this in it is one to buildah.
+    'COPY --chown=containers-storage:[vfs@STORE/g+STORE/r]localhost/x--from /f /f',
+  ])("does not have a store of images opened that is not the host's own: %j", async lines => {
+    const store = join(ground.folder, 'foreign');
+    await rm(join(ground.folder, 'git/opening'), { recursive: true, force: true });
+    await ground.repository('opening', {
+      Dockerfile: `FROM ${ground.base}\n${lines.replaceAll('STORE', store)}\n`,
+    });
+    const ended = await ground.build(ground.dockerfileRequest('opening'));
+    // Opening one makes it, and removes what its own lists call unfinished: any folder, by a symlink.
+    await expect(access(store)).rejects.toThrow('ENOENT');
+    expect(ended).toMatchObject({ code: 1, error: { code: 422, stage: 'stack' } });
+  });
 
   it('whose base image was made to ask for a file of the host does not get it', async () => {
     const host = join(ground.folder, 'onbuild');
@@ -116,6 +127,71 @@ describe('a Dockerfile', () => {
       code: 1,
       error: { code: 422, stage: 'stack' },
     });
+  });
+
+  it('is rendered: what it copies from, its here-documents and caches mean what they meant', async () => {
+    await ground.inside(
+      `podman tag localhost/tiny:latest ${ground.base}-beside && podman push -q ${ground.base}-beside && podman rmi ${ground.base}-beside`,
+    );
+    const steps = [
+      ...[
+        `FROM ${ground.base} AS First`,
+        'SHELL ["/bin/busybox", "sh", "-ec"]',
+        'RUN <<EOF',
+        "echo 'a  b' >/a",
+        '# FROM x',
+        'EOF',
+      ],
+      ...["RUN /bin/busybox cat <<-'E' >/b && \\", '  echo "日本　語" >>/b', '\t$A', '\tE'],
+      ...[
+        'RUN --mount=type=cache,target=/c,uid=7 ["/bin/busybox", "sh", "-c", "/bin/busybox stat -c %u /c >/c-is"]',
+      ],
+      ...[
+        `from\t${ground.base}`,
+        'copy --from=0  --link /a /b /',
+        `COPY --from=${ground.base}-beside /bin/busybox /beside`,
+      ],
+      ...[
+        'COPY --from=First \\',
+        '# between',
+        '  ["/c-is", "/c is"]',
+        'ENV A b  c',
+        'LABEL a=\'b "c\' d="e\u3000"',
+      ],
+    ];
+    await ground.repository('rendered', { Dockerfile: `\ufeff${steps.join('\r\n')}\r\n` });
+    const ended = await ground.build(ground.dockerfileRequest('rendered'));
+    expect(ended, JSON.stringify(ended.error)).toMatchObject({ code: 0 });
+    const shown = await ground.inImage(
+      'localhost/built:1',
+      'cat "$d/a" "$d/b" "$d/c is"; ls "$d/beside" | wc -l',
+    );
+    expect(shown).toBe('a  b\n$A\n日本　語\n7\n1');
+    const config = await ground.inside("podman image inspect --format '{{json .Config}}' localhost/built:1");
+    expect(JSON.parse(config)).toMatchObject({
+      Env: expect.arrayContaining(['A=b  c']),
+      Labels: { a: 'b "c', d: 'e\u3000' },
+    });
+  });
+
+  it('means docker.io by a short name, as a static build does', async () => {
+    const { address } = ground.registry;
+    // What docker.io has in this test.
+    const mapping = `[[registry]]\nprefix="docker.io"\nlocation="${address}"\ninsecure=true\n`;
+    await appendFile(ground.podman.environment['CONTAINERS_REGISTRIES_CONF'] ?? '', mapping);
+    for (const name of ['library/short:1', 'someone/short:1'])
+      await ground.inside(
+        `podman tag localhost/tiny:latest ${address}/${name} && podman push -q ${address}/${name} && podman rmi ${address}/${name}`,
+      );
+    const lines = 'FROM short:1 AS a\nFROM someone/short:1\nCOPY --from=short:1 /bin/busybox /b\n';
+    await ground.repository('short', { Dockerfile: lines });
+    expect(await ground.build(ground.dockerfileRequest('short'))).toMatchObject({ code: 0 });
+    const named = '--format \'{{index .Annotations "org.opencontainers.image.base.name"}}\'';
+    const baseOf = () => ground.inside(`podman image inspect ${named} localhost/built:1`);
+    expect(await baseOf()).toBe('docker.io/someone/short:1');
+    const request = ground.request({ static_cfg: { base_image: 'short:1' } });
+    expect(await ground.build(request)).toMatchObject({ code: 0 });
+    expect(await baseOf()).toBe('docker.io/library/short:1');
   });
 
   it('has its volumes, in a stage and in what is built on that, and what its steps wrote there', async () => {

@@ -11,7 +11,8 @@ const help = `builder: makes an image of a git repository, and ends
   ${usage}
 
   request.json  repo_url, git_ref, stack (static or dockerfile), target_image, cache_key,
-                static_cfg {output_dir, base_image}, dockerfile_cfg {dockerfile, build_args, target}
+                static_cfg {output_dir, base_image}, dockerfile_cfg {dockerfile, build_args, target},
+                push {auth {username, password}}, base_images; credentials are taken out as it is read
   work_dir      folder that gets events.ndjson and result.json or error.json
 
   --help        This text

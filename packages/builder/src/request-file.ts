@@ -1,12 +1,20 @@
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
-import { type BuildRequest, RequestError, readBuildRequest } from '@coold/builder-core';
+import { type BuildRequest, forgetSecretsIn, RequestError, readBuildRequest } from '@coold/builder-core';
 
 const maxBytes = 1 << 20;
 
-/** @throws RequestError naming the field, or the file where it is no request at all */
-export async function readRequestFile(path: string): Promise<BuildRequest> {
-  return readBuildRequest(parse(await read(path)));
+/**
+ * Reads a request and takes its credentials out of the file: from here on only this process knows them, however it ends.
+ *
+ * @throws RequestError naming the field, or the file where it is no request at all
+ */
+export async function takeRequestFile(path: string): Promise<BuildRequest> {
+  const request = parse(await read(path));
+  await forgetSecretsIn(path).catch((error: Error) => {
+    throw new RequestError('request.json', `its credentials cannot be taken out: ${error.message}`);
+  });
+  return readBuildRequest(request);
 }
 
 async function read(path: string): Promise<string> {

@@ -13,7 +13,7 @@ import { createProgressEncoder, encodeFrame, type Frame } from './frames.ts';
 import { readInvocation } from './invocation.ts';
 import { openLossyOutput } from './lossy-output.ts';
 import { type Outcome, outcomeFileIn, writeOutcome } from './outcome.ts';
-import { readRequestFile } from './request-file.ts';
+import { takeRequestFile } from './request-file.ts';
 
 export interface Surroundings {
   version: string;
@@ -83,7 +83,7 @@ async function outcomeOf(
 ): Promise<Outcome> {
   const encode = createProgressEncoder();
   try {
-    const request = await readRequestFile(requestPath);
+    const request = await takeRequestFile(requestPath);
     const { digest, registryRef, stackUsed } = await buildImage(request, {
       scratch: await makeScratch(workDir),
       env,

@@ -1,4 +1,5 @@
 import { corrosionUrl } from '@coold/corrosion/url';
+import { maxBuilderCapacity } from '@coold/proto/builder-capacity';
 import {
   absolutePath,
   boolean,
@@ -12,7 +13,7 @@ import {
   oneAddress,
   type ValueType,
 } from '@coold/runtime';
-import { cpuQuota, memoryLimit, network, unitPath } from './builds/builder-values.ts';
+import { cpuQuota, memoryLimit, network, registry, unitPath } from './builds/builder-values.ts';
 import { addressRange, ipv4Network } from './builds/network/address-plan.ts';
 import { namespaces } from './discovery/namespaces.ts';
 import { domainName } from './dns/names.ts';
@@ -129,9 +130,13 @@ export const cooldCommand = defineCommand({
     builderWorkDir: {
       type: unitPath,
       default: '/var/lib/coolify-builder/work',
-      help: 'Holds a folder for each build until its result was read, or for 24 h',
+      help: 'Holds a folder for each build until an hour after its result was read, or for 24 h',
     },
-    builderCapacity: { type: integer(1, 64), default: '2', help: 'Builds at once; more wait in a queue' },
+    builderCapacity: {
+      type: integer(1, maxBuilderCapacity),
+      default: '2',
+      help: 'Builds at once; more wait in a queue',
+    },
     builderBin: { type: unitPath, default: '/usr/local/bin/builder', help: 'The program that builds' },
     builderTimeoutSecs: {
       type: integer(1, 86_400),
@@ -153,6 +158,10 @@ export const cooldCommand = defineCommand({
       type: addressRange,
       default: '240.0.0.0/24',
       help: 'Addresses of builds on this host, which no route of it may lead to; they are seen on this host alone',
+    },
+    builderInsecureRegistries: {
+      type: list(registry),
+      help: 'Registries, comma-separated, that images may be pushed to without TLS, as registry.internal:5000; unset: none',
     },
     dnsZone: {
       type: domainName,

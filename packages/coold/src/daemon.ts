@@ -11,6 +11,7 @@ import { readPeers } from './api/host-facts.ts';
 import { meshHandlers } from './api/mesh.ts';
 import { createMetrics, type Metrics } from './api/metrics.ts';
 import { createNamespaceNetworks, namespaceLabel } from './api/namespace-networks.ts';
+import { servedNetworks } from './api/network-dns.ts';
 import { openApiDocument } from './api/openapi.ts';
 import { ownPorts } from './api/own-ports.ts';
 import { restRoutes } from './api/rest-route.ts';
@@ -39,7 +40,8 @@ import { keepHooks } from './firewall/keep-hooks.ts';
 import { readDifferences } from './firewall/read-differences.ts';
 import { type FlowState, watchFlows } from './firewall/watch-flows.ts';
 import { keepLink } from './link/link.ts';
-import { createPodman } from './podman/client.ts';
+import { createPodman, type Podman } from './podman/client.ts';
+import { watchNetworks } from './podman/watch-networks.ts';
 import { createLinkState, watchLink } from './status/link-state.ts';
 import { readStatus } from './status/status.ts';
 
@@ -59,7 +61,13 @@ export function cooldTasks(given: CooldOptions): Record<string, Task> {
   const { log, recent } = rememberLines(given.log, recentLines);
   const options = { ...given, log };
   const { config, version, hangups, readiness } = options;
-  const podman = createPodman(config.podmanSocket);
+  const connected = createPodman(config.podmanSocket);
+  const podman: Podman = {
+    ...connected,
+    networks: watchNetworks(connected.networks, networks =>
+      dns.serveNetworks(servedNetworks(networks, config.namespaces)),
+    ),
+  };
   const discovery = createDiscovery({
     hostMgmtIp: config.hostMgmtIp,
     namespaces: config.namespaces,

@@ -41,6 +41,8 @@ function main(argv: string[]): Promise<number> {
         {
           filter: config => config.logLevel,
           tasks: async (config, log, readiness) => {
+            const { prepareSnapshotFolders } = await import('./firewall/snapshot-folders.ts');
+            await prepareSnapshotFolders(config);
             const { cooldTasks } = await import('./daemon.ts');
             return cooldTasks({ config, version, hangups: process, log, readiness });
           },

@@ -19,6 +19,8 @@ export interface ChildOptions {
   silenceMs?: number;
   /** Kept of each stream; what comes after is read and dropped, so that the child never blocks. Default 1 MiB. */
   maxOutputBytes?: number;
+  /** Called with its process id once it runs. */
+  onStart?: (pid: number) => void;
   /** Sees the output as it comes, all of it. */
   onOutput?: (chunk: Buffer, stream: 'stdout' | 'stderr') => void;
   /** Whole, or in parts that are made as the child takes them; what throws while they are made kills it. */
@@ -58,6 +60,7 @@ export function runChild(
     timeoutMs,
     silenceMs,
     maxOutputBytes = 1 << 20,
+    onStart,
     onOutput,
     input,
     signal,
@@ -78,6 +81,7 @@ export function runChild(
     }
     child.on('error', unstarted);
     if (child.pid === undefined) return; // the event above follows; out of descriptors, there are no streams either
+    onStart?.(child.pid);
     let failure: ChildError | undefined;
     const end = (error: ChildError) => {
       failure ??= error;

@@ -6,6 +6,7 @@ export {
   writeFileAtomically,
 } from './atomic-write.ts';
 export { type Backoff, createBackoff } from './backoff.ts';
+export { BadValue } from './bad-value.ts';
 export { ChildError, type ChildOptions, type ChildResult, runChild } from './child.ts';
 export {
   type Command,

@@ -1,3 +1,4 @@
+import { BadValue } from './bad-value.ts';
 import { type Command, type Config, fromEnvironmentFile, type Options, parseConfig } from './config.ts';
 import { readEnvironmentFile } from './environment-file.ts';
 import { type HeapUse, keepHeap } from './heap.ts';
@@ -32,7 +33,7 @@ export async function runCommand<T extends Options>(
     return await body(parsed.config, parsed.unknownEnv);
   } catch (error) {
     process.stderr.write(`${command.name}: ${error instanceof Error ? error.message : String(error)}\n`);
-    return 1;
+    return error instanceof BadValue ? 2 : 1;
   }
 }
 

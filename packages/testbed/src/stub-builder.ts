@@ -25,6 +25,8 @@ export interface StubBuilderOptions {
 export interface StubBuilder {
   /** Its builds with their answer, as its disk has them; undefined: it is under way. */
   builds: Map<string, Body | undefined>;
+  /** Those of them whose result was read, as far as it was told. */
+  read: ReadonlySet<string>;
   /** Every command it was sent, on whatever stream. */
   commands: ServerMsg[];
   /** Resolves once the broker took it in. */
@@ -49,23 +51,40 @@ export function createStubBuilder(options: StubBuilderOptions): StubBuilder {
   const { token, capacity = 2, schemaMax = 2, capabilities = ['coold', 'builder'] } = options;
   const { onEvents = playNothing } = options;
   const builds = new Map<string, Body | undefined>();
+  const read = new Set<string>();
+  const nonces = new Map<string, string>();
   const commands: ServerMsg[] = [];
+  /** A build's answer with the nonce that it was given with. */
+  const signed = (requestId: string, body: Body): Body =>
+    body.case === 'build'
+      ? { case: 'build', value: { ...body.value, nonce: nonces.get(requestId) ?? '' } }
+      : body;
+  const isMeant = (requestId: string, nonce: string) =>
+    nonce === '' || nonce === (nonces.get(requestId) ?? '');
   let host: StubHost | undefined;
   function obey({ requestId, command }: ServerMsg, self: StubHost): void {
-    const refuse = (code: number, message: string) =>
-      self.respond({ requestId, body: { case: 'error', value: { code, message } } });
+    const refuse = (code: number, message: string, nonce: string) =>
+      self.respond({ requestId, body: { case: 'error', value: { code, message, nonce } } });
     switch (command.case) {
       case 'build':
-        if (builds.has(requestId)) refuse(409, 'such a build is here');
-        else builds.set(requestId, undefined);
+        if (builds.has(requestId) && !read.has(requestId)) {
+          refuse(409, 'such a build is here', command.value.nonce);
+          return;
+        }
+        builds.set(requestId, undefined);
+        nonces.set(requestId, command.value.nonce);
+        read.delete(requestId);
         return;
       case 'buildAck':
-        if (builds.get(requestId) !== undefined) builds.delete(requestId);
+        if (builds.get(requestId) === undefined || !isMeant(requestId, command.value.nonce)) return;
+        if (command.value.remove) builds.delete(requestId);
+        else read.add(requestId);
         return;
       case 'buildResult': {
         const body = builds.get(requestId);
-        if (!builds.has(requestId)) refuse(404, 'no such build');
-        else if (body !== undefined) self.respond({ requestId, body });
+        if (!builds.has(requestId) || !isMeant(requestId, command.value.nonce))
+          refuse(404, 'no such build', command.value.nonce);
+        else if (body !== undefined) self.respond({ requestId, body: signed(requestId, body) });
         return;
       }
       default:
@@ -82,6 +101,7 @@ export function createStubBuilder(options: StubBuilderOptions): StubBuilder {
   const { RUNNING, FINISHED } = HostedBuild_State;
   return {
     builds,
+    read,
     commands,
     async connect(address = options.address) {
       host?.cut();
@@ -97,6 +117,8 @@ export function createStubBuilder(options: StubBuilderOptions): StubBuilder {
               : [...builds].map(([requestId, body]) => ({
                   requestId,
                   state: body === undefined ? RUNNING : FINISHED,
+                  nonce: nonces.get(requestId) ?? '',
+                  wasRead: read.has(requestId),
                 })),
         },
         onCommand(message, self) {
@@ -109,7 +131,7 @@ export function createStubBuilder(options: StubBuilderOptions): StubBuilder {
     },
     finish(requestId, body) {
       builds.set(requestId, body);
-      host?.respond({ requestId, body });
+      host?.respond({ requestId, body: signed(requestId, body) });
     },
     cut: () => host?.cut(),
   };

@@ -6,8 +6,8 @@ import { runChild } from '@coold/runtime/child';
 import { scratchFolder, startPodman } from '@coold/testbed';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
+import { readContainerfile } from '../containerfile/parse.ts';
 import { labelOf, readBaseImages } from './base-images.ts';
-import { moveVolumes } from './volumes.ts';
 
 const rounds = 100;
 
@@ -79,8 +79,8 @@ it('is read as buildah reads it', async () => {
 
   const pin = (text: string): string | undefined => {
     try {
-      const bases = readBaseImages(moveVolumes(text), { buildArgs: {}, platform: 'linux/amd64' });
-      return bases.pin(new Map(bases.images.map(image => [labelOf(image), id])));
+      const bases = readBaseImages(readContainerfile(text), { buildArgs: {}, platform: 'linux/amd64' });
+      return bases.pin(new Map(bases.images.map(image => [labelOf(image), { id }])));
     } catch {
       return undefined; // refused
     }

@@ -1,14 +1,18 @@
 import { describe, expect, it } from 'vitest';
-import { type BaseOptions, labelOf, readBaseImages } from './base-images.ts';
+import { readContainerfile } from '../containerfile/parse.ts';
+import { type BaseOptions, type FoundImage, labelOf, readBaseImages } from './base-images.ts';
 
 const digest = `docker.io/c/d:1@sha256:${'0'.repeat(64)}`;
 const options: BaseOptions = { buildArgs: {}, platform: 'linux/amd64' };
+const library = 'docker.io/library';
 const read = (containerfile: string, more: Partial<BaseOptions> = {}) =>
-  readBaseImages(containerfile, { ...options, ...more });
+  readBaseImages(readContainerfile(containerfile), { ...options, ...more });
 /** With every image pinned to its label in brackets. */
-const pin = (containerfile: string, more: Partial<BaseOptions> = {}) => {
+const pin = (containerfile: string, more: Partial<BaseOptions> = {}, known: Omit<FoundImage, 'id'> = {}) => {
   const bases = read(containerfile, more);
-  return bases.pin(new Map(bases.images.map(image => [labelOf(image), `<${labelOf(image)}>`])));
+  const labels = [...bases.images.map(labelOf), ...bases.copied];
+  const text = bases.pin(new Map(labels.map(label => [label, { id: `<${label}>`, ...known }])));
+  return text.replaceAll(`<${library}/`, '<').split('\n');
 };
 
 describe('the images of a containerfile', () => {
@@ -21,12 +25,14 @@ describe('the images of a containerfile', () => {
     ['\ufeffFROM a\r\nRUN x\r\n', ['a']],
     ['FROM --platform=linux/amd64 a\nFROM --platform=$BUILDPLATFORM a\n', ['a']],
     ['FROM --platform=linux/arm64 a\nFROM a\n', ['a for linux/arm64', 'a']],
-    ['RUN echo \\\n  FROM b\nFROM a\n', ['a']],
-    ['LABEL a=b \\\n\ufeff\nFROM a\n', ['a']],
-    ['LABEL a=b \\\n\u0085\nFROM a\n', []],
+    ['FROM b\nRUN echo \\\n  FROM c\nFROM a\n', ['b', 'a']],
+    ['FROM b\nLABEL a=b \\\n\u0085\nFROM=a\n', ['b']],
     ['FROM a\nRUN echo `date`\nRUN x `\nFROM b\n', ['a', 'b']],
+    ['# escape=`\nFROM a\nRUN x `\nFROM c\nFROM b\n', ['a', 'b']],
   ])('are in %j', (containerfile, images) => {
-    expect(read(containerfile).images.map(labelOf)).toEqual(images);
+    expect(read(containerfile).images.map(labelOf)).toEqual(
+      images.map(name => (name.startsWith('docker.io/') ? name : `${library}/${name}`)),
+    );
   });
 
   it.each([
@@ -40,7 +46,7 @@ describe('the images of a containerfile', () => {
     ['FROM a-$TARGETARCH\n', {}, 'a-amd64'],
     ['ARG TARGETARCH\nFROM a-$TARGETARCH\n', {}, 'a-amd64'],
   ])('are named with arguments: %j', (containerfile, buildArgs, image) => {
-    expect(read(containerfile, { buildArgs }).images).toEqual([{ name: image }]);
+    expect(read(containerfile, { buildArgs }).images).toEqual([{ name: `${library}/${image}` }]);
   });
 
   it.each([
@@ -63,9 +69,21 @@ describe('the images of a containerfile', () => {
     'FROM\n',
     'FROM\u00a0a\n',
     'FROM a\u00a0AS b\n',
-    '# escape=`\nRUN x \\\nFROM a\n',
-    '# escape=`\nRUN x `\nFROM a\n',
-    'RUN x \\\\\nFROM a\n',
+    '',
+    '# nothing\n',
+    'ARG A\n',
+    'RUN x\nFROM a\n',
+    '# syntax=x\n# escape=`\nFROM a\nRUN x `\nFROM b\n',
+    '# escape=x\nFROM a\n',
+    'FROM a\nRUN x \\\\\nFROM a\n',
+    'FROM a\nLABEL a=b \\\n\ufeff\nFROM a\n',
+    'FROM a AS x\nFROM b AS X\n',
+    'FROM a AS 1\n',
+    'FROM a AS scratch\n',
+    `FROM a AS ${'0'.repeat(64)}\n`,
+    'FROM a AS x\nFROM b\nCOPY --from=X /a /\n',
+    'FROM a\nCOPY --from=0 /a /\n',
+    'FROM a\nFROM b\nCOPY --from=2 /a /\n',
   ])('cannot be told from %j, which is refused', containerfile => {
     expect(() => read(containerfile)).toThrow(expect.objectContaining({ code: 422, stage: 'stack' }));
   });
@@ -73,38 +91,117 @@ describe('the images of a containerfile', () => {
   it('are those of stages up to the target; below it lies the first one of its chain', () => {
     const containerfile = 'FROM a AS x\nFROM b AS y\nFROM x AS z\nFROM c\n';
     const { images, root } = read(containerfile, { target: 'z' });
-    expect(images).toEqual([{ name: 'a' }, { name: 'b' }]);
-    expect(root).toEqual({ name: 'a' });
-    expect(read(containerfile).root).toEqual({ name: 'c' });
+    expect(images).toEqual([{ name: `${library}/a` }, { name: `${library}/b` }]);
+    expect(root).toEqual({ name: `${library}/a` });
+    expect(read(containerfile).root).toEqual({ name: `${library}/c` });
     // A stage without a name has its number, counted from 0.
-    expect(read(containerfile, { target: '3' }).root).toEqual({ name: 'c' });
+    expect(read(containerfile, { target: '3' }).root).toEqual({ name: `${library}/c` });
     expect(read('FROM a\nFROM b\n', { target: '0' })).toMatchObject({
-      images: [{ name: 'a' }],
-      root: { name: 'a' },
+      images: [{ name: `${library}/a` }],
+      root: { name: `${library}/a` },
     });
     expect(read('FROM scratch\n').root).toBeUndefined();
   });
 
   it('that files are copied from are named apart', () => {
     const steps = [
-      'COPY --from=x /a /',
-      'COPY --from=0 /a /',
-      'copy --chown=1 --from=b:1 /a /',
-      'RUN --from=c',
+      ...['COPY --from=x /a /', 'COPY --from=0 /a /', 'copy --chown=1 --from=b:1 /a /'],
+      ...['COPY --from=u/c:1 /a /', 'COPY --from=ghcr.io/d /a /', 'COPY --from=last /a /'],
     ];
-    expect(read(`FROM a AS x\nFROM a\n${steps.join('\n')}\nCOPY --from=$Y /a /\n`).copied).toEqual(['b:1']);
+    const containerfile = `FROM a AS x\nFROM a\n${steps.join('\n')}\nFROM x AS last\n`;
+    expect(read(containerfile).copied).toEqual([
+      ...[`${library}/b:1`, 'docker.io/u/c:1', 'ghcr.io/d', `${library}/last`],
+    ]);
   });
 });
 
 describe('a containerfile that is pinned', () => {
-  it('has ids, stages and scratch in its FROMs, and every other line as it was', () => {
+  it('has ids, stages and scratch in its FROMs, and nothing after its target', () => {
     const containerfile = [
       ...['# top', 'ARG V=1', 'FROM --platform=$BUILDPLATFORM a:$V \\', '  AS x', 'RUN y'],
-      ...['FROM x', 'FROM scratch', 'FROM b AS last', 'FROM c', ''],
+      ...['FROM x', 'FROM scratch', 'copy  --from=x  --link a b', 'COPY --from=0001 a b'],
+      ...['FROM b AS last', 'COPY --from=c a b', 'FROM c', ''],
     ];
-    expect(pin(containerfile.join('\n'), { target: 'last' }).split('\n')).toEqual([
-      ...['# top', 'ARG V=1', 'FROM <a:1> AS x', '', 'RUN y'],
-      ...['FROM x', 'FROM scratch', 'FROM <b> AS last', 'FROM scratch', ''],
+    expect(pin(containerfile.join('\n'), { target: 'last' })).toEqual([
+      ...['ARG V=1', 'FROM <a:1> AS x', 'RUN y'],
+      ...['FROM x', 'FROM scratch', 'COPY --from=x a b', 'COPY --from=1 a b'],
+      ...['FROM <b> AS last', 'COPY --from=<c> a b', ''],
     ]);
+  });
+
+  it('has no variables in what it downloads', () => {
+    const containerfile = [
+      ...['ARG H=1', 'FROM a AS x', 'ARG V="2" W=b H Q=*.jar', 'ENV X=\'$\' Y="$V.0"'],
+      ...[
+        'ADD --checksum=sha256:x https://x/$H/$V/$' + '{W}/$Y/$E.tar.gz $Q http.$U /d',
+        'FROM x',
+        'ADD http://x/$Y /d',
+      ],
+    ];
+    expect(pin(containerfile.join('\n'), { buildArgs: { W: 'w' } }, { env: new Map([['E', 'e']]) })).toEqual([
+      ...['ARG H=1', 'FROM <a> AS x', 'ARG V="2" W=b H Q=*.jar', 'ENV X=\'$\' Y="$V.0"'],
+      ...[
+        'ADD --checksum=sha256:x https://x/1/2/w/2.0/e.tar.gz *.jar http.$U /d',
+        'FROM x',
+        'ADD http://x/2.0 /d',
+        '',
+      ],
+    ]);
+  });
+
+  it.each([
+    ['ADD https://x/$V /b', {}],
+    ['ARG V\nADD https://x/$V /b', {}],
+    ['ARG V\nADD https://x/$V /b', { V: 'y.git#main:../../etc' }],
+    ['ARG V=x.git#:..\nADD $V /b', { V: 'https://x/y.git#:..' }],
+    ['ENV V=https://x/y.git#:..\nADD $V /b', {}],
+    ["ENV V='https://x/y.git#:..' W=$V\nENV W=$V\nADD $W /b", {}],
+    ['ARG V=a"b"\nADD https://x/$V /b', {}],
+    ['ARG V=a b=c\nADD https://x/$V\\ d /b', {}],
+    ['ARG V=\nADD $' + '{V:-https://x/y.git} /b', {}],
+  ])('clones no repository: %j', (lines, buildArgs) => {
+    expect(() => pin(`FROM a\n${lines}\n`, { buildArgs: { ...buildArgs } })).toThrow(
+      expect.objectContaining({
+        code: 422,
+        stage: 'stack',
+        message: expect.stringMatching(/^line \d: ADD /),
+      }),
+    );
+  });
+
+  it('gives here-documents to the shell of their place', () => {
+    const containerfile = [
+      ...[
+        'FROM a AS x',
+        'RUN <<E',
+        'a',
+        'E',
+        'SHELL ["/s", "-e"]',
+        'RUN <<E',
+        'b',
+        'E',
+        'FROM x',
+        'RUN <<E',
+        'c',
+        'E',
+      ],
+      ...['FROM scratch', 'RUN <<E', 'd', 'E'],
+    ];
+    const lines = pin(containerfile.join('\n'), {}, { shell: ['/t'] });
+    expect(lines.filter(line => line.startsWith('RUN'))).toEqual([
+      ...['RUN ["/t","a\\n"]', 'RUN ["/s","-e","b\\n"]', 'RUN ["/s","-e","c\\n"]'],
+      'RUN ["/bin/sh","-c","d\\n"]',
+    ]);
+  });
+
+  it('lets a base image copy from stages before it only', () => {
+    const withTrigger = (trigger: string) => () =>
+      pin('FROM scratch AS s\nFROM a\n', {}, { triggers: readContainerfile(trigger).instructions });
+    for (const stage of ['s', '0'])
+      expect(withTrigger(`COPY --from=${stage} /a /`)()).toEqual(['FROM scratch AS s', 'FROM <a>', '']);
+    for (const other of ['1', '7', 'b', 'docker.io/library/b'])
+      expect(withTrigger(`COPY --from=${other} /a /`)).toThrow(
+        /^base image docker\.io\/library\/a: ONBUILD COPY --from=/,
+      );
   });
 });

@@ -1,10 +1,25 @@
 import { isImageReference } from '@coold/runtime/image-reference';
-import { BuildFailure } from '../build-failure.ts';
-import { type Instruction, isInstruction, readUnambiguously } from './containerfile-lines.ts';
-import { readHeaderArguments, substitute } from './header-arguments.ts';
+import type { BuildFailure } from '../build-failure.ts';
+import { pinAddedUrls } from '../containerfile/added-urls.ts';
+import { readHeaderArguments } from '../containerfile/header-arguments.ts';
+import { completeImageName } from '../containerfile/image-name.ts';
+import type {
+  Containerfile,
+  CopyInstruction,
+  FromInstruction,
+  Instruction,
+} from '../containerfile/instruction.ts';
+import { normalise } from '../containerfile/normalise.ts';
+import { inRepository, quoted, refusal } from '../containerfile/refusal.ts';
+import { renderContainerfile } from '../containerfile/render.ts';
+import { type Beginning, beginStage, emptyBeginning, follow } from '../containerfile/stage-values.ts';
+import { splitStages } from '../containerfile/stages.ts';
+import { substitute } from '../containerfile/substitute.ts';
+import { moveVolumes } from '../containerfile/volumes.ts';
 
 /** An image that a stage begins with. */
 export interface BaseImage {
+  /** With its registry, or an id. */
   name: string;
   /** As `--platform` names it; absent: this machine's. */
   platform?: string;
@@ -15,22 +30,31 @@ export function labelOf({ name, platform }: BaseImage): string {
   return platform === undefined ? name : `${name} for ${platform}`;
 }
 
+/** An image as it was found. */
+export interface FoundImage extends Partial<Beginning> {
+  id: string;
+  /** What it asks its builds for (ONBUILD), judged. */
+  triggers?: readonly Instruction[];
+}
+
 /** What a build takes from images, and how they are put into its containerfile. */
 export interface BaseImages {
   /** Of each stage up to the target, each once: what they ask for (ONBUILD) is executed. */
   images: BaseImage[];
-  /** Images that files are copied from, and nothing else. */
+  /** Names of images that files are copied from, and nothing else. */
   copied: string[];
   /** The one below the image that is built; undefined: none is. */
   root?: BaseImage;
   /**
-   * The containerfile with images by their ids, so that it is those that were looked at which are built on. Nothing but an
-   * id, an earlier stage or `scratch` is left in a FROM.
+   * The containerfile that buildah gets, up to the target: rendered from what was understood, and with images by their ids, so
+   * that it is those that were looked at which are built on. Nothing but an id, an earlier stage or `scratch` is left in a
+   * FROM or a `--from`.
    *
-   * @param ids of each of `images`, by its label
+   * @param found each of `images` and of `copied`, by its label
+   * @throws BuildFailure 422 for what cannot be rendered
    * @throws Error when one is missing
    */
-  pin(ids: ReadonlyMap<string, string>): string;
+  pin(found: ReadonlyMap<string, FoundImage>): string;
 }
 
 export interface BaseOptions {
@@ -40,111 +64,179 @@ export interface BaseOptions {
   platform: string;
 }
 
+type Base = { kind: 'scratch' } | { kind: 'stage'; index: number } | { kind: 'image'; image: BaseImage };
+
 interface Stage {
-  instruction: Instruction;
-  name: string | undefined;
-  base: { kind: 'scratch' } | { kind: 'stage'; name: string } | { kind: 'image'; image: BaseImage };
+  from: FromInstruction & { line: number };
+  instructions: readonly Instruction[];
+  base: Base;
 }
 
-const isFrom = isInstruction('FROM');
-const copiedFrom = /^(?:COPY|ADD)\s(?:.*\s)?--from=(\S+)/is;
+/** What a `--from` names. */
+type Source = { kind: 'stage'; name: string } | { kind: 'image'; name: string };
 
 /**
  * Reads which images a containerfile builds on. What a FROM says is resolved here and nowhere else: `pin` leaves buildah
  * nothing to resolve.
  *
- * @throws BuildFailure 422 for a FROM that cannot be resolved, or that parsers read differently
+ * @throws BuildFailure 422 for a FROM or a `--from` that cannot be resolved, naming the line
  */
-export function readBaseImages(containerfile: string, options: BaseOptions): BaseImages {
-  const instructions = readUnambiguously(containerfile, 'FROM');
-  const begin = instructions.findIndex(isFrom);
-  const header = begin < 0 ? instructions : instructions.slice(0, begin);
-  const argumentsOf = readHeaderArguments(
-    header.map(({ text }) => text),
-    options,
-  );
+export function readBaseImages(containerfile: Containerfile, options: BaseOptions): BaseImages {
+  const split = splitStages(containerfile);
+  const header = readHeaderArguments(split.header, options);
   const stages: Stage[] = [];
-  for (const instruction of instructions.filter(isFrom))
-    stages.push(readStage(instruction, stages, argumentsOf, options.platform));
-  const last = stages.findIndex(({ name }, at) => (name ?? String(at)) === options.target);
+  for (const { from, instructions } of split.stages)
+    stages.push({ from, instructions, base: readBase(from, stages, header, options.platform) });
+  const last = stages.findIndex(({ from }, at) => (from.stage ?? String(at)) === options.target);
   const built = last < 0 ? stages : stages.slice(0, last + 1);
-  const root = rootOf(built);
+  const root = rootOf(built, built.length - 1);
   const labelled = built.flatMap(({ base }) =>
     base.kind === 'image' ? [[labelOf(base.image), base.image] as const] : [],
   );
+  const sources = built.flatMap(({ instructions }, at) =>
+    instructions.flatMap(instruction => sourceOf(instruction, built, at) ?? []),
+  );
+  const copied = sources.flatMap(source => (source.kind === 'image' ? [source.name] : []));
   return {
     images: [...new Map(labelled).values()],
-    copied: copiedImages(instructions, stages),
+    copied: [...new Set(copied)],
     ...(root === undefined ? {} : { root }),
-    pin: ids => rewrite(containerfile, stages, stage => pinned(stage, built.includes(stage), ids)),
+    pin(found) {
+      const outside = { buildArgs: options.buildArgs, header };
+      const ends: Beginning[] = [];
+      const instructions: Instruction[] = [...split.header];
+      for (const [at, { from, base, instructions: own }] of built.entries()) {
+        const image = base.kind === 'image' ? foundIn(found, base.image) : undefined;
+        const begin = base.kind === 'stage' ? ends[base.index] : image;
+        const values = beginStage({ ...emptyBeginning, ...begin });
+        instructions.push(pinnedFrom(from, built, base, image));
+        for (const trigger of image?.triggers ?? []) {
+          checkTrigger(trigger, built, at, base);
+          follow(values, trigger, outside);
+        }
+        for (const instruction of moveVolumes(own)) {
+          const known = normalise(pinAddedUrls(instruction, values), values.shell, inRepository);
+          instructions.push(pinnedSource(known, sourceOf(instruction, built, at), found));
+          follow(values, instruction, outside);
+        }
+        ends.push(values);
+      }
+      return renderContainerfile(
+        { escapeCharacter: containerfile.escapeCharacter, instructions },
+        inRepository,
+      );
+    },
   };
 }
 
-function readStage(
-  instruction: Instruction,
+function readBase(
+  { image: word, platform: flag, stage, line }: FromInstruction & { line: number },
   earlier: readonly Stage[],
-  argumentsOf: ReadonlyMap<string, string>,
+  header: ReadonlyMap<string, string>,
   machine: string,
-): Stage {
-  const { text } = instruction;
-  const refuse = (why: string) => refusal(`${JSON.stringify(text.slice(0, 200))}: ${why}`);
-  const [, flag, word = '', name] =
-    /^FROM[ \t]+(?:--platform=(\S+)[ \t]+)?([!-~]+)(?:[ \t]+AS[ \t]+([A-Za-z0-9_][A-Za-z0-9_.-]*))?[ \t]*$/i.exec(
-      text,
-    ) ?? [];
-  if (word === '') throw refuse('expected FROM [--platform=…] image [AS stage]');
+): Base {
+  const refuse = (why: string) => refusal(inRepository(line), `FROM ${quoted(word)}: ${why}`);
   const resolve = (from: string) => {
-    const resolved = substitute(from, argumentsOf);
+    const resolved = substitute(from, header);
     if (resolved === undefined) throw refuse(`${from} has no value from an ARG before the first FROM`);
     return resolved;
   };
-  const base = resolve(word);
+  const name = resolve(word);
   const platform = flag === undefined ? undefined : resolve(flag);
   if (platform !== undefined && !/^[a-z0-9]+(?:\/[a-z0-9]+){1,2}$/.test(platform))
-    throw refuse(`${JSON.stringify(platform)} is no platform`);
-  if (base === 'scratch') return { instruction, name, base: { kind: 'scratch' } };
-  if (earlier.some(stage => stage.name === base))
-    return { instruction, name, base: { kind: 'stage', name: base } };
-  if (!isImageReference(base)) throw refuse(`${JSON.stringify(base)} is no image's name`);
-  const image = { name: base, ...(platform === undefined || platform === machine ? {} : { platform }) };
-  return { instruction, name, base: { kind: 'image', image } };
+    throw refuse(`${quoted(platform)} is no platform`);
+  if (stage !== undefined && indexOf(stage.toLowerCase(), earlier, true) >= 0)
+    throw refuse(`there is a stage ${stage} already`);
+  if (name === 'scratch') return { kind: 'scratch' };
+  const index = stageIndex(name, earlier, refuse);
+  if (index >= 0) return { kind: 'stage', index };
+  if (!isImageReference(name)) throw refuse(`${quoted(name)} is no image's name`);
+  const image = { name: completeImageName(name) };
+  return {
+    kind: 'image',
+    image: platform === undefined || platform === machine ? image : { ...image, platform },
+  };
 }
 
-function rootOf(stages: readonly Stage[]): BaseImage | undefined {
-  const base = stages.at(-1)?.base;
+function indexOf(name: string, stages: readonly Stage[], ignoringCase = false): number {
+  return stages.findIndex(({ from }) => (ignoringCase ? from.stage?.toLowerCase() : from.stage) === name);
+}
+
+/** -1 where no stage is meant. buildah tells names of stages by their case and would look for an image, Docker does not. */
+function stageIndex(name: string, stages: readonly Stage[], refuse: (why: string) => BuildFailure): number {
+  const index = indexOf(name, stages);
+  const alike = stages[indexOf(name.toLowerCase(), stages, true)];
+  if (index < 0 && alike !== undefined) throw refuse(`write it as the stage: ${alike.from.stage}`);
+  return index;
+}
+
+function rootOf(stages: readonly Stage[], at: number): BaseImage | undefined {
+  const base = stages[at]?.base;
   if (base?.kind === 'image') return base.image;
-  if (base?.kind !== 'stage') return undefined;
-  const below = stages.slice(0, -1);
-  return rootOf(below.slice(0, below.findLastIndex(({ name }) => name === base.name) + 1));
+  return base?.kind === 'stage' ? rootOf(stages, base.index) : undefined;
 }
 
-function copiedImages(instructions: readonly Instruction[], stages: readonly Stage[]): string[] {
-  const names = instructions.flatMap(({ text }) => copiedFrom.exec(text)?.[1] ?? []);
-  const isStage = (from: string) => /^\d+$/.test(from) || stages.some(({ name }) => name === from);
-  return [...new Set(names)].filter(name => isImageReference(name) && !isStage(name));
-}
-
-function pinned({ base, name }: Stage, isBuilt: boolean, ids: ReadonlyMap<string, string>): string {
-  const as = name === undefined ? '' : ` AS ${name}`;
-  // What comes after the target is not built; should it ever be, then on nothing.
-  if (!isBuilt || base.kind === 'scratch') return `FROM scratch${as}`;
-  if (base.kind === 'stage') return `FROM ${base.name}${as}`;
-  const id = ids.get(labelOf(base.image));
-  if (id === undefined) throw new Error(`${labelOf(base.image)} has no id`);
-  return `FROM ${id}${as}`;
-}
-
-/** Line by line, so that what buildah says of lines is true of the repository's. */
-function rewrite(containerfile: string, stages: readonly Stage[], text: (stage: Stage) => string): string {
-  const lines = containerfile.split('\n');
-  for (const stage of stages) {
-    const { first, last } = stage.instruction;
-    lines.fill('', first, last + 1);
-    lines[first] = text(stage);
+/**
+ * Where an instruction copies from; undefined: the context.
+ *
+ * @param at the stage that it is in
+ */
+function sourceOf(
+  instruction: Instruction,
+  stages: readonly Stage[],
+  at: number,
+  where = inRepository,
+): Source | undefined {
+  if (instruction.name !== 'COPY' && instruction.name !== 'ADD') return undefined;
+  const from = instruction.flags.find(({ name }) => name === 'from')?.value;
+  if (from === undefined) return undefined;
+  const refuse = (why: string) =>
+    refusal(where(instruction.line), `${instruction.name} --from=${from}: ${why}`);
+  const earlier = stages.slice(0, at);
+  if (/^[0-9]{1,9}$/.test(from)) {
+    if (Number(from) >= at) throw refuse('there is no such stage before this one');
+    return { kind: 'stage', name: String(Number(from)) };
   }
-  return lines.join('\n');
+  if (stageIndex(from, earlier, refuse) >= 0) return { kind: 'stage', name: from };
+  if (!isImageReference(from)) throw refuse('is neither a stage before this one nor an image');
+  return { kind: 'image', name: completeImageName(from) };
 }
 
-function refusal(message: string): BuildFailure {
-  return new BuildFailure(422, 'stack', message);
+/** A trigger may copy from a stage of the repository's own file. An image that it names would be looked up by buildah, not by us. */
+function checkTrigger(trigger: Instruction, stages: readonly Stage[], at: number, base: Base): void {
+  const whose = `base image ${base.kind === 'image' ? base.image.name : ''}: ONBUILD `;
+  const source = sourceOf(trigger, stages, at, () => whose);
+  if (source?.kind === 'image')
+    throw refusal(whose, `${trigger.name} --from=${source.name}: only a stage before it can be copied from`);
+}
+
+function foundIn(found: ReadonlyMap<string, FoundImage>, image: BaseImage): FoundImage {
+  const one = found.get(labelOf(image));
+  if (one === undefined) throw new Error(`${labelOf(image)} has no id`);
+  return one;
+}
+
+function pinnedFrom(
+  from: FromInstruction & { line: number },
+  stages: readonly Stage[],
+  base: Base,
+  image: FoundImage | undefined,
+): Instruction {
+  const { line, stage } = from;
+  const named = base.kind === 'stage' ? stages[base.index]?.from.stage : image?.id;
+  return { line, name: 'FROM', image: named ?? 'scratch', ...(stage === undefined ? {} : { stage }) };
+}
+
+function pinnedSource(
+  instruction: Instruction,
+  source: Source | undefined,
+  found: ReadonlyMap<string, FoundImage>,
+): Instruction {
+  if (source === undefined || (instruction.name !== 'COPY' && instruction.name !== 'ADD')) return instruction;
+  const value = source.kind === 'stage' ? source.name : foundIn(found, source).id;
+  const copy: CopyInstruction & { line: number } = {
+    ...instruction,
+    flags: instruction.flags.map(flag => (flag.name === 'from' ? { name: 'from', value } : flag)),
+  };
+  return copy;
 }

@@ -2,6 +2,8 @@ import { mkdir, realpath, symlink, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path';
 import { scratchFolder } from '@coold/testbed';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { readContainerfile } from '../containerfile/parse.ts';
+import { labelOf, readBaseImages } from './base-images.ts';
 import { planDockerfile } from './dockerfile.ts';
 
 let stack: AsyncDisposableStack;
@@ -22,7 +24,7 @@ it('takes a Containerfile before a Dockerfile, and what either leaves out of the
   await write('Dockerfile', 'FROM a');
   await write('.dockerignore', 'a');
   expect(await plan()).toEqual({
-    containerfile: 'FROM a',
+    containerfile: readContainerfile('FROM a'),
     context: checkout,
     ignore: 'a',
     buildArgs: {},
@@ -30,7 +32,7 @@ it('takes a Containerfile before a Dockerfile, and what either leaves out of the
   });
   await write('Containerfile', 'FROM b');
   await write('.containerignore', 'b');
-  expect(await plan()).toMatchObject({ containerfile: 'FROM b', ignore: 'b' });
+  expect(await plan()).toMatchObject({ containerfile: readContainerfile('FROM b'), ignore: 'b' });
 });
 
 it('takes the file that is named, build arguments and target', async () => {
@@ -39,7 +41,7 @@ it('takes the file that is named, build arguments and target', async () => {
   const config = { dockerfile: 'docker/Dockerfile.in', buildArgs: { A: 'b' }, target: 'final' };
   // A copy of its text: the name would have buildah run the C preprocessor on it.
   expect(await planDockerfile(checkout, config)).toMatchObject({
-    containerfile: 'FROM c',
+    containerfile: readContainerfile('FROM c'),
     buildArgs: { A: 'b' },
     target: 'final',
   });
@@ -60,6 +62,19 @@ it('refuses a file that is none, is not there or lies elsewhere', async () => {
   await expect(plan('large')).rejects.toMatchObject(refused('has 2097152 bytes'));
 });
 
+it.each([
+  ['FROM a\nRUN \xff\n', 2],
+  ['FROM a\nRUN x\nCOPY --from=dir:/x /a /b\n', 3],
+  ['FROM a\nRUN x \\\n\\\n  y\n\nWHAT x\n', 6],
+  ['FROM a\nVOLUME \\ \\\n\n', 2],
+  ['FROM a\nRUN x \\\\\n', 2],
+])('names the line that it refuses: %j', async (text, line) => {
+  await writeFile(join(checkout, 'Dockerfile'), Buffer.from(text, 'latin1'));
+  await expect(plan()).rejects.toMatchObject({
+    ...{ code: 422, stage: 'stack', message: expect.stringMatching(`^line ${line}: `) },
+  });
+});
+
 it.each(['/dev/zero', '/etc/shadow', '.dockerignore'])(
   'does not follow an ignore file to %s',
   async target => {
@@ -71,3 +86,29 @@ it.each(['/dev/zero', '/etc/shadow', '.dockerignore'])(
     });
   },
 );
+
+it.each([
+  `FROM a\n${'VOLUME $A\n'.repeat(100_000)}`,
+  `FROM a\n${'VOLUME $A\n'.repeat(4_990)}ENV B=c\n`,
+  'FROM a\n'.repeat(5_000),
+  `FROM a AS b\n${'FROM a\nCOPY --from=b a b\n'.repeat(2_400)}`,
+  `FROM a\nRUN echo "${'<<A '.repeat(16_000)}"\n`,
+  `FROM a\n${'ENV A=$A$A$A$A\n'.repeat(4_900)}ADD $A /x\n`,
+  `${'ARG A=a$A$A$A$A\n'.repeat(4_900)}FROM $A\n`,
+  `FROM a\nRUN ${'\\ '.repeat(500_000)}x\n`,
+  `FROM a\nRUN ["${'\\\\'.repeat(250_000)}" x\n`,
+  `FROM a\nRUN x \\\n${'\n'.repeat(1_000_000)}`,
+  `FROM a\nRUN${' '.repeat(1_000_000)}x\n`,
+  `FROM a\nCOPY ${'--link '.repeat(9_000)}a b\n`,
+])('is refused or understood within seconds whatever it holds: %#', async text => {
+  await write('Dockerfile', text);
+  const began = performance.now();
+  try {
+    const { containerfile } = await plan();
+    const bases = readBaseImages(containerfile, { buildArgs: {}, platform: 'linux/amd64' });
+    bases.pin(new Map([...bases.images.map(labelOf), ...bases.copied].map(label => [label, { id: 'x' }])));
+  } catch (error) {
+    expect(error).toMatchObject({ code: 422, stage: 'stack' });
+  }
+  expect(performance.now() - began).toBeLessThan(10_000);
+});

@@ -2,23 +2,21 @@ import { lstat, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BuildFailure } from '../build-failure.ts';
 import type { DockerfileConfig } from '../build-request.ts';
+import { judge } from '../containerfile/judge.ts';
+import { readContainerfile } from '../containerfile/parse.ts';
+import { inRepository } from '../containerfile/refusal.ts';
+import { decodeSource } from '../containerfile/source-lines.ts';
 import { resolveInside } from '../inside-repository.ts';
-import { checkCopyFlags } from './copy-flags.ts';
-import { checkHereDocuments } from './here-documents.ts';
-import { checkRunFlags } from './run-flags.ts';
 import type { Stack } from './stack.ts';
-import { moveVolumes } from './volumes.ts';
 
 const maxBytes = 1 << 20;
 
 /** The repository's own Containerfile or Dockerfile; its RUN steps run. */
 export const planDockerfile: Stack<DockerfileConfig> = async (checkout, config) => {
-  const containerfile = await containerfileOf(checkout, config.dockerfile);
-  checkRunFlags(containerfile);
-  checkCopyFlags(containerfile);
-  checkHereDocuments(containerfile);
+  const containerfile = readContainerfile(decodeSource(await containerfileOf(checkout, config.dockerfile)));
+  judge(containerfile.instructions, inRepository);
   return {
-    containerfile: moveVolumes(containerfile),
+    containerfile,
     context: checkout,
     ignore: await ignoreOf(checkout),
     buildArgs: config.buildArgs,
@@ -27,10 +25,10 @@ export const planDockerfile: Stack<DockerfileConfig> = async (checkout, config) 
   };
 };
 
-// Both are read here and handed on as copies: buildah would follow a symlink out of the repository (or into /dev/zero),
+// Both are read here, and buildah gets files of ours: it would follow a symlink out of the repository (or into /dev/zero),
 // and put a containerfile whose name ends in ".in" through the C preprocessor, which includes any file of the host.
 
-async function containerfileOf(checkout: string, named: string | undefined): Promise<string> {
+async function containerfileOf(checkout: string, named: string | undefined): Promise<Buffer> {
   if (named !== undefined) return readInside(checkout, named, 'dockerfile_cfg.dockerfile');
   const found = await firstOf(checkout, ['Containerfile', 'Dockerfile']);
   if (found === undefined)
@@ -44,7 +42,7 @@ async function containerfileOf(checkout: string, named: string | undefined): Pro
 
 async function ignoreOf(checkout: string): Promise<string> {
   const found = await firstOf(checkout, ['.containerignore', '.dockerignore']);
-  return found === undefined ? '' : readInside(checkout, found, 'the repository');
+  return found === undefined ? '' : (await readInside(checkout, found, 'the repository')).toString('utf8');
 }
 
 async function firstOf(checkout: string, names: readonly string[]): Promise<string | undefined> {
@@ -55,11 +53,11 @@ async function firstOf(checkout: string, names: readonly string[]): Promise<stri
   return undefined;
 }
 
-async function readInside(checkout: string, name: string, field: string): Promise<string> {
+async function readInside(checkout: string, name: string, field: string): Promise<Buffer> {
   const { path, stats } = await resolveInside(checkout, name, field);
   const named = `${field}: ${JSON.stringify(name)}`;
   if (!stats.isFile()) throw new BuildFailure(422, 'stack', `${named} is no file`);
   if (stats.size > maxBytes)
     throw new BuildFailure(422, 'stack', `${named} has ${stats.size} bytes, more than ${maxBytes}`);
-  return await readFile(path, 'utf8');
+  return await readFile(path);
 }

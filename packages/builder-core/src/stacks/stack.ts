@@ -1,7 +1,9 @@
+import type { Containerfile } from '../containerfile/instruction.ts';
+
 /** What buildah has to do, as data. */
 export interface BuildPlan {
-  /** Text of the containerfile. It is put beside the checkout, never into it. */
-  containerfile: string;
+  /** As it was understood and judged; rendered beside the checkout, never into it. */
+  containerfile: Containerfile;
   /** Folder that COPY and ADD see; a real path. */
   context: string;
   /** Text of what the context leaves out, in the notation of .containerignore. */

@@ -2,6 +2,7 @@ import { mkdir, realpath, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { scratchFolder } from '@coold/testbed';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { readContainerfile } from '../containerfile/parse.ts';
 import { planStatic } from './static.ts';
 
 let stack: AsyncDisposableStack;
@@ -43,7 +44,7 @@ it.each(['dist', 'inside', './dist/', 'inside/.'])(
   'takes the folder %s, and all that is in it',
   async outputDir => {
     expect(await plan(outputDir)).toEqual({
-      containerfile: 'FROM nginx:alpine\nCOPY . /usr/share/nginx/html/\n',
+      containerfile: readContainerfile('FROM nginx:alpine\nCOPY . /usr/share/nginx/html/\n'),
       context: join(checkout, 'dist'),
       ignore: '',
       buildArgs: {},

@@ -1,6 +1,7 @@
 import { opendir } from 'node:fs/promises';
 import { BuildFailure } from '../build-failure.ts';
 import type { StaticConfig } from '../build-request.ts';
+import { readContainerfile } from '../containerfile/parse.ts';
 import { resolveInside } from '../inside-repository.ts';
 import { staticContainerfile } from '../static-containerfile.ts';
 import type { Stack } from './stack.ts';
@@ -13,7 +14,7 @@ export const planStatic: Stack<StaticConfig> = async (checkout, { outputDir, bas
   if (!stats.isDirectory()) throw new BuildFailure(422, 'stack', `${named} is no folder`);
   if (await isEmpty(path)) throw new BuildFailure(422, 'stack', `${named} is empty`);
   return {
-    containerfile: staticContainerfile(baseImage),
+    containerfile: readContainerfile(staticContainerfile(baseImage)),
     context: path,
     // Its own ignore files are content like everything in it.
     ignore: '',

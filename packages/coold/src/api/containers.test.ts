@@ -148,7 +148,11 @@ describe('containers of a real Podman', () => {
       ...{ Memory: 64_000_000, CpuQuota: 50_000, CpuPeriod: 100_000, PidsLimit: 50, Privileged: false },
       RestartPolicy: { Name: 'on-failure', MaximumRetryCount: 4 },
       PortBindings: { '80/tcp': [{ HostIp: '127.0.0.1', HostPort: '8099' }] },
-      ...{ SecurityOpt: ['no-new-privileges'], Dns: ['10.210.5.1'], DnsSearch: ['coolify.internal'] },
+      ...{
+        SecurityOpt: ['no-new-privileges'],
+        Dns: ['10.210.5.1'],
+        DnsSearch: ['shop.coolify.internal', 'coolify.internal'],
+      },
     });
     expect(Mounts).toEqual(
       expect.arrayContaining([
@@ -173,7 +177,8 @@ describe('containers of a real Podman', () => {
       },
       HostConfig: {
         ...{ Memory: 64_000_000, NanoCpus: 500_000_000, PidsLimit: 50, Privileged: false },
-        ...{ Dns: ['10.210.5.1'], DnsSearch: ['coolify.internal'], NetworkMode: 'bridge' },
+        ...{ Dns: ['10.210.5.1'], NetworkMode: 'bridge' },
+        DnsSearch: ['shop.coolify.internal', 'coolify.internal'],
         RestartPolicy: { Name: 'on-failure', MaximumRetryCount: 4 },
         PortBindings: { '80/tcp': [{ HostIp: '127.0.0.1', HostPort: '8099' }] },
       },

@@ -4,7 +4,7 @@ import { runChild } from '@coold/runtime';
 import { type PodmanService, scratchFolder, startPodman } from '@coold/testbed';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createPodman } from '../podman/client.ts';
-import { denyImage, denyReservedLabels, labelsAgainst } from './image-demands.ts';
+import { denyImage, denyReservedLabels, denyRuntimeAnnotations, labelsAgainst } from './image-demands.ts';
 import { noFirewall, undenied, unserved } from './no-firewall.ts';
 import { caller, silent } from './testing.ts';
 import { verbHandlers } from './verbs.ts';
@@ -67,9 +67,11 @@ describe('an image that a real Podman would obey', () => {
       message: expect.stringContaining('run.oci.seccomp_bpf_data') as string,
     });
     await expect(call('containers.inspect', { id: 'refused' })).rejects.toMatchObject({ code: 404 });
-    // Made past coold, or while another image was called so: it does not run by coold's doing.
+    // Made past coold, or while another image was called so: it does not run by coold's doing. Podman 5 hands an image's
+    // annotations down no more, so they are the container's own too.
     const path = '/v4.0.0/libpod/containers/create';
-    await podman.request({ method: 'POST', path, json: { image, name: 'past' } });
+    const annotations = { 'run.oci.seccomp_bpf_data': allowAll };
+    await podman.request({ method: 'POST', path, json: { image, name: 'past', annotations } });
     for (const verb of ['containers.start', 'containers.restart'])
       await expect(call(verb, { id: 'past' })).rejects.toMatchObject({ code: 403, field: 'id' });
   });
@@ -159,4 +161,20 @@ describe('orders', () => {
     });
     expect(labelsAgainst({ ...words, labels: { PODMAN_SYSTEMD_UNIT: 'x' } })).toEqual({});
   });
+});
+
+it('what Podman 5 writes into a container itself is no order, anything else under its names is', () => {
+  const podmans = {
+    'io.container.manager': 'libpod',
+    'org.opencontainers.image.stopSignal': '15',
+    'org.systemd.property.KillSignal': '15',
+    'org.systemd.property.TimeoutStopUSec': 'uint64 10000000',
+  };
+  expect(() => denyRuntimeAnnotations(podmans)).not.toThrow();
+  for (const [name, value] of [
+    ['org.systemd.property.KillSignal', '15, "x"'],
+    ['org.systemd.property.TimeoutStopUSec', '[1]'],
+    ['org.systemd.property.DevicePolicy', "'auto'"],
+  ] as const)
+    expect(() => denyRuntimeAnnotations({ [name]: value })).toThrow(name);
 });

@@ -12,6 +12,7 @@ const networks = [
   network('shop-app', 'shop'),
   network('blog-app', 'blog'),
   network('mute-mesh'),
+  network('mute-app', 'mute'),
   network('stray', 'elsewhere'),
   network('plain'),
 ];
@@ -23,25 +24,25 @@ const mesh = {
     { name: 'mute', network: 'mute-mesh', gateway: '0.0.0.0' },
   ],
 };
-const search = ['mesh.test'];
 
-it("is the gateway of the namespace, on its own network and on those made for it, and the mesh's zone", () => {
-  for (const name of ['shop-mesh', 'shop-app'])
-    expect(networkDns([name], networks, mesh)).toEqual({ servers: ['10.1.0.1'], search });
+it('is the own gateway of each network, with the domain of its namespace before the zone', () => {
+  const search = ['shop.mesh.test', 'mesh.test'];
+  expect(networkDns(['shop-mesh'], networks, mesh)).toEqual({ servers: ['10.1.0.1'], search });
+  expect(networkDns(['shop-app'], networks, mesh)).toEqual({ servers: ['10.9.0.1'], search });
   expect(networkDns(['shop-mesh', 'plain', 'shop-app'], networks, mesh)).toEqual({
-    servers: ['10.1.0.1'],
+    servers: ['10.1.0.1', '10.9.0.1'],
     search,
   });
 });
 
-it('is the gateways of all namespaces, in the order of the configuration', () => {
-  expect(networkDns(['blog-app', 'shop-app'], networks, mesh)).toEqual({
-    servers: ['10.1.0.1', '10.2.0.1'],
-    search,
+it('is the gateways of several namespaces in the order of the networks', () => {
+  expect(networkDns(['blog-mesh', 'shop-mesh'], networks, mesh)).toEqual({
+    servers: ['10.2.0.1', '10.1.0.1'],
+    search: ['blog.mesh.test', 'shop.mesh.test', 'mesh.test'],
   });
 });
 
 it('is none where nobody answers', () => {
-  for (const names of [[], ['plain'], ['mute-mesh'], ['stray'], ['nosuch']])
+  for (const names of [[], ['plain'], ['mute-mesh'], ['mute-app'], ['stray'], ['nosuch']])
     expect(networkDns(names, networks, mesh)).toBeUndefined();
 });

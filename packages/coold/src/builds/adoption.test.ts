@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { adopt, keptMs } from './adoption.ts';
+import { adopt, keptMs, keptReadMs } from './adoption.ts';
 import { failed } from './build-outcome.ts';
 import type { UnitState } from './unit-state.ts';
 import type { FoundFolder } from './work-folder.ts';
@@ -8,7 +8,7 @@ import type { FoundFolder } from './work-folder.ts';
 const now = 10 * keptMs;
 const folder: FoundFolder = {
   ...{ request: { stack: 'static' }, queuedAt: undefined, cancelled: false },
-  ...{ outcome: undefined, changedAt: now },
+  ...{ outcome: undefined, changedAt: now, readAt: undefined, nonce: '' },
 };
 const outcome = failed(422, 'x', 'git');
 const active: UnitState = { kind: 'active' };
@@ -36,6 +36,8 @@ describe('a work folder of an earlier coold', () => {
     ['without a request', { request: undefined }, absent, 'remove'],
     ['whose outcome is a day old', { outcome, changedAt: now - keptMs }, absent, 'remove'],
     ['whose outcome is almost a day old', { outcome, changedAt: now - keptMs + 1 }, absent, 'conclude'],
+    ['whose outcome was read an hour ago', { outcome, readAt: now - keptReadMs }, absent, 'remove'],
+    ['whose outcome was read a while ago', { outcome, readAt: now - keptReadMs + 1 }, absent, 'conclude'],
   ])('%s', (_name, found, state, decision) => {
     expect(adopt({ ...folder, ...found }, state, now)).toBe(decision);
   });
@@ -47,6 +49,8 @@ describe('a work folder of an earlier coold', () => {
       cancelled: fc.boolean(),
       outcome: fc.constantFrom(undefined, outcome),
       changedAt: fc.constantFrom(0, now),
+      readAt: fc.constantFrom(undefined, 0, now),
+      nonce: fc.constant(''),
     });
     fc.assert(
       fc.property(found, fc.constantFrom(undefined, active, absent, over), (found, state) => {

@@ -14,8 +14,10 @@ export type Adoption =
   /** Nothing of a build, or a result that nobody read in time. */
   | 'remove';
 
-/** A result that was never acknowledged is kept for this long, in ms (docs/contract.md §7). */
+/** A result that nobody has read is kept for this long, in ms (docs/contract.md §7). */
 export const keptMs = 24 * 3600_000;
+/** One that was read, from the first time on, in ms: a caller that died over it may ask again. */
+export const keptReadMs = 3600_000;
 
 /** @param state undefined: systemd did not answer; no build is given up for that */
 export function adopt(folder: FoundFolder, state: UnitState | undefined, now: number): Adoption {
@@ -33,8 +35,9 @@ export function adopt(folder: FoundFolder, state: UnitState | undefined, now: nu
 }
 
 export function isExpired(
-  { outcome, changedAt }: Pick<FoundFolder, 'outcome' | 'changedAt'>,
+  { outcome, changedAt, readAt }: Pick<FoundFolder, 'outcome' | 'changedAt' | 'readAt'>,
   now: number,
 ): boolean {
-  return outcome !== undefined && now - changedAt >= keptMs;
+  if (outcome === undefined) return false;
+  return readAt === undefined ? now - changedAt >= keptMs : now - readAt >= keptReadMs;
 }

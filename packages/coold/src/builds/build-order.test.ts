@@ -21,6 +21,12 @@ describe('a build from the broker', () => {
     expect(order({ stack: BuildStack.DOCKERFILE, dockerfileCfg }).request).toMatchObject({
       dockerfile_cfg: { dockerfile: 'a/Dockerfile', build_args: { A: '1' }, target: '' },
     });
+    const push = { auth: { username: 'robot', password: 'geheim' } };
+    const pushed = { targetImage: 'r.example/app:1', push, baseImages: ['localhost/base:1'] };
+    expect(order({ stack: BuildStack.STATIC, ...pushed }).request).toMatchObject({
+      ...{ push, base_images: ['localhost/base:1'] },
+    });
+    expect(order({ stack: BuildStack.STATIC, ...pushed, push: {} }).request).toMatchObject({ push: {} });
     // Schema 1 has no such field.
     expect(order({ stack: BuildStack.DOCKERFILE }).request).not.toHaveProperty('dockerfile_cfg');
   });
@@ -32,6 +38,14 @@ describe('a build from the broker', () => {
     ['static_cfg.output_dir', { staticCfg: { outputDir: '../..' } }],
     ['static_cfg.base_image', { staticCfg: { baseImage: 'x\nRUN y' } }],
     ['dockerfile_cfg', { dockerfileCfg: {} }],
+    ['target_image', { push: {} }],
+    [
+      'push.auth.username',
+      { targetImage: 'r.example/a', push: { auth: { username: 'a:b', password: 'x' } } },
+    ],
+    ['push.auth.password', { targetImage: 'r.example/a', push: { auth: { username: 'a', password: '' } } }],
+    ['base_images[1]', { baseImages: ['localhost/base:1', 'dir:/etc'] }],
+    ['nonce', { nonce: '../x' }],
     ['stack', { stack: BuildStack.UNSPECIFIED }],
     ['stack', { stack: 99 as BuildStack }],
   ])('whose %s is not understood is refused by its name: %j', (field, message) => {

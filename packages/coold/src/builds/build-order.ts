@@ -19,6 +19,10 @@ export function readBuildOrder(message: BuildRequest): BuildOrder {
   if (stack === undefined) throw new VerbError(400, 'stack: expected a known stack', { field: 'stack' });
   if (!isBuildableStack(stack))
     throw new VerbError(501, `the builder has no stack ${stack} yet`, { field: 'stack' });
+  if (!/^[A-Za-z0-9_.-]{0,128}$/.test(message.nonce))
+    throw new VerbError(400, 'nonce: expected at most 128 of letters, digits, "_", "." and "-"', {
+      field: 'nonce',
+    });
   const request = {
     repo_url: message.repoUrl,
     git_ref: message.gitRef,
@@ -26,6 +30,7 @@ export function readBuildOrder(message: BuildRequest): BuildOrder {
     target_image: message.targetImage,
     ...(message.cacheKey === '' ? {} : { cache_key: message.cacheKey }),
     ...configOf(message),
+    ...addedTo(message),
   };
   try {
     readBuildRequest(request);
@@ -43,6 +48,17 @@ const stackNames: Record<BuildStack, BuildableStack | 'buildpacks' | 'railpack' 
   [BuildStack.RAILPACK]: 'railpack',
   [BuildStack.STATIC]: 'static',
 };
+
+/** What schema 2 has added for every stack. */
+function addedTo({ push, baseImages }: BuildRequest): Record<string, unknown> {
+  const added: Record<string, unknown> = {};
+  if (push !== undefined) {
+    const { auth } = push;
+    added['push'] = auth === undefined ? {} : { auth: { username: auth.username, password: auth.password } };
+  }
+  if (baseImages.length > 0) added['base_images'] = baseImages;
+  return added;
+}
 
 /** Both, where both are given: that is for the builder's own reader to refuse. */
 function configOf({ staticCfg, dockerfileCfg }: BuildRequest): Record<string, unknown> {

@@ -47,8 +47,8 @@ export function failed(code: number, message: string, stage: string): BuildOutco
   return { kind: 'err', err: { code, message, stage } };
 }
 
-/** As the broker is told. */
-export function toResponse(outcome: BuildOutcome): BuildResponseBody {
+/** As the broker is told. @param nonce of the dispatch that it answers; empty where that had none */
+export function toResponse(outcome: BuildOutcome, nonce = ''): BuildResponseBody {
   switch (outcome.kind) {
     case 'ok': {
       const { digest, registry_ref, duration_ms, stack_used } = outcome.ok;
@@ -58,10 +58,10 @@ export function toResponse(outcome: BuildOutcome): BuildResponseBody {
         durationMs: BigInt(duration_ms),
         stackUsed: stackOf(stack_used),
       };
-      return create(BuildResponseBodySchema, { body: { case: 'ok', value } });
+      return create(BuildResponseBodySchema, { body: { case: 'ok', value }, nonce });
     }
     case 'err':
-      return create(BuildResponseBodySchema, { body: { case: 'err', value: outcome.err } });
+      return create(BuildResponseBodySchema, { body: { case: 'err', value: outcome.err }, nonce });
   }
 }
 

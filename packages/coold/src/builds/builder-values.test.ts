@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { cpuQuota, memoryLimit, network, unitPath } from './builder-values.ts';
+import { cpuQuota, memoryLimit, network, registry, unitPath } from './builder-values.ts';
 
 describe('values of a unit', () => {
   it.each([
@@ -13,6 +13,11 @@ describe('values of a unit', () => {
       network,
       ['10.210.0.0/16', '100.64.0.1/32', 'fd00::/8', '0.0.0.0/0'],
       ['10.0.0.0', '10.0.0.0/33', 'fd00::/129', 'any', '1.2.3.4/08', 'fe80::%eth0/64'],
+    ],
+    [
+      registry,
+      ['10.0.0.5:5000', 'registry.internal', 'localhost:5000'],
+      ['', 'http://r.example', 'r.example/a', 'a b', 'r.example:', '%i', '-x', 'a"b'],
     ],
     [unitPath, ['/var/lib/x', '/a-b_c.d'], ['', 'x', '/a b', '/a%i', '/a/', '/']],
   ])('%#', (type, good, bad) => {

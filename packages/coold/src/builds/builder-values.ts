@@ -31,3 +31,10 @@ export const network: ValueType<string> = {
     return Number(length) <= (family === 4 ? 32 : 128) ? value : undefined;
   },
 };
+
+/** A registry as an image's name begins with it. */
+export const registry: ValueType<string> = {
+  expected: 'a registry such as registry.internal:5000 or 10.0.0.5:5000',
+  parse: value =>
+    /^[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?(?::\d{1,5})?$/.test(value) ? value : undefined,
+};

@@ -1,13 +1,19 @@
 import { access, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { create } from '@bufbuild/protobuf';
-import { BuildRequestSchema, BuildStack, HostedBuild_State, type Response } from '@coold/proto';
+import {
+  BuildPushSchema,
+  BuildRequestSchema,
+  BuildStack,
+  HostedBuild_State,
+  type Response,
+} from '@coold/proto';
 import { scratchFolder } from '@coold/testbed';
 import { soon } from '@coold/testbed/soon';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { silent as log } from '../api/testing.ts';
-import { keptMs } from './adoption.ts';
+import { keptMs, keptReadMs } from './adoption.ts';
 import { type Builds, createBuilds } from './builds.ts';
 import { createDriver } from './driver.ts';
 import { NetworkError } from './network/network-error.ts';
@@ -62,7 +68,13 @@ async function setUp({ capacity = 2, maxQueued = 3, networks = noNetworks } = {}
     running: (id: string) => soon(() => expect(simulated.started).toContain(id)),
     marked: (id: string) => soon(() => expect(access(join(root, id, 'queued'))).rejects.toThrow()),
     hears: (...lines: string[]) => soon(() => expect(heard).toEqual(lines)),
-    hosted: () => builds.hosted().map(({ requestId, state }) => `${requestId} ${HostedBuild_State[state]}`),
+    hosted: () =>
+      builds
+        .hosted()
+        .map(
+          ({ requestId, state, wasRead }) =>
+            `${requestId} ${HostedBuild_State[state]}${wasRead ? ', read' : ''}`,
+        ),
     pass(ms: number) {
       clock += ms;
     },
@@ -96,11 +108,85 @@ describe('a build', () => {
     expect(t.builds().result('b')).toMatchObject({ value: { body: { value: { digest } } } });
     await t.builds().acknowledge('b');
     await t.builds().acknowledge('b');
+    expect(t.hosted()).toEqual(['b FINISHED, read']);
+    expect(t.builds().result('b')).toMatchObject({ value: { body: { value: { digest } } } });
+    await t.builds().acknowledge('b', { remove: true });
     expect(await readdir(t.root)).toEqual([]);
     expect(t.hosted()).toEqual([]);
     expect(() => t.builds().result('b')).toThrow(refused(404));
     await t.take('b');
     expect(t.heard).toEqual(['b: ok']);
+  });
+
+  it('whose result was read can be asked for again for an hour, by the next coold too, and its id is free', async () => {
+    await using t = await setUp();
+    for (const id of ['b', 'again']) {
+      await t.take(id);
+      await t.running(id);
+      await t.simulated.end(id, ok);
+    }
+    await t.hears('b: ok', 'again: ok');
+    for (const id of ['b', 'again']) await t.builds().acknowledge(id);
+    await t.restart();
+    t.pass(keptReadMs - 1000);
+    await t.builds().acknowledge('b');
+    await t.builds().sweep();
+    expect(t.builds().result('b')).toMatchObject({ value: { body: { value: { digest } } } });
+    await t.take('again');
+    expect(t.hosted()).toEqual(['b FINISHED, read', 'again RUNNING']);
+    t.pass(1000);
+    await t.builds().sweep();
+    expect(t.hosted(), 'counted from the first time').toEqual(['again RUNNING']);
+  });
+
+  it('is what its nonce says, and of commands for another dispatch of its id nothing comes', async () => {
+    await using t = await setUp();
+    await t.builds().take('b', create(BuildRequestSchema, { ...request, nonce: 'n-1' }));
+    await t.running('b');
+    await t.marked('b');
+    await t.builds().cancel('b', 'n-2');
+    await t.restart();
+    expect(t.builds().hosted()).toMatchObject([{ requestId: 'b', nonce: 'n-1' }]);
+    await t.simulated.end('b', ok);
+    await t.hears('b: ok');
+    await t.builds().acknowledge('b', { nonce: 'n-2', remove: true });
+    expect(() => t.builds().result('b', 'n-2')).toThrow(refused(404));
+    expect(t.builds().result('b', 'n-1')).toMatchObject({ value: { nonce: 'n-1' } });
+    await t.builds().acknowledge('b', { nonce: 'n-1', remove: true });
+    expect(await readdir(t.root)).toEqual([]);
+    const bad = create(BuildRequestSchema, { ...request, nonce: '../n' });
+    await expect(t.builds().take('c', bad)).rejects.toMatchObject({ code: 400, field: 'nonce' });
+  });
+
+  it('has the credentials of its push on the disk until it has begun, and in no ending after it', async () => {
+    await using t = await setUp({ capacity: 1 });
+    const auth = { username: 'robot', password: 'geheim-1' };
+    const repoUrl = 'https://me:geheim-2@git.example/app.git';
+    const push = create(BuildPushSchema, { auth });
+    const secret = create(BuildRequestSchema, { ...request, repoUrl, push, targetImage: 'r.example/x:1' });
+    for (const id of ['ok', 'queued', 'cancelled', 'lost']) {
+      await t.builds().take(id, secret);
+      t.pass(10);
+    }
+    const stored = (id: string) => readFile(join(t.root, id, 'request.json'), 'utf8');
+    await t.running('ok');
+    await t.marked('ok');
+    await t.restart();
+    expect(JSON.parse(await stored('queued'))).toMatchObject({ push: { auth }, repo_url: repoUrl });
+    await t.builds().cancel('cancelled');
+    await t.simulated.end('ok', ok);
+    await t.running('queued');
+    await t.simulated.end('queued', cancelledFile);
+    await t.running('lost');
+    await t.marked('lost');
+    t.kill();
+    t.simulated.boot();
+    await t.start();
+    await soon(() => expect(t.hosted().filter(line => line.endsWith('FINISHED'))).toHaveLength(4));
+    for (const id of ['ok', 'queued', 'cancelled', 'lost']) {
+      expect(await stored(id), id).not.toMatch(/geheim/);
+      expect(JSON.parse(await stored(id)), id).toMatchObject({ push: {}, target_image: 'r.example/x:1' });
+    }
   });
 
   it('of an id that is here, of nonsense, and of one too many is refused, and leaves nothing', async () => {
@@ -280,7 +366,7 @@ describe('after coold was killed', () => {
     t.simulated.boot();
     await t.start();
     await t.hears('b: 500 builder exited without result file');
-    await t.builds().acknowledge('b');
+    await t.builds().acknowledge('b', { remove: true });
     await t.restart();
     expect(t.hosted()).toEqual([]);
     expect(t.heard).toHaveLength(1);

@@ -25,18 +25,24 @@ import type { FoundFolder, WorkFolders } from './work-folder.ts';
 type Body = Response['body'];
 
 /**
- * The builds of this host, by request id: queued, running, and finished with a result that nobody acknowledged
+ * The builds of this host, by request id: queued, running, and finished with a result that is still kept
  * (docs/contract.md §7). The work folders are the truth; what is here is what a start reads back from them.
  */
 export interface Builds {
   /** Takes a build; from here on it is named by `hosted`. @throws VerbError 400, 409, 501, 503, 507 */
   take(requestId: string, message: BuildRequest): Promise<void>;
-  /** Resolves when its end has been seen to, not when it has ended. Nothing for one that has ended or is not here. */
-  cancel(requestId: string): Promise<void>;
-  /** Its result was read: it is removed. Nothing for one that still runs (builds.proto). */
-  acknowledge(requestId: string): Promise<void>;
-  /** Its answer; undefined: it comes when it ends. @throws VerbError 404 */
-  result(requestId: string): Body | undefined;
+  /**
+   * Resolves when its end has been seen to, not when it has ended. Nothing for one that has ended, is not here, or was given
+   * with another nonce.
+   */
+  cancel(requestId: string, nonce?: string): Promise<void>;
+  /**
+   * Its result was read: from the first time on it is kept for an hour, or removed at once. Nothing for one that still runs
+   * or was given with another nonce (builds.proto).
+   */
+  acknowledge(requestId: string, options?: { nonce?: string; remove?: boolean }): Promise<void>;
+  /** Its answer; undefined: it comes when it ends. @throws VerbError 404, also for one of another nonce */
+  result(requestId: string, nonce?: string): Body | undefined;
   /** Its progress, from its first frame to its last. */
   events: StreamForm;
   /** For Hello: what the broker has to know when it has forgotten, in the order they came. */
@@ -45,7 +51,7 @@ export interface Builds {
   attach(answer: (requestId: string, body: Body) => Promise<void>, gone: AbortSignal): void;
   /** Takes over what an earlier coold has left. @throws Error when the work folders cannot be read */
   adopt(): Promise<void>;
-  /** Removes results that nobody read in time. */
+  /** Removes results whose time is over. */
   sweep(): Promise<void>;
 }
 
@@ -65,6 +71,8 @@ export interface BuildsOptions {
 
 interface Build {
   requestId: string;
+  /** Of its dispatch; empty where that had none. */
+  nonce: string;
   /** Which sandbox it gets; undefined: an adopted one whose stack this coold does not build. */
   stack: BuildableStack | undefined;
   phase: 'queued' | 'running' | 'finished';
@@ -79,6 +87,8 @@ interface Build {
   end: () => void;
   outcome: BuildOutcome | undefined;
   changedAt: number;
+  /** When its result was first read, in ms since 1970. */
+  readAt: number | undefined;
   /** A broker was sent its answer. */
   told: boolean;
 }
@@ -94,11 +104,11 @@ export function createBuilds(options: BuildsOptions): Builds {
   const listeners = new Set<(build: Build) => void>();
   let adopted = false;
 
-  function add(requestId: string, stack: Build['stack'], made: Promise<boolean>): Build {
+  function add(requestId: string, stack: Build['stack'], nonce: string, made: Promise<boolean>): Build {
     const { promise: ended, resolve: end } = Promise.withResolvers<void>();
     const state = { phase: 'queued', cancelled: false, place: '', told: false } as const;
     const build: Build = {
-      ...{ requestId, stack, made, ...state, outcome: undefined, changedAt: now() },
+      ...{ requestId, stack, nonce, made, ...state, outcome: undefined, changedAt: now(), readAt: undefined },
       ...{ saying: Promise.resolve(), ended, end },
     };
     builds.set(requestId, build);
@@ -130,6 +140,7 @@ export function createBuilds(options: BuildsOptions): Builds {
       } catch (error) {
         if (stop.aborted) return;
         log.error({ request_id: build.requestId, err: error }, 'a build failed in a way it should not');
+        await folders.forgetSecrets(build.requestId).catch(() => {}); // a disk that fails altogether
         finish(build, failed(500, 'internal error', 'builder'));
       }
     })();
@@ -171,6 +182,13 @@ export function createBuilds(options: BuildsOptions): Builds {
       const frame = { type: 'progress', stage: 'queued', log: place, percent: 0 };
       build.saying = build.saying.then(() => folders.say(requestId, frame));
     }
+  }
+
+  /** A build by its id, unless another dispatch of it is meant; an empty nonce means any. */
+  function meant(requestId: string, nonce: string): Build | undefined {
+    const build = builds.get(requestId);
+    const isOther = nonce !== '' && build !== undefined && build.nonce !== '' && build.nonce !== nonce;
+    return isOther ? undefined : build;
   }
 
   async function cancelQueued(build: Build): Promise<void> {
@@ -218,24 +236,25 @@ export function createBuilds(options: BuildsOptions): Builds {
           state?.kind === 'over' ? driver.drop(requestId, state) : undefined,
         ]);
       case 'queue':
-        add(requestId, stack, Promise.resolve(true));
+        add(requestId, stack, found.nonce, Promise.resolve(true));
         places.enter(requestId);
         return Promise.resolve();
       case 'ask': {
-        const build = add(requestId, stack, Promise.resolve(true));
+        const build = add(requestId, stack, found.nonce, Promise.resolve(true));
         build.phase = 'running';
         places.seat(requestId);
         drive(build, () => driver.resume(requestId, stop));
         return Promise.resolve();
       }
       case 'conclude': {
-        const build = add(requestId, stack, Promise.resolve(true));
+        const build = add(requestId, stack, found.nonce, Promise.resolve(true));
+        build.readAt = found.readAt;
         return driver
           .settle(requestId, state ?? { kind: 'absent' })
           .then(outcome => finish(build, outcome, found.outcome === undefined ? now() : found.changedAt));
       }
       case 'supervise': {
-        const build = add(requestId, stack, Promise.resolve(true));
+        const build = add(requestId, stack, found.nonce, Promise.resolve(true));
         build.phase = 'running';
         build.cancelled = found.cancelled;
         places.seat(requestId);
@@ -254,16 +273,22 @@ export function createBuilds(options: BuildsOptions): Builds {
       // Not without need: a build is named by the next Hello from this very moment.
       const removal = removals.get(requestId);
       if (removal !== undefined) await removal;
-      if (builds.has(requestId)) throw new VerbError(409, 'this host has a build of that request_id');
+      const former = builds.get(requestId);
+      const isSpent = former?.phase === 'finished' && former.readAt !== undefined;
+      if (former !== undefined && !isSpent)
+        throw new VerbError(409, 'this host has a build of that request_id');
       const { stack, request } = readBuildOrder(message);
+      const { nonce } = message;
       if (places.waiting().length >= maxQueued)
         throw new VerbError(503, `this host has ${maxQueued} builds in its queue already`);
-      const creation = folders.create(requestId, request, now());
+      // Its id was free again once it was read.
+      const cleared = isSpent ? remove(requestId) : undefined;
+      const creation = Promise.resolve(cleared).then(() => folders.create(requestId, request, now(), nonce));
       const made = creation.then(
         () => true,
         () => false,
       );
-      const build = add(requestId, stack, made);
+      const build = add(requestId, stack, nonce, made);
       try {
         await creation;
       } catch (error) {
@@ -277,8 +302,8 @@ export function createBuilds(options: BuildsOptions): Builds {
       seat();
     },
 
-    async cancel(requestId) {
-      const build = builds.get(requestId);
+    async cancel(requestId, nonce = '') {
+      const build = meant(requestId, nonce);
       if (build === undefined || build.phase === 'finished') {
         log.info({ request_id: requestId }, 'cancel of a build that has ended or is not here; nothing to do');
         return;
@@ -298,13 +323,19 @@ export function createBuilds(options: BuildsOptions): Builds {
       else await driver.end(requestId, build.ended, stop);
     },
 
-    async acknowledge(requestId) {
-      if (builds.get(requestId)?.phase !== 'finished') return;
-      await remove(requestId);
+    async acknowledge(requestId, { nonce = '', remove: isUnwanted = false } = {}) {
+      const build = meant(requestId, nonce);
+      if (build?.phase !== 'finished') return;
+      if (isUnwanted) return remove(requestId);
+      if (build.readAt !== undefined) return;
+      build.readAt = now();
+      await folders.markRead(requestId, build.readAt).catch((error: unknown) => {
+        log.warn({ request_id: requestId, err: error }, 'cannot write down that a result was read');
+      });
     },
 
-    result(requestId) {
-      const build = builds.get(requestId);
+    result(requestId, nonce = '') {
+      const build = meant(requestId, nonce);
       if (build === undefined) throw new VerbError(404, 'no such build here');
       return answerOf(build);
     },
@@ -321,8 +352,11 @@ export function createBuilds(options: BuildsOptions): Builds {
     }),
 
     hosted: () =>
-      [...builds.values()].map(({ requestId, phase }) =>
-        create(HostedBuildSchema, { requestId, state: hostedState[phase] }),
+      [...builds.values()].map(({ requestId, phase, nonce, readAt }) =>
+        create(HostedBuildSchema, {
+          ...{ requestId, nonce },
+          ...{ state: hostedState[phase], wasRead: readAt !== undefined },
+        }),
       ),
 
     attach(answer, gone) {
@@ -360,9 +394,10 @@ export function createBuilds(options: BuildsOptions): Builds {
     },
 
     async sweep() {
-      for (const { requestId, outcome, changedAt } of builds.values())
-        if (isExpired({ outcome, changedAt }, now())) {
-          log.warn({ request_id: requestId }, 'nobody read the result of a build for 24 h; it is removed');
+      for (const { requestId, outcome, changedAt, readAt } of [...builds.values()])
+        if (isExpired({ outcome, changedAt, readAt }, now())) {
+          if (readAt === undefined)
+            log.warn({ request_id: requestId }, 'nobody read the result of a build for 24 h; it is removed');
           await remove(requestId);
         }
     },
@@ -383,6 +418,6 @@ function phaseOf(build: Build): Build['phase'] {
   return build.phase;
 }
 
-function answerOf({ outcome }: Build): Body | undefined {
-  return outcome === undefined ? undefined : { case: 'build', value: toResponse(outcome) };
+function answerOf({ outcome, nonce }: Build): Body | undefined {
+  return outcome === undefined ? undefined : { case: 'build', value: toResponse(outcome, nonce) };
 }

@@ -173,6 +173,10 @@ export function createDriver(options: DriverOptions): Driver {
     outcome: BuildOutcome,
   ): Promise<boolean> {
     if (found === undefined) return true;
+    // Its builder has done so as it began, unless it never did.
+    await folders.forgetSecrets(requestId).catch((error: unknown) => {
+      log.error({ request_id: requestId, err: error }, 'a request keeps its credentials until it is removed');
+    });
     if (JSON.stringify(found.outcome) !== JSON.stringify(outcome)) {
       const record = () => folders.record(requestId, outcome);
       try {

@@ -33,6 +33,7 @@ export function createHostBuilds(config: CooldConfig, log: Logger): HostBuilds {
     memoryMax: config.builderMemoryMax,
     cpuQuota: config.builderCpuQuota,
     denyNets: config.builderDenyNets,
+    insecureRegistries: config.builderInsecureRegistries ?? [],
   };
   const systemd = createSystemd();
   const networks = createBuildNetworks({

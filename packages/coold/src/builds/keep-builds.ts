@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { createBackoff, type Logger, type Task } from '@coold/runtime';
 import type { Builds } from './builds.ts';
 
-const sweepEveryMs = 3600_000;
+const sweepEveryMs = 300_000;
 
 /**
  * Takes over what an earlier coold has left, again until the disk lets it; then sweeps from time to time.

@@ -85,13 +85,16 @@ describe('the build commands of a stream', () => {
       body: { case: 'build', value: { body: { case: 'ok' } } },
     });
     expect(first.answers).toEqual([]);
-    // A broker that has forgotten asks again; one that has read it says so.
+    // A broker that has forgotten asks again, also after it was read; one whose caller wants it no more says so.
     await second.say('b', { case: 'buildResult', value: {} });
     expect(second.answers[1]).toEqual(second.answers[0]);
     await second.say('b', { case: 'buildAck', value: {} });
     await second.say('b', { case: 'buildResult', value: {} });
-    expect(second.answers[2]).toMatchObject({ body: { case: 'error', value: { code: 404 } } });
-    expect(second.answers).toHaveLength(3);
+    expect(second.answers[2]).toEqual(second.answers[0]);
+    await second.say('b', { case: 'buildAck', value: { remove: true } });
+    await second.say('b', { case: 'buildResult', value: {} });
+    expect(second.answers[3]).toMatchObject({ body: { case: 'error', value: { code: 404 } } });
+    expect(second.answers).toHaveLength(4);
   });
 
   it('tell a new stream of what ended while there was none', async () => {

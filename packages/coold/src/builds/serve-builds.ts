@@ -30,11 +30,11 @@ export function serveBuilds(
       case 'build':
         return builds.take(requestId, command.value);
       case 'cancelBuild':
-        return builds.cancel(requestId);
+        return builds.cancel(requestId, command.value.nonce);
       case 'buildAck':
-        return builds.acknowledge(requestId);
+        return builds.acknowledge(requestId, command.value);
       case 'buildResult': {
-        const body = builds.result(requestId);
+        const body = builds.result(requestId, command.value.nonce);
         return body === undefined ? undefined : answer(requestId, body);
       }
     }
@@ -49,7 +49,10 @@ export function serveBuilds(
       if (command.case === 'cancelBuild' || command.case === 'buildAck') return;
       if (code < 500) log.info({ request_id: requestId, code, reason: message }, `${command.case} refused`);
       else log.warn({ request_id: requestId, code, reason: message }, `${command.case} refused`);
-      await answer(requestId, { case: 'error', value: create(ErrorSchema, { code, message, field }) });
+      await answer(requestId, {
+        case: 'error',
+        value: create(ErrorSchema, { code, message, field, nonce: command.value.nonce }),
+      });
     }
   };
 }

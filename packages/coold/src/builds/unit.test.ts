@@ -70,6 +70,14 @@ describe('the sandbox', () => {
     ]);
   });
 
+  it('says which registries have no TLS, where an operator names some', () => {
+    const config = { ...unit.config, insecureRegistries: ['10.0.0.5:5000', 'r.example'] };
+    const line = 'Environment=COOLD_BUILDER_INSECURE_REGISTRIES=10.0.0.5:5000,r.example';
+    expect(buildUnitProperties({ ...unit, config })).toEqual(
+      expect.arrayContaining([...common, line, 'RestrictNamespaces=mnt user']),
+    );
+  });
+
   it('follows the configuration', () => {
     const config = { ...unit.config, timeoutSecs: 60, memoryMax: '512M', cpuQuota: '50%', denyNets: [] };
     const properties = buildUnitProperties({ ...unit, config });

@@ -24,6 +24,8 @@ export interface BuilderConfig {
   cpuQuota: string;
   /** Networks a build does not reach, beside this host and what is link-local. */
   denyNets: readonly string[];
+  /** Registries, as `host:port`, that a push may go to without TLS. */
+  insecureRegistries?: readonly string[];
 }
 
 const unitPrefix = 'coolify-build-';
@@ -64,9 +66,16 @@ export function buildUnitProperties({ requestId, stack, workFolder, network, con
     ['SystemCallArchitectures', 'native'],
     ['IPAddressDeny', [...alwaysDenied, ...config.denyNets].join(' ')],
     ...networkProperties(requestId, { ...network, resolvConf: plainPath(network.resolvConf) }),
+    ...environmentProperties(config),
     ...stackProperties(stack, plainPath(workFolder)),
   ];
   return properties.map(([name, value]) => `${name}=${value}`);
+}
+
+/** What the builder is told of this host; validated, so that it is one word for systemd. */
+function environmentProperties({ insecureRegistries = [] }: BuilderConfig): [name: string, value: string][] {
+  if (insecureRegistries.length === 0) return [];
+  return [['Environment', `COOLD_BUILDER_INSECURE_REGISTRIES=${insecureRegistries.join(',')}`]];
 }
 
 /**

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { appendFile, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { forgetSecretsIn } from '@coold/builder-core';
 import { runChild, writeFileAtomically } from '@coold/runtime';
 import { type BuildOutcome, readError, readResult } from './build-outcome.ts';
 import { isRequestId } from './request-id.ts';
@@ -12,8 +13,11 @@ import { isRequestId } from './request-id.ts';
 export interface WorkFolders {
   root: string;
   pathOf(requestId: string): string;
-  /** Makes the folder with its request and the marker that the build has not been started. @throws Error EEXIST … */
-  create(requestId: string, request: object, queuedAt: number): Promise<void>;
+  /**
+   * Makes the folder with its request, the nonce of its dispatch where it has one, and the marker that the build has not been
+   * started. @throws Error EEXIST …
+   */
+  create(requestId: string, request: object, queuedAt: number, nonce?: string): Promise<void>;
   /** @returns undefined when there is no such folder, or nothing of a build in it */
   read(requestId: string): Promise<FoundFolder | undefined>;
   /** Every name in the root that could be a build's; what is left of half-made and half-removed ones goes. */
@@ -22,6 +26,10 @@ export interface WorkFolders {
   markCancelled(requestId: string): Promise<void>;
   /** Its unit was started: after a crash it is not started again. */
   markStarted(requestId: string): Promise<void>;
+  /** Its result was read at that time, in ms since 1970; a second time changes nothing. */
+  markRead(requestId: string, readAt: number): Promise<void>;
+  /** Takes what only a builder needs to know out of its request: it has ended, or never begins. @throws Error */
+  forgetSecrets(requestId: string): Promise<void>;
   /** Makes this the outcome that is read from now on. @throws Error */
   record(requestId: string, outcome: BuildOutcome): Promise<void>;
   /** Appends a line to events.ndjson; only while no builder runs, and best effort. */
@@ -41,6 +49,10 @@ export interface FoundFolder {
   outcome: BuildOutcome | undefined;
   /** When its outcome was written, in ms since 1970; of the folder where there is none. */
   changedAt: number;
+  /** When its result was first read, in ms since 1970; undefined: nobody has read it. */
+  readAt: number | undefined;
+  /** Of its dispatch; empty where that had none. */
+  nonce: string;
 }
 
 const files = {
@@ -50,6 +62,8 @@ const files = {
   error: 'error.json',
   queued: 'queued',
   cancel: 'cancel',
+  read: 'read',
+  nonce: 'nonce',
 } as const;
 
 export const eventsFileName = files.events;
@@ -70,7 +84,7 @@ export function createWorkFolders(root: string): WorkFolders {
   return {
     root,
     pathOf,
-    async create(requestId, request, queuedAt) {
+    async create(requestId, request, queuedAt, nonce = '') {
       await mkdir(root, { recursive: true, mode: 0o700 });
       const path = pathOf(requestId);
       const folder = aside(halfMade);
@@ -78,6 +92,7 @@ export function createWorkFolders(root: string): WorkFolders {
       try {
         await writeFileAtomically(join(folder, files.request), JSON.stringify(request), 0o600);
         await writeFileAtomically(join(folder, files.queued), `${queuedAt}\n`, 0o600);
+        if (nonce !== '') await writeFileAtomically(join(folder, files.nonce), `${nonce}\n`, 0o600);
         // Over a folder with something in it a rename fails; that is what keeps an earlier build's.
         await rename(folder, path);
       } catch (error) {
@@ -91,8 +106,10 @@ export function createWorkFolders(root: string): WorkFolders {
       const text = (name: string) => readIfThere(join(folder, name));
       const folderStats = await stat(folder).catch(ignoreMissing);
       if (folderStats === undefined || !folderStats.isDirectory()) return undefined;
-      const [request, queued, cancel, result, error] = await Promise.all(
-        [files.request, files.queued, files.cancel, files.result, files.error].map(text),
+      const [request, queued, cancel, result, error, read, nonce] = await Promise.all(
+        [files.request, files.queued, files.cancel, files.result, files.error, files.read, files.nonce].map(
+          text,
+        ),
       );
       const isBuild = [request, queued, cancel, result, error].some(found => found !== undefined);
       // Where a build has left nothing, nothing is ours: an operator may have named a folder that others use as well.
@@ -106,6 +123,8 @@ export function createWorkFolders(root: string): WorkFolders {
         cancelled: cancel !== undefined,
         outcome,
         changedAt: (result ?? error)?.changedAt ?? folderStats.mtimeMs,
+        readAt: read === undefined ? undefined : Number.parseInt(read.text, 10) || read.changedAt,
+        nonce: nonce?.text.trim() ?? '',
       };
     },
     async list() {
@@ -129,6 +148,13 @@ export function createWorkFolders(root: string): WorkFolders {
       const folder = pathOf(requestId);
       await rm(join(folder, files.queued), { force: true });
       await syncFolder(folder);
+    },
+    async markRead(requestId, readAt) {
+      const path = join(pathOf(requestId), files.read);
+      if ((await readIfThere(path)) === undefined) await writeFileAtomically(path, `${readAt}\n`, 0o600);
+    },
+    async forgetSecrets(requestId) {
+      await forgetSecretsIn(join(pathOf(requestId), files.request));
     },
     async record(requestId, outcome) {
       const name = outcome.kind === 'ok' ? files.result : files.error;

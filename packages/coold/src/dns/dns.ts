@@ -8,6 +8,7 @@ import { createForwarder } from './forwarder.ts';
 import { createForwarding, createForwardingMemory } from './forwarding.ts';
 import { type KeepListenerOptions, keepListener, type ListenerState } from './keep-listener.ts';
 import { loadLibc } from './libc.ts';
+import { createListenerGroup } from './listener-group.ts';
 import { type Lookup, lookUp } from './lookup.ts';
 import { createServeQuery } from './serve-query.ts';
 import { type DnsThreads, startThreads } from './threads.ts';
@@ -45,9 +46,20 @@ export interface DnsStats {
   listeners: readonly Readonly<ListenerState>[];
 }
 
+/** A network that was created for a namespace. */
+export interface ServedNetwork {
+  namespace: string;
+  gateway: string;
+}
+
 export interface Dns {
   /** Ends in good order on its signal. */
   run: Task;
+  /**
+   * Answers at the gateways of these networks too, beside those of the namespaces, and no longer at those of networks that
+   * it was told before and that are not among them.
+   */
+  serveNetworks(networks: readonly ServedNetwork[]): void;
   lookUp(name: string): Promise<Lookup>;
   stats(): DnsStats;
 }
@@ -71,10 +83,14 @@ export function createDns(options: DnsOptions): Dns {
     .map(({ name, gateway }) => ({ name, gateway, counts: createQueryCounts() }));
   const libc = (options.mayCallC ?? true) && served.length > 0 ? loadLibc() : undefined;
   let threads: DnsThreads | undefined;
-  const listeners = served.map(({ name, gateway, counts }, index) => {
-    const serve = createServeQuery(answerPacket, forwarder, counts);
+  const serves = served.map(({ counts }) => createServeQuery(answerPacket, forwarder, counts));
+  const group = createListenerGroup(({ namespace, gateway }) => {
+    const index = served.findIndex(({ name }) => name === namespace);
+    const serve = serves[index];
+    // docs/contract.md §6: a namespace without a gateway has no DNS, so neither have its networks.
+    if (serve === undefined) return undefined;
     return keepListener({
-      namespace: name,
+      namespace,
       address: { host: gateway, port },
       zone: zone.wire,
       answerPacket,
@@ -84,6 +100,8 @@ export function createDns(options: DnsOptions): Dns {
       ...options.listeners,
     });
   });
+  const ofNamespaces = served.map(({ name: namespace, gateway }) => ({ namespace, gateway }));
+  group.keep(ofNamespaces);
   directory.watch(() => threads?.changed());
 
   async function serve(stop: AbortSignal): Promise<void> {
@@ -92,7 +110,7 @@ export function createDns(options: DnsOptions): Dns {
     if (libc === undefined)
       log.info('this Node cannot call the C library: the main thread alone answers DNS, and bears less');
     else threads = startThreads({ count: options.threads ?? 1, setup, zone, libc });
-    const running = Promise.all(listeners.map(({ run }) => run(stop)));
+    const running = group.run(stop);
     try {
       await (threads === undefined ? running : Promise.race([running, threads.broken]));
     } finally {
@@ -104,7 +122,7 @@ export function createDns(options: DnsOptions): Dns {
 
   return {
     async run(stop) {
-      if (listeners.length === 0) {
+      if (served.length === 0) {
         log.info('no namespace has a gateway: no DNS');
         await new Promise<void>(resolve => {
           if (stop.aborted) resolve();
@@ -114,6 +132,7 @@ export function createDns(options: DnsOptions): Dns {
       }
       await serve(stop);
     },
+    serveNetworks: networks => group.keep([...ofNamespaces, ...networks]),
     lookUp: name => lookUp(name, zone, forwarder),
     stats() {
       const counts = served.flatMap(({ name: namespace, counts: of }) =>
@@ -128,7 +147,7 @@ export function createDns(options: DnsOptions): Dns {
         forwarded,
         forwardErrors: errors,
         directory: directory.stats(),
-        listeners: listeners.map(({ state }) => state),
+        listeners: group.states(),
       };
     },
   };

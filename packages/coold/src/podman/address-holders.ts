@@ -1,3 +1,4 @@
+import { networksOf } from './network-modes.ts';
 import { list, object, text, texts } from './shape.ts';
 
 /** A container as far as the addresses of networks matter. */
@@ -14,7 +15,7 @@ export function readAddressHolders(answer: unknown): AddressHolder[] {
     const container = object(entry, at);
     const settings = object(container['NetworkSettings'] ?? {}, `${at}.NetworkSettings`);
     const where = `${at}.NetworkSettings.Networks`;
-    const networks = Object.entries(object(settings['Networks'] ?? {}, where)).map(([name, network]) => {
+    const networks = networksOf(settings['Networks'], where).map(([name, network]) => {
       const address = object(network, `${where}.${name}`)['IPAddress'] ?? '';
       return [name, text(address, `${where}.${name}.IPAddress`)] as const;
     });

@@ -1,3 +1,4 @@
+import { networksOf } from './network-modes.ts';
 import { list, object, text } from './shape.ts';
 
 /** One container as Podman's compatible list tells it, in our terms. */
@@ -22,9 +23,9 @@ export function readContainerList(answer: unknown): NetworkedContainer[] {
       name: text(name, `${at}.Names[0]`).replace(/^\//, ''),
       image: text(container['Image'], `${at}.Image`),
       state: text(container['State'], `${at}.State`).toLowerCase(),
-      networks: Object.keys(
-        object(networkSettings['Networks'] ?? {}, `${at}.NetworkSettings.Networks`),
-      ).sort(),
+      networks: networksOf(networkSettings['Networks'], `${at}.NetworkSettings.Networks`)
+        .map(([network]) => network)
+        .sort(),
     };
   });
 }

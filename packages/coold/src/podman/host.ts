@@ -1,5 +1,6 @@
 import { VerbError } from '../api/verb-error.ts';
 import type { PodmanConnection } from './connection.ts';
+import { networksOf } from './network-modes.ts';
 import { count, list, number, object, text, texts } from './shape.ts';
 
 /** Podman about itself. */
@@ -56,8 +57,13 @@ export function podmanHost(connection: PodmanConnection): PodmanHost {
       ]);
       return readHostContainers(compatible, libpod);
     },
-    stats: async signal =>
-      readStats(await connection.libpod({ path: '/containers/stats', query: { stream: false } }, signal)),
+    async stats(signal) {
+      const [stats, all] = await Promise.all([
+        connection.libpod({ path: '/containers/stats', query: { stream: false } }, signal),
+        connection.libpod({ path: '/containers/json', query: { all: true } }, signal),
+      ]);
+      return withIdle(readStats(stats), all);
+    },
   };
 }
 
@@ -82,8 +88,8 @@ export function readHostContainers(compatible: unknown, libpod: unknown): HostCo
       const at = `containers[${index}]`;
       const container = object(entry, at);
       const settings = object(container['NetworkSettings'] ?? {}, `${at}.NetworkSettings`);
-      const networks = object(settings['Networks'] ?? {}, `${at}.NetworkSettings.Networks`);
-      const addresses = Object.entries(networks).map(([name, value]) => {
+      const networks = networksOf(settings['Networks'], `${at}.NetworkSettings.Networks`);
+      const addresses = networks.map(([name, value]) => {
         const where = `${at}.NetworkSettings.Networks.${name}`;
         return [name, text(object(value, where)['IPAddress'] ?? '', `${where}.IPAddress`)] as const;
       });
@@ -129,11 +135,43 @@ export function readStats(answer: unknown): ContainerStats[] {
       cpuPercent: number(stats['CPU'], `${at}.CPU`),
       memory: bytes('MemUsage'),
       memoryLimit: bytes('MemLimit'),
-      netRx: bytes('NetInput'),
-      netTx: bytes('NetOutput'),
+      ...traffic(stats, at),
       blockRead: bytes('BlockInput'),
       blockWrite: bytes('BlockOutput'),
       pids: bytes('PIDs'),
     };
   });
 }
+
+/** Podman 4 adds up what a container's interfaces carried, Podman 5 tells it of each; one that does not run has none. */
+function traffic(stats: Record<string, unknown>, at: string): Pick<ContainerStats, 'netRx' | 'netTx'> {
+  if (!('Network' in stats))
+    return {
+      netRx: count(stats['NetInput'], `${at}.NetInput`),
+      netTx: count(stats['NetOutput'], `${at}.NetOutput`),
+    };
+  const interfaces = Object.entries(object(stats['Network'] ?? {}, `${at}.Network`));
+  const sum = (key: string) =>
+    interfaces.reduce(
+      (total, [name, one]) =>
+        total + count(object(one, `${at}.Network.${name}`)[key], `${at}.Network.${name}.${key}`),
+      0n,
+    );
+  return { netRx: sum('RxBytes'), netTx: sum('TxBytes') };
+}
+
+/** Podman 5 leaves out containers that do not run, Podman 4 gives them zeros. @throws VerbError 502 */
+export function withIdle(stats: readonly ContainerStats[], all: unknown): ContainerStats[] {
+  const told = new Set(stats.map(({ id }) => id));
+  const idle = list(all, 'containers').flatMap((entry, index): ContainerStats[] => {
+    const at = `containers[${index}]`;
+    const container = object(entry, at);
+    const id = text(container['Id'], `${at}.Id`);
+    if (told.has(id)) return [];
+    const name = text(list(container['Names'], `${at}.Names`)[0], `${at}.Names[0]`);
+    return [{ id, name, cpuPercent: 0, memory: 0n, memoryLimit: 0n, ...nothingCarried, pids: 0n }];
+  });
+  return [...stats, ...idle];
+}
+
+const nothingCarried = { netRx: 0n, netTx: 0n, blockRead: 0n, blockWrite: 0n };

@@ -1,5 +1,6 @@
 import { type PodmanConnection, segment } from './connection.ts';
 import { exactContainer } from './exact-names.ts';
+import { networksOf } from './network-modes.ts';
 import { pinnedAddress } from './pinned-address.ts';
 import { list, object, text, texts } from './shape.ts';
 
@@ -96,7 +97,7 @@ export function readFacts(answer: unknown): ContainerFacts {
   const at = 'container.NetworkSettings.Networks';
   const config = object(container['Config'] ?? {}, 'container.Config');
   const labels = texts(config['Labels'], 'container.Config.Labels');
-  const networks = Object.entries(object(settings['Networks'] ?? {}, at)).map(([name, network]) => {
+  const networks = networksOf(settings['Networks'], at).map(([name, network]) => {
     const address = text(object(network, `${at}.${name}`)['IPAddress'] ?? '', `${at}.${name}.IPAddress`);
     return [name, address === '' ? (pinnedAddress(labels, name) ?? '') : address] as const;
   });

@@ -1,4 +1,5 @@
 import type { ContainerFacts } from './lifecycle.ts';
+import { isNetwork } from './network-modes.ts';
 import { list, number, object, seconds, text, texts } from './shape.ts';
 
 /** A published port, as a create request has it. */
@@ -47,6 +48,7 @@ function readContainer(container: Record<string, unknown>, at: string): ListedCo
     labels: texts(container['Labels'], `${at}.Labels`),
     networks: list(container['Networks'] ?? [], `${at}.Networks`)
       .map((name, index) => text(name, `${at}.Networks[${index}]`))
+      .filter(isNetwork)
       .sort(),
     ports: list(container['Ports'] ?? [], `${at}.Ports`).flatMap((port, index) =>
       readPorts(object(port, `${at}.Ports[${index}]`), `${at}.Ports[${index}]`),

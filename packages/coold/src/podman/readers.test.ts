@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { VerbError } from '../api/verb-error.ts';
 import { bindMounts } from './containers.ts';
-import { readHostContainers, readStats } from './host.ts';
+import { readHostContainers, readStats, withIdle } from './host.ts';
 import { digestOf, readImageList } from './images.ts';
 import { readVolume } from './volumes.ts';
 
@@ -30,6 +30,68 @@ describe("Podman's two lists", () => {
       },
     ]);
   });
+});
+
+it('a container without a network has none, also where Podman 5 lists its mode as one', () => {
+  const none = { Id: 'a', NetworkSettings: { Networks: { none: { IPAddress: '' }, host: {} } } };
+  expect(readHostContainers([none], [libpod('a', '')])).toMatchObject([{ networks: [], addresses: {} }]);
+});
+
+describe('statistics of what a container sent and received', () => {
+  const stats = {
+    ...{
+      ContainerID: 'a',
+      Name: 'a',
+      CPU: 0.5,
+      MemUsage: 1,
+      MemLimit: 2,
+      BlockInput: 3,
+      BlockOutput: 4,
+      PIDs: 5,
+    },
+  };
+  const carried = (network: object) => {
+    const [first] = readStats({ Error: null, Stats: [{ ...stats, ...network }] });
+    return [first?.netRx, first?.netTx];
+  };
+
+  it('are added up by Podman 4, and told of each interface by Podman 5', () => {
+    expect(carried({ NetInput: 10, NetOutput: 20 })).toEqual([10n, 20n]);
+    const [one, other] = [
+      { RxBytes: 1, TxBytes: 2 },
+      { RxBytes: 30, TxBytes: 40 },
+    ];
+    expect(carried({ Network: { eth0: one, eth1: other } })).toEqual([31n, 42n]);
+    expect(carried({ Network: null })).toEqual([0n, 0n]);
+  });
+
+  it('that make no sense are a 502 that names them', () => {
+    expect(() => carried({ Network: { eth0: { RxBytes: 'much', TxBytes: 0 } } })).toThrow(
+      'stats[0].Network.eth0.RxBytes',
+    );
+    expect(() => carried({})).toThrow('stats[0].NetInput');
+  });
+});
+
+it('a container that does not run has zeros, whether Podman tells of it or not', () => {
+  const [told] = readStats({
+    Error: null,
+    Stats: [
+      {
+        ...{ ContainerID: 'a', Name: 'runs', CPU: 0.5, MemUsage: 1, MemLimit: 2, NetInput: 3, NetOutput: 4 },
+        ...{ BlockInput: 5, BlockOutput: 6, PIDs: 7 },
+      },
+    ],
+  });
+  const all = [
+    { Id: 'a', Names: ['runs'] },
+    { Id: 'b', Names: ['rests'] },
+  ];
+  const zeros = { cpuPercent: 0, memory: 0n, netRx: 0n, blockWrite: 0n, pids: 0n };
+  expect(withIdle(told === undefined ? [] : [told], all)).toMatchObject([
+    { id: 'a', memory: 1n },
+    { id: 'b', name: 'rests', ...zeros },
+  ]);
 });
 
 it('statistics that failed are a 502', () => {

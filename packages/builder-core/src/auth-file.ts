@@ -1,0 +1,49 @@
+import { randomBytes } from 'node:crypto';
+import { constants } from 'node:fs';
+import { type FileHandle, open, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Credentials } from './repo-url.ts';
+
+/** Credentials as containers' tools read them (containers-auth.json(5)), in a file that has no name any more. */
+export interface AuthFile extends AsyncDisposable {
+  /** Leads to it as long as this process has it open. */
+  path: string;
+}
+
+/**
+ * In memory where the machine has a folder for that. Whatever happens to this process or to the machine, nothing of the
+ * file stays: it is removed as soon as it is open.
+ *
+ * @param auth absent: a file that knows nobody, so that the host's own credentials are not used in its stead
+ * @param folder where it goes when there is no room in memory
+ * @throws Error
+ */
+export async function openAuthFile(
+  registry: string,
+  auth: Credentials | undefined,
+  folder: string,
+): Promise<AuthFile> {
+  const entries =
+    auth === undefined
+      ? {}
+      : { [registry]: { auth: Buffer.from(`${auth.username}:${auth.password}`).toString('base64') } };
+  const name = `coolify-push-${randomBytes(8).toString('hex')}`;
+  const file = await openUnnamed(join('/dev/shm', name)).catch(() => openUnnamed(join(folder, name)));
+  try {
+    await file.writeFile(JSON.stringify({ auths: entries }));
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+  return {
+    path: `/proc/${process.pid}/fd/${file.fd}`,
+    [Symbol.asyncDispose]: () => file.close(),
+  };
+}
+
+async function openUnnamed(path: string): Promise<FileHandle> {
+  const { O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
+  const file = await open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
+  await rm(path, { force: true });
+  return file;
+}

@@ -1,0 +1,106 @@
+import { wordsThatBegin } from './go-space.ts';
+import type { HereDocument } from './instruction.ts';
+import type { SourceLines } from './source-lines.ts';
+
+/** Where a parser may see one begin; only buildah from Debian 13 on knows them. */
+export function mayBeginDocument(text: string): boolean {
+  return text.includes('<<');
+}
+
+interface Begun {
+  name: string;
+  stripTabs: boolean;
+}
+
+/**
+ * The here-documents that a command of a RUN begins, in their order, read from the lines below it.
+ *
+ * @throws Error for what parsers and shells do not read alike
+ */
+export function readDocuments(text: string, lines: SourceLines): HereDocument[] {
+  return findBegun(text).map(begun => ({ ...begun, content: readContent(begun, lines) }));
+}
+
+/** As a word of its own, outside quotes. */
+function findBegun(text: string): Begun[] {
+  const candidates = [...text.matchAll(wordsThatBegin('[0-9]*<<'))].filter(
+    ([word]) => !/^[0-9]*<<(?:<|$)/.test(word),
+  );
+  if (candidates.length === 0) return [];
+  if (text.replaceAll(/\$\{[A-Za-z_][A-Za-z0-9_]*\}/g, '').includes('${'))
+    throw new Error('a here-document is not understood where braces after $ hold more than a name');
+  const begun: Begun[] = [];
+  const quoteAt = createQuoteFinder(text);
+  for (const { 0: word, index } of candidates) {
+    if (quoteAt(index) !== '') continue;
+    const [, dash = '', , name = ''] = /^<<(-?)(["']?)([A-Za-z_][A-Za-z0-9_]*)\2$/.exec(word) ?? [];
+    if (name === '') throw new Error(`here-document ${JSON.stringify(word)}: expected <<NAME or <<-NAME`);
+    begun.push({ name, stripTabs: dash !== '' });
+  }
+  if (quoteAt(text.length) !== '') throw new Error('a here-document beside a quote that is open at the end');
+  return begun;
+}
+
+/** For places one after another: the quote that is open there, or an empty text. */
+function createQuoteFinder(text: string): (index: number) => string {
+  let quote = '';
+  let at = 0;
+  return index => {
+    for (; at < index; at += 1) {
+      const character = text[at] ?? '';
+      if (character === '\\' && quote !== "'") at += 1;
+      else if (quote === '' && (character === '"' || character === "'")) quote = character;
+      else if (character === quote) quote = '';
+    }
+    return quote;
+  };
+}
+
+function readContent({ name, stripTabs }: Begun, lines: SourceLines): string {
+  let content = '';
+  for (;;) {
+    const line = lines.nextRaw();
+    if (line === undefined) throw new Error(`here-document ${name} does not end`);
+    if ((stripTabs ? line.replace(/^\t+/, '') : line) === name) return content;
+    content += `${line}\n`;
+  }
+}
+
+/**
+ * A command with its here-documents as the arguments of a program, which every buildah reads alike: that of Debian 12 would
+ * take their lines for instructions.
+ *
+ * @param shell the one that the command is for
+ * @throws Error for a script of a program that cannot be given its script as an argument
+ */
+export function embedDocuments(
+  text: string,
+  documents: readonly HereDocument[],
+  shell: readonly string[],
+): string[] {
+  const [first] = documents;
+  if (first === undefined || !/^<<-?(["']?)[A-Za-z_][A-Za-z0-9_]*\1$/.test(text))
+    return [...shell, [text, ...documents.map(({ name, content }) => `${content}${name}`)].join('\n')];
+  const script = first.stripTabs ? first.content.replaceAll(/^\t+/gm, '') : first.content;
+  return script.startsWith('#!') ? [...interpreterOf(script), script] : [...shell, script];
+}
+
+/** Programs, by their names, that take a script as the argument after this option. */
+const scriptOptions: Record<string, string> = {
+  ...{ sh: '-c', ash: '-c', bash: '-c', dash: '-c', ksh: '-c', zsh: '-c' },
+  ...{ python: '-c', python3: '-c', perl: '-e', ruby: '-e', node: '-e' },
+};
+
+/** A kernel gives a program all that follows it as one argument. */
+function interpreterOf(script: string): string[] {
+  const [, line = ''] = /^#![ \t]*(.*)/.exec(script) ?? [];
+  const [program = '', ...rest] = line.trim().split(/[ \t]+/);
+  const called = /(?:^|\/)env$/.test(program) ? rest[0] : program;
+  const name = called?.split('/').at(-1) ?? '';
+  const option = Object.hasOwn(scriptOptions, name) ? scriptOptions[name] : undefined;
+  if (option === undefined || !program.startsWith('/') || rest.length > 1)
+    throw new Error(
+      `here-document: a script for ${JSON.stringify(line)} is not possible: write the script to a file`,
+    );
+  return [program, ...rest, option];
+}

@@ -188,14 +188,15 @@ test('beside ufw: DNS, an allowed flow, egress and published ports work, and wha
     const drop = ['INPUT', '-p', 'udp', '-m', 'udp', '--dport', '53', '-j', 'DROP'];
     await expectExec(newer.host, ['iptables', '-I', ...drop]);
     await eventually(
-      'the status to name what containers miss',
+      'the status to name what containers miss, and why',
       async () => {
         expect(await lookup(newer)).not.toBe(0);
-        return (await status()).includes('packets that containers sent it last') || undefined;
+        const said = await status();
+        const named = `iptables INPUT: -A ${drop.join(' ')}`;
+        return (said.includes('packets that containers sent it last') && said.includes(named)) || undefined;
       },
       { timeoutMs: 60_000 },
     );
-    expect(await status()).toContain(`iptables INPUT: -A ${drop.join(' ')}`);
     await expectExec(newer.host, ['iptables', '-D', ...drop]);
     expect(await lookup(newer)).toBe(0);
   } finally {

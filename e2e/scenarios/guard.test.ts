@@ -177,19 +177,27 @@ test('beside ufw: DNS, an allowed flow, egress and published ports work, and wha
       expect(await fetched(from, 'client', `http://${to.host.address}:8088/`), from.name).toBe('published');
       await unpublish(to);
     }
-    // Somebody takes out what lets DNS in.
+    // What lets DNS in comes back by itself when somebody takes it out.
+    const taken = "iptables -S INPUT | sed -n '/coolify-dns/s/^-A/iptables -D/p' | sh";
+    await expectExec(newer.host, ['sh', '-c', taken]);
+    await eventually('DNS to be let in again', async () => (await lookup(newer)) === 0 || undefined, {
+      timeoutMs: 30_000,
+    });
+    // Somebody drops it for good.
     const status = async () => (await newer.host.exec(['coold', 'status'])).stdout;
-    await expectExec(newer.host, ['iptables', '-F', 'INPUT']);
+    const drop = ['INPUT', '-p', 'udp', '-m', 'udp', '--dport', '53', '-j', 'DROP'];
+    await expectExec(newer.host, ['iptables', '-I', ...drop]);
     await eventually(
-      'the status to name what containers miss',
+      'the status to name what containers miss, and why',
       async () => {
         expect(await lookup(newer)).not.toBe(0);
-        return (await status()).includes('packets that containers sent it last') || undefined;
+        const said = await status();
+        const named = `iptables INPUT: -A ${drop.join(' ')}`;
+        return (said.includes('packets that containers sent it last') && said.includes(named)) || undefined;
       },
       { timeoutMs: 60_000 },
     );
-    expect(await status()).toContain('systemctl restart coolify-mesh-fw');
-    await expectExec(newer.host, ['systemctl', 'restart', 'coolify-mesh-fw.service']);
+    await expectExec(newer.host, ['iptables', '-D', ...drop]);
     expect(await lookup(newer)).toBe(0);
   } finally {
     for (const { host } of fleet.hosts) await expectExec(host, ['ufw', '--force', 'disable']);

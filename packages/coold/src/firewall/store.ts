@@ -8,7 +8,7 @@ import type { Journal, Leftover } from './journal.ts';
 import type { Kernel } from './kernel.ts';
 import { KernelError } from './kernel-tool.ts';
 import { planChanges } from './plan.ts';
-import type { PlaneName } from './planes/plane.ts';
+import { goneAtOnce, missingInNewGuard } from './put-back.ts';
 import { compareRules, type Rule } from './rule.ts';
 import { createSerialQueue, type Job } from './serial-queue.ts';
 import type { SnapshotFiles } from './snapshot-files.ts';
@@ -336,10 +336,7 @@ export function createStore(options: StoreOptions): Store {
 
   async function runBringBack(): Promise<void> {
     await kernel.look();
-    const wanted = new Map<string, Rule | undefined>();
-    for (const rule of model.values())
-      if (filed.ids.has(rule.id) && wentAtOnce(rule)) wanted.set(rule.id, rule);
-    const changes = plan(wanted);
+    const changes = plan(byId(goneAtOnce(model.values(), filed.ids, kernel)));
     await commit(changes);
     kernel.forgetVanished();
     if (changes.length > 0)
@@ -349,26 +346,8 @@ export function createStore(options: StoreOptions): Store {
       );
   }
 
-  /** Whether the rule is missing somewhere, and went from all of these planes with what it stood in. */
-  function wentAtOnce(rule: Rule): boolean {
-    const missing: PlaneName[] = [];
-    if (!kernel.iptables.has(rule.id)) missing.push('iptables');
-    if (kernel.nft?.has(rule.id) === false) missing.push('nft');
-    if (kernel.guard?.stands(rule) === false) missing.push('guard');
-    return missing.length > 0 && missing.every(plane => kernel.hasVanished(plane, rule));
-  }
-
-  /**
-   * A guard that is new on this host, as after an update, has nothing yet. What stands in both planes of the contract and in
-   * the snapshots is allowed already, so it is put in.
-   */
   async function fillNewGuard(): Promise<void> {
-    const { guard, iptables, nft } = kernel;
-    if (guard === undefined || guard.size > 0) return;
-    const wanted = new Map<string, Rule | undefined>();
-    for (const rule of model.values())
-      if (filed.ids.has(rule.id) && iptables.has(rule.id) && nft?.has(rule.id) !== false)
-        wanted.set(rule.id, rule);
+    const wanted = byId(missingInNewGuard(model.values(), filed.ids, kernel));
     if (wanted.size === 0) return;
     await commit(plan(wanted));
     log.info({ rules: wanted.size }, 'the guard is new here, and has the rules that stand in both planes');
@@ -448,5 +427,7 @@ export function createStore(options: StoreOptions): Store {
   };
   return store;
 }
+
+const byId = (rules: readonly Rule[]) => new Map(rules.map(rule => [rule.id, rule]));
 
 const inKernel = ({ iptables, nft, guard }: Change) => iptables || nft || guard;

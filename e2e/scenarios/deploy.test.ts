@@ -118,6 +118,7 @@ describe.each(ways)('%s', (_name, caller) => {
     expect(await done({ type: 'dns.lookup', name: 'shop.default.coolify.internal' })).toEqual({
       ...{ name: 'shop.default.coolify.internal', in_zone: true, rcode: 'NOERROR', ttl: 5 },
       answers: [{ address, host_mgmt_ip: b.mgmtIp, container_id: id }],
+      left_out: [],
     });
     // T10
     await done({ type: 'services.unregister', id: 'shop-1', container_id: id });

@@ -71,7 +71,7 @@ export const firewallSuite: Suite = {
     await clear();
     const before = await memory();
     for (let round = 0; round < (quick ? 1 : 3); round += 1) {
-      if (round > 0) await clear();
+      if (round > 0) await time('list, and bulk that removes all of them', clear);
       // What was just taken out is announced to coold for a while yet.
       await delay(quick ? 0 : 2000);
       await time('raw: iptables-restore + nft -f', async () => {

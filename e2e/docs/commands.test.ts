@@ -112,7 +112,7 @@ describe('the settings of the pages', () => {
 
   it('and the request of a build is one', () => {
     const requests = pages.flatMap(({ text: said }) =>
-      fencesOf(said).filter(fence => fence.language === 'json' && fence.text.includes('"repo_url"')),
+      fencesOf(said).filter(fence => fence.language === 'json' && fence.text.includes('"stack"')),
     );
     expect(requests).toHaveLength(1);
     for (const request of requests)

@@ -118,10 +118,10 @@ async function setUp(scene: Scene): Promise<void> {
     await expectExec(hosts.n, ['ip', 'route', 'add', network, 'via', hosts.a.address]);
   await Promise.all(
     fleet.hosts.map(async member => {
-      const env = (await member.host.get('/etc/coolify/coold.env')).toString();
-      const more = `COOLD_METRICS_BIND=${member.mgmtIp}:${metricsPort}\n`;
-      await member.host.put(`${env}${more}`, '/etc/coolify/coold.env', 0o600);
-      await expectExec(member.host, ['systemctl', 'restart', 'coold.service']);
+      const env = (await member.host.get('/etc/coolify/mesh.env')).toString();
+      const more = `COOLD_SCAFFOLD_API_PORTS=8443,${metricsPort}\n`;
+      await member.host.put(`${env}${more}`, '/etc/coolify/mesh.env', 0o600);
+      await expectExec(member.host, ['systemctl', 'restart', 'coolify-mesh-fw.service', 'coold.service']);
     }),
   );
   await fleet.allConnected(30_000);

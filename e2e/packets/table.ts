@@ -238,7 +238,7 @@ function published(): Row[] {
 }
 
 const restPort = 8443;
-/** Where COOLD_METRICS_BIND puts the metrics in this scene. */
+/** A port of metrics on the hosts' mesh addresses, which COOLD_SCAFFOLD_API_PORTS names in this scene. */
 export const metricsPort = 9464;
 
 function hosts(): Row[] {

@@ -1,4 +1,4 @@
-// An application is deployed to a host as central does it, T2 to T7, T9 and T10, over either way to a host.
+// An application is deployed to a host as central does it, T2 to T10, over either way to a host.
 import { isDeepStrictEqual } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { createBuildLane, startGitServer } from '../harness/build-lane.ts';
@@ -7,6 +7,7 @@ import { addressesIn, dig, type Vantage, vantage } from '../harness/dig.ts';
 import { eventually } from '../harness/eventually.ts';
 import type { Fleet, FleetHost } from '../harness/fleet.ts';
 import { busyboxImage, runContainer } from '../harness/images.ts';
+import { addressOf, fetched } from '../harness/pages.ts';
 import { expectExec } from '../harness/provider.ts';
 import { pushBusybox, registryAuth, startRegistry } from '../harness/registry.ts';
 import { twoHosts } from './two-hosts.ts';
@@ -90,6 +91,14 @@ describe.each(ways)('%s', (_name, caller) => {
     const [address] = Object.values(await addressesOf(id));
     const page = ['podman', 'exec', 'web', 'wget', '-qO-', `http://${address}/`] as const;
     expect(await expectExec(b.host, page)).toBe('hello from web\n');
+    // T8: one rule, on the application's host, lets the other host's proxy in, and nothing else.
+    const proxied = () => fetched(fleet.central, 'neighbour', `http://${address}/`);
+    expect(await proxied()).toBe('');
+    const flow = { src: await addressOf(fleet.central, 'neighbour'), dst: address, proto: 'tcp', port: 80 };
+    const rule = (await done({ type: 'firewall.allow', namespace: 'default', ...flow })) as { id: string };
+    expect(await proxied()).toBe('hello from web');
+    await done({ type: 'firewall.revoke', id: rule.id });
+    expect(await proxied()).toBe('');
     // T7, and what it is for: the name on the other host.
     const service = { service_id: 'shop-1', name: 'shop', namespace: 'default', container_id: id, port: 80 };
     await done({ type: 'services.register', ...service });
@@ -109,6 +118,7 @@ describe.each(ways)('%s', (_name, caller) => {
     expect(await done({ type: 'dns.lookup', name: 'shop.default.coolify.internal' })).toEqual({
       ...{ name: 'shop.default.coolify.internal', in_zone: true, rcode: 'NOERROR', ttl: 5 },
       answers: [{ address, host_mgmt_ip: b.mgmtIp, container_id: id }],
+      left_out: [],
     });
     // T10
     await done({ type: 'services.unregister', id: 'shop-1', container_id: id });

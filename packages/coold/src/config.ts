@@ -18,6 +18,7 @@ import { addressRange, ipv4Network } from './builds/network/address-plan.ts';
 import { namespaces } from './discovery/namespaces.ts';
 import { domainName } from './dns/names.ts';
 import { loopsTo, upstreamAddress } from './dns/upstream.ts';
+import { addressOrNetwork } from './firewall/cidr.ts';
 import { chainName } from './firewall/kernel-name.ts';
 import { brokerUrl } from './link/broker-url.ts';
 
@@ -78,6 +79,10 @@ export const cooldCommand = defineCommand({
       help: 'PEM certificate chain of the REST API; read again when it changes and on SIGHUP; unset: plain HTTP',
     },
     tlsKey: { type: absolutePath, help: 'PEM key of that certificate, readable by its owner alone' },
+    apiAllowFrom: {
+      type: list(addressOrNetwork),
+      help: "Containers' addresses and networks, of this host and others, that reach its REST API and metrics; unset: none",
+    },
     unixSocketPath: {
       type: absolutePath,
       default: '/run/coolify/coold.sock',
@@ -194,6 +199,11 @@ export const cooldCommand = defineCommand({
       help: 'Snapshot of the allow rules for nft',
     },
     chainName: { type: chainName, default: 'COOLIFY-ALLOW', help: 'iptables chain of the allow rules' },
+    meshEnv: {
+      type: absolutePath,
+      default: '/etc/coolify/mesh.env',
+      help: 'The file that the scaffold is made of: what it says of the default deny is compared with what there is',
+    },
     logLevel: { type: logFilter, default: 'info', help: 'Level or filter: info,coold.link=debug' },
   },
   check({ apiBind, apiTokenFile, tlsCert, tlsKey, dnsUpstream, namespaces, brokerReconnectEvery }) {

@@ -31,10 +31,14 @@ import { watchDiscovery } from './discovery/discovery-metrics.ts';
 import { createDns } from './dns/dns.ts';
 import { watchDns } from './dns/dns-metrics.ts';
 import { createAnnouncement } from './firewall/announcement.ts';
+import { createDnsArrivals } from './firewall/dns-arrivals.ts';
 import { createFirewall } from './firewall/firewall.ts';
 import { joinedFileName } from './firewall/joined-file.ts';
 import { createJoinedSubnets } from './firewall/joined-subnets.ts';
+import { keepGuard } from './firewall/keep-guard.ts';
 import { keepHooks } from './firewall/keep-hooks.ts';
+import { readDifferences } from './firewall/read-differences.ts';
+import { type FlowState, watchFlows } from './firewall/watch-flows.ts';
 import { keepLink } from './link/link.ts';
 import { createPodman, type Podman } from './podman/client.ts';
 import { watchNetworks } from './podman/watch-networks.ts';
@@ -81,21 +85,28 @@ export function cooldTasks(given: CooldOptions): Record<string, Task> {
     threads: config.dnsThreads,
     namespaces: config.namespaces,
     directory: discovery.directory,
+    listeners: { arrivals: createDnsArrivals(log.child('firewall')) },
     log: log.child('dns'),
   });
   const hooked = createAnnouncement();
+  const denied = Promise.withResolvers<void>();
   const firewall = createFirewall({
     chain: config.chainName,
     rulesPath: config.rulesPath,
     bridgeRulesPath: config.bridgeRulesPath,
     log: log.child('firewall'),
     onHooked: hooked.announce,
+    meshEnv: config.meshEnv,
   });
+  const flows: FlowState = { lost: undefined };
   let hookRepairs = 0;
+  const differences = () => readDifferences(config);
   const firewallVerbs: FirewallVerbs = {
     ...firewall,
     hookRepairs: () => hookRepairs,
+    denyRepairs: firewall.deny.repairs,
     knownAddresses: () => discovery.directory.addresses(),
+    uselessBecause: async () => (await differences()).useless,
   };
   const namespaceNetworks = createNamespaceNetworks(
     podman.networks,
@@ -141,7 +152,14 @@ export function cooldTasks(given: CooldOptions): Record<string, Task> {
     readStatus({
       ...{ version, link, podman: podman.host, recent },
       ...{ discovery: discovery.stats, dns: dns.stats },
-      firewall: { state: firewall.store.state, hookRepairs: () => hookRepairs },
+      firewall: {
+        ...{
+          state: firewall.store.state,
+          hookRepairs: () => hookRepairs,
+          denyRepairs: firewall.deny.repairs,
+        },
+        ...{ differences: async () => (await differences()).all, lostFlows: () => flows.lost },
+      },
       builds: building?.builds.hosted,
     });
   const record = recordCalls(log.child('api'), metrics);
@@ -150,10 +168,14 @@ export function cooldTasks(given: CooldOptions): Record<string, Task> {
   hangups.on('SIGHUP', () => log.info('SIGHUP: files that may have changed are read again'));
   const looked = Promise.withResolvers<void>();
   const loaded = Promise.withResolvers<void>();
+  const guarded = Promise.withResolvers<void>();
+  void differences().then(({ all }) => {
+    for (const difference of all) log.child('firewall').error(difference);
+  });
   const tasks: Record<string, Task> = {
     readiness: announce(
       readiness,
-      Promise.all([looked.promise, loaded.promise]),
+      Promise.all([looked.promise, loaded.promise, guarded.promise, denied.promise]),
       () => link?.now().line ?? 'serving',
     ),
     hooks: keepHooks({
@@ -163,8 +185,16 @@ export function cooldTasks(given: CooldOptions): Record<string, Task> {
       onRepair() {
         hookRepairs += 1;
       },
+      isKept: () => ['in place', 'broken'].includes(firewall.deny.state().kind),
     }),
+    deny: firewall.deny.keep(denied.resolve),
     firewall: firewall.keep(loaded.resolve),
+    flows: watchFlows(flows, log.child('firewall')),
+    guard: keepGuard({
+      sockets: config.apiBind === undefined ? [] : [config.apiBind],
+      clients: config.apiAllowFrom ?? [],
+      ...{ changes: hooked, log: log.child('firewall'), onFirstLook: guarded.resolve },
+    }),
     namespaceNetworks: namespaceNetworks.settle,
     streams: streams.task,
     status: keepStatus({

@@ -37,6 +37,13 @@ export interface PacketFilter extends AsyncDisposable {
   scaffold(): Promise<void>;
 }
 
+/** The sets of allowed flows that the scaffold has beside the allow chains. */
+const guardSets = [
+  ['allowed_hosts', 'ipv4_addr . ipv4_addr'],
+  ['allowed_protocols', 'ipv4_addr . ipv4_addr . inet_proto'],
+  ['allowed_ports', 'ipv4_addr . ipv4_addr . inet_proto . inet_service'],
+];
+
 /** Needs root. @param folder of the test's own */
 export async function createPacketFilter(
   folder: string,
@@ -113,6 +120,10 @@ export async function createPacketFilter(
       await run('iptables', ['-N', 'COOLIFY-ALLOW']);
       await run('nft', ['add', 'table', 'bridge', 'coolify_bridge']);
       await run('nft', ['add', 'chain', 'bridge', 'coolify_bridge', 'coolify_allow']);
+      await run('nft', ['add', 'table', 'inet', 'coolify_guard']);
+      for (const table of ['inet coolify_guard', 'bridge coolify_bridge'])
+        for (const [name, type] of guardSets)
+          await run('nft', [`add set ${table} ${name} { type ${type}; }`]);
     },
     [Symbol.asyncDispose]: () => netns.close(),
   };

@@ -4,7 +4,7 @@ import type { FirewallVerbs } from './firewall.ts';
 /** What Prometheus reads of the firewall; collected when it asks, from what is known then. */
 export function addFirewallMetrics(
   registry: Registry,
-  { store, hookRepairs }: Pick<FirewallVerbs, 'store' | 'hookRepairs'>,
+  { store, hookRepairs, denyRepairs }: Pick<FirewallVerbs, 'store' | 'hookRepairs' | 'denyRepairs'>,
 ): void {
   const registers = [registry];
   new Gauge({
@@ -35,6 +35,23 @@ export function addFirewallMetrics(
     registers,
     collect() {
       this.set(store.state().mode === 'permissive' ? 1 : 0);
+    },
+  });
+  new Gauge({
+    name: 'coold_firewall_deny_broken',
+    help: '1 while the default deny that mesh.env names is not in place: containers may reach each other',
+    registers,
+    collect() {
+      this.set(store.state().mode === 'broken' ? 1 : 0);
+    },
+  });
+  new Counter({
+    name: 'coold_firewall_deny_repairs_total',
+    help: 'How often the default deny itself, or a part of it, was gone and had to be put back',
+    registers,
+    collect() {
+      this.reset();
+      this.inc(denyRepairs());
     },
   });
   new Gauge({

@@ -106,3 +106,11 @@ describe('over REST', () => {
     });
   });
 });
+
+test('a rule that would open nothing is not promised: 409 with what differs', async () => {
+  const why = 'COOLD_CHAIN_NAME is A and the scaffold’s is B';
+  const useless = caller(firewallHandlers({ ...noFirewall, uselessBecause: () => Promise.resolve(why) }));
+  const refused = { code: 409, message: why };
+  await expect(useless('firewall.allow', flow)).rejects.toMatchObject(refused);
+  await expect(useless('firewall.bulk', { add: [flow] })).rejects.toMatchObject(refused);
+});

@@ -31,8 +31,12 @@ export interface FirewallVerbs {
   kernel: Pick<Kernel, 'counters'>;
   /** How often the default deny's hooks had to be lifted since coold began. */
   hookRepairs(): number;
+  /** How often the default deny itself had to be put back since coold began. */
+  denyRepairs(): number;
   /** Every address of a container of the mesh; undefined: not known, so nothing is judged by it. */
   knownAddresses(): ReadonlySet<string> | undefined;
+  /** Why an allow rule would open nothing on this host; undefined: it would. */
+  uselessBecause(): Promise<string | undefined>;
 }
 
 /** A list of ids in an answer is cut after this many; its count is not. */
@@ -43,11 +47,14 @@ export function firewallHandlers({
   store,
   kernel,
   hookRepairs,
+  denyRepairs,
   knownAddresses,
+  uselessBecause,
 }: FirewallVerbs): Record<string, Handler> {
   return {
     'firewall.allow': handler(FirewallAllowRequestSchema, FirewallAllowResponseSchema, async request => {
       const rule = readRule(request);
+      await refuseUseless(uselessBecause);
       await told(store.edit([{ kind: 'allow', rule }]));
       return { rule: describe(rule) };
     }),
@@ -74,8 +81,14 @@ export function firewallHandlers({
         ...(counted === undefined ? {} : { packets: BigInt(counted.packets), bytes: BigInt(counted.bytes) }),
       };
     }),
-    'firewall.bulk': handler(FirewallBulkRequestSchema, FirewallBulkResponseSchema, async ({ add, remove }) =>
-      told(store.edit(readBulk(add, remove), { alone: true })),
+    'firewall.bulk': handler(
+      FirewallBulkRequestSchema,
+      FirewallBulkResponseSchema,
+      async ({ add, remove }) => {
+        const edits = readBulk(add, remove);
+        if (add.length > 0) await refuseUseless(uselessBecause);
+        return told(store.edit(edits, { alone: true }));
+      },
     ),
     'firewall.reconcile': handler(
       FirewallReconcileRequestSchema,
@@ -89,7 +102,7 @@ export function firewallHandlers({
       await store.refresh();
       const { mode, backend, watched, rules, drift, foreign, ...state } = store.state();
       const known = knownAddresses();
-      const { snapshotProblem, unfinished, lastError } = state;
+      const { snapshotProblem, unfinished, lastError, denyProblem } = state;
       return {
         ...{ mode, permissive: mode === 'permissive', backend, watched, rules, foreign },
         drift: {
@@ -104,12 +117,20 @@ export function firewallHandlers({
           ? {}
           : { lastError: { message: lastError.message, at: lastError.at.toISOString() } }),
         hookRepairs: hookRepairs(),
+        ...(denyProblem === undefined ? {} : { denyProblem }),
+        denyRepairs: denyRepairs(),
         ...(known === undefined || mode === 'unknown'
           ? {}
           : { orphans: setOf(orphanIds(store.rules(), known)) }),
       };
     }),
   };
+}
+
+/** An answer of 201 says that a flow is open. @throws VerbError 409 */
+async function refuseUseless(uselessBecause: FirewallVerbs['uselessBecause']): Promise<void> {
+  const why = await uselessBecause();
+  if (why !== undefined) throw new VerbError(409, why);
 }
 
 /** Every address that a standing rule names. @throws VerbError 503 while the kernel could not be read yet */

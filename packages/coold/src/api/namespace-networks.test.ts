@@ -17,6 +17,7 @@ import { VerbError } from './verb-error.ts';
 
 const scaffold = {
   ...{ subnets: ['10.210.0.0/24'], pools: ['10.210.0.0/16'], joined: [], wgInterface: 'wg0' },
+  ...{ mgmtNetworks: [], apiPorts: [] },
   chainName: 'COOLIFY-ALLOW',
 };
 const machinePath = process.env['PATH'];
@@ -65,12 +66,18 @@ describe('networks of namespaces', () => {
     const chain = await filter.nft('list', 'chain', 'bridge', 'coolify_bridge', 'forward');
     return [...new Set(chain.match(/(?<="joined:)[^"]+/g) ?? [])];
   };
+  const guarded = async () => {
+    const set = await filter.nft('list', 'set', 'inet', 'coolify_guard', 'local_subnets');
+    return set.match(/[0-9./]+(?= comment "joined")/g) ?? [];
+  };
   const denied = async () => ({
-    ...{ file: (await readJoined(path)).subnets, hooks: await hooks(), bridged: await bridged() },
+    ...{ file: (await readJoined(path)).subnets, hooks: await hooks() },
+    ...{ bridged: await bridged(), guarded: await guarded() },
   });
-  const none = { file: [], hooks: ['10.210.0.0/16'], bridged: [] };
+  const none = { file: [], hooks: ['10.210.0.0/16'], bridged: [], guarded: [] };
   const ofOutside = {
-    ...{ file: [outside.subnet], hooks: [outside.subnet, '10.210.0.0/16'], bridged: [outside.subnet] },
+    ...{ file: [outside.subnet], hooks: [outside.subnet, '10.210.0.0/16'] },
+    ...{ bridged: [outside.subnet], guarded: [outside.subnet] },
   };
 
   it('are denied in both planes before Podman makes them, and no longer once they are gone', async () => {
@@ -86,7 +93,7 @@ describe('networks of namespaces', () => {
     await call('networks.create', outside);
     await call('networks.create', inside);
     const both = ['10.99.0.0/24', '10.210.7.0/24'];
-    expect(seen).toEqual([ofOutside, { file: both, hooks: ofOutside.hooks, bridged: both }]);
+    expect(seen).toEqual([ofOutside, { file: both, hooks: ofOutside.hooks, bridged: both, guarded: both }]);
     expect(await filter.iptables('-t', 'nat', '-S', 'POSTROUTING')).toContain(
       '-s 10.99.0.0/24 -o wg0 -j RETURN',
     );

@@ -11,6 +11,7 @@ const { store, ...others } = createFirewall({
   chain: 'COOLIFY-ALLOW',
   rulesPath: '/nonexistent/allow.rules',
   bridgeRulesPath: '/nonexistent/allow.nft',
+  meshEnv: '/nonexistent/mesh.env',
   log: off,
 });
 
@@ -19,7 +20,9 @@ export const noFirewall: FirewallVerbs = {
   ...others,
   store: { ...store, whenRead: () => Promise.resolve(), rules: () => [] },
   hookRepairs: () => 0,
+  denyRepairs: () => 0,
   knownAddresses: () => undefined,
+  uselessBecause: () => Promise.resolve(undefined),
 };
 
 /** For tests of containers: a host that serves nothing, and whose discovery has not begun. */

@@ -28,7 +28,7 @@ export interface DnsOptions {
   mayCallC?: boolean;
   /** DNS's own, unless a test must not need it. */
   port?: number;
-  listeners?: Pick<KeepListenerOptions, 'selfQueryEveryMs' | 'selfQueryTimeoutMs' | 'onChange'>;
+  listeners?: Pick<KeepListenerOptions, 'selfQueryEveryMs' | 'selfQueryTimeoutMs' | 'onChange' | 'arrivals'>;
 }
 
 /** What dns.stats tells; counts since the start. */

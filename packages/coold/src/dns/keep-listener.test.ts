@@ -1,7 +1,7 @@
 // A listener whose bridge comes and goes, and whose port others want: in a network namespace of its own. Needs root.
 import { join } from 'node:path';
-import { type Program, scratchFolder, startDnsmasq, startProgram } from '@coold/testbed';
-import { createNetns, type Netns } from '@coold/testbed/netns';
+import { type Program, programs, scratchFolder, startDnsmasq, startProgram } from '@coold/testbed';
+import { createNetns, joinNetns, type Netns } from '@coold/testbed/netns';
 import { soon } from '@coold/testbed/soon';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
@@ -74,8 +74,8 @@ const saying = (msg: string, address: string, from = 0) =>
     60_000,
   );
 const answering = (address: string, from = 0) => saying('answering DNS', address, from);
-const failing = (address: string, from = 0) =>
-  saying('DNS is not answered here; trying again', address, from);
+const notAnswered = 'DNS is not answered here; trying again';
+const failing = (address: string, from = 0) => saying(notAnswered, address, from);
 
 describe('a listener', () => {
   it('answers on its gateway alone, and says what is missing where there is none yet', async () => {
@@ -150,6 +150,48 @@ describe('a listener', () => {
     const recovered = coold.lines.length;
     await netns.exec('iptables', ['-D', ...drop]);
     await answering(shop, recovered);
+  }, 120_000);
+
+  it('notices that what containers ask does not arrive, though what it asks itself does', async () => {
+    const client = await createNetns();
+    await joinNetns(netns, 'client', client, 'eth0');
+    await netns.exec('ip', ['link', 'set', 'client', 'master', 'shop']);
+    await client.exec('ip', ['address', 'add', '10.210.0.2/24', 'dev', 'eth0']);
+    const scaffold = ['--subnets', '10.210.0.0/24', '--pools', '10.210.0.0/24'];
+    await netns.exec(process.execPath, [programs.coold, 'scaffold', '--apply', ...scaffold]);
+    const ask = async (): Promise<boolean> => {
+      const args = [`@${shop}`, '+time=1', '+tries=1', 'coolify.internal'];
+      return (await client.exec('dig', args, { mayFail: true })).code === 0;
+    };
+    // As ufw does: nothing comes in but by the loopback, and what the scaffold lets in.
+    const filter = (...args: string[]) => netns.exec('iptables', args);
+    await filter('-P', 'INPUT', 'DROP');
+    await filter('-A', 'INPUT', '-i', 'lo', '-j', 'ACCEPT');
+    try {
+      expect(await ask()).toBe(true);
+      const from = coold.lines.length;
+      await filter('-D', 'INPUT', '1');
+      await filter('-D', 'INPUT', '1');
+      const asking = soon(async () => {
+        await ask();
+        expect(coold.lines.slice(from).some(line => line.msg === notAnswered)).toBe(true);
+      });
+      expect(await failing(shop, from)).toMatchObject({
+        reason: expect.stringMatching(
+          /^of \d+ packets that containers sent it last, 0 arrived: .*restart coolify-mesh-fw/,
+        ),
+      });
+      await asking;
+      const recovered = coold.lines.length;
+      await filter('-P', 'INPUT', 'ACCEPT');
+      await soon(async () => expect(await ask()).toBe(true));
+      await answering(shop, recovered);
+    } finally {
+      await filter('-P', 'INPUT', 'ACCEPT');
+      await filter('-F', 'INPUT');
+      await netns.exec('nft', ['flush', 'ruleset']);
+      await client.close();
+    }
   }, 120_000);
 
   it('names who holds its port, and takes it once it is free', async () => {

@@ -37,6 +37,8 @@ export interface KeepListenerOptions {
   serve: ServeQuery;
   /** Those that open a listener over UDP, one for each thread that answers; asked for anew whenever all are opened. */
   udp: () => readonly ListenUdp[];
+  /** Tells what keeps clients' questions from arriving; a question of ours goes another way than theirs. Never rejects. */
+  arrivals?: (host: string) => Promise<string | undefined>;
   log: Logger;
   backoff?: Backoff;
   /** Between two looks at whether clients are answered, in ms. */
@@ -96,8 +98,9 @@ export function keepListener(options: KeepListenerOptions): KeptListener {
     for (;;) {
       await keepLinkAddress();
       const problem = await lookTwice(sockets, stop);
+      const heldBack = problem === undefined ? await options.arrivals?.(address.host) : undefined;
       if (stop.aborted) return;
-      become(problem);
+      become(problem ?? heldBack);
       if (problem !== undefined) {
         // Still open meanwhile: if it is only the question that does not arrive, clients are answered.
         if (problem !== noAddress) await pause(backoff.next(), stop);

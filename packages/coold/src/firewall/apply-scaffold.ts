@@ -1,6 +1,8 @@
 import { ChildError, runChild } from '@coold/runtime';
+import { renderGuard } from './guard.ts';
 import { listIptables, restoreIptables, runTool } from './iptables.ts';
 import { lookAgain } from './look-again.ts';
+import { readMeshLinks } from './mesh-links.ts';
 import { conntrackProbe, type Present, renderIptables, renderNft, type Scaffold } from './scaffold.ts';
 
 /** How the kernel stands now that the scaffold is in it. */
@@ -14,16 +16,22 @@ export interface Applied {
 const probeTimeoutMs = 15_000;
 
 /**
- * Brings both planes to the scaffold. Idempotent; what allow rules there are stay (docs/contract.md §4). A plane that
+ * Brings the guard and both planes to the scaffold. Idempotent; what allow rules there are stay (docs/contract.md §4). A plane that
  * fails does not keep the other from its default deny.
  *
  * @throws Error naming every program that failed and what it said
  */
 export async function applyScaffold(scaffold: Scaffold): Promise<Applied> {
-  const [iptables, nft] = await Promise.allSettled([applyIptables(scaffold), applyNft(scaffold)]);
-  if (iptables.status === 'fulfilled' && nft.status === 'fulfilled')
+  const [guard, iptables, nft] = await Promise.allSettled([
+    applyGuard(scaffold),
+    applyIptables(scaffold),
+    applyNft(scaffold),
+  ]);
+  if (guard.status === 'fulfilled' && iptables.status === 'fulfilled' && nft.status === 'fulfilled')
     return { iptablesChanged: iptables.value, bridgeConntrack: nft.value };
-  const failures = [iptables, nft].flatMap(plane => (plane.status === 'rejected' ? [plane.reason] : []));
+  const failures = [guard, iptables, nft].flatMap(plane =>
+    plane.status === 'rejected' ? [plane.reason] : [],
+  );
   throw new AggregateError(failures, failures.map(reason => messageOf(reason)).join('; '));
 }
 
@@ -48,11 +56,18 @@ export async function applyNft(scaffold: Scaffold): Promise<boolean> {
   return conntrack;
 }
 
+/** Puts the guard in. */
+export async function applyGuard(scaffold: Scaffold): Promise<void> {
+  const links = await readMeshLinks([...scaffold.subnets, ...scaffold.joined]);
+  await runTool('nft', ['-f', '-'], renderGuard(scaffold, links));
+}
+
 async function readPresent(): Promise<Present> {
   return { filter: await listIptables('filter'), postrouting: await listIptables('nat', 'POSTROUTING') };
 }
 
-async function hasBridgeConntrack(): Promise<boolean> {
+/** Whether this kernel can track bridged connections. */
+export async function hasBridgeConntrack(): Promise<boolean> {
   const { code } = await runChild('nft', ['-c', '-f', '-'], {
     timeoutMs: probeTimeoutMs,
     input: conntrackProbe,

@@ -6,6 +6,8 @@ export interface Change {
   rule: Rule;
   iptables: boolean;
   nft: boolean;
+  /** Its element in the guard's sets. */
+  guard: boolean;
   /** Both snapshots. */
   file: boolean;
 }

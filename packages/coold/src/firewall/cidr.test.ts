@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { cidr, covers, outermost } from './cidr.ts';
+import { cidr, covers, outermost, without } from './cidr.ts';
 
 test.each([
   '10.210.0.0/16',
@@ -58,6 +58,23 @@ test('the outermost networks cover all given, none covers another, and they are 
       expect(all.every(one => kept.some(outer => covers(outer, one)))).toBe(true);
       expect(kept.every(one => kept.every(other => other === one || !covers(other, one)))).toBe(true);
       expect(outermost([...all].reverse())).toEqual(kept);
+    }),
+  );
+});
+
+test('what is left of a network without others covers none of them, and with them all of it', () => {
+  expect(without('10.210.0.0/22', ['10.210.1.0/24'])).toEqual(['10.210.0.0/24', '10.210.2.0/23']);
+  expect(without('10.210.0.0/24', ['10.210.0.0/16'])).toEqual([]);
+  expect(without('192.168.0.0/24', ['10.210.0.0/16'])).toEqual(['192.168.0.0/24']);
+  fc.assert(
+    fc.property(network, fc.array(network, { maxLength: 4 }), (whole, others) => {
+      const left = without(whole, others);
+      const size = (networks: string[]) =>
+        networks.reduce((sum, one) => sum + 2 ** (32 - Number(one.split('/')[1])), 0);
+      const taken = outermost(others.filter(other => covers(whole, other)));
+      const isTaken = others.some(other => covers(other, whole));
+      expect(size(left)).toBe(isTaken ? 0 : size([whole]) - size(taken));
+      expect(left.every(one => covers(whole, one) && !others.some(other => covers(other, one)))).toBe(true);
     }),
   );
 });

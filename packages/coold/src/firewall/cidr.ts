@@ -17,6 +17,12 @@ export const cidr: ValueType<Cidr> = {
   },
 };
 
+/** A network, or one address. */
+export const addressOrNetwork: ValueType<Cidr> = {
+  expected: 'an IPv4 address or network such as 10.210.0.5 or 10.210.0.0/24 (no host bits)',
+  parse: text => cidr.parse(isIPv4(text) ? `${text}/32` : text),
+};
+
 /** Whether every address of `inner` lies in `outer`. */
 export function covers(outer: Cidr, inner: Cidr): boolean {
   const [outerAddress, outerLength] = split(outer);
@@ -27,9 +33,30 @@ export function covers(outer: Cidr, inner: Cidr): boolean {
 /** The same addresses in the fewest of the given networks, sorted: repeated and covered ones fall away. */
 export function outermost(networks: readonly Cidr[]): Cidr[] {
   const distinct = [...new Set(networks)];
-  return distinct
-    .filter(network => !distinct.some(other => other !== network && covers(other, network)))
-    .sort((a, b) => (split(a)[0] >>> 0) - (split(b)[0] >>> 0));
+  return sorted(
+    distinct.filter(network => !distinct.some(other => other !== network && covers(other, network))),
+  );
+}
+
+/** By their addresses. */
+export function sorted(networks: readonly Cidr[]): Cidr[] {
+  return networks.toSorted((a, b) => (split(a)[0] >>> 0) - (split(b)[0] >>> 0));
+}
+
+/** The addresses of a network that lie in none of `others`, in the fewest networks. */
+export function without(network: Cidr, others: readonly Cidr[]): Cidr[] {
+  if (others.some(other => covers(other, network))) return [];
+  if (!others.some(other => covers(network, other))) return [network];
+  return halves(network).flatMap(half => without(half, others));
+}
+
+function halves(network: Cidr): Cidr[] {
+  const [address, length] = split(network);
+  return [address, address | (1 << (31 - length))].map(half => `${dotted(half)}/${length + 1}`);
+}
+
+function dotted(address: number): string {
+  return [24, 16, 8, 0].map(shift => (address >>> shift) & 0xff).join('.');
 }
 
 /** The address of a network itself and its broadcast address. */

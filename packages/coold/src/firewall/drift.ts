@@ -16,9 +16,18 @@ export interface Drift {
   snapshotDiffers: string[];
 }
 
-/** @param nft undefined on a permissive host, which has one plane (docs/contract.md §4) */
-export function findDrift(model: Known, iptables: Known, nft: Known | undefined, filed: Known): Drift {
-  const planes = nft === undefined ? [iptables] : [iptables, nft];
+/**
+ * @param nft undefined on a permissive host, which has one plane (docs/contract.md §4)
+ * @param guard undefined on a host without the guard's sets
+ */
+export function findDrift(
+  model: Known,
+  iptables: Known,
+  nft: Known | undefined,
+  filed: Known,
+  guard?: Known,
+): Drift {
+  const planes = [iptables, nft, guard].filter(plane => plane !== undefined);
   const standing = new Set(planes.flatMap(plane => [...plane.keys()]));
   const ids = [...model.keys()];
   return {

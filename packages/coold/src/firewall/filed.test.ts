@@ -29,7 +29,7 @@ function open(): Filed {
 }
 
 const change = (kind: Change['kind'], rule: Rule, file = true): Change => ({
-  ...{ kind, rule, file, iptables: true, nft: true },
+  ...{ kind, rule, file, iptables: true, nft: true, guard: true },
 });
 
 const told = ({ rules, ids, problem }: Filed) => ({

@@ -2,7 +2,9 @@ import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { acquireFileLock, type FileLock, type Logger, type Task } from '@coold/runtime';
+import { createAnnouncement } from './announcement.ts';
 import { createJournal } from './journal.ts';
+import { createDefaultDeny, type DefaultDeny } from './keep-deny.ts';
 import { createKernel, type Kernel } from './kernel.ts';
 import { createSnapshotFiles } from './snapshot-files.ts';
 import { createStore, type Store } from './store.ts';
@@ -21,24 +23,41 @@ export interface FirewallOptions {
   lockWaitMs?: number;
   /** Called when the chains that the default deny is hooked into have changed. */
   onHooked?: () => void;
+  /** mesh.env, which says what the default deny is made of; a file that is not there names none. */
+  meshEnv: string;
 }
 
 export interface Firewall {
   store: Store;
   kernel: Kernel;
+  /** What the rules are exceptions to. */
+  deny: DefaultDeny;
   /** Serves the store until its signal. @throws Error when another coold writes the rules of this host */
   keep(onLoaded: () => void): Task;
 }
 
 export function createFirewall(options: FirewallOptions): Firewall {
-  const { chain, rulesPath, bridgeRulesPath, log, toolTimeoutMs, announcedMs, onHooked } = options;
-  const { lockWaitMs = 3000 } = options;
+  const { chain, rulesPath, bridgeRulesPath, log, toolTimeoutMs, announcedMs } = options;
+  const { lockWaitMs = 3000, meshEnv, onHooked = () => {} } = options;
   const folder = dirname(rulesPath);
+  const changes = createAnnouncement();
   const kernel = createKernel({
     ...{ chain, log },
     ...(toolTimeoutMs === undefined ? {} : { toolTimeoutMs }),
     ...(announcedMs === undefined ? {} : { announcedMs }),
-    ...(onHooked === undefined ? {} : { onHooked }),
+    onHooked() {
+      changes.announce();
+      onHooked();
+    },
+  });
+  const deny = createDefaultDeny({
+    desiredPath: meshEnv,
+    ...{ changes, log },
+    isWatched: () => kernel.isAnnounced(),
+    onMissing: () => store.refresh(),
+    onInPlace() {
+      if (kernel.isAnyVanished()) void store.bringBack();
+    },
   });
   const store = createStore({
     chain,
@@ -46,10 +65,11 @@ export function createFirewall(options: FirewallOptions): Firewall {
     files: createSnapshotFiles({ iptables: rulesPath, nft: bridgeRulesPath }, chain),
     journal: createJournal(join(folder, 'allow.pending')),
     log,
+    ...{ deny: deny.state, repairDeny: deny.repair },
   });
   return {
     store,
-    kernel,
+    ...{ kernel, deny },
     keep: onLoaded => async stop => {
       await Promise.all([folder, dirname(bridgeRulesPath)].map(path => mkdir(path, { recursive: true })));
       const lock = await takeLock(join(folder, 'allow.lock'), lockWaitMs);

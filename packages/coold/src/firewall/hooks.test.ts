@@ -39,6 +39,33 @@ describe('hooks', () => {
     expect(liftHooks({ forward: [hook], postrouting: [theirs, hosts] })).toBe('');
   });
 
+  it('of a scaffold that answers established connections in FORWARD stay below that, and only those for what goes to a container are lifted', () => {
+    const established = '-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT';
+    const to = '-A FORWARD -d 10.210.0.0/24 -j COOLIFY-INTRA';
+    const from = '-A FORWARD -s 10.210.0.0/24 -j COOLIFY-INTRA';
+    const theirs = [netavark, established, to, from];
+    const after = apply(theirs, liftHooks({ forward: theirs, postrouting: [] }));
+    // Else replies to what a container asked of the world end in the deny, and so does what it asks.
+    expect(after).toEqual([established, to, netavark, from]);
+    expect(liftHooks({ forward: after, postrouting: [] }), 'once is enough').toBe('');
+  });
+
+  it('of that scaffold are put in order when all of them were lifted before', () => {
+    const established = '-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT';
+    const to = '-A FORWARD -d 10.210.0.0/24 -j COOLIFY-INTRA';
+    const from = '-A FORWARD -s 10.210.0.0/24 -j COOLIFY-INTRA';
+    const forward = [to, from, netavark, established];
+    const after = apply(forward, liftHooks({ forward, postrouting: [] }));
+    expect(after).toEqual([established, to, netavark, from]);
+  });
+
+  it('leave an accept of established connections that somebody put below them where it is', () => {
+    const established = '-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT';
+    expect(liftHooks({ forward: [hook, established, netavark], postrouting: [] })).toBe('');
+    const forward = [netavark, hook, established];
+    expect(apply(forward, liftHooks({ forward, postrouting: [] }))).toEqual([hook, netavark, established]);
+  });
+
   it('keep their order, lose none and gain none, whatever the chain looks like', () => {
     const rule = fc.constantFrom(
       hook,
@@ -62,8 +89,9 @@ describe('hooks', () => {
 function apply(forward: readonly string[], script: string): string[] {
   const chain = [...forward];
   for (const line of script.split('\n')) {
-    const [, verb, rest = ''] = /^-([DI]) FORWARD (.*)$/.exec(line) ?? [];
+    const [, verb, rest = ''] = /^-([ADI]) FORWARD (.*)$/.exec(line) ?? [];
     if (verb === 'D') chain.splice(chain.indexOf(`-A FORWARD ${rest}`), 1);
+    if (verb === 'A') chain.push(`-A FORWARD ${rest}`);
     if (verb === 'I') {
       const [, at = '', rule = ''] = /^(\d+) (.*)$/.exec(rest) ?? [];
       chain.splice(Number(at) - 1, 0, `-A FORWARD ${rule}`);

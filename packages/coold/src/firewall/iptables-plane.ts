@@ -85,20 +85,20 @@ export interface RoutedChange {
   add: readonly Rule[];
   /** Lines as iptables lists them. */
   remove: readonly string[];
+  /** Instead of all that: the chain is emptied and filled with these, in the same commit. */
+  anew?: readonly Rule[] | undefined;
 }
 
 /** Adds and removes in one commit. One rule alone goes by `iptables -A`, which need not read the table first. */
-export async function changeRouted(
-  run: RunTool,
-  { chain, exists, add, remove }: RoutedChange,
-): Promise<void> {
+export async function changeRouted(run: RunTool, change: RoutedChange): Promise<void> {
+  const { chain, exists, add, remove, anew } = change;
   const [only] = add;
-  if (exists && only !== undefined && add.length === 1 && remove.length === 0) {
+  if (exists && anew === undefined && only !== undefined && add.length === 1 && remove.length === 0) {
     await run('iptables', [wait, '-t', 'filter', '-A', chain, ...iptablesArgs(only)]);
     return;
   }
   await run('iptables-restore', ['--noflush', wait], {
-    parts: script({ chain, exists, add, remove }),
+    parts: script(change),
   });
 }
 
@@ -113,11 +113,13 @@ export async function checkRouted(
   await run('iptables-restore', ['--test', '--noflush', wait], { parts });
 }
 
-function* script({ chain, exists, add, remove }: RoutedChange): Generator<string> {
+function* script({ chain, exists, add, remove, anew }: RoutedChange): Generator<string> {
   yield '*filter\n';
-  if (!exists) yield `-N ${chain}\n`;
-  for (const line of remove) yield `${line.replace(/^-A/, '-D')}\n`;
-  for (const rule of add) yield `${iptablesLine('-A', chain, rule)}\n`;
+  // Declaring a chain empties it, also with --noflush.
+  if (anew !== undefined) yield `:${chain} - [0:0]\n`;
+  else if (!exists) yield `-N ${chain}\n`;
+  for (const line of anew === undefined ? remove : []) yield `${line.replace(/^-A/, '-D')}\n`;
+  for (const rule of anew ?? add) yield `${iptablesLine('-A', chain, rule)}\n`;
   yield 'COMMIT\n';
 }
 

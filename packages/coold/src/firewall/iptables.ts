@@ -9,9 +9,18 @@ const maxOutputBytes = 64 * 1024 * 1024;
 /** Standard input of a tool; in parts, which are made as it takes them. */
 export type ToolInput = string | { parts: Iterable<string> };
 
-/** `iptables -S` of a table, or of one chain of it, as lines. @throws Error with what iptables said */
-export async function listIptables(table: 'filter' | 'nat', chain?: string): Promise<string[]> {
-  const args = [`--wait=${waitSeconds}`, '-t', table, '-S', ...(chain === undefined ? [] : [chain])];
+/**
+ * `iptables -S` of a table, of one chain of it, or of one rule of that by its number, as lines.
+ *
+ * @throws Error with what iptables said
+ */
+export async function listIptables(
+  table: 'filter' | 'nat',
+  chain?: string,
+  rule?: number,
+): Promise<string[]> {
+  const what = [...(chain === undefined ? [] : [chain]), ...(rule === undefined ? [] : [String(rule)])];
+  const args = [`--wait=${waitSeconds}`, '-t', table, '-S', ...what];
   return (await runTool('iptables', args)).split('\n').filter(line => line !== '');
 }
 

@@ -1,12 +1,27 @@
-import { type Cidr, outermost } from './cidr.ts';
+import { type Cidr, outermost, sorted } from './cidr.ts';
+import { guardTable, joinedElements, localElements, localSubnets } from './guard.ts';
 import { type HookedChains, hasHooks } from './hooks.ts';
-import { hookRule, hooksIn, joinedBeside, joinedMark, joinedNft, returnRule, tableText } from './scaffold.ts';
+import {
+  dnsRules,
+  egressIn,
+  egressRule,
+  hookRule,
+  hooksIn,
+  joinedBeside,
+  joinedMark,
+  joinedNft,
+  returnRule,
+  tableText,
+} from './scaffold.ts';
 
 /**
  * Input for `iptables-restore --noflush` that makes exactly these the joined subnets of a scaffold that is there, beside
  * its configured networks; empty where they are, or where there is no scaffold.
  */
-export function joinIptables(joined: readonly Cidr[], { forward, postrouting }: HookedChains): string {
+export function joinIptables(
+  joined: readonly Cidr[],
+  { forward, postrouting, input }: HookedChains & { input: readonly string[] },
+): string {
   if (!hasHooks(forward)) return '';
   const hooks = hooksIn(forward);
   const of = (wanted: 'configured' | 'joined') =>
@@ -22,9 +37,21 @@ export function joinIptables(joined: readonly Cidr[], { forward, postrouting }: 
   });
   // The mesh's interface is the one that the others leave by.
   const wgInterface = returns[0]?.wgInterface;
+  const outer = outermost(joined);
+  const egress = egressIn(forward);
+  // Below the hooks.
+  const lastHook = hooks.length + come.length - go.length + 1;
   const filter = [
     ...go.map(subnet => `-D FORWARD ${hookRule(subnet, 'joined')}`),
     ...come.map(subnet => `-I FORWARD 1 ${hookRule(subnet, 'joined')}`),
+    ...egress
+      .filter(({ kind, subnet }) => kind === 'joined' && !outer.includes(subnet))
+      .map(({ subnet }) => `-D FORWARD ${egressRule(subnet, 'joined')}`),
+    ...outer
+      .filter(subnet => !egress.some(there => there.kind === 'joined' && there.subnet === subnet))
+      .map(subnet => `-I FORWARD ${lastHook} ${egressRule(subnet, 'joined')}`),
+    ...go.flatMap(dnsRules).flatMap(rule => (input.includes(`-A INPUT ${rule}`) ? [`-D INPUT ${rule}`] : [])),
+    ...come.flatMap(dnsRules).map(rule => `-I INPUT 1 ${rule}`),
   ];
   const nat = [
     ...returns
@@ -65,6 +92,25 @@ export function joinNft(
       .map(({ chain, handle }) => `delete rule bridge coolify_bridge ${chain} handle ${handle}`),
     ...wanted.filter(subnet => !isWhole(subnet)).flatMap(subnet => joinedNft(subnet, chains)),
   ]
+    .map(line => `${line}\n`)
+    .join('');
+}
+
+/** An element of the guard's set of container subnets. */
+export interface LocalElement {
+  network: Cidr;
+  isJoined: boolean;
+}
+
+/** Input for `nft -f` that makes exactly these the joined subnets in the guard; empty where they are. */
+export function joinGuard(joined: readonly Cidr[], elements: readonly LocalElement[]): string {
+  const of = (isJoined: boolean) =>
+    elements.flatMap(element => (element.isJoined === isJoined ? [element.network] : []));
+  const configured = of(false);
+  if (sorted(of(true)).join() === joinedElements(configured, joined).join()) return '';
+  const set = `${guardTable} ${localSubnets}`;
+  const wanted = localElements(configured, joined);
+  return [`flush set ${set}`, ...(wanted.length === 0 ? [] : [`add element ${set} { ${wanted.join(', ')} }`])]
     .map(line => `${line}\n`)
     .join('');
 }

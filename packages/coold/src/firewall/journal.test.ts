@@ -11,9 +11,17 @@ const anyChange = fc.record({
   rule: anyRule,
   iptables: fc.boolean(),
   nft: fc.boolean(),
+  guard: fc.boolean(),
   file: fc.boolean(),
 });
-const change = { kind: 'add' as const, rule: ruleNumber(1), iptables: true, nft: true, file: true };
+const change = {
+  kind: 'add' as const,
+  rule: ruleNumber(1),
+  iptables: true,
+  nft: true,
+  guard: true,
+  file: true,
+};
 
 test('what is begun is read back', () => {
   fc.assert(

@@ -69,9 +69,11 @@ export function createJournal(path: string): Journal {
 
 export function renderJournal(changes: readonly Change[]): string {
   const rows = changes.map(
-    ({ kind, rule: { id, namespace, src, dst, proto, port }, iptables, nft, file }) => {
+    ({ kind, rule: { id, namespace, src, dst, proto, port }, iptables, nft, guard, file }) => {
       const places =
-        iptables && nft && file ? 'inf' : `${iptables ? 'i' : ''}${nft ? 'n' : ''}${file ? 'f' : ''}`;
+        iptables && nft && guard && file
+          ? 'ingf'
+          : `${iptables ? 'i' : ''}${nft ? 'n' : ''}${guard ? 'g' : ''}${file ? 'f' : ''}`;
       return [kind, places, id, namespace, src, dst, proto, port];
     },
   );
@@ -95,8 +97,8 @@ export function readJournal(text: string): Change[] {
       },
       `changes[${index}]`,
     );
-    const [iptables, nft, file] = ['i', 'n', 'f'].map(place => places.includes(place));
-    return { kind, rule, iptables: iptables === true, nft: nft === true, file: file === true };
+    const has = (place: string) => places.includes(place);
+    return { kind, rule, iptables: has('i'), nft: has('n'), guard: has('g'), file: has('f') };
   });
 }
 

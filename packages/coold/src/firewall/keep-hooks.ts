@@ -21,8 +21,10 @@ export function keepHooks(options: {
   onFirstLook: () => void;
   /** Called for each time that something had to be lifted. */
   onRepair: () => void;
+  /** Whether what goes is put back by itself, since it is known what it is made of. */
+  isKept: () => boolean;
 }): Task {
-  const { changes, log, onFirstLook, onRepair } = options;
+  const { changes, log, onFirstLook, onRepair, isKept } = options;
   return async stop => {
     const backoff = createBackoff({ firstMs: 1000, maxMs: 60_000 });
     let state: HooksState | undefined;
@@ -35,7 +37,7 @@ export function keepHooks(options: {
           onRepair();
           log.warn('something stood above the default deny in FORWARD; its hooks are on top again');
         }
-        if (now === 'gone' && state !== 'gone')
+        if (now === 'gone' && state !== 'gone' && !isKept())
           log.error(
             'FORWARD does not lead to the default deny any more: containers reach each other, until ' +
               '`systemctl restart coolify-mesh-fw` puts its hooks back',

@@ -1,57 +1,61 @@
 import type { Readable } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Logger } from '@coold/runtime';
-import { createAwaited } from './awaited.ts';
 import type { Change } from './change.ts';
-import { changeBridgedAlone, changeRoutedAlone } from './change-alone.ts';
-import {
-  type Backend,
-  changeRouted,
-  checkRouted,
-  flowKey,
-  listRouted,
-  placeOf,
-  readBackend,
-  readCounters,
-} from './iptables-plane.ts';
+import { guardName } from './guard.ts';
+import { type Backend, readBackend, readCounters } from './iptables-plane.ts';
 import { asKernelError, createTool, KernelError } from './kernel-tool.ts';
-import { createMirror, type Mirror, type Place } from './mirror.ts';
-import type { NftEvent, RulePlace } from './nft-event.ts';
-import { bridgeAdditions, deletions, listBridge, type RunTool } from './nft-plane.ts';
-import { dropProof, isProved, proof, proofTable } from './nft-proof.ts';
-import { bridgeChain, bridgePlace, bridgeTable } from './nft-rule.ts';
+import type { Mirror } from './mirror.ts';
+import type { NftEvent } from './nft-event.ts';
+import type { RunTool } from './nft-plane.ts';
+import { dropProof, isProved, proof, proofTable, sweepProof } from './nft-proof.ts';
+import { bridgeTable } from './nft-rule.ts';
 import { watchNft } from './nft-watch.ts';
-import { outstanding } from './outstanding.ts';
-import { commentOf, type ListedFlow, type Rule, recognise } from './rule.ts';
+import { createGuardSets, type GuardElements } from './planes/guard-sets.ts';
+import { createIptablesLegacy } from './planes/iptables-legacy.ts';
+import { createIptablesNft, type RoutedPlane } from './planes/iptables-nft.ts';
+import { createNftBridge } from './planes/nft-bridge.ts';
+import type { Phase, Plane, PlaneName, Step } from './planes/plane.ts';
+import type { Rule } from './rule.ts';
+import { intraChain } from './scaffold.ts';
 
-/** Both planes of this host's packet filter: what stands in their allow chains, and the one way to change it. */
+/** Every plane of this host's packet filter: what stands in them, and the one way to change it. */
 export interface Kernel {
   readonly backend: Backend | undefined;
   readonly iptables: Mirror;
   /** Undefined: a permissive host, which has no bridged plane (docs/contract.md §4). */
   readonly nft: Mirror | undefined;
-  /** Whether both mirrors are what the kernel holds, as far as can be known without looking. */
+  /** Undefined: a host without the guard's sets. */
+  readonly guard: GuardElements | undefined;
+  /** Whether what is known is what the kernel holds, as far as can be known without looking. */
   isFresh(): boolean;
   /** Whether changes are announced; without, only a listing tells. */
   isWatched(): boolean;
-  /** Lists both planes. @throws KernelError */
+  /** Whether that is so of every plane. */
+  isAnnounced(): boolean;
+  /** Lists every plane. @throws KernelError */
   look(): Promise<void>;
-  /** Lists what nobody announces: the routed plane of iptables-legacy. @throws KernelError */
+  /** Lists the planes whose changes nobody announces. @throws KernelError */
   glance(): Promise<void>;
-  /** Asks both planes whether they would take such rules; changes nothing. @throws KernelError */
+  /** Asks every plane whether it would take such rules; changes nothing. @throws KernelError */
   check(rules: readonly Rule[]): Promise<void>;
   /**
-   * Does what is not done yet of some changes, the routed plane first, or both at once where there are many; and sees to it
+   * Does what is not done yet of some changes, the routed plane first, or all at once where there are many; and sees to it
    * that it is done: a tool that says it did is not believed. On failure some of it may have happened; `look`, and take it
    * back.
    *
    * @throws KernelError
    */
   apply(changes: readonly Change[]): Promise<void>;
-  /** Removes what a large change has left to prove itself by; nobody need wait for that. Never rejects. */
+  /** Removes what a large change has left to prove itself by; its callers need not wait for that. Never rejects. */
   tidy(): Promise<void>;
-  /** The same in one plane by the program that can still be run, however slow: for taking back. @throws KernelError */
-  applyAlone(plane: 'iptables' | 'nft', changes: readonly Change[]): Promise<void>;
+  /** The same by the one program that can still be run, however slow: for taking back. @throws KernelError */
+  applyBy(program: Plane['program'], changes: readonly Change[]): Promise<void>;
+  /** Whether a rule went from a plane all at once with the chain or table that it stood in. */
+  hasVanished(plane: PlaneName, rule: Rule): boolean;
+  /** Whether any did. */
+  isAnyVanished(): boolean;
+  forgetVanished(): void;
   /** What a rule has counted in the routed plane; its line in the other has no counter (docs/contract.md §4). */
   counters(id: string): Promise<{ packets: number; bytes: number } | undefined>;
   /** Follows what is announced until `stop`. `onState` is called whenever that begins, ends or fails. */
@@ -65,13 +69,14 @@ export interface KernelOptions {
   toolTimeoutMs?: number;
   /** What was done is announced within this long, in ms, or looked for. */
   announcedMs?: number;
-  /** From so many rules on, the time that both planes take one after the other is worth their going together. */
+  /** From so many rules on, the time that the planes take one after the other is worth their going together. */
   manyRules?: number;
-  /** Called when the chains that the default deny is hooked into have changed. */
+  /** Called when the chains that the default deny is made of or hooked into have changed. */
   onHooked?: () => void;
 }
 
-const isHandle = (place: Place) => typeof place === 'number';
+/** So many rules are given time at the first look. */
+const unknownRules = 10_000;
 
 export function createKernel(options: KernelOptions): Kernel {
   const {
@@ -82,18 +87,21 @@ export function createKernel(options: KernelOptions): Kernel {
     manyRules = 500,
     onHooked = () => {},
   } = options;
+  /** One file a backend; which of them this host has is read at each look. */
+  const routedBy: Record<Backend, () => RoutedPlane> = {
+    nf_tables: () => createIptablesNft(chain, manyRules),
+    legacy: () => createIptablesLegacy(chain, manyRules),
+  };
   let backend: Backend | undefined;
-  let iptables = createMirror(false);
-  let nft: Mirror | undefined;
+  let routed = routedBy.nf_tables();
+  const bridged = createNftBridge(manyRules);
+  const guard = createGuardSets();
+  const planes = (): Plane[] => [routed, bridged, guard];
   let looked = false;
   let watched = false;
   let unseen = false;
   /** Events of the time in which a listing is made; they may be in it or not. */
   let during: NftEvent[] | undefined;
-  /** Rules that we are adding to the routed plane: what is announced of them lacks the comment. */
-  const awaitedInIptables = createAwaited(flowKey);
-  /** Rules that we are adding to the bridged plane. */
-  const awaitedInNft = createAwaited(commentOf);
   /** A large change may have left its proof in the kernel. */
   let proofStands = false;
   /** A large change of ours, or of an earlier process, may have left it there without our knowing. */
@@ -104,67 +112,32 @@ export function createKernel(options: KernelOptions): Kernel {
   const tool = createTool(toolTimeoutMs);
 
   function take(event: NftEvent): void {
-    switch (event.kind) {
-      case 'elsewhere':
-        onHooked();
-        return;
-      case 'gap':
-      case 'structure':
-        unseen = true;
-        return;
-      case 'rule deleted':
-        mirrorOf(event.place)?.drop(event.place.handle);
-        return;
-      case 'rule added': {
-        const { place, flow } = event;
-        const mirror = mirrorOf(place);
-        if (mirror === undefined || mirror.holds(place.handle)) return;
-        const rule =
-          flow === undefined
-            ? undefined
-            : mirror === nft
-              ? bridgedRule(flow)
-              : awaitedInIptables.take(flowKey(flow));
-        if (rule === undefined) unseen = true;
-        else mirror.put(place.handle, { kind: 'rule', rule });
-      }
-    }
+    const taken = planes().map(plane => plane.take(event));
+    if (taken.includes('unclear')) unseen = true;
+    // What is about no allow rule may be about the default deny around them.
+    if (event.kind !== 'transaction' && !taken.includes('taken')) onHooked();
   }
 
-  /** The rule of ours that was announced; the object of those that we are adding, for there are thousands. */
-  function bridgedRule(flow: ListedFlow): Rule | undefined {
-    const added = awaitedInNft.take(flow.comment);
-    return added !== undefined && flowKey(added) === flowKey(flow) ? added : recognise(flow);
-  }
-
-  function mirrorOf({ family, table, chain: name }: RulePlace) {
-    if (family === 'bridge' && table === bridgeTable && name === bridgeChain) {
-      if (nft === undefined) unseen = true;
-      return nft;
-    }
-    return backend === 'nf_tables' && family === 'ip' && table === 'filter' && name === chain
-      ? iptables
-      : undefined;
-  }
-
-  async function look(planes: 'both' | 'routed' = 'both'): Promise<void> {
-    if (planes === 'both') {
+  async function look(which: (plane: Plane) => boolean = () => true): Promise<void> {
+    const isWhole = planes().every(which);
+    if (isWhole) {
       unseen = false;
-      awaitedInIptables.clear();
-      awaitedInNft.clear();
       if (proofStands) proofLeft = true;
       proofStands = false;
     }
     during = [];
     try {
-      const run = tool(iptables.rules.size + (nft?.rules.size ?? 0));
+      // How many there are is not known before the first look.
+      const rules =
+        backend === undefined ? unknownRules : routed.mirror.rules.size + (bridged.mirror?.rules.size ?? 0);
+      const run = tool(rules);
       const found = await readBackend(run);
-      const [routed, bridged] = await Promise.all([
-        listRouted(run, chain, found),
-        planes === 'both' ? listBridge(run, proofLeft) : nft,
-      ]);
-      if (planes === 'both') proofLeft = false;
-      [backend, iptables, nft, looked] = [found, routed, bridged, true];
+      if (proofLeft && isWhole) await sweepProof(run);
+      if (isWhole) proofLeft = false;
+      const next = found === backend ? routed : routedBy[found]();
+      const listed = [next, bridged, guard].filter(which);
+      for (const adopt of await Promise.all(listed.map(plane => plane.read(run)))) adopt();
+      [backend, routed, looked] = [found, next, true];
     } catch (error) {
       looked = false;
       throw asKernelError(error);
@@ -202,27 +175,21 @@ export function createKernel(options: KernelOptions): Kernel {
     });
   }
 
-  const isPlaced = (mirror: Mirror | undefined, id: string) =>
-    (mirror?.rules.get(id)?.places.length ?? 0) > 0;
-
   /** Waits for the handles of rules that are to go and were added so shortly before that they are not told yet. */
   async function untilPlaced(changes: readonly Change[]): Promise<void> {
     const going = changes.filter(({ kind }) => kind === 'remove');
-    const isPlacedOrGone = ({ rule: { id }, ...touches }: Change) =>
-      [touches.iptables ? iptables : undefined, touches.nft ? nft : undefined].every(
-        mirror => mirror?.has(id) !== true || isPlaced(mirror, id),
-      );
+    const canGo = (change: Change) =>
+      planes().every(plane => !change[plane.name] || plane.canRemove(change.rule));
     // Asked for each of thousands of announcements: what is placed is not looked at again.
     let next = 0;
     const placed = () => {
-      for (let change = going[next]; change !== undefined && isPlacedOrGone(change); change = going[next])
-        next += 1;
+      for (let change = going[next]; change !== undefined && canGo(change); change = going[next]) next += 1;
       return next === going.length;
     };
     if (!(await announced(placed, announcedMs + changes.length))) await look();
   }
 
-  /** Whether a large change of the bridged plane happened. @throws KernelError when it did not */
+  /** Whether a large change of nft's planes happened. @throws KernelError when it did not */
   async function prove(run: RunTool): Promise<void> {
     if (!(await isProved(run))) throw new KernelError('nft said it was done, and it was not');
     [proofStands, proofLeft] = [true, false];
@@ -241,81 +208,83 @@ export function createKernel(options: KernelOptions): Kernel {
   async function apply(changes: readonly Change[]): Promise<void> {
     await tidy();
     await untilPlaced(changes);
-    const work = outstanding(changes, iptables, nft);
+    const work = planes().map(plane => ({ plane, step: plane.plan(changes) }));
+    const steps = work.map(({ step }) => step);
     const run = tool(changes.length);
-    const handles = { iptables: work.iptables.filter(isHandle), nft: work.nft.filter(isHandle) };
-    const routed = {
-      ...{ chain, exists: iptables.exists, add: work.iptablesAdd },
-      remove: work.iptables.filter(place => typeof place === 'string'),
-    };
-    const inRouted = routed.add.length + routed.remove.length > 0;
-    const inBridged = work.nftAdd.length + handles.iptables.length + handles.nft.length > 0;
-    const many = work.nftAdd.length >= manyRules;
+    const scripts = steps.flatMap(({ script }) => script ?? []);
+    const commands = steps.flatMap(({ command }) => command ?? []);
+    const many = steps.some(
+      ({ script, adds, removes }) => script !== undefined && adds + removes >= manyRules,
+    );
     /** One for each transaction: what is announced of it first. It is all in the kernel then, or none of it. */
-    const proofs: (() => boolean)[] = [];
-    /** Deleting is one transaction over both planes where iptables keeps its rules in nf_tables. */
+    const proofs: Phase<unknown>[] = [];
     function* script(): Generator<string> {
       if (many) yield proof;
-      yield* deletions(placeOf(chain), handles.iptables);
-      yield* deletions(bridgePlace, handles.nft);
-      yield* bridgeAdditions(work.nftAdd, nft?.exists ?? true);
+      for (const { work: lines } of scripts) yield* lines();
     }
-    function awaitAnnouncements(): void {
-      if (backend === 'nf_tables') for (const rule of routed.add) awaitedInIptables.add(rule);
-      for (const rule of work.nftAdd) awaitedInNft.add(rule);
+    function expectAnnouncements(): void {
+      for (const step of steps) step.expect();
     }
-    async function changeInIptables(): Promise<void> {
-      const [first] = routed.add;
-      if (backend === 'nf_tables' && first !== undefined) proofs.push(() => isPlaced(iptables, first.id));
-      if (!inRouted) return;
-      await changeRouted(run, routed);
-      iptables.exists = true;
-    }
-    async function changeInNft(): Promise<void> {
-      const [goes] = handles.iptables;
-      const [alsoGoes] = handles.nft;
-      const [first] = work.nftAdd;
-      if (!many) {
-        if (goes !== undefined) proofs.push(() => !iptables.holds(goes));
-        else if (alsoGoes !== undefined) proofs.push(() => nft?.holds(alsoGoes) === false);
-        else if (first !== undefined) proofs.push(() => isPlaced(nft, first.id));
+    async function runCommands(): Promise<void> {
+      for (const command of commands) {
+        await command.work(run);
+        proofs.push(command);
       }
-      if (many) proofLeft = true; // until it is known how that ended
-      if (inBridged) await run('nft', ['-f', '-'], { parts: script() });
+    }
+    async function runScript(): Promise<void> {
+      const [first] = scripts;
+      if (first === undefined) return;
+      if (many)
+        proofLeft = true; // until it is known how that ended
+      else proofs.push(first);
+      await run('nft', ['-f', '-'], { parts: script() });
       if (many) await prove(run);
-      if (nft !== undefined && work.nftAdd.length > 0) nft.exists = true;
     }
     if (many) {
-      // Both were asked beforehand whether they would take so many; that is where one that cannot be run is found.
+      // The planes were asked beforehand whether they would take so many; that is where a program that cannot be run is found.
       // Thousands of announcements would take a core from what makes them.
       announcements?.pause();
       // iptables begins: it is quicker, and would begin again were something committed before it.
-      const steps = [changeInIptables(), changeInNft()];
+      const running = [runCommands(), runScript()];
       // What they are to do goes to them first.
-      const meanwhile = nextTurn().then(awaitAnnouncements);
-      await allDone([...steps, meanwhile]).finally(() => announcements?.resume());
+      const meanwhile = nextTurn().then(expectAnnouncements);
+      await allDone([...running, meanwhile]).finally(() => announcements?.resume());
     } else {
-      awaitAnnouncements();
-      await changeInIptables();
-      await changeInNft();
+      expectAnnouncements();
+      await runCommands();
+      await runScript();
     }
-    if (await announced(() => proofs.every(isSo => isSo()), announcedMs + changes.length)) {
-      // What was announced already may have been taken by somebody since.
-      for (const rule of awaitedInIptables.rest()) iptables.expect(rule);
-      for (const rule of awaitedInNft.rest()) nft?.expect(rule);
-      for (const handle of handles.iptables) iptables.drop(handle);
-      for (const handle of handles.nft) nft?.drop(handle);
-      if (backend !== 'legacy' || !inRouted) return;
-      await look('routed');
-    } else await look();
-    const left = outstanding(changes, iptables, nft);
-    const undone = (['iptablesAdd', 'iptables', 'nftAdd', 'nft'] as const).find(
-      part => left[part].length > 0,
-    );
-    if (undone !== undefined)
-      throw new KernelError(
-        `${undone.startsWith('nft') ? 'nft' : 'iptables'} said it was done, and it was not`,
+    const isProvedBy = () => proofs.every(phase => phase.isAnnounced());
+    if (await announced(isProvedBy, announcedMs + changes.length)) {
+      for (const step of steps) step.settle();
+      const silent = new Set(
+        work.flatMap(({ plane, step }) => (plane.isAnnounced || step.command === undefined ? [] : [plane])),
       );
+      if (silent.size === 0) return;
+      await look(plane => silent.has(plane));
+    } else await look();
+    const undone = planes().find(plane => {
+      const { adds, removes } = plane.plan(changes);
+      return adds + removes > 0;
+    });
+    if (undone !== undefined) throw new KernelError(`${undone.program} said it was done, and it was not`);
+  }
+
+  /** By planes of its own, which begin with a listing: what is known of the others may be anything. */
+  async function applyBy(program: Plane['program'], changes: readonly Change[]): Promise<void> {
+    const run = tool(changes.length);
+    const some: Plane[] =
+      program === 'iptables'
+        ? [createIptablesLegacy(chain, manyRules)]
+        : [createNftBridge(manyRules), createGuardSets()];
+    const steps: Step[] = [];
+    for (const plane of some) {
+      (await plane.read(run))();
+      steps.push(plane.plan(changes));
+    }
+    for (const { command } of steps) await command?.work(run);
+    const parts = steps.flatMap(({ script }) => (script === undefined ? [] : [...script.work()]));
+    if (parts.length > 0) await run('nft', ['-f', '-'], { parts });
   }
 
   return {
@@ -323,47 +292,52 @@ export function createKernel(options: KernelOptions): Kernel {
       return backend;
     },
     get iptables() {
-      return iptables;
+      return routed.mirror;
     },
     get nft() {
-      return nft;
+      return bridged.mirror;
+    },
+    get guard() {
+      return guard.elements;
     },
     isFresh,
     isWatched: () => watched,
+    isAnnounced: () => watched && planes().every(plane => plane.isAnnounced),
     look: () => look(),
     async glance() {
-      if (backend === 'legacy') await look('routed');
+      if (planes().some(plane => !plane.isAnnounced)) await look(plane => !plane.isAnnounced);
     },
     apply,
     tidy,
-    async applyAlone(plane, changes) {
-      const run = tool(changes.length);
+    async applyBy(program, changes) {
       looked = false;
-      try {
-        if (plane === 'iptables') await changeRoutedAlone(run, chain, changes);
-        else await changeBridgedAlone(run, changes);
-      } catch (error) {
+      await applyBy(program, changes).catch((error: unknown) => {
         throw asKernelError(error);
-      }
+      });
     },
     async check(rules) {
       // Rules differ in their addresses only; one of each form stands for all.
       const forms = new Map<string, Rule>();
       for (const rule of rules) forms.set(rule.port > 0 ? `${rule.proto} port` : rule.proto, rule);
       const run = tool();
+      const trials = planes().map(plane => plane.trial([...forms.values()]));
+      const parts = trials.flatMap(({ script }) => [...script]);
       await Promise.all([
-        checkRouted(run, chain, iptables.exists, [...forms.values()]),
-        nft === undefined
-          ? undefined
-          : run('nft', ['-c', '-f', '-'], { parts: bridgeAdditions([...forms.values()], nft.exists) }),
+        ...trials.map(({ command }) => command?.(run)),
+        parts.length === 0 ? undefined : run('nft', ['-c', '-f', '-'], { parts }),
       ]);
     },
-    counters: id => readCounters(tool(iptables.rules.size), chain, id),
+    hasVanished: (name, rule) => planes().some(plane => plane.name === name && plane.hasVanished(rule)),
+    isAnyVanished: () => planes().some(plane => plane.isAnyVanished()),
+    forgetVanished() {
+      for (const plane of planes()) plane.forgetVanished();
+    },
+    counters: id => readCounters(tool(routed.mirror.rules.size), chain, id),
     follow: (stop, onState) =>
       watchNft(
         {
-          names: [chain, bridgeTable],
-          elsewhere: ['FORWARD', 'POSTROUTING'],
+          names: [chain, bridgeTable, guardName],
+          elsewhere: ['FORWARD', 'POSTROUTING', intraChain],
           log,
           onEvent(event) {
             if (during === undefined) take(event);

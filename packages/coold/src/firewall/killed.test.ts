@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { scratchFolder } from '@coold/testbed';
 import { createPacketFilter, type PacketFilter } from '@coold/testbed/packet-filter';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { elementOf } from './guard-element.ts';
 import { readIptablesLine } from './iptables-rule.ts';
 import type { Rule } from './rule.ts';
 import { ruleNumber } from './rule-examples.ts';
@@ -113,6 +114,14 @@ function createRounds(filter: PacketFilter, etc: string) {
     expect(inIptables.sort()).toEqual(now);
     const text = await filter.nft('list', 'chain', 'bridge', 'coolify_bridge', 'coolify_allow');
     expect([...text.matchAll(/cid:([0-9a-f]{12})/g)].map(([, id = '']) => id).sort()).toEqual(now);
+    const elements = await Promise.all(
+      ['inet coolify_guard', 'bridge coolify_bridge'].map(async table => {
+        const sets = await filter.nft('list', 'table', ...table.split(' '));
+        return [...sets.matchAll(/[\d.]+ \. [\d.]+[^,}\n]*/g)].map(([element]) => element.trim()).sort();
+      }),
+    );
+    const expectedElements = now.map(id => elementOf(ruleOf(id))).sort();
+    expect(elements).toEqual([expectedElements, expectedElements]);
     const names = await readdir(etc);
     expect(names.filter(name => !['allow.rules', 'allow.nft'].includes(name))).toEqual([]);
     if (names.length === 0) expect(now).toEqual([]);
@@ -142,6 +151,16 @@ function outcomes(before: ReadonlySet<string>, edits: Edit[][], told: Told): Rea
   }
   return [ids];
 }
+
+/** The rules that the tests use, by their ids; no two have one element. */
+const known = new Map(
+  Array.from({ length: 200 }, (_, n) => ruleNumber(n)).map(rule => [rule.id, rule] as const),
+);
+const ruleOf = (id: string): Rule => {
+  const rule = known.get(id);
+  if (rule === undefined) throw new Error(`no such rule: ${id}`);
+  return rule;
+};
 
 const anEdit = (random: () => number): Edit => {
   const rule = ruleNumber(Math.floor(random() * 12));

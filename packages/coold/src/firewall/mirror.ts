@@ -16,8 +16,8 @@ export interface Mirror {
   put(place: Place, standing: Standing): void;
   /** A rule stands there now; where is told later. */
   expect(rule: Rule): void;
-  /** Something went from that place. */
-  drop(place: Place): void;
+  /** Something went from that place. @returns the rule, when it was the last of one of ours */
+  drop(place: Place): Rule | undefined;
   has(id: string): boolean;
   holds(place: Place): boolean;
 }
@@ -52,10 +52,12 @@ export function createMirror(exists: boolean): Mirror {
       foreign.delete(place);
       const id = owners.get(place);
       const owner = id === undefined ? undefined : rules.get(id);
-      if (id === undefined || owner === undefined) return;
+      if (id === undefined || owner === undefined) return undefined;
       owners.delete(place);
       owner.places = owner.places.filter(other => other !== place);
-      if (owner.places.length === 0) rules.delete(id);
+      if (owner.places.length > 0) return undefined;
+      rules.delete(id);
+      return owner.rule;
     },
     has: id => rules.has(id),
     holds: place => owners.has(place) || foreign.has(place),

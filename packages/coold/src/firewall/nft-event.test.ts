@@ -82,11 +82,36 @@ test('a rule that was deleted says where it stood', () => {
   });
 });
 
+test('an element says which flow it allows, and what went says its name', () => {
+  const set = { family: 'bridge', table: 'coolify_bridge', set: 'allowed_ports' };
+  const flow = { src: '10.0.0.1', dst: '10.0.0.2', proto: 'tcp', port: 80 };
+  const line = 'element bridge coolify_bridge allowed_ports { 10.0.0.1 . 10.0.0.2 . tcp . 80 }';
+  expect(read(`add ${line}`)).toEqual({ kind: 'element added', set, flow });
+  expect(read(`delete ${line}`)).toEqual({ kind: 'element deleted', set, flow });
+  expect(read('add element bridge coolify_bridge coolify_replies { 10.0.0.1 . 1 . 10.0.0.2 . 2 }')).toEqual({
+    ...{ kind: 'element added', flow: undefined },
+    set: { ...set, set: 'coolify_replies' },
+  });
+  const gone = (text: string) => read(`delete ${text}`);
+  const [family, table] = ['bridge', 'coolify_bridge'];
+  expect(gone('table bridge coolify_bridge # handle 3')).toEqual({
+    ...{ kind: 'gone', what: { family, table, name: undefined } },
+  });
+  expect(gone('chain bridge coolify_bridge coolify_allow')).toEqual({
+    ...{ kind: 'gone', what: { family, table, name: 'coolify_allow' } },
+  });
+});
+
 test('chains and tables, what others do, and what cannot be read', () => {
   const table: [string, NftEvent['kind'] | undefined][] = [
     ['create chain ip filter COOLIFY-ALLOW # handle 8', 'structure'],
-    ['delete chain bridge coolify_bridge coolify_allow', 'structure'],
-    ['delete table bridge coolify_bridge # handle 3', 'structure'],
+    ['delete chain bridge coolify_bridge coolify_allow', 'gone'],
+    ['delete table bridge coolify_bridge # handle 3', 'gone'],
+    ['delete set bridge coolify_bridge allowed_hosts', 'gone'],
+    ['add set bridge coolify_bridge allowed_ports { # handle 1 type ipv4_addr . ipv4_addr; }', 'structure'],
+    ['add element bridge coolify_bridge allowed_hosts { 1.2.3.4 . 1.2.3.5 }', 'element added'],
+    ['delete element bridge coolify_bridge allowed_hosts { 1.2.3.4 . 1.2.3.5 }', 'element deleted'],
+    ['replace element bridge coolify_bridge allowed_hosts { 1.2.3.4 . 1.2.3.5 }', 'gap'],
     ['add set bridge coolify_bridge s { # handle 1 type ipv4_addr; }', undefined],
     [
       'add chain ip filter FORWARD { type filter hook forward priority filter; policy accept; } # handle 9',
@@ -96,7 +121,7 @@ test('chains and tables, what others do, and what cannot be read', () => {
     ['delete rule ip filter FORWARD handle 10', 'elsewhere'],
     ['add rule ip filter OTHER counter packets 0 bytes 0 jump COOLIFY-ALLOW # handle 10', undefined],
     ['add element inet zz s { 1.2.3.4 }', undefined],
-    ['# new generation 29 by process 20706 (nft)', undefined],
+    ['# new generation 29 by process 20706 (nft)', 'transaction'],
     ['', undefined],
     ['y"; } ', undefined],
     ['y" COOLIFY-ALLOW', 'gap'],

@@ -1,3 +1,4 @@
+import { type ElementFlow, guardSets, readElement } from './guard-element.ts';
 import type { ListedFlow } from './rule.ts';
 
 /** Where a rule is: all that a deleted one still says of itself. */
@@ -8,15 +9,35 @@ export interface RulePlace {
   handle: number;
 }
 
+/** Which set. */
+export interface SetPlace {
+  family: string;
+  table: string;
+  set: string;
+}
+
+/** What went: a table, or a chain or set of it by its name. */
+export interface Gone {
+  family: string;
+  table: string;
+  name: string | undefined;
+}
+
 /** What the kernel announced of the packet filter. */
 export type NftEvent =
+  /** A transaction ends here: what was announced since the last one happened at once. */
+  | { kind: 'transaction' }
   /** Without a flow: it matches or does more or else than an allow rule. */
   | { kind: 'rule added'; place: RulePlace; flow: ListedFlow | undefined }
   | { kind: 'rule deleted'; place: RulePlace }
+  /** An element of a set came or went. Without a flow: it is of another form than those of allowed flows. */
+  | { kind: 'element added' | 'element deleted'; set: SetPlace; flow: ElementFlow | undefined }
   /** One of the chains that only somebody else cares for changed. */
   | { kind: 'elsewhere' }
-  /** A chain or table came or went. */
+  /** A chain, set or table came, or another one went. */
   | { kind: 'structure' }
+  /** A chain, set or table went, with everything in it. */
+  | { kind: 'gone'; what: Gone }
   /** Something was announced that could not be read, or was lost: only a listing helps. */
   | { kind: 'gap' };
 
@@ -38,17 +59,24 @@ export function readNftEvent(
   elsewhere: readonly string[] = [],
 ): NftEvent | undefined {
   const [, verb = '', object, family = '', table = '', chain = ''] = linePattern.exec(line) ?? [];
-  // "# new generation …" says nothing more; "# ERROR: We lost some netlink events!" much, and so does half a line.
-  if (object === undefined)
-    return line === '' || line.startsWith('# new ') ? undefined : unreadable(line, names);
+  // "# new generation …" ends a transaction; "# ERROR: We lost some netlink events!" much, and so does half a line.
+  if (object === undefined) {
+    if (line.startsWith('# new ')) return { kind: 'transaction' };
+    return line === '' ? undefined : unreadable(line, names);
+  }
   if (!names.includes(table) && !names.includes(chain))
     return elsewhere.includes(chain) ? { kind: 'elsewhere' } : undefined;
   switch (object) {
     case 'table':
     case 'chain':
-      return { kind: 'structure' };
+    case 'set':
+      if (object === 'set' && verb !== 'delete' && !guardSets.some(name => name === chain)) return undefined;
+      if (verb !== 'delete') return { kind: 'structure' };
+      return { kind: 'gone', what: { family, table, name: object === 'table' ? undefined : chain } };
     case 'rule':
       return readRuleEvent(line, verb, { family, table, chain });
+    case 'element':
+      return readElementEvent(line, verb, { family, table, set: chain });
     default:
       return undefined;
   }
@@ -76,6 +104,19 @@ function readRuleEvent(line: string, verb: string, where: Omit<RulePlace, 'handl
         ? { kind: 'gap' }
         : { kind: 'rule deleted', place: { ...where, handle: Number(handle) } };
     }
+    default:
+      return { kind: 'gap' };
+  }
+}
+
+function readElementEvent(line: string, verb: string, set: SetPlace): NftEvent {
+  const flow = readElement(line.slice(line.indexOf('{')));
+  switch (verb) {
+    case 'add':
+    case 'create':
+      return { kind: 'element added', set, flow };
+    case 'delete':
+      return { kind: 'element deleted', set, flow };
     default:
       return { kind: 'gap' };
   }

@@ -1,6 +1,5 @@
 import type { ToolInput } from './iptables.ts';
 import { createMirror, type Mirror } from './mirror.ts';
-import { dropProof, proofTable } from './nft-proof.ts';
 import {
   bridgeChain,
   bridgePlace,
@@ -16,19 +15,14 @@ import type { Rule } from './rule.ts';
 /** Runs one of the packet filter's tools to its output. @throws Error */
 export type RunTool = (program: string, args: readonly string[], input?: ToolInput) => Promise<string>;
 
-/**
- * The bridged plane as it stands; undefined on a permissive host, which has no such table (docs/contract.md §4).
- *
- * @param proofLeft a process that was killed within a large change may have left its proof, which goes
- */
-export async function listBridge(run: RunTool, proofLeft = true): Promise<Mirror | undefined> {
+/** The bridged plane as it stands; undefined on a permissive host, which has no such table (docs/contract.md §4). */
+export async function listBridge(run: RunTool): Promise<Mirror | undefined> {
   const chains = await listObjects(run, 'chain', ['chains', 'bridge']);
   const exists = chains.some(({ table, name }) => table === bridgeTable && name === bridgeChain);
   // Listing tables has nft read every rule there is: only where the chain does not tell.
-  if (!exists || proofLeft) {
+  if (!exists) {
     const tables = await listObjects(run, 'table', ['tables', 'bridge']);
-    if (tables.some(({ name }) => name === proofTable)) await dropProof(run);
-    if (!exists) return tables.some(({ name }) => name === bridgeTable) ? createMirror(false) : undefined;
+    return tables.some(({ name }) => name === bridgeTable) ? createMirror(false) : undefined;
   }
   const mirror = createMirror(true);
   for (const rule of await listRules(run, bridgePlace)) mirror.put(rule.handle, standingOf(rule));
@@ -50,8 +44,9 @@ export async function listObjects(
   run: RunTool,
   kind: 'table' | 'chain' | 'set' | 'rule',
   what: readonly string[],
+  flags: readonly string[] = [],
 ): Promise<Record<string, unknown>[]> {
-  const text = await run('nft', ['-j', 'list', ...what]);
+  const text = await run('nft', [...flags, '-j', 'list', ...what]);
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -70,6 +65,11 @@ export async function listObjects(
 export function* bridgeAdditions(rules: readonly Rule[], exists: boolean): Generator<string> {
   if (rules.length > 0 && !exists) yield `add chain ${bridgePlace}\n`;
   for (const rule of rules) yield `${nftLine(rule)}\n`;
+}
+
+/** The line for `nft -f` that empties a chain; within a transaction nobody meets it empty. */
+export function flushed(place: string): string {
+  return `flush chain ${place}\n`;
 }
 
 /** Lines for `nft -f` that delete by handle: the one way that does not search thousands of rules. */

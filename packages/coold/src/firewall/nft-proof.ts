@@ -27,3 +27,13 @@ export async function isProved(run: RunTool): Promise<boolean> {
 export async function dropProof(run: RunTool): Promise<void> {
   await run('nft', ['delete', 'table', 'bridge', proofTable]);
 }
+
+/**
+ * Removes the proof that a process may have left which was killed within a large change. By deleting it at once: listing
+ * tables would have nft read every rule first. @throws Error
+ */
+export async function sweepProof(run: RunTool): Promise<void> {
+  await dropProof(run).catch((error: unknown) => {
+    if (!String(error).includes('No such file')) throw error;
+  });
+}

@@ -17,7 +17,7 @@ export interface NftWatchOptions {
   /** From now on everything is announced (true), or nothing any more (false). */
   onState(up: boolean): void;
   log: Logger;
-  /** How long a monitor may take to be listening, in ms. */
+  /** How long a monitor may take to be listening, in ms: it reads every rule first, and hosts are busy at boot. */
   listeningMs?: number;
   backoff?: Backoff;
 }
@@ -43,7 +43,7 @@ export async function watchNft(options: NftWatchOptions, stop: AbortSignal): Pro
 }
 
 async function monitorOnce(
-  { names, elsewhere, onEvent, onOutput, listeningMs = 2000 }: NftWatchOptions,
+  { names, elsewhere, onEvent, onOutput, listeningMs = 15_000 }: NftWatchOptions,
   stop: AbortSignal,
   onListening: () => void,
 ): Promise<string> {

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { elementOf } from './guard-element.ts';
 import { planChanges } from './plan.ts';
-import type { Rule } from './rule.ts';
+import { type Rule, withId } from './rule.ts';
 import { ruleNumber } from './rule-examples.ts';
 
 const byId = (numbers: readonly number[]) => new Map(numbers.map(n => [ruleNumber(n).id, ruleNumber(n)]));
@@ -15,7 +16,8 @@ test('done where it says, every place is as it was wanted, and nothing else has 
       const wanted = new Map<string, Rule | undefined>(add);
       for (const id of remove.keys()) wanted.set(id, undefined);
       const places = { iptables, nft, file: files };
-      const changes = planChanges(wanted, { iptables, nft, files }, id => all.get(id));
+      const standings = { iptables, nft, guard: undefined, files };
+      const changes = planChanges(wanted, standings, id => all.get(id), []);
       for (const [name, place] of Object.entries(places)) {
         if (place === undefined) continue;
         const expected = new Set(place.keys());
@@ -33,11 +35,54 @@ test('done where it says, every place is as it was wanted, and nothing else has 
         expect(new Set(place.keys())).toEqual(expected);
       }
       if (nft === undefined) expect(changes.some(change => change.nft)).toBe(false);
+      expect(changes.some(change => change.guard)).toBe(false);
     }),
   );
 });
 
 test('what nobody knows cannot go', () => {
-  const standings = { iptables: new Set<string>(), nft: undefined, files: new Set<string>() };
-  expect(planChanges(new Map([['0123456789ab', undefined]]), standings, () => undefined)).toEqual([]);
+  const standings = {
+    iptables: new Set<string>(),
+    nft: undefined,
+    guard: { stands: () => true },
+    files: new Set<string>(),
+  };
+  expect(planChanges(new Map([['0123456789ab', undefined]]), standings, () => undefined, [])).toEqual([]);
+});
+
+test('an element of the guard stands exactly while a rule of some namespace has it, and a change undone is undone', () => {
+  /** Few flows in three namespaces, so that many rules have the same element. */
+  const rule = fc
+    .tuple(fc.nat(3), fc.constantFrom('a', 'b', 'c'))
+    .map(([n, namespace]) => withId({ ...ruleNumber(n), namespace }));
+  const rules = fc
+    .uniqueArray(rule, { maxLength: 12, selector: ({ id }) => id })
+    .map(some => new Map(some.map(one => [one.id, one])));
+  const empty = { iptables: new Set<string>(), nft: undefined, files: new Set<string>() };
+  const elementsOf = (some: Iterable<Rule>) => new Set([...some].map(elementOf));
+  fc.assert(
+    fc.property(rules, rules, rules, (model, add, remove) => {
+      const before = elementsOf(model.values());
+      const elements = new Set(before);
+      const wanted = new Map<string, Rule | undefined>();
+      for (const id of remove.keys()) wanted.set(id, undefined);
+      for (const [id, one] of add) wanted.set(id, one);
+      const guard = { stands: (one: Rule) => elements.has(elementOf(one)) };
+      const find = (id: string) => model.get(id) ?? remove.get(id);
+      const changes = planChanges(wanted, { ...empty, guard }, find, model.values());
+      const after = new Map(model);
+      for (const [id, one] of wanted)
+        if (one === undefined) after.delete(id);
+        else after.set(id, one);
+      const touched = changes.filter(change => change.guard);
+      for (const { kind, rule: one } of touched)
+        if (kind === 'add') elements.add(elementOf(one));
+        else elements.delete(elementOf(one));
+      expect(elements).toEqual(elementsOf(after.values()));
+      for (const { kind, rule: one } of touched)
+        if (kind === 'add') elements.delete(elementOf(one));
+        else elements.add(elementOf(one));
+      expect(elements).toEqual(before);
+    }),
+  );
 });

@@ -1,4 +1,5 @@
 import type { Change } from './change.ts';
+import { elementOf } from './guard-element.ts';
 import type { Rule } from './rule.ts';
 
 /** Where a rule stands or does not. */
@@ -6,6 +7,8 @@ export interface Standings {
   iptables: { has(id: string): boolean };
   /** Undefined on a permissive host, which has no bridged plane (docs/contract.md §4). */
   nft: { has(id: string): boolean } | undefined;
+  /** Undefined on a host without the guard's sets. */
+  guard: { stands(rule: Rule): boolean } | undefined;
   files: { has(id: string): boolean };
 }
 
@@ -14,11 +17,13 @@ export interface Standings {
  *
  * @param wanted by id; undefined: it is to go
  * @param find the rule of an id, where it is known at all; what nobody knows cannot go
+ * @param others rules that stand whatever is wanted; those that are wanted away may be among them
  */
 export function planChanges(
   wanted: ReadonlyMap<string, Rule | undefined>,
-  { iptables, nft, files }: Standings,
+  { iptables, nft, guard, files }: Standings,
   find: (id: string) => Rule | undefined,
+  others: Iterable<Rule>,
 ): Change[] {
   const changes: Change[] = [];
   for (const [id, want] of wanted) {
@@ -30,9 +35,37 @@ export function planChanges(
       rule,
       iptables: iptables.has(id) !== stands,
       nft: nft !== undefined && nft.has(id) !== stands,
+      guard: guard !== undefined && guard.stands(rule) !== stands,
       file: files.has(id) !== stands,
     };
-    if (change.iptables || change.nft || change.file) changes.push(change);
+    changes.push(change);
   }
-  return changes;
+  keepShared(changes, wanted, others);
+  return changes.filter(change => change.iptables || change.nft || change.guard || change.file);
+}
+
+/** The element of a rule that goes stays while a rule of another namespace has it too. */
+function keepShared(
+  changes: readonly Change[],
+  wanted: ReadonlyMap<string, Rule | undefined>,
+  others: Iterable<Rule>,
+): void {
+  const going = new Map<string, Change[]>();
+  const sources = new Set<string>();
+  for (const change of changes) {
+    if (change.kind === 'add' || !change.guard) continue;
+    const element = elementOf(change.rule);
+    const same = going.get(element);
+    if (same === undefined) going.set(element, [change]);
+    else same.push(change);
+    sources.add(change.rule.src);
+  }
+  if (going.size === 0) return;
+  const keep = (rule: Rule) => {
+    // Thousands of rules are asked; few of them have a source that is named.
+    if (!sources.has(rule.src)) return;
+    for (const change of going.get(elementOf(rule)) ?? []) change.guard = false;
+  };
+  for (const rule of others) if (!wanted.has(rule.id)) keep(rule);
+  for (const rule of wanted.values()) if (rule !== undefined) keep(rule);
 }

@@ -1,12 +1,15 @@
 import { type Applied, applyScaffold } from './apply-scaffold.ts';
+import { renderGuard } from './guard.ts';
 import { type JoinedFile, readJoined } from './joined-file.ts';
+import { hostAddresses, readMeshLinks } from './mesh-links.ts';
 import { nothing, renderIptables, renderNft } from './scaffold.ts';
 import type { ScaffoldConfig } from './scaffold-command.ts';
+import { strayAddresses } from './scaffold-differences.ts';
 
 type Configured = Omit<ScaffoldConfig, 'apply'>;
 
 /**
- * `coold scaffold`: prints both planes as a kernel without anything would be given them, or applies.
+ * `coold scaffold`: prints guard and planes as a kernel without anything would be given them, or applies.
  *
  * @returns 1 when the file of joined subnets is damaged: what can be read of it is denied nevertheless
  */
@@ -15,8 +18,11 @@ export async function runScaffold({ apply, ...configured }: ScaffoldConfig): Pro
   if (!apply) {
     const { joinedPath, ...scaffold } = configured;
     const { subnets: joined, problem } = await readJoined(joinedPath);
+    const links = await readMeshLinks([...scaffold.subnets, ...joined]);
     process.stdout.write(
       [
+        '# Guard of both: nft -f -',
+        renderGuard({ ...scaffold, joined }, links),
         '# Routed plane: iptables-restore --noflush',
         renderIptables({ ...scaffold, joined }, nothing),
         '# Bridged plane: nft -f -',
@@ -34,6 +40,8 @@ export async function runScaffold({ apply, ...configured }: ScaffoldConfig): Pro
       'warning: this kernel does not track bridged connections (nf_conntrack_bridge); within a bridge, TCP segments that ' +
         'open nothing, ICMP answers and UDP replies within 30 s pass instead of established connections',
     );
+  const links = await readMeshLinks(subnets);
+  for (const stray of strayAddresses(configured, links, hostAddresses())) say(`warning: ${stray}`);
   if (joined.problem !== undefined) say(joined.problem);
   return joined.problem === undefined ? 0 : 1;
 }

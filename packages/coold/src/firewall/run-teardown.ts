@@ -1,14 +1,23 @@
-import { access } from 'node:fs/promises';
+import { access, rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { syncFolder } from '@coold/runtime';
+import { readDesiredScaffold } from './desired-scaffold.ts';
 import { takeLock } from './firewall.ts';
+import { guardName, guardTable } from './guard.ts';
 import { listIptables, restoreIptables, runTool } from './iptables.ts';
 import { listBridge, listObjects } from './nft-plane.ts';
+import { sweepProof } from './nft-proof.ts';
 import { bridgeTable } from './nft-rule.ts';
 import { teardownIptables, teardownNft } from './teardown.ts';
 import type { TeardownConfig } from './teardown-command.ts';
 
-/** `coold firewall teardown`. @throws Error when coold still runs, or a program of the packet filter fails */
-export async function runTeardown({ chainName, rulesPath }: TeardownConfig): Promise<number> {
+/**
+ * `coold firewall teardown`: first what says that this host should have a default deny, which coold and the next boot would
+ * go by, then everything that it put into the packet filter.
+ *
+ * @throws Error when coold still runs, or a program of the packet filter fails
+ */
+export async function runTeardown({ chainName, rulesPath, meshEnv }: TeardownConfig): Promise<number> {
   const folder = dirname(rulesPath);
   const hasFolder = await access(folder).then(
     () => true,
@@ -17,6 +26,11 @@ export async function runTeardown({ chainName, rulesPath }: TeardownConfig): Pro
   const lock = hasFolder ? await takeLock(join(folder, 'allow.lock'), 0) : undefined;
   const say = (line: string) => process.stderr.write(`coold firewall teardown: ${line}\n`);
   try {
+    if ((await readDesiredScaffold(meshEnv)).kind !== 'none') {
+      await rename(meshEnv, `${meshEnv}.removed`);
+      await syncFolder(dirname(meshEnv));
+      say(`${meshEnv} named a default deny, and is ${meshEnv}.removed now`);
+    }
     const iptables = teardownIptables(chainName, {
       filter: await listIptables('filter'),
       postrouting: await listIptables('nat', 'POSTROUTING'),
@@ -32,7 +46,15 @@ export async function runTeardown({ chainName, rulesPath }: TeardownConfig): Pro
   }
 }
 
+/** The guard is ours alone; of the bridged plane's table goes what is. */
 async function renderNftTeardown(): Promise<string> {
+  await sweepProof(runTool);
+  const tables = await listObjects(runTool, 'table', ['tables', 'inet']);
+  const guard = tables.some(({ name }) => name === guardName) ? `delete table ${guardTable}\n` : '';
+  return guard + (await renderBridgeTeardown());
+}
+
+async function renderBridgeTeardown(): Promise<string> {
   const mirror = await listBridge(runTool);
   if (mirror === undefined) return '';
   const inTable = async (kind: 'chain' | 'set') =>

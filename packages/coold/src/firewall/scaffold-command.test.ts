@@ -13,6 +13,8 @@ test('a unit configures it by its environment, and only printing is the default'
     config: {
       subnets: ['10.210.0.0/24'],
       pools: ['10.210.0.0/16'],
+      mgmtNetworks: ['100.64.0.0/16'],
+      apiPorts: [8443],
       wgInterface: 'wg0',
       chainName: 'COOLIFY-ALLOW',
       joinedPath: '/etc/coolify/joined.subnets',

@@ -1,4 +1,4 @@
-import { absolutePath, boolean, type ConfigOf, defineCommand, list } from '@coold/runtime';
+import { absolutePath, boolean, type ConfigOf, defineCommand, integer, list } from '@coold/runtime';
 import { cidr } from './cidr.ts';
 import { chainName, interfaceName } from './kernel-name.ts';
 
@@ -13,6 +13,16 @@ export const scaffoldCommand = defineCommand({
       type: list(cidr),
       required: true,
       help: "The mesh's container pools: every host's subnets lie in them",
+    },
+    mgmtNetworks: {
+      type: list(cidr),
+      default: '100.64.0.0/16',
+      help: "Where the hosts' addresses on the WireGuard interface lie; only the mesh reaches them",
+    },
+    apiPorts: {
+      type: list(integer(1, 65_535)),
+      default: '8443',
+      help: "TCP ports of REST APIs and metrics on the hosts' addresses in the mesh, which containers do not reach",
     },
     wgInterface: { type: interfaceName, default: 'wg0', help: 'The WireGuard interface of the mesh' },
     chainName: {

@@ -6,6 +6,8 @@ const scaffold: Scaffold = {
   subnets: ['10.210.1.0/24', '10.210.0.0/24'],
   pools: ['10.210.0.0/16'],
   joined: [],
+  mgmtNetworks: ['100.64.0.0/16'],
+  apiPorts: [8443],
   wgInterface: 'wg0',
   chainName: 'COOLIFY-ALLOW',
 };
@@ -17,8 +19,13 @@ test('on an empty kernel: both chains, the hook, and no NAT towards the mesh', (
 -A COOLIFY-INTRA -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
 -A COOLIFY-INTRA -j COOLIFY-ALLOW
 -A COOLIFY-INTRA -m conntrack --ctstate DNAT -j ACCEPT
+-A COOLIFY-INTRA -o wg0 -j ACCEPT
 -A COOLIFY-INTRA -j DROP
 -I FORWARD 1 -d 10.210.0.0/16 -j COOLIFY-INTRA
+-I FORWARD 2 -s 10.210.0.0/24 -m comment --comment coolify-egress -j ACCEPT
+-I FORWARD 3 -s 10.210.1.0/24 -m comment --comment coolify-egress -j ACCEPT
+-I INPUT 1 -s 10.210.0.0/16 -d 10.210.0.0/16 -p udp -m udp --dport 53 -m comment --comment coolify-dns -j ACCEPT
+-I INPUT 2 -s 10.210.0.0/16 -d 10.210.0.0/16 -p tcp -m tcp --dport 53 -m comment --comment coolify-dns -j ACCEPT
 COMMIT
 *nat
 -I POSTROUTING 1 -s 10.210.0.0/16 -o wg0 -j RETURN
@@ -40,7 +47,7 @@ function listed(text: string, above: { forward?: string[]; postrouting?: string[
     filter: [
       '-P FORWARD ACCEPT',
       ...(above.forward ?? []),
-      ...all.filter(line => /^-[NA] (COOLIFY|FORWARD)/.test(line)),
+      ...all.filter(line => /^-[NA] (COOLIFY|FORWARD|INPUT)/.test(line)),
     ],
     postrouting: [
       '-P POSTROUTING ACCEPT',
@@ -77,6 +84,20 @@ test('hooks of networks that are no longer the mesh go', () => {
   expect(text).toContain('-D POSTROUTING -s 10.0.0.0/8 -o wg0 -j RETURN\n');
 });
 
+test('DNS of containers is let in wherever its rules stand, and is no more when its network is not', () => {
+  const present = listed(renderIptables(scaffold, nothing));
+  const below = { ...present, filter: ['-A INPUT -j ufw-before-input', ...present.filter] };
+  expect(renderIptables(scaffold, below)).toBe('');
+  const lost = { ...present, filter: present.filter.filter(line => !line.includes('-p tcp')) };
+  expect(renderIptables(scaffold, lost).match(/^-[DI] INPUT/gm)).toEqual([
+    '-D INPUT',
+    '-I INPUT',
+    '-I INPUT',
+  ]);
+  const text = renderIptables({ ...scaffold, pools: ['10.211.0.0/16'], subnets: ['10.211.0.0/24'] }, present);
+  expect(text).toContain('-D INPUT -s 10.210.0.0/16 -d 10.210.0.0/16 -p udp');
+});
+
 test('a chain that was tampered with is made anew', () => {
   const present = listed(renderIptables(scaffold, nothing));
   const filter = present.filter.filter(line => !line.endsWith('-j DROP'));
@@ -85,20 +106,34 @@ test('a chain that was tampered with is made anew', () => {
   );
 });
 
-test('the bridged plane: no IPv6 around it, non-IP and established pass, the rest of the subnets meets the deny', () => {
+test('the bridged plane: no IPv6 around it, non-IP passes, answers and the rest of the subnets are judged by the rules', () => {
   const lines = renderNft(scaffold, true).split('\n');
   const forward = lines.filter(line => line.startsWith('add rule bridge coolify_bridge forward '));
   expect(forward.map(line => line.replace('add rule bridge coolify_bridge forward ', ''))).toEqual([
     'ip6 saddr fe80::/10 udp dport { 546, 547 } accept',
     'ip6 saddr fe80::/10 meta l4proto != ipv6-icmp drop',
     'meta protocol != ip accept',
-    'ct state established,related accept',
+    'ct state related icmp type { destination-unreachable, time-exceeded, parameter-problem } accept',
+    'ct direction reply jump coolify_answers',
+    'ip saddr . ip daddr @allowed_hosts accept',
+    'ip saddr . ip daddr . ip protocol @allowed_protocols accept',
+    'ip saddr . ip daddr . ip protocol . th dport @allowed_ports accept',
     'ip saddr { 10.210.0.0/24, 10.210.1.0/24 } jump coolify_intra',
     'ip daddr { 10.210.0.0/24, 10.210.1.0/24 } jump coolify_intra',
   ]);
   expect(lines).toContain(
     'add chain bridge coolify_bridge forward { type filter hook forward priority -200; policy accept; }',
   );
+});
+
+test('the sets of allowed flows are made in the bridged plane, too, and never emptied', () => {
+  for (const conntrack of [true, false]) {
+    const text = renderNft(scaffold, conntrack);
+    for (const set of ['allowed_hosts', 'allowed_protocols', 'allowed_ports']) {
+      expect(text).toContain(`add set bridge coolify_bridge ${set} {`);
+      expect(text).not.toMatch(new RegExp(`^(flush|delete|add element) .*${set}`, 'm'));
+    }
+  }
 });
 
 test('without bridge conntrack nothing of the text needs it', () => {

@@ -1,4 +1,12 @@
 import { type Cidr, covers, outermost } from './cidr.ts';
+import {
+  acceptAllowed,
+  acceptAnswers,
+  allowedSetLines,
+  continuesTcp,
+  icmpErrors,
+  opensTcp,
+} from './judged-flows.ts';
 
 /**
  * The default deny that allow rules are exceptions to (docs/contract.md §4): what it is made of. Rendered here, without
@@ -11,6 +19,10 @@ export interface Scaffold {
   pools: readonly Cidr[];
   /** Subnets of networks that were created for a namespace since (docs/contract.md §3), wherever they lie. */
   joined: readonly Cidr[];
+  /** Where the hosts' own addresses in the mesh lie. */
+  mgmtNetworks: readonly Cidr[];
+  /** TCP ports of the hosts' REST APIs and metrics, which containers do not reach. */
+  apiPorts: readonly number[];
   wgInterface: string;
   /** iptables chain of the allow rules. */
   chainName: string;
@@ -64,6 +76,46 @@ export function returnRule(network: Cidr, wgInterface: string): string {
   return `-s ${network} -o ${wgInterface} -j RETURN`;
 }
 
+const dnsMark = '-m comment --comment coolify-dns -j ACCEPT';
+
+/**
+ * Containers ask coold's DNS on the gateways of their networks, also where the host's own packet filter lets nothing in that
+ * it does not know.
+ */
+export function dnsRules(network: Cidr): string[] {
+  return ['udp', 'tcp'].map(
+    proto => `-s ${network} -d ${network} -p ${proto} -m ${proto} --dport 53 ${dnsMark}`,
+  );
+}
+
+/** Whether a line of `iptables -S` is such a rule. */
+export function isDnsLine(line: string): boolean {
+  return line.startsWith('-A INPUT ') && line.endsWith(` ${dnsMark}`);
+}
+
+/**
+ * What a container of this host sends to the world passes also where FORWARD drops by policy, as beside Docker or ufw;
+ * netavark itself sees to that where it uses iptables.
+ */
+export function egressRule(subnet: Cidr, kind: 'configured' | 'joined'): string {
+  return `-s ${subnet} -m comment --comment ${kind === 'joined' ? 'coolify-egress-joined' : 'coolify-egress'} -j ACCEPT`;
+}
+
+const egressLine = /^-A FORWARD -s (\S+) -m comment --comment coolify-egress(-joined)? -j ACCEPT$/;
+
+/** The subnets that such rules stand for now. */
+export function egressIn(filter: readonly string[]): { subnet: Cidr; kind: 'configured' | 'joined' }[] {
+  return filter.flatMap(line => {
+    const [, subnet, joined] = egressLine.exec(line) ?? [];
+    return subnet === undefined ? [] : [{ subnet, kind: joined === undefined ? 'configured' : 'joined' }];
+  });
+}
+
+/** Whether a line of `iptables -S` accepts what no hook judges: containers' DNS, or what they send to the world. */
+export function isAcceptLine(line: string): boolean {
+  return isDnsLine(line) || egressLine.test(line);
+}
+
 const hookLine = new RegExp(`^-A FORWARD -d (\\S+) (-m comment --comment ${joinedMark} )?-j ${intraChain}$`);
 
 /** The networks whose packets FORWARD hands to the default deny now. */
@@ -85,13 +137,24 @@ function meshNetworks({ pools, subnets }: Scaffold): Cidr[] {
 }
 
 function filterLines(scaffold: Scaffold, present: readonly string[]): string[] {
-  const { chainName } = scaffold;
+  const { chainName, wgInterface } = scaffold;
   const mesh = meshNetworks(scaffold);
+  const beside = joinedBeside(mesh, scaffold.joined);
+  const hooks = [
+    ...mesh.map(network => hookRule(network, 'configured')),
+    ...beside.map(subnet => hookRule(subnet, 'joined')),
+  ];
+  const egress = [
+    ...outermost(scaffold.subnets).map(subnet => egressRule(subnet, 'configured')),
+    ...outermost(scaffold.joined).map(subnet => egressRule(subnet, 'joined')),
+  ];
   const content = [
     '-m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT',
     `-j ${chainName}`,
     // A published port: whoever may reach the host may reach it.
     '-m conntrack --ctstate DNAT -j ACCEPT',
+    // What leaves for another host by the mesh is for that host to judge.
+    `-o ${wgInterface} -j ACCEPT`,
     '-j DROP',
   ].map(rule => `-A ${intraChain} ${rule}`);
   const there = present.filter(line => line.startsWith(`-A ${intraChain} `));
@@ -100,15 +163,26 @@ function filterLines(scaffold: Scaffold, present: readonly string[]): string[] {
     ...(same ? [] : [`:${intraChain} - [0:0]`]),
     ...(present.includes(`-N ${chainName}`) ? [] : [`-N ${chainName}`]),
     ...(same ? [] : content),
-    ...hookLines(
-      'FORWARD',
-      [
-        ...mesh.map(network => hookRule(network, 'configured')),
-        ...joinedBeside(mesh, scaffold.joined).map(subnet => hookRule(subnet, 'joined')),
-      ],
-      present,
-      rule => rule.endsWith(` -j ${intraChain}`),
-    ),
+    ...hookLines('FORWARD', hooks, present, rule => rule.endsWith(` -j ${intraChain}`)),
+    ...acceptLines('FORWARD', hooks.length, egress, present, line => egressLine.test(line)),
+    ...acceptLines('INPUT', 0, [...mesh, ...beside].flatMap(dnsRules), present, isDnsLine),
+  ];
+}
+
+/** Unlike the hooks they need not be on top: what stands above them may be another guard of the host's. */
+function acceptLines(
+  chain: string,
+  below: number,
+  rules: readonly string[],
+  present: readonly string[],
+  isOurs: (line: string) => boolean,
+): string[] {
+  const wanted = rules.map(rule => `-A ${chain} ${rule}`);
+  const ours = present.filter(isOurs);
+  if (wanted.length === ours.length && wanted.every(line => ours.includes(line))) return [];
+  return [
+    ...ours.map(line => line.replace(/^-A/, '-D')),
+    ...rules.map((rule, index) => `-I ${chain} ${below + index + 1} ${rule}`),
   ];
 }
 
@@ -144,7 +218,11 @@ export function renderNft({ subnets, joined }: Scaffold, conntrack: boolean): st
   const forward = (rule: string) => `add rule ${table} forward ${rule}`;
   return [
     `add table ${table}`,
+    ...allowedSetLines(table),
     `add chain ${table} coolify_allow`,
+    `add chain ${table} coolify_answers`,
+    `flush chain ${table} coolify_answers`,
+    ...[`${opensTcp} return`, ...acceptAnswers].map(rule => `add rule ${table} coolify_answers ${rule}`),
     `add chain ${table} coolify_intra`,
     `flush chain ${table} coolify_intra`,
     `add rule ${table} coolify_intra jump coolify_allow`,
@@ -153,7 +231,8 @@ export function renderNft({ subnets, joined }: Scaffold, conntrack: boolean): st
     `flush chain ${table} forward`,
     ...withoutLinkLocal.map(forward),
     forward('meta protocol != ip accept'),
-    ...(conntrack ? [...withoutUntracked, forward('ct state established,related accept')] : untracked(set)),
+    ...(conntrack ? [...withoutUntracked, ...tracked.map(forward)] : untracked(set)),
+    ...acceptAllowed.map(forward),
     forward(`ip saddr ${set} jump coolify_intra`),
     forward(`ip daddr ${set} jump coolify_intra`),
     ...outermost(joined).flatMap(subnet => joinedNft(subnet, conntrack ? 'forward' : 'both')),
@@ -186,18 +265,22 @@ const sent = `${table} coolify_sent`;
 /** Ways back: from, from port, to, to port. */
 const replies = `${table} coolify_replies { type ipv4_addr . inet_service . ipv4_addr . inet_service; flags dynamic,timeout; size 65536; timeout 30s; }`;
 
+const answers = 'jump coolify_answers';
+const tracked = [`ct state related ${icmpErrors} accept`, `ct direction reply ${answers}`];
+
 /**
- * What stands in for connection tracking: TCP segments that open nothing pass, since only an initial SYN can; so do ICMP
- * answers; and UDP packets whose way back was used within the last 30 s. That is noted in a chain behind the deny, which
- * sees only what passed it: a packet that was dropped earns no reply.
+ * What stands in for connection tracking. TCP segments that open nothing are answers, since only an initial SYN opens; so
+ * are ICMP echo replies; and UDP packets whose way back was used within the last 30 s. That is noted in a chain behind the
+ * deny, which sees only what passed it: a packet that was dropped earns no reply.
  */
 function untracked(set: string): string[] {
   const forward = (rule: string) => `add rule ${table} forward ${rule}`;
   return [
     `add set ${replies}`,
-    forward('tcp flags & (syn | ack) != syn accept'),
-    forward('icmp type { echo-reply, destination-unreachable, time-exceeded, parameter-problem } accept'),
-    forward('ip saddr . udp sport . ip daddr . udp dport @coolify_replies accept'),
+    forward(`${icmpErrors} accept`),
+    forward(`${continuesTcp} ${answers}`),
+    forward(`icmp type echo-reply ${answers}`),
+    forward(`ip saddr . udp sport . ip daddr . udp dport @coolify_replies ${answers}`),
     `add chain ${sent} { type filter hook forward priority -190; policy accept; }`,
     `flush chain ${sent}`,
     `add rule ${sent} ${noteReply(set)}`,

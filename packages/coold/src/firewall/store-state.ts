@@ -1,16 +1,22 @@
-import { type Drift, findDrift } from './drift.ts';
+import type { DenyState } from './deny-state.ts';
+import { type Drift, findDrift, type Known } from './drift.ts';
 import type { Filed } from './filed.ts';
 import type { Leftover } from './journal.ts';
 import type { Kernel } from './kernel.ts';
+import type { GuardElements } from './planes/guard-sets.ts';
 import type { Rule } from './rule.ts';
+import { strangers } from './strangers.ts';
 
 /** How the allow rules of this host are. */
 export interface StoreState {
-  mode: 'enforcing' | 'permissive' | 'unknown';
+  /** `broken`: the default deny that this host should have is not in place. `permissive`: it should have none. */
+  mode: 'enforcing' | 'permissive' | 'broken' | 'unknown';
+  /** What is missing of the default deny while it is broken. */
+  denyProblem: string | undefined;
   backend: string;
   /** Whether changes by others are announced as they happen. */
   watched: boolean;
-  rules: { model: number; iptables: number; nft: number; snapshot: number };
+  rules: { model: number; iptables: number; nft: number; guard: number; snapshot: number };
   drift: Drift;
   foreign: { plane: 'iptables' | 'nft'; text: string }[];
   /** What is wrong with the files, if anything. */
@@ -24,28 +30,32 @@ export interface StoreState {
 export interface StoreParts {
   /** Kernel and files were read. */
   loaded: boolean;
-  kernel: Pick<Kernel, 'backend' | 'iptables' | 'nft' | 'isWatched'>;
+  kernel: Pick<Kernel, 'backend' | 'iptables' | 'nft' | 'guard' | 'isWatched'>;
   /** What coold answers for. */
   model: ReadonlyMap<string, Rule>;
   filed: Pick<Filed, 'ids' | 'problem'>;
+  deny: DenyState;
   unfinished: Leftover | undefined;
   lastError: StoreState['lastError'];
 }
 
 /** Pure. */
-export function readState({ loaded, kernel, model, filed, unfinished, lastError }: StoreParts): StoreState {
-  const { iptables, nft } = kernel;
+export function readState(parts: StoreParts): StoreState {
+  const { kernel, model, filed, deny, unfinished, lastError } = parts;
+  const { iptables, nft, guard } = kernel;
   return {
-    mode: !loaded ? 'unknown' : nft === undefined ? 'permissive' : 'enforcing',
+    mode: readMode(parts),
+    denyProblem: deny.kind === 'broken' ? deny.why : undefined,
     backend: kernel.backend ?? 'unknown',
     watched: kernel.isWatched(),
     rules: {
       model: model.size,
       iptables: iptables.rules.size,
       nft: nft?.rules.size ?? 0,
+      guard: guard?.size ?? 0,
       snapshot: filed.ids.size,
     },
-    drift: findDrift(model, iptables.rules, nft?.rules, filed.ids),
+    drift: findDrift(model, iptables.rules, nft?.rules, filed.ids, guard && guardRules(guard, model)),
     foreign: [
       ...[...iptables.foreign.values()].map(text => ({ plane: 'iptables' as const, text })),
       ...[...(nft?.foreign.values() ?? [])].map(text => ({ plane: 'nft' as const, text })),
@@ -57,4 +67,18 @@ export function readState({ loaded, kernel, model, filed, unfinished, lastError 
         : `a failed change of ${unfinished.changes.length} rules is still to be taken back`,
     lastError,
   };
+}
+
+function readMode({ loaded, kernel, deny }: StoreParts): StoreState['mode'] {
+  if (deny.kind === 'broken') return 'broken';
+  if (!loaded) return 'unknown';
+  return kernel.nft === undefined ? 'permissive' : 'enforcing';
+}
+
+/** The rules that the guard's elements stand for, as far as the model knows them; others are named as strangers. */
+function guardRules(guard: GuardElements, model: ReadonlyMap<string, Rule>): Known {
+  const known = new Set<string>();
+  for (const [id, rule] of model) if (guard.stands(rule)) known.add(id);
+  for (const { id } of strangers(guard, model.values())) known.add(id);
+  return known;
 }

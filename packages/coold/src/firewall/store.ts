@@ -1,16 +1,19 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Logger } from '@coold/runtime';
 import { type Change, inverse } from './change.ts';
+import type { DenyState } from './deny-state.ts';
 import { createFiled } from './filed.ts';
 import { asFirewallError, FirewallError, messageOf } from './firewall-error.ts';
 import type { Journal, Leftover } from './journal.ts';
 import type { Kernel } from './kernel.ts';
 import { KernelError } from './kernel-tool.ts';
 import { planChanges } from './plan.ts';
+import { goneAtOnce, missingInNewGuard } from './put-back.ts';
 import { compareRules, type Rule } from './rule.ts';
 import { createSerialQueue, type Job } from './serial-queue.ts';
 import type { SnapshotFiles } from './snapshot-files.ts';
 import { readState, type StoreState } from './store-state.ts';
+import { strangers } from './strangers.ts';
 
 /** One wish: that a rule stands, or that none of an id does. */
 export type Edit = { kind: 'allow'; rule: Rule } | { kind: 'revoke'; id: string };
@@ -21,12 +24,17 @@ export interface Counted {
   total: number;
 }
 
-/** The allow rules of this host: in both planes and both files, or in none (docs/architecture.md, the firewall flow). */
+/** The allow rules of this host: in every plane and both files, or in none (docs/architecture.md, the firewall flow). */
 export interface Store {
   /** All of them or none. @throws FirewallError */
   edit(edits: readonly Edit[], options?: { alone?: boolean }): Promise<Counted>;
-  /** Brings both planes to what the files say. @throws FirewallError */
+  /** Brings every plane to what the files say. @throws FirewallError, also while nothing is denied that should be */
   reconcile(): Promise<void>;
+  /**
+   * Brings back what went all at once with the chain or table that it stood in, and nothing else: called when the default
+   * deny was put back after somebody emptied the packet filter. Never rejects.
+   */
+  bringBack(): Promise<void>;
   /** Resolves once the kernel was looked at where what is known may be old. Never rejects. */
   refresh(): Promise<void>;
   /** Resolves once the kernel was read, or that was tried: right after a start, callers rather wait than are refused. */
@@ -45,18 +53,23 @@ export interface StoreOptions {
   files: SnapshotFiles;
   journal: Journal;
   log: Logger;
+  /** How the default deny is that the rules are exceptions to. */
+  deny?: () => DenyState;
+  /** Puts a default deny back that is missing. @throws Error */
+  repairDeny?: () => Promise<void>;
   now?: () => Date;
   /** Between two tries to read the kernel or to settle what failed, in ms. */
   retryMs?: number;
 }
 
 type StoreJob = Job &
-  ({ kind: 'edit'; edits: readonly Edit[] } | { kind: 'reconcile' | 'refresh' }) & {
+  ({ kind: 'edit'; edits: readonly Edit[] } | { kind: 'reconcile' | 'refresh' | 'bring back' }) & {
     done(counted: Counted): void;
   };
 
 export function createStore(options: StoreOptions): Store {
   const { chain, kernel, files, journal, log, now = () => new Date(), retryMs = 2000 } = options;
+  const { deny = () => ({ kind: 'unknown' as const }), repairDeny = () => Promise.resolve() } = options;
   const queue = createSerialQueue<StoreJob>();
   /** What coold answers for; what stood in the kernel when it began, and what was asked of it since. */
   const model = new Map<string, Rule>();
@@ -68,7 +81,7 @@ export function createStore(options: StoreOptions): Store {
   let warnedPermissive = false;
 
   function enqueue(
-    what: { kind: 'edit'; edits: readonly Edit[] } | { kind: 'reconcile' | 'refresh' },
+    what: { kind: 'edit'; edits: readonly Edit[] } | { kind: 'reconcile' | 'refresh' | 'bring back' },
     group: string | undefined,
   ): Promise<Counted> {
     return new Promise((done, fail) => {
@@ -81,27 +94,30 @@ export function createStore(options: StoreOptions): Store {
 
   /** Where the rule of an id is known at all. */
   const find = (id: string) =>
-    standing(id) ?? (filed.ids.has(id) ? filed.rules?.find(rule => rule.id === id) : undefined);
+    standing(id) ??
+    (filed.ids.has(id) ? filed.rules?.find(rule => rule.id === id) : undefined) ??
+    strangers(kernel.guard, model.values()).find(rule => rule.id === id);
 
   const plan = (wanted: ReadonlyMap<string, Rule | undefined>) =>
     planChanges(
       wanted,
       {
-        ...{ iptables: kernel.iptables, nft: kernel.nft },
+        ...{ iptables: kernel.iptables, nft: kernel.nft, guard: kernel.guard },
         files: filed.rules === undefined ? model : filed.ids,
       },
       find,
+      model.values(),
     );
 
   /**
-   * Does some changes in both planes and both files, or in none: first everything that can fail without changing the
+   * Does some changes in every plane and both files, or in none: first everything that can fail without changing the
    * kernel (room on the disk above all, and whether it would take many rules), then the journal says what is coming, then
    * the kernel, then the files are seen.
    */
   async function commit(changes: readonly Change[], rewrite = false): Promise<void> {
     const writes = rewrite || changes.some(({ file }) => file);
     if (changes.length === 0 && !writes) return;
-    const adds = changes.filter(({ kind, iptables, nft }) => kind === 'add' && (iptables || nft));
+    const adds = changes.filter(change => change.kind === 'add' && inKernel(change));
     const checking = adds.length > 1 ? kernel.check(adds.map(({ rule }) => rule)) : undefined;
     const staging = writes ? filed.stage(changes, model.values()) : undefined;
     const [staged, ...others] = await Promise.allSettled([staging, journal.begin(changes), checking]);
@@ -170,11 +186,11 @@ export function createStore(options: StoreOptions): Store {
           { err: error },
           'a failed change could not be taken back together; taking it back from iptables',
         );
-        await kernel.applyAlone('iptables', changes);
+        await kernel.applyBy('iptables', changes);
         return `all of it could not be taken back yet: ${messageOf(error)}`;
       }
-    // What went to the other plane is taken back; both are looked at as soon as that is possible.
-    await kernel.applyAlone(hung === 'nft' ? 'iptables' : 'nft', changes);
+    // What the other program did is taken back; everything is looked at as soon as that is possible.
+    await kernel.applyBy(hung === 'nft' ? 'iptables' : 'nft', changes);
     log.warn({ program: hung, rules: changes.length }, 'it is unknown what that program did; looking soon');
     return cause instanceof KernelError && cause.wasKilled
       ? `what ${hung} did of it is unknown, and is taken back as soon as it answers`
@@ -242,13 +258,11 @@ export function createStore(options: StoreOptions): Store {
     } finally {
       answerFor();
     }
+    await fillNewGuard();
     loaded = true;
     const { rules, drift } = store.state();
     const counts = Object.entries(drift).map(([name, ids]) => [name, (ids as string[]).length] as const);
-    log.info(
-      { ...rules, permissive: kernel.nft === undefined, backend: kernel.backend },
-      'the firewall is read',
-    );
+    log.info({ ...rules, mode: store.state().mode, backend: kernel.backend }, 'the firewall is read');
     if (counts.some(([, count]) => count > 0))
       log.warn(
         Object.fromEntries(counts),
@@ -262,7 +276,7 @@ export function createStore(options: StoreOptions): Store {
     if (unfinished !== undefined) await settle();
     if (!kernel.isFresh()) await kernel.look();
     await filed.readChanged(standing);
-    if (kernel.nft === undefined && !warnedPermissive) {
+    if (kernel.nft === undefined && deny().kind !== 'broken' && !warnedPermissive) {
       warnedPermissive = true;
       log.warn(
         'this host has no firewall scaffold: rules go to iptables and the snapshots only, and nothing is denied',
@@ -296,6 +310,11 @@ export function createStore(options: StoreOptions): Store {
   }
 
   async function runReconcile(): Promise<void> {
+    // Rules that stand as they should say nothing while what they are exceptions to is missing.
+    if (deny().kind === 'broken') await repairDeny().catch(() => {}); // its state says why
+    const state = deny();
+    if (state.kind === 'broken')
+      throw new FirewallError(503, `the default deny is not in place: ${state.why}`);
     await kernel.look();
     await filed.read(standing);
     if (filed.rules === undefined && filed.problem !== undefined)
@@ -304,13 +323,34 @@ export function createStore(options: StoreOptions): Store {
     const wanted = new Map<string, Rule | undefined>();
     for (const plane of [model, kernel.iptables.rules, kernel.nft?.rules])
       for (const id of plane?.keys() ?? []) wanted.set(id, undefined);
+    for (const { id } of strangers(kernel.guard, [...model.values(), ...target])) wanted.set(id, undefined);
     for (const rule of target) wanted.set(rule.id, rule);
     const changes = plan(wanted);
     await commit(changes, filed.problem !== undefined || filed.rules === undefined);
     model.clear();
     for (const rule of target) model.set(rule.id, rule);
     sorted = undefined;
-    log.info({ changed: changes.length, rules: model.size }, 'both planes are what the snapshots say');
+    kernel.forgetVanished();
+    log.info({ changed: changes.length, rules: model.size }, 'every plane is what the snapshots say');
+  }
+
+  async function runBringBack(): Promise<void> {
+    await kernel.look();
+    const changes = plan(byId(goneAtOnce(model.values(), filed.ids, kernel)));
+    await commit(changes);
+    kernel.forgetVanished();
+    if (changes.length > 0)
+      log.warn(
+        { rules: changes.length },
+        'somebody emptied the packet filter; the allow rules that it had are back, as the snapshots say',
+      );
+  }
+
+  async function fillNewGuard(): Promise<void> {
+    const wanted = byId(missingInNewGuard(model.values(), filed.ids, kernel));
+    if (wanted.size === 0) return;
+    await commit(plan(wanted));
+    log.info({ rules: wanted.size }, 'the guard is new here, and has the rules that stand in both planes');
   }
 
   function note(message: string): void {
@@ -327,6 +367,7 @@ export function createStore(options: StoreOptions): Store {
       } else await prepare();
       if (first.kind === 'edit') await runEdits(jobs.filter(job => job.kind === 'edit'));
       else if (first.kind === 'reconcile') await runReconcile();
+      else if (first.kind === 'bring back') await runBringBack();
       for (const job of jobs) job.done({ added: 0, removed: 0, total: model.size });
     } catch (error) {
       const failure = asFirewallError(error);
@@ -345,6 +386,9 @@ export function createStore(options: StoreOptions): Store {
     async reconcile() {
       await enqueue({ kind: 'reconcile' }, undefined);
     },
+    async bringBack() {
+      await enqueue({ kind: 'bring back' }, undefined).catch(() => {});
+    },
     async refresh() {
       await enqueue({ kind: 'refresh' }, 'refresh').catch(() => {});
     },
@@ -361,7 +405,7 @@ export function createStore(options: StoreOptions): Store {
       return sorted;
     },
     rule: id => model.get(id),
-    state: () => readState({ loaded, kernel, model, filed, unfinished, lastError }),
+    state: () => readState({ loaded, kernel, model, filed, deny: deny(), unfinished, lastError }),
     async run(stop, onLoaded) {
       const firstLook = load().catch((error: unknown) => {
         note(messageOf(error));
@@ -383,3 +427,7 @@ export function createStore(options: StoreOptions): Store {
   };
   return store;
 }
+
+const byId = (rules: readonly Rule[]) => new Map(rules.map(rule => [rule.id, rule]));
+
+const inKernel = ({ iptables, nft, guard }: Change) => iptables || nft || guard;

@@ -8,6 +8,11 @@ export const teardownCommand = defineCommand({
   summary: 'removes the allow rules and the default deny around them from both planes of the packet filter',
   options: {
     chainName: { type: chainName, default: 'COOLIFY-ALLOW', help: 'iptables chain of the allow rules' },
+    meshEnv: {
+      type: absolutePath,
+      default: '/etc/coolify/mesh.env',
+      help: 'What the default deny is made of; kept beside as mesh.env.removed, since it would be put back otherwise',
+    },
     rulesPath: {
       type: absolutePath,
       default: '/etc/coolify/allow.rules',

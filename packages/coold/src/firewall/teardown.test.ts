@@ -1,5 +1,5 @@
 // What coold put into the packet filter, taken out of a real one. Needs root.
-import { writeFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { acquireFileLock } from '@coold/runtime';
@@ -32,6 +32,7 @@ const run = (args: string[], mayFail = false) =>
       COOLD_SCAFFOLD_SUBNETS: '10.210.0.0/24',
       COOLD_SCAFFOLD_POOLS: '10.210.0.0/16',
       COOLD_RULES_PATH: join(folder, 'allow.rules'),
+      COOLD_MESH_ENV: join(folder, 'mesh.env'),
     },
   });
 const teardown = (mayFail = false) => run(['firewall', 'teardown'], mayFail);
@@ -39,7 +40,8 @@ const teardown = (mayFail = false) => run(['firewall', 'teardown'], mayFail);
 /** Everything in the packet filter, without what differs from one listing to the next. */
 async function everything(): Promise<string> {
   const tables = ['filter', 'nat'].map(table => iptables('-t', table, '-S'));
-  return [...(await Promise.all(tables)), await nft('list', 'tables', 'bridge')].join('');
+  const others = ['bridge', 'inet'].map(family => nft('list', 'tables', family));
+  return [...(await Promise.all([...tables, ...others]))].join('');
 }
 
 /** Rules of an operator beside ours. */
@@ -78,7 +80,24 @@ test('rules that somebody else put into our chains stay, and so do those chains'
   expect(await iptables('-S')).not.toContain('COOLIFY-INTRA');
   const left = await nft('list', 'table', 'bridge', 'coolify_bridge');
   expect(left).toContain('10.9.9.9');
-  expect(left).not.toMatch(/cid:|hook/);
+  expect(left).not.toMatch(/cid:|hook|set /);
+  expect(await nft('list', 'tables', 'inet')).toBe('');
+});
+
+test('what says that there should be a default deny goes first, or it would be put back', async () => {
+  const text = 'COOLD_SCAFFOLD_SUBNETS=10.210.0.0/24\nCOOLD_SCAFFOLD_POOLS=10.210.0.0/16\n';
+  await writeFile(join(folder, 'mesh.env'), text);
+  const before = await everything();
+  await run(['scaffold', '--apply']);
+  expect((await teardown()).stderr).toContain('mesh.env.removed');
+  expect(await everything()).toBe(before);
+  expect(await readdir(folder)).toContain('mesh.env.removed');
+  expect(await readdir(folder)).not.toContain('mesh.env');
+  expect(await readFile(join(folder, 'mesh.env.removed'), 'utf8')).toBe(text);
+  // One that names nothing stays.
+  await writeFile(join(folder, 'mesh.env'), '# nothing\n');
+  await teardown();
+  expect(await readdir(folder)).toContain('mesh.env');
 });
 
 test('a chain that somebody else leads to stays, empty', async () => {

@@ -1,6 +1,7 @@
 import { readIptablesLine } from './iptables-rule.ts';
+import { allowedSets } from './judged-flows.ts';
 import { bridgeChain, bridgePlace, bridgeTable } from './nft-rule.ts';
-import { hooksIn, intraChain, type Present, tableText } from './scaffold.ts';
+import { hooksIn, intraChain, isAcceptLine, type Present, tableText } from './scaffold.ts';
 
 /**
  * Input for `iptables-restore --noflush` that takes out what coold and its scaffold put in, in one commit a table; empty
@@ -20,7 +21,7 @@ export function teardownIptables(chain: string, { filter, postrouting }: Present
   );
   const keep = used || allowed.some(({ ours }) => !ours);
   const lines = [
-    ...filter.filter(line => line.endsWith(` -j ${intraChain}`)).map(deleted),
+    ...filter.filter(line => line.endsWith(` -j ${intraChain}`) || isAcceptLine(line)).map(deleted),
     ...(filter.includes(`-N ${intraChain}`) ? [`-F ${intraChain}`, `-X ${intraChain}`] : []),
     ...(keep ? allowed.filter(({ ours }) => ours).map(({ line }) => deleted(line)) : []),
     ...(!keep && filter.includes(`-N ${chain}`) ? [`-F ${chain}`, `-X ${chain}`] : []),
@@ -42,8 +43,8 @@ export interface BridgeTable {
 }
 
 /** Those that the scaffold makes, in an order in which nothing that goes is still led to. */
-const scaffoldChains = ['forward', 'coolify_sent', 'coolify_intra'];
-const scaffoldSets = ['coolify_replies'];
+const scaffoldChains = ['forward', 'coolify_sent', 'coolify_intra', 'coolify_answers'];
+const scaffoldSets = ['coolify_replies', ...Object.values(allowedSets)];
 
 /** Input for `nft -f`: the table goes, or, when somebody else has something in it, what is ours in it. */
 export function teardownNft({ chains, sets, ours, foreign }: BridgeTable): string {

@@ -6,7 +6,9 @@ import { scratchFolder } from '@coold/testbed';
 import { createPacketFilter, type PacketFilter } from '@coold/testbed/packet-filter';
 import { expect } from 'vitest';
 import { createFirewall } from './firewall.ts';
+import { elementOf } from './guard-element.ts';
 import { readIptablesLine } from './iptables-rule.ts';
+import type { DefaultDeny } from './keep-deny.ts';
 import { type Rule, readRule } from './rule.ts';
 import { changeSnapshot, iptablesSnapshot, nftSnapshot } from './snapshot.ts';
 import type { Counted, Edit, Store } from './store.ts';
@@ -33,6 +35,7 @@ export const filesOf = (rules: readonly Rule[]) => {
 /** A coold's firewall, serving until it is stopped or its host is gone. */
 export interface Running {
   store: Store;
+  deny: DefaultDeny;
   edit(edits: Edit[]): Promise<Counted>;
   stop(): Promise<void>;
 }
@@ -54,6 +57,8 @@ export interface FirewallHost extends AsyncDisposable {
   start(options?: StartOptions): Promise<Running>;
   inIptables(): Promise<string[]>;
   inNft(): Promise<string[]>;
+  /** The elements that stand in the sets of each table that has them, sorted; undefined when none has. */
+  inGuard(): Promise<string[] | undefined>;
   expectEverywhere(rules: readonly Rule[]): Promise<void>;
   expectFiles(rules: readonly Rule[]): Promise<void>;
   /** Done when the host goes, after what was started since has stopped. */
@@ -78,17 +83,19 @@ export async function openFirewallHost(backend: 'nft' | 'legacy'): Promise<Firew
     async start({ folder = etc, isAwaited = true, ...rest } = {}) {
       const stopping = new AbortController();
       const paths = { rulesPath: join(folder, 'allow.rules'), bridgeRulesPath: join(folder, 'allow.nft') };
-      const firewall = createFirewall({ chain, ...paths, log, toolTimeoutMs, ...rest });
+      const meshEnv = join(folder, 'mesh.env');
+      const firewall = createFirewall({ chain, ...paths, meshEnv, log, toolTimeoutMs, ...rest });
       const loaded = Promise.withResolvers<void>();
       const kept = firewall.keep(loaded.resolve)(stopping.signal);
+      const denied = firewall.deny.keep(() => {})(stopping.signal);
       const stop = async () => {
         stopping.abort();
-        await kept;
+        await Promise.all([kept, denied]);
       };
       cleanup.defer(() => stop().catch(() => {}));
       if (isAwaited) await Promise.race([loaded.promise, kept]);
-      const { store } = firewall;
-      return { store, stop, edit: edits => store.edit(edits) };
+      const { store, deny } = firewall;
+      return { store, deny, stop, edit: edits => store.edit(edits) };
     },
     async inIptables() {
       const lines = (await filter.iptables('-S'))
@@ -100,18 +107,34 @@ export async function openFirewallHost(backend: 'nft' | 'legacy'): Promise<Firew
       const text = await filter.nft('list', 'chain', 'bridge', 'coolify_bridge', 'coolify_allow');
       return [...text.matchAll(/cid:([0-9a-f]{12})/g)].map(([, id = '']) => id).sort();
     },
+    async inGuard() {
+      const listing = async (table: string) =>
+        filter.nft('list', 'table', ...table.split(' ')).catch(() => '');
+      const tables: string[][] = [];
+      for (const table of ['inet coolify_guard', 'bridge coolify_bridge']) {
+        const text = await listing(table);
+        if (text.includes('set allowed_ports'))
+          tables.push(
+            [...text.matchAll(/[\d.]+ \. [\d.]+[^,}\n]*/g)].map(([element]) => element.trim()).sort(),
+          );
+      }
+      const [first, ...others] = tables;
+      for (const other of others) expect(other).toEqual(first);
+      return first;
+    },
     async expectEverywhere(rules) {
       expect(await host.inIptables()).toEqual(ids(rules));
       expect(await host.inNft()).toEqual(ids(rules));
+      const elements = await host.inGuard();
+      if (elements !== undefined) expect(elements).toEqual([...new Set(rules.map(elementOf))].sort());
       await host.expectFiles(rules);
     },
     async expectFiles(rules) {
       const text = filesOf(rules);
       expect(await readFile(file('allow.rules'), 'utf8')).toBe(text.iptables);
       expect(await readFile(file('allow.nft'), 'utf8')).toBe(text.nft);
-      expect((await readdir(etc)).filter(name => !name.endsWith('.damaged')).sort()).toEqual([
-        ...['allow.lock', 'allow.nft', 'allow.rules'],
-      ]);
+      const names = (await readdir(etc)).filter(name => !name.endsWith('.damaged') && name !== 'mesh.env');
+      expect(names.sort()).toEqual([...['allow.lock', 'allow.nft', 'allow.rules']]);
     },
     defer: work => cleanup.defer(work),
     [Symbol.asyncDispose]: () => cleanup.disposeAsync(),

@@ -3,7 +3,10 @@ import { judgeStatus } from './judge-status.ts';
 import type { CooldStatus } from './status.ts';
 
 const listener = { namespace: 'default', address: '10.210.0.1', bound: true };
-const firewall = { mode: 'enforcing', rules: 2, drift: 0, hook_repairs: 7, problem: null } as const;
+const firewall = {
+  ...({ mode: 'enforcing', rules: 2, drift: 0, hook_repairs: 7, problem: null } as const),
+  ...{ differences: [], lost_flows: null, deny_repairs: 1, deny_problem: null },
+};
 const healthy: CooldStatus = {
   ...{ version: '1.0.0', node: 'v26', uptime_s: 1 },
   link: { connected: true, state: 'broker b:6443: connected', since: '2030-01-01T00:00:00Z' },
@@ -40,7 +43,13 @@ it.each<[Partial<CooldStatus>, string]>([
     'DNS of namespace b is not served on 10.210.0.1: not bound yet',
   ],
   [{ firewall: { ...firewall, mode: 'unknown' } }, 'the packet filter cannot be read'],
+  [
+    { firewall: { ...firewall, mode: 'broken', deny_problem: 'missing: the way' } },
+    'the default deny is not in place, so containers may reach each other: missing: the way; coold goes on trying to put it back',
+  ],
   [{ firewall: { ...firewall, problem: 'allow.pending stays' } }, 'firewall: allow.pending stays'],
+  [{ firewall: { ...firewall, lost_flows: 'of 2 …' } }, 'allowed flows do not pass: of 2 …'],
+  [{ firewall: { ...firewall, differences: ['two chains'] } }, 'firewall: two chains'],
   [
     { firewall: { ...firewall, drift: 2 } },
     'firewall: 2 rules differ between kernel, snapshots and what was asked for; see firewall.status',

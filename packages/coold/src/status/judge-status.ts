@@ -17,8 +17,14 @@ export function judgeStatus({ link, podman, directory, dns, firewall }: CooldSta
       problems.push(
         `DNS of namespace ${namespace} is not served on ${address}: ${problem ?? 'not bound yet'}`,
       );
+  if (firewall.mode === 'broken')
+    problems.push(
+      `the default deny is not in place, so containers may reach each other: ${firewall.deny_problem}; coold goes on trying to put it back`,
+    );
   if (firewall.mode === 'unknown') problems.push('the packet filter cannot be read');
   if (firewall.problem !== null) problems.push(`firewall: ${firewall.problem}`);
+  if (firewall.lost_flows !== null) problems.push(`allowed flows do not pass: ${firewall.lost_flows}`);
+  for (const difference of firewall.differences) problems.push(`firewall: ${difference}`);
   if (firewall.drift > 0)
     problems.push(
       `firewall: ${firewall.drift} rules differ between kernel, snapshots and what was asked for; see firewall.status`,

@@ -28,7 +28,7 @@ export function renderStatus(status: CooldStatus, problems: readonly string[], n
     ],
     [
       'firewall',
-      `${firewall.mode}, ${firewall.rules} rules, ${firewall.drift} of them differing; ${firewall.hook_repairs} hook repairs`,
+      `${firewall.mode}, ${firewall.rules} rules, ${firewall.drift} of them differing; ${firewall.hook_repairs} hook repairs, ${firewall.deny_repairs} repairs of the default deny`,
     ],
     [
       'builds',

@@ -37,8 +37,16 @@ export interface CooldStatus {
     /** Rules in which kernel, snapshots and what was asked for differ. */
     drift: number;
     hook_repairs: number;
+    /** How often the default deny itself was gone and was put back. */
+    deny_repairs: number;
+    /** What is missing of the default deny while the mode is `broken`. */
+    deny_problem: string | null;
     /** A change that failed and could not be taken back, or snapshots that cannot be read. */
     problem: string | null;
+    /** How coold's own settings differ from what the scaffold is made of, one sentence each. */
+    differences: string[];
+    /** What keeps allowed flows from passing. */
+    lost_flows: string | null;
   };
   /** Null: this host does not build. */
   builds: { queued: number; running: number; finished: number } | null;
@@ -53,7 +61,13 @@ export interface StatusSources {
   podman: Pick<PodmanHost, 'facts'>;
   discovery: () => DiscoveryStats;
   dns: () => DnsStats;
-  firewall: { state: () => StoreState; hookRepairs: () => number };
+  firewall: {
+    state: () => StoreState;
+    hookRepairs: () => number;
+    denyRepairs: () => number;
+    differences: () => Promise<string[]>;
+    lostFlows: () => string | undefined;
+  };
   /** Undefined: this host does not build. */
   builds: (() => readonly HostedBuild[]) | undefined;
   recent: () => RememberedLine[];
@@ -99,18 +113,26 @@ export async function readStatus(sources: StatusSources): Promise<CooldStatus> {
         ...(problem === undefined ? {} : { problem }),
       })),
     },
-    firewall: readFirewall(sources.firewall),
+    firewall: await readFirewall(sources.firewall),
     builds: sources.builds === undefined ? null : countBuilds(sources.builds()),
     recent: sources.recent(),
   };
 }
 
-function readFirewall({ state, hookRepairs }: StatusSources['firewall']): CooldStatus['firewall'] {
-  const { mode, rules, drift, unfinished, snapshotProblem } = state();
+async function readFirewall({
+  state,
+  hookRepairs,
+  denyRepairs,
+  differences,
+  lostFlows,
+}: StatusSources['firewall']): Promise<CooldStatus['firewall']> {
+  const { mode, rules, drift, unfinished, snapshotProblem, denyProblem } = state();
   const differing = [drift.kernelOnly, drift.modelOnly, drift.planesDiffer, drift.snapshotDiffers];
   return {
     ...{ mode, rules: rules.model, drift: differing.reduce((sum, ids) => sum + ids.length, 0) },
     ...{ hook_repairs: hookRepairs(), problem: unfinished ?? snapshotProblem ?? null },
+    ...{ deny_repairs: denyRepairs(), deny_problem: denyProblem ?? null },
+    ...{ differences: await differences(), lost_flows: lostFlows() ?? null },
   };
 }
 

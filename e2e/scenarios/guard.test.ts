@@ -1,0 +1,282 @@
+// What is denied by the kernel alone, on two hosts of different systems.
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { type Command, operator } from '../harness/callers.ts';
+import { eventually } from '../harness/eventually.ts';
+import { createFleet, type Fleet, type FleetHost } from '../harness/fleet.ts';
+import { runContainer } from '../harness/images.ts';
+import { addressOf, fetched, serve } from '../harness/pages.ts';
+import { expectExec, type Provider } from '../harness/provider.ts';
+import { journalsOnFailure } from './journals.ts';
+import { chooseGround } from './provider.ts';
+
+const setUpMs = 15 * 60_000;
+const again = ['--restart', 'always'];
+
+let provider: Provider | undefined;
+let fleet: Fleet;
+/** Debian 13, whose netavark uses nftables; central. */
+let newer: FleetHost;
+/** Debian 12, whose netavark uses iptables. */
+let older: FleetHost;
+
+beforeAll(async () => {
+  const ground = await chooseGround();
+  provider = ground.provider;
+  const systems = [
+    { name: 'newer', system: 'debian-13' },
+    { name: 'older', system: 'debian-12' },
+  ] as const;
+  fleet = await createFleet(ground, systems, ['default', 'alpha']);
+  const [first, second] = fleet.hosts;
+  if (first === undefined || second === undefined) throw new Error('two hosts were asked for');
+  [newer, older] = [first, second];
+  for (const host of fleet.hosts) {
+    await serve(host, 'web', 'coolify-default-mesh', { args: again });
+    await serve(host, 'client', 'coolify-default-mesh', { args: again });
+    await serve(host, 'other', 'coolify-alpha-mesh', { args: again });
+    await serve(host, 'plain', 'podman', { args: again });
+  }
+}, setUpMs);
+afterAll(() => provider?.close(), setUpMs);
+beforeEach(() => journalsOnFailure(fleet));
+
+const pairs = () =>
+  [
+    [newer, older],
+    [older, newer],
+  ] as const;
+
+async function call(host: FleetHost, command: Command): Promise<unknown> {
+  const answer = await operator().call(host, command);
+  if (!answer.ok) throw new Error(`${command.type} on ${host.name}: ${answer.code} ${answer.message}`);
+  return answer.data;
+}
+
+/** A page on a port of the host. */
+const publish = ({ host }: FleetHost) =>
+  runContainer(host, {
+    ...{ name: 'published', network: 'coolify-default-mesh', args: ['--publish', '8088:80'] },
+    command: ['sh', '-c', 'mkdir /www; echo published >/www/index.html; exec httpd -f -h /www'],
+  });
+const unpublish = ({ host }: FleetHost) =>
+  expectExec(host, ['podman', 'rm', '--force', '--time', '0', 'published']);
+
+const page = async (from: FleetHost, container: string, to: FleetHost, name: string) =>
+  await fetched(from, container, `http://${await addressOf(to, name)}/`);
+
+test('one rule, on the host of its destination, opens a flow across hosts of either system, un-NATed', async () => {
+  for (const [from, to] of pairs()) {
+    const [src, dst] = [await addressOf(from, 'client'), await addressOf(to, 'web')];
+    expect(await page(from, 'client', to, 'web'), `${from.name} before`).toBe('');
+    const rule = { type: 'firewall.allow', namespace: 'default', src, dst, proto: 'tcp', port: 80 };
+    const { id } = (await call(to, rule)) as { id: string };
+    expect(await page(from, 'client', to, 'web'), `from ${from.name}`).toBe('web');
+    expect(await page(from, 'other', to, 'web'), `another container of ${from.name}`).toBe('');
+    await call(to, { type: 'firewall.revoke', id });
+    expect(await page(from, 'client', to, 'web'), `${from.name} after`).toBe('');
+  }
+}, 120_000);
+
+test('one rule, on the host of both, opens a flow within a bridge and between two', async () => {
+  for (const host of fleet.hosts)
+    for (const [from, to] of [
+      ['client', 'web'],
+      ['other', 'web'],
+    ] as const) {
+      const [src, dst] = [await addressOf(host, from), await addressOf(host, to)];
+      expect(await page(host, from, host, to), `${host.name} before`).toBe('');
+      const rule = { type: 'firewall.allow', namespace: 'default', src, dst, proto: 'tcp', port: 80 };
+      const { id } = (await call(host, rule)) as { id: string };
+      expect(await page(host, from, host, to), `${from} on ${host.name}`).toBe('web');
+      await call(host, { type: 'firewall.revoke', id });
+      expect(await page(host, from, host, to), `${host.name} after`).toBe('');
+    }
+}, 120_000);
+
+test('containers of Podman’s default network meet the deny, and reach the world', async () => {
+  for (const [from, to] of pairs()) {
+    expect(await page(from, 'plain', from, 'web'), `${from.name}, own`).toBe('');
+    expect(await page(from, 'plain', to, 'web'), `${from.name}, of the other`).toBe('');
+    await publish(to);
+    const out = `http://${to.host.address}:8088/`;
+    expect(await fetched(from, 'plain', out)).toBe('published');
+    expect(await fetched(from, 'client', out)).toBe('published');
+    await unpublish(to);
+  }
+}, 120_000);
+
+test('the underlay reaches neither REST, nor DNS, nor a container', async () => {
+  for (const [from, to] of pairs()) {
+    const { gateway = '' } = to.namespaces['default'] ?? {};
+    const web = await addressOf(to, 'web');
+    const status = async (url: string, ...args: string[]) =>
+      (await from.host.exec(['curl', '-s', '-m', '2', '-o', '/dev/null', '-w', '%{http_code}', ...args, url]))
+        .stdout;
+    expect(await status(`http://${to.mgmtIp}:8443/healthz`), 'by the mesh').toBe('200');
+    const around = [`${to.mgmtIp}/32`, `${gateway}/32`, `${web}/32`];
+    for (const network of around)
+      await expectExec(from.host, [
+        'ip',
+        'route',
+        'add',
+        network,
+        'via',
+        to.host.address,
+        'metric',
+        '0',
+        'table',
+        '77',
+      ]);
+    await expectExec(from.host, ['ip', 'rule', 'add', 'priority', '10', 'table', '77']);
+    try {
+      expect(await status(`http://${to.mgmtIp}:8443/healthz`), 'REST').toBe('000');
+      expect(await status(`http://${web}/`), 'a container').toBe('000');
+      const dug = await from.host.exec([
+        'dig',
+        '+time=1',
+        '+tries=1',
+        `@${gateway}`,
+        'coolify.internal',
+        'SOA',
+      ]);
+      expect(dug.code, 'DNS').not.toBe(0);
+    } finally {
+      await expectExec(from.host, ['ip', 'rule', 'del', 'priority', '10']);
+      await expectExec(from.host, ['ip', 'route', 'flush', 'table', '77']);
+    }
+    expect(await status(`http://${to.mgmtIp}:8443/healthz`), 'by the mesh again').toBe('200');
+  }
+}, 120_000);
+
+test('containers do not reach the REST API of their host or another', async () => {
+  for (const [from, to] of pairs())
+    for (const host of [from, to])
+      expect(await fetched(from, 'client', `http://${host.mgmtIp}:8443/healthz`)).toBe('');
+}, 60_000);
+
+test('beside ufw: DNS, an allowed flow, egress and published ports work, and what is in the way is named', async () => {
+  for (const { host } of fleet.hosts) {
+    for (const rule of ['allow 51820/udp', 'allow in on wg0', 'allow 6443/tcp'])
+      await expectExec(host, ['ufw', ...rule.split(' ')]);
+    await expectExec(host, ['ufw', '--force', 'enable']);
+  }
+  const lookup = async ({ host, namespaces }: FleetHost) => {
+    const { gateway = '' } = namespaces['default'] ?? {};
+    const asked = ['busybox', 'timeout', '3', 'nslookup', 'web.default.coolify.internal', gateway];
+    return (await host.exec(['podman', 'exec', 'client', ...asked])).code;
+  };
+  try {
+    for (const [from, to] of pairs()) {
+      expect(await lookup(from), `DNS on ${from.name}`).toBe(0);
+      const [src, dst] = [await addressOf(from, 'client'), await addressOf(to, 'web')];
+      const rule = { type: 'firewall.allow', namespace: 'default', src, dst, proto: 'tcp', port: 80 };
+      const { id } = (await call(to, rule)) as { id: string };
+      expect(await page(from, 'client', to, 'web'), `from ${from.name}`).toBe('web');
+      await call(to, { type: 'firewall.revoke', id });
+      await publish(to);
+      expect(await fetched(from, 'client', `http://${to.host.address}:8088/`), from.name).toBe('published');
+      await unpublish(to);
+    }
+    // What lets DNS in comes back by itself when somebody takes it out.
+    const taken = "iptables -S INPUT | sed -n '/coolify-dns/s/^-A/iptables -D/p' | sh";
+    await expectExec(newer.host, ['sh', '-c', taken]);
+    await eventually('DNS to be let in again', async () => (await lookup(newer)) === 0 || undefined, {
+      timeoutMs: 30_000,
+    });
+    // Somebody drops it for good.
+    const status = async () => (await newer.host.exec(['coold', 'status'])).stdout;
+    const drop = ['INPUT', '-p', 'udp', '-m', 'udp', '--dport', '53', '-j', 'DROP'];
+    await expectExec(newer.host, ['iptables', '-I', ...drop]);
+    await eventually(
+      'the status to name what containers miss, and why',
+      async () => {
+        expect(await lookup(newer)).not.toBe(0);
+        const said = await status();
+        const named = `iptables INPUT: -A ${drop.join(' ')}`;
+        return (said.includes('packets that containers sent it last') && said.includes(named)) || undefined;
+      },
+      { timeoutMs: 60_000 },
+    );
+    await expectExec(newer.host, ['iptables', '-D', ...drop]);
+    expect(await lookup(newer)).toBe(0);
+  } finally {
+    for (const { host } of fleet.hosts) await expectExec(host, ['ufw', '--force', 'disable']);
+  }
+}, 240_000);
+
+/** Counts what is forwarded between containers once everything else has judged it, routed or within a bridge. */
+const witness = `
+table inet witness {
+  chain seen { type filter hook forward priority 300; policy accept; ip daddr 10.210.0.0/16 oifname != "wg0" counter; }
+}
+table bridge witness {
+  chain seen { type filter hook forward priority 300; policy accept; ip saddr 10.0.0.0/8 ip daddr 10.0.0.0/8 counter; }
+}
+`;
+const witnessUnit = `
+[Unit]
+DefaultDependencies=no
+After=local-fs.target nftables.service
+Before=coolify-mesh-fw.service podman-restart.service
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/usr/sbin/nft -f /etc/witness.nft
+[Install]
+WantedBy=multi-user.target
+`;
+
+test('nothing passes at boot without coold, nor while it is stopped and networks come and go', async () => {
+  for (const member of fleet.hosts) {
+    const { host, namespaces } = member;
+    // Each network has a container that asks every address of this host's, from its start on.
+    const prefixes = Object.values(namespaces).map(({ subnet }) => subnet.replace(/0\/24$/, ''));
+    const targets = prefixes.flatMap(prefix => [2, 3, 4, 5, 6].map(last => `${prefix}${last}`)).join(' ');
+    const ask = `for to in ${targets}; do nc -w 1 $to 80 </dev/null & done; sleep 0.25; wait`;
+    for (const network of [...Object.values(namespaces).map(one => one.network), 'podman'])
+      await runContainer(host, {
+        ...{ name: `flood-${network}`, network, args: again },
+        command: ['sh', '-c', `while :; do ${ask}; done`],
+      });
+    await host.put(witness, '/etc/witness.nft', 0o644);
+    await host.put(witnessUnit, '/etc/systemd/system/witness.service', 0o644);
+    await expectExec(host, ['systemctl', 'enable', '--quiet', 'witness.service', 'podman-restart.service']);
+    await expectExec(host, ['systemctl', 'disable', '--quiet', 'coold.service']);
+    await host.reboot();
+  }
+  for (const host of fleet.hosts) {
+    for (const name of ['web', 'client', 'other', 'plain', 'flood-podman'])
+      await eventually(`${name} to run again`, async () => (await addressOf(host, name)) || undefined, {
+        timeoutMs: 60_000,
+      });
+    const active = await host.host.exec(['systemctl', 'is-active', 'coold.service']);
+    expect(active.stdout.trim()).toBe('inactive');
+    // More networks, each of which netavark puts on top of FORWARD.
+    for (const name of ['passing-1', 'passing-2']) {
+      await expectExec(host.host, ['podman', 'network', 'create', '--disable-dns', name]);
+      await serve(host, name, name);
+      expect(await page(host, name, host, 'web'), host.name).toBe('');
+      await expectExec(host.host, ['podman', 'rm', '--force', '--time', '0', name]);
+    }
+    expect(await page(host, 'client', host, 'web'), host.name).toBe('');
+    const seen = async () =>
+      (await expectExec(host.host, ['nft', 'list', 'ruleset']))
+        .split('table ')
+        .filter(table => /^(inet|bridge) witness/.test(table))
+        .map(table => Number(/counter packets (\d+)/.exec(table)?.[1]));
+    expect(await seen(), `${host.name}: routed and bridged`).toEqual([0, 0]);
+    // The witness does see what passes.
+    await expectExec(host.host, ['nft', 'delete', 'table', 'inet', 'coolify_guard']);
+    await expectExec(host.host, ['iptables', '-F', 'COOLIFY-INTRA']);
+    await eventually(
+      `the witness of ${host.name} to see`,
+      async () => ((await seen()).some(packets => packets > 0) ? true : undefined),
+      { timeoutMs: 20_000 },
+    );
+    await expectExec(host.host, ['systemctl', 'restart', 'coolify-mesh-fw.service']);
+  }
+  for (const [from, to] of pairs()) expect(await page(from, 'client', to, 'web')).toBe('');
+  for (const { host } of fleet.hosts)
+    await expectExec(host, ['systemctl', 'enable', '--quiet', '--now', 'coold.service']);
+  await fleet.allConnected(60_000);
+}, 300_000);

@@ -1,0 +1,50 @@
+/**
+ * The sets that hold the allow rules; they are filled with the rules and looked up in constant time. The scaffold makes
+ * them and never empties them.
+ */
+export const allowedSets = {
+  /** Source . destination, for every protocol. */
+  hosts: 'allowed_hosts',
+  /** Source . destination . protocol. */
+  protocols: 'allowed_protocols',
+  /** Source . destination . protocol . destination port. */
+  ports: 'allowed_ports',
+} as const;
+
+const allowedTypes = {
+  [allowedSets.hosts]: 'ipv4_addr . ipv4_addr',
+  [allowedSets.protocols]: 'ipv4_addr . ipv4_addr . inet_proto',
+  [allowedSets.ports]: 'ipv4_addr . ipv4_addr . inet_proto . inet_service',
+};
+
+/** Lines for `nft -f` that make the sets in a table, and leave what is in them. @param table its family and name */
+export function allowedSetLines(table: string): string[] {
+  return Object.entries(allowedTypes).map(([name, type]) => `add set ${table} ${name} { type ${type}; }`);
+}
+
+/*
+ * A flow is judged by the rules that stand now, at each packet and in both directions, and never because it was allowed
+ * once: so revoking a rule ends what it had opened, without a program that deletes connections from the kernel's table and
+ * without a time that runs out under an idle one.
+ */
+
+/** Accepts a packet whose flow is allowed in the direction that it goes. */
+export const acceptAllowed = [
+  `ip saddr . ip daddr @${allowedSets.hosts} accept`,
+  `ip saddr . ip daddr . ip protocol @${allowedSets.protocols} accept`,
+  `ip saddr . ip daddr . ip protocol . th dport @${allowedSets.ports} accept`,
+];
+
+/** Accepts an answer to a packet whose flow is allowed: the same tuple, read backwards. */
+export const acceptAnswers = [
+  `ip daddr . ip saddr @${allowedSets.hosts} accept`,
+  `ip daddr . ip saddr . ip protocol @${allowedSets.protocols} accept`,
+  `ip daddr . ip saddr . ip protocol . th sport @${allowedSets.ports} accept`,
+];
+
+/** A TCP segment that opens a connection: never an answer, though both ends may send one at once. */
+export const opensTcp = 'tcp flags & (syn | ack) == syn';
+/** A TCP segment that can be none that opens a connection. */
+export const continuesTcp = 'tcp flags & (syn | ack) != syn';
+/** The errors that routers and kernels answer with. */
+export const icmpErrors = 'icmp type { destination-unreachable, time-exceeded, parameter-problem }';

@@ -20,7 +20,7 @@ const plan = {
 };
 
 it('of a plan that runs nothing are those of a build without containers', () => {
-  const options = { targetImage: 'a:1', layers: 'none' as const };
+  const options = { targetImage: 'a:1', layers: 'none' as const, needsAllStages: false };
   expect(buildInvocation(plan, files, options)).toEqual({
     program: 'buildah',
     args: [
@@ -52,7 +52,7 @@ it('of a plan with RUN steps put them into containers, in a PID namespace that e
   const { program, args } = buildInvocation(
     { ...plan, runs: true, buildArgs: { A: 'x=y', B: '' }, target: 'final' },
     files,
-    { targetImage: 'a:1', layers: 'kept' },
+    { targetImage: 'a:1', layers: 'kept', needsAllStages: true },
   );
   expect(program).toBe('unshare');
   expect(args.slice(0, 6)).toEqual(['--pid', '--fork', '--mount-proc', '--kill-child', '--', 'buildah']);
@@ -65,6 +65,7 @@ it('of a plan with RUN steps put them into containers, in a PID namespace that e
       '--build-arg=A=x=y',
       '--build-arg=B=',
       '--target=final',
+      '--skip-unused-stages=false',
     ],
   ])
     expect(args).toContain(expected);

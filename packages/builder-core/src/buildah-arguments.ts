@@ -33,6 +33,8 @@ export type Layers = 'none' | 'kept' | 'anew';
 export interface BuildOptions {
   targetImage: string;
   layers: Layers;
+  /** Whether a base image asks for files of stages (ONBUILD), in which buildah does not see that it needs them. */
+  needsAllStages: boolean;
 }
 
 /** Of what a container gets by default: with the network of the whole build and no device cgroup, these reach too far. */
@@ -50,7 +52,7 @@ const dropped = ['CAP_MKNOD', 'CAP_NET_RAW', 'CAP_AUDIT_WRITE'];
 export function buildInvocation(
   plan: BuildPlan,
   files: BuildahFiles,
-  { targetImage, layers }: BuildOptions,
+  { targetImage, layers, needsAllStages }: BuildOptions,
 ): Invocation {
   const isolation = plan.runs
     ? [
@@ -68,6 +70,8 @@ export function buildInvocation(
     // base image itself would be the stage's, and be removed with what is left of the build.
     '--annotation=stage=committed',
     ...[`--cni-config-dir=${files.networks}`],
+    // One that is skipped is not there, and an image of this host that has its name would be taken for it.
+    ...(needsAllStages ? ['--skip-unused-stages=false'] : []),
     ...(files.policy === undefined ? [] : [`--signature-policy=${files.policy}`]),
     // They are here already, by their ids; an id is not to be looked for anywhere else.
     '--pull=false',

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { openAuthFile } from './auth-file.ts';
 import { lookAt, type PullOptions, takeImage } from './base-image.ts';
 import { BuildFailure, meansNoSpace } from './build-failure.ts';
-import { type BuildahFiles, buildInvocation, type Layers } from './buildah-arguments.ts';
+import { type BuildahFiles, type BuildOptions, buildInvocation, type Layers } from './buildah-arguments.ts';
 import { readImagePolicy } from './image-policy.ts';
 import type { LayerCache } from './layer-cache.ts';
 import { machinePlatform } from './machine-platform.ts';
@@ -55,19 +55,20 @@ export async function runBuild(plan: BuildPlan, options: BuildahOptions): Promis
     files.policy = join(scratch.folder, 'policy.json');
     await writeFile(files.policy, policy);
   }
-  const containerfile = await pinBases(plan, options, files.policy);
+  const { containerfile, needsAllStages } = await pinBases(plan, options, files.policy);
   await Promise.all([
     writeFile(files.containerfile, containerfile),
     writeFile(files.ignore, plan.ignore),
     writeFile(files.mounts, ''),
     mkdir(files.empty),
   ]);
-  const layers = cache === undefined ? 'none' : 'kept';
-  const ended = await runBuildah(plan, files, layers, options);
+  const { targetImage } = options;
+  const build = (layers: Layers) => runBuildah(plan, files, { targetImage, layers, needsAllStages }, options);
+  const ended = await build(cache === undefined ? 'none' : 'kept');
   if (!ended.isForeign) return { id: await builtIn(ended, files, plan), used: ended.used };
   tracker.log('a step is here as another build has made it: this one makes its own, without looking for any');
   await removeWorkingContainers(scratch, env, 30_000);
-  return { id: await builtIn(await runBuildah(plan, files, 'anew', options), files, plan), used: [] };
+  return { id: await builtIn(await build('anew'), files, plan), used: [] };
 }
 
 interface Ended {
@@ -83,10 +84,10 @@ interface Ended {
 async function runBuildah(
   plan: BuildPlan,
   files: BuildahFiles,
-  layers: Layers,
-  { env, scratch, signal, tracker, targetImage, cache }: BuildahOptions,
+  build: BuildOptions,
+  { env, scratch, signal, tracker, cache }: BuildahOptions,
 ): Promise<Ended> {
-  const { program, args } = buildInvocation(plan, files, { targetImage, layers });
+  const { program, args } = buildInvocation(plan, files, build);
   const foreign = new AbortController();
   const used: string[] = [];
   const tool: Tool = {
@@ -99,7 +100,7 @@ async function runBuildah(
       for (const { text } of lines) {
         // A step may say so as well, and has its own build made anew by it.
         const image = /^--> Using cache ([0-9a-f]{64})\s*$/.exec(text)?.[1];
-        if (image === undefined || layers !== 'kept') continue;
+        if (image === undefined || build.layers !== 'kept') continue;
         used.push(image);
         if (cache?.has(image) !== true) foreign.abort();
       }
@@ -130,7 +131,7 @@ async function pinBases(
   plan: BuildPlan,
   { scratch, env, tracker, signal, store, storage, baseImages, targetImage, auth }: BuildahOptions,
   policy: string | undefined,
-): Promise<string> {
+): Promise<{ containerfile: string; needsAllStages: boolean }> {
   const bases = readBaseImages(plan.containerfile, { ...plan, platform: machinePlatform() });
   // Closed before a step of the build runs: by then all images are here.
   await using logins = await openAuthFile(registryOf(targetImage), auth, scratch.folder);
@@ -148,8 +149,9 @@ async function pinBases(
   for (const name of bases.copied)
     if (!found.has(name)) found.set(name, { id: await takeImage({ name }, options) });
   // buildah finds these by their names once they are here.
-  for (const name of bases.copiedByTriggers(found)) await takeImage({ name }, options);
-  return bases.pin(found);
+  const { images, areStages } = bases.copiedByTriggers(found);
+  for (const name of images) await takeImage({ name }, options);
+  return { containerfile: bases.pin(found), needsAllStages: areStages };
 }
 
 /**

@@ -44,7 +44,7 @@ afterAll(async () => {
 let count = 0;
 async function buildOf(dockerfile: string, fields: object = {}) {
   count += 1;
-  await ground.repository(`policy-${count}`, { Dockerfile: dockerfile });
+  await ground.repository(`policy-${count}`, { Dockerfile: dockerfile, 'app.txt': 'app\n' });
   return ground.build({ ...ground.dockerfileRequest(`policy-${count}`), ...fields });
 }
 
@@ -109,6 +109,27 @@ describe('an image of another tenant that lies on this host', () => {
       expect(ended, from).toMatchObject({ code: 1, error: { code: from === foreign.asked ? 502 : 422 } });
     }
   }, 60_000);
+
+  it.each([
+    ['that nothing else uses', ''],
+    ['that another stage is built on', 'FROM foreign AS other\nCOPY app.txt /other\n'],
+    ['that is copied from as well', 'FROM scratch AS other\nCOPY --from=foreign /app.txt /other\n'],
+  ])('is not copied from where a base image asks for a stage with its name, %s', async (_what, between) => {
+    await ground.inside(`podman tag ${foreign.local} localhost/foreign:latest`);
+    const asking = `${ground.registry.address}/asking-stage:1`;
+    await ground.inside(
+      `printf '%s\\n' 'FROM ${ground.base}' 'ONBUILD COPY --from=foreign /word /word' | buildah bud --format=docker --isolation=chroot -t ${asking} -f - ${ground.folder}/git/site && buildah push -q ${asking} && buildah rmi ${asking}`,
+    );
+    const own = `FROM ${ground.base} AS foreign\nCOPY app.txt /app.txt\n${busybox('echo of its own >/word')}`;
+    const used = between === '' ? '' : 'COPY --from=other /other /other\n';
+    for (const fields of [{}, { cache_key: 'asked' }, { cache_key: 'asked' }]) {
+      const ended = await buildOf(`${own}${between}FROM ${asking}\n${used}${reading}`, fields);
+      const said = JSON.stringify(ended.events);
+      expect(said).not.toContain('of another tenant');
+      if (ended.code === 0) expect(said).toContain('of its own');
+      else expect(ended.error).toMatchObject({ code: 422, stage: 'stack' });
+    }
+  });
 
   it("is not pulled with this host's own credentials", async () => {
     const auth = Buffer.from('robot:secret-word').toString('base64');

@@ -222,7 +222,8 @@ describe('a containerfile that is pinned', () => {
     };
     const full = ['ghcr.io/a/b:1', `docker.io/a/b@sha256:${'0'.repeat(64)}`, '0'.repeat(64)];
     const triggers = [...full, 's', '0'].map(from => `COPY --from=${from} /a /`).join('\n');
-    expect(asked('FROM scratch AS s\nFROM a\n', triggers)).toEqual(full);
+    expect(asked('FROM scratch AS s\nFROM a\n', triggers)).toEqual({ images: full, areStages: true });
+    expect(asked('FROM a\n', `COPY --from=${full[0]} /a /`)).toEqual({ images: [full[0]], areStages: false });
     for (const lines of [
       'FROM a\nFROM scratch AS s\n',
       'FROM a AS s\n',

@@ -44,13 +44,13 @@ export interface BaseImages {
   /** Names of images that files are copied from, and nothing else. */
   copied: string[];
   /**
-   * Names of images that triggers copy files from. buildah reads triggers from their image, so that it looks these up by the
-   * very name, and a name that is not complete among all images of this host.
+   * What triggers copy files from. buildah reads triggers from their image, so that it looks for images by the very name, and by
+   * one that is not complete among all images of this host.
    *
    * @param found each of `images`, by its label
    * @throws BuildFailure 422 for one that is neither a stage before each use nor the complete name of an image
    */
-  copiedByTriggers(found: ReadonlyMap<string, FoundImage>): string[];
+  copiedByTriggers(found: ReadonlyMap<string, FoundImage>): TriggerSources;
   /** The one below the image that is built; undefined: none is. */
   root?: BaseImage;
   /**
@@ -63,6 +63,13 @@ export interface BaseImages {
    * @throws Error when one is missing
    */
   pin(found: ReadonlyMap<string, FoundImage>): string;
+}
+
+export interface TriggerSources {
+  /** Names of images. */
+  images: string[];
+  /** Whether there are stages among the sources, of which buildah learns only when it executes the trigger. */
+  areStages: boolean;
 }
 
 export interface BaseOptions {
@@ -113,7 +120,8 @@ export function readBaseImages(containerfile: Containerfile, options: BaseOption
       const asked = built.flatMap((_, at) =>
         triggersAt(built, at, found).flatMap(trigger => triggerSource(trigger, built, at) ?? []),
       );
-      return [...new Set(asked.flatMap(source => (source.kind === 'image' ? [source.name] : [])))];
+      const images = asked.flatMap(source => (source.kind === 'image' ? [source.name] : []));
+      return { images: [...new Set(images)], areStages: asked.some(({ kind }) => kind === 'stage') };
     },
     pin(found) {
       const outside = { buildArgs: options.buildArgs, header };

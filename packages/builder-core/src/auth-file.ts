@@ -13,8 +13,8 @@ export interface AuthFile extends AsyncDisposable {
 }
 
 /**
- * Opens a file with the login of one registry, in memory where the machine has a folder for that. Whatever happens to this process or to the machine, nothing of the
- * file stays: it is removed as soon as it is open.
+ * Opens a file with the login of one registry, in memory where the machine has a folder for that. Whatever happens to this
+ * process or to the machine, nothing of the file stays: it is removed as soon as it is open.
  *
  * @param auth absent: a file that knows nobody, so that the host's own credentials are not used in its stead
  * @param folder where it goes when there is no room in memory
@@ -29,7 +29,7 @@ export async function openAuthFile(
     auth === undefined
       ? {}
       : { [registry]: { auth: Buffer.from(`${auth.username}:${auth.password}`).toString('base64') } };
-  const name = `coolify-push-${randomBytes(8).toString('hex')}`;
+  const name = `coolify-login-${randomBytes(8).toString('hex')}`;
   const file = await openUnnamed(join('/dev/shm', name)).catch(() => openUnnamed(join(folder, name)));
   try {
     await file.writeFile(JSON.stringify({ auths: entries }));

@@ -40,7 +40,7 @@ const words = (events: Frame[]) =>
 async function left({ workDir }: Pick<Running, 'workDir'>): Promise<string> {
   const names = await readdir(workDir);
   const texts = await Promise.all(names.map(name => readFile(join(workDir, name), 'utf8')));
-  const inMemory = (await readdir('/dev/shm')).filter(name => name.startsWith('coolify-push-'));
+  const inMemory = (await readdir('/dev/shm')).filter(name => name.startsWith('coolify-login-'));
   return [...texts, ...inMemory].join('\n');
 }
 
@@ -88,7 +88,7 @@ describe('a push', () => {
     running.process.kill('SIGKILL');
     await running.ended;
     expect(await ground.inside(`grep -rl -e secret-word -e cm9ib3Q6 ${running.workDir} || true`)).toBe('');
-    expect((await readdir('/dev/shm')).filter(name => name.startsWith('coolify-push-'))).toEqual([]);
+    expect((await readdir('/dev/shm')).filter(name => name.startsWith('coolify-login-'))).toEqual([]);
   });
 
   it.each<[string, () => [string, object], number, RegExp]>([

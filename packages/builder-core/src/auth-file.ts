@@ -4,7 +4,7 @@ import { type FileHandle, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Credentials } from './repo-url.ts';
 
-/** Credentials as containers' tools read them (containers-auth.json(5)), in a file that has no name any more. */
+/** Credentials as containers' tools read them (containers-auth.json(5)), in a file that has no name. */
 export interface AuthFile extends AsyncDisposable {
   /** Leads to it as long as this process has it open. */
   path: string;
@@ -14,7 +14,8 @@ export interface AuthFile extends AsyncDisposable {
 
 /**
  * Opens a file with the login of one registry, in memory where the machine has a folder for that. Whatever happens to this
- * process or to the machine, nothing of the file stays: it is removed as soon as it is open.
+ * process or to the machine, nothing of the file stays: it has no name from the start, or, on a file system that has no such
+ * files, none before anything is in it.
  *
  * @param auth absent: a file that knows nobody, so that the host's own credentials are not used in its stead
  * @param folder where it goes when there is no room in memory
@@ -30,7 +31,9 @@ export async function openAuthFile(
       ? {}
       : { [registry]: { auth: Buffer.from(`${auth.username}:${auth.password}`).toString('base64') } };
   const name = `coolify-login-${randomBytes(8).toString('hex')}`;
-  const file = await openUnnamed(join('/dev/shm', name)).catch(() => openUnnamed(join(folder, name)));
+  const file = await openNameless('/dev/shm')
+    .catch(() => openNameless(folder))
+    .catch(() => openUnnamed(join(folder, name)));
   try {
     await file.writeFile(JSON.stringify({ auths: entries }));
   } catch (error) {
@@ -42,6 +45,13 @@ export async function openAuthFile(
     redact: createRedaction(auth),
     [Symbol.asyncDispose]: () => file.close(),
   };
+}
+
+/** Of open(2), in every architecture that Node runs on; Node does not name it. */
+const temporaryFile = 0o20000000;
+
+function openNameless(folder: string): Promise<FileHandle> {
+  return open(folder, constants.O_RDWR | constants.O_DIRECTORY | temporaryFile, 0o600);
 }
 
 async function openUnnamed(path: string): Promise<FileHandle> {

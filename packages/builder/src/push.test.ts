@@ -102,13 +102,14 @@ describe('a push', () => {
     ['is not there', () => ['127.0.0.1:9', { auth }], 502, /connection refused/],
   ])('to a registry that %s is an error of stage push with its words', async (_, where, code, message) => {
     const [registry, push] = where();
-    const ended = await ground.build(pushed(`${registry}/tenant/web:1`, push), insecure(registry));
+    // A name that an earlier image had would go back to that.
+    const ended = await ground.build(pushed(`${registry}/tenant/refused:1`, push), insecure(registry));
     expect(ended).toMatchObject({ code: 1, result: undefined, error: { code, stage: 'push' } });
     expect(ended.error?.message).toMatch(message);
     expect(ended.error?.message).toContain(registry);
     expect(JSON.stringify(ended)).not.toMatch(/secret-word|wrong-word/);
     const images = await ground.inside('podman images --format "{{.Repository}}"');
-    expect(images, 'nothing of it stays').not.toContain(`${registry}/tenant/web`);
+    expect(images, 'nothing of it stays').not.toContain(`${registry}/tenant/refused`);
   });
 
   it('goes without TLS only where the operator says so, whatever registries.conf says', async () => {

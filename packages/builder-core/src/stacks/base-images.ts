@@ -252,7 +252,7 @@ function triggerSource(trigger: Instruction, stages: readonly Stage[], at: numbe
   const refuse = (why: string) => refusal(where(trigger.line), `${trigger.name}${why}`);
   if (trigger.name === 'VOLUME')
     throw refuse(
-      ': a stage that is built on has none: a step after it could have any folder of the host there',
+      ': a stage that is built on has none, since a step after it could reach any folder of this machine there',
     );
   const source = sourceOf(trigger, stages, at, where);
   if (source?.kind === 'image' && source.written !== source.name)

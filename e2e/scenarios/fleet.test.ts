@@ -197,7 +197,7 @@ describe('the default deny', () => {
     ).toBe('published');
   }
 
-  /** Puts one allow rule into both planes of both hosts, or takes it out again. */
+  /** Puts one allow rule into every place of both hosts where it counts, or takes it out again. */
   async function change(verb: 'allow' | 'revoke', src: string, dst: string): Promise<void> {
     const tuple = ['-s', src, '-d', dst, '-p', 'tcp', '--dport', '80', '-j', 'ACCEPT'];
     const rule = `meta protocol ip ip saddr ${src} ip daddr ${dst} ip protocol tcp th dport 80 accept`;
@@ -208,6 +208,12 @@ describe('the default deny', () => {
         host,
         verb === 'allow' ? ['nft', 'add', 'rule', ...chain, rule] : ['nft', 'flush', 'chain', ...chain],
       );
+      const element = `{ ${src} . ${dst} . tcp . 80 }`;
+      for (const table of [['inet', 'coolify_guard'] as const, ['bridge', 'coolify_bridge'] as const])
+        await expectExec(host, [
+          ...(['nft', verb === 'allow' ? 'add' : 'delete', 'element'] as const),
+          ...[...table, 'allowed_ports', element],
+        ]);
     }
   }
 

@@ -10,6 +10,11 @@ const files = listFiles();
 const pages = listPages(files);
 const read = (path: string) => readFileSync(join(root, path), 'utf8');
 
+/** What the programs are made of, without tests. */
+const source = files
+  .filter(file => /^packages\/[^/]+\/src\/.*\.ts$/.test(file) && !file.endsWith('.test.ts'))
+  .map(read)
+  .join('\n');
 const manifest = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
 
 describe.each(pages)('%s', page => {
@@ -28,6 +33,11 @@ describe.each(pages)('%s', page => {
     const named = /`((?:docs|e2e|packages|packaging|proto|setup|systemd|toolchain)\/[\w./-]*)`/g;
     const missing = [...text.matchAll(named)].filter(([, path = '']) => !exists(path.replace(/\/$/, '')));
     expect(missing.map(([path]) => path)).toEqual([]);
+  });
+
+  it('names only metrics that the programs have', () => {
+    const named = [...text.matchAll(/\b(?:coold|broker)_[a-z]+(?:_[a-z]+)+\b/g)].map(([name]) => name);
+    expect(named.filter(name => !source.includes(`'${name}'`))).toEqual([]);
   });
 
   it('names only npm commands that exist', () => {

@@ -70,6 +70,13 @@ function exists(path: string): boolean {
   return files.includes(path) || files.some(file => file.startsWith(`${path}/`));
 }
 
+it('the guide to the installation names every unit', () => {
+  const units = files.flatMap(file => /^systemd\/([^/]+\.service)$/.exec(file)?.[1] ?? []);
+  expect(units.length).toBeGreaterThan(4);
+  const guide = read('docs/guide/install.md');
+  expect(units.filter(unit => !guide.includes(`| \`${unit}\` |`))).toEqual([]);
+});
+
 it('.node-version names the Node that the toolchain pins', () => {
   const { optionalDependencies } = JSON.parse(read('toolchain/package.json')) as {
     optionalDependencies: Record<string, string>;

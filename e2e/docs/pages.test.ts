@@ -10,6 +10,11 @@ const files = listFiles();
 const pages = listPages(files);
 const read = (path: string) => readFileSync(join(root, path), 'utf8');
 
+/** What the programs are made of, without tests. */
+const source = files
+  .filter(file => /^packages\/[^/]+\/src\/.*\.ts$/.test(file) && !file.endsWith('.test.ts'))
+  .map(read)
+  .join('\n');
 const manifest = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
 
 describe.each(pages)('%s', page => {
@@ -28,6 +33,11 @@ describe.each(pages)('%s', page => {
     const named = /`((?:docs|e2e|packages|packaging|proto|setup|systemd|toolchain)\/[\w./-]*)`/g;
     const missing = [...text.matchAll(named)].filter(([, path = '']) => !exists(path.replace(/\/$/, '')));
     expect(missing.map(([path]) => path)).toEqual([]);
+  });
+
+  it('names only metrics that the programs have', () => {
+    const named = [...text.matchAll(/\b(?:coold|broker)_[a-z]+(?:_[a-z]+)+\b/g)].map(([name]) => name);
+    expect(named.filter(name => !source.includes(`'${name}'`))).toEqual([]);
   });
 
   it('names only npm commands that exist', () => {
@@ -59,6 +69,13 @@ function leadsSomewhere(page: string, link: string): boolean {
 function exists(path: string): boolean {
   return files.includes(path) || files.some(file => file.startsWith(`${path}/`));
 }
+
+it('the guide to the installation names every unit', () => {
+  const units = files.flatMap(file => /^systemd\/([^/]+\.service)$/.exec(file)?.[1] ?? []);
+  expect(units.length).toBeGreaterThan(4);
+  const guide = read('docs/guide/install.md');
+  expect(units.filter(unit => !guide.includes(`| \`${unit}\` |`))).toEqual([]);
+});
 
 it('.node-version names the Node that the toolchain pins', () => {
   const { optionalDependencies } = JSON.parse(read('toolchain/package.json')) as {

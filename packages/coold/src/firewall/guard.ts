@@ -1,5 +1,12 @@
 import { type Cidr, outermost, sorted, without } from './cidr.ts';
-import { acceptAllowed, acceptAnswers, allowedSetLines, icmpErrors, markPublished, opensTcp } from './judged-flows.ts';
+import {
+  acceptAllowed,
+  acceptAnswers,
+  allowedSetLines,
+  icmpErrors,
+  markPublished,
+  opensTcp,
+} from './judged-flows.ts';
 import type { Scaffold } from './scaffold.ts';
 
 /**
@@ -206,9 +213,7 @@ function chains({ wgInterface }: Scaffold): Chain[] {
       // Whoever sends it, the host itself as well: in clear text nothing leaves for another host's containers.
       name: 'leave',
       hook: 'filter hook postrouting priority filter',
-      rules: [
-        `ip daddr @mesh_pools ip daddr != @${localSubnets} oifname != { "lo", "${wgInterface}" } drop`,
-      ],
+      rules: [`ip daddr @mesh_pools ip daddr != @${localSubnets} oifname != { "lo", "${wgInterface}" } drop`],
     },
     {
       name: 'input',

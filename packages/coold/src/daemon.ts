@@ -38,6 +38,7 @@ import { createJoinedSubnets } from './firewall/joined-subnets.ts';
 import { keepGuard } from './firewall/keep-guard.ts';
 import { keepHooks } from './firewall/keep-hooks.ts';
 import { readDifferences } from './firewall/read-differences.ts';
+import { deniedButNotNamed } from './firewall/scaffold-differences.ts';
 import { type FlowState, watchFlows } from './firewall/watch-flows.ts';
 import { keepLink } from './link/link.ts';
 import { createPodman, type Podman } from './podman/client.ts';
@@ -158,7 +159,8 @@ export function cooldTasks(given: CooldOptions): Record<string, Task> {
           hookRepairs: () => hookRepairs,
           denyRepairs: firewall.deny.repairs,
         },
-        ...{ differences: async () => (await differences()).all, lostFlows: () => flows.lost },
+        differences: async () => [...(await differences()).all, ...deniedButNotNamed(firewall.deny.state())],
+        lostFlows: () => flows.lost,
       },
       builds: building?.builds.hosted,
     });

@@ -196,7 +196,7 @@ export function containerHandlers(
           if (request.ip === '') return { id: await pins.during(managed, signal, create) };
           for (const { network } of on) checkInside(request.ip, network);
           // Whoever names an address gets it: its rule was written first, or its former container is being replaced.
-          return { id: await create(new Map(managed.map(({ network }) => [network.name, request.ip]))) };
+          return { id: await pins.during(managed, signal, create, request.ip) };
         } catch (error) {
           throw namingField(error, request.network === '' ? 'networks' : 'network');
         }

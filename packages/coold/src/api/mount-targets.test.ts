@@ -12,6 +12,11 @@ const files: Record<string, string | true> = {
   '/loop2': '/loop',
   '/var': true,
   '/var/run': '/run',
+  // What an image has here is below what the kernel mounts there.
+  '/proc': true,
+  '/proc/sys': '/data',
+  '/sys': '/data',
+  '/k': '/proc/sys/kernel',
   '/run': true,
 };
 const lookAt = async (path: string): Promise<PathKind> => {
@@ -29,6 +34,9 @@ describe('mount targets', () => {
     ['/q/1', '/proc/1'],
     ['/a/b/c', '/sys/kernel/c'],
     ['/foo/../proc', '/proc'],
+    ['/proc/sys', '/proc/sys'],
+    ['/k', '/proc/sys/kernel'],
+    ['/sys/kernel', '/sys/kernel'],
   ])('%s lie at %s', async (target, real) => {
     expect(await resolveTarget(target, lookAt)).toBe(real);
   });

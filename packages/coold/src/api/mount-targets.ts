@@ -23,6 +23,8 @@ export async function resolveTarget(
     const [part, ...others] = rest;
     if (part === undefined) return done;
     const here = posix.join(done, part);
+    // By then the runtime has mounted the kernel's own there, which hides what the image has at that path.
+    if (isOfKernel(here)) return posix.join(here, ...others);
     const found = await lookAt(here);
     if (found.kind === 'absent') return posix.join(here, ...others);
     if (found.kind === 'link') {

@@ -9,12 +9,14 @@ export interface AddressPins {
    * Chooses an address on each network and keeps them from others until `create` has settled: by then Podman lists the
    * container that carries them.
    *
+   * @param ip the address that the caller named: given without a look, and kept from others just so
    * @throws VerbError 409 naming the field when a network is full
    */
   during<T>(
     networks: readonly { network: PodmanNetwork; field: string }[],
     signal: AbortSignal,
     create: (addresses: ReadonlyMap<string, string>) => Promise<T>,
+    ip?: string,
   ): Promise<T>;
 }
 
@@ -23,8 +25,8 @@ export function createAddressPins(sources: {
   /** Addresses that standing allow rules name. @throws VerbError while they are not known */
   ruled(): Promise<ReadonlySet<string>>;
 }): AddressPins {
-  /** `network address` of containers that are being created. */
-  const reserved = new Set<string>();
+  /** `network address` of containers that are being created; twice where two callers name one. */
+  const reserved: string[] = [];
   let last: Promise<unknown> = Promise.resolve();
 
   /** @returns the reservations */
@@ -46,21 +48,31 @@ export function createAddressPins(sources: {
         throw new VerbError(409, `${field}: network ${name} has no free address`, { field });
       chosen.set(name, address);
     }
-    for (const [name, address] of chosen) reserved.add(keyOf(name, address));
     return chosen;
   }
 
+  const reserve = (chosen: ReadonlyMap<string, string>) => {
+    reserved.push(...[...chosen].map(([name, address]) => keyOf(name, address)));
+    return chosen;
+  };
+
   return {
-    async during(networks, signal, create) {
+    async during(networks, signal, create, ip) {
       if (networks.length === 0) return await create(new Map());
       // One after the other: each choice sees the reservations of all before it.
-      const turn = last.then(() => choose(networks, signal));
+      const turn = last.then(async () =>
+        reserve(
+          ip === undefined
+            ? await choose(networks, signal)
+            : new Map(networks.map(({ network: { name } }) => [name, ip])),
+        ),
+      );
       last = turn.catch(() => {});
       const chosen = await turn;
       try {
         return await create(chosen);
       } finally {
-        for (const [name, address] of chosen) reserved.delete(keyOf(name, address));
+        for (const [name, address] of chosen) reserved.splice(reserved.indexOf(keyOf(name, address)), 1);
       }
     },
   };

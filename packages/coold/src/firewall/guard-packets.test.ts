@@ -255,6 +255,50 @@ describe.each(['nft', 'legacy'] as const)('the guard beside iptables-%s', backen
     expect(forwarded).toBe(2);
   });
 
+  test('a published port answers on the bridge of its publisher, also the publisher itself', async () => {
+    // As netavark does: what comes from the publisher's own network has the host's address there.
+    const hairpin = ['-s', '10.210.0.0/24', '-d', '10.210.0.0/24', '-m', 'conntrack', '--ctstate', 'DNAT'];
+    await lab.host.exec('bridge', ['link', 'set', 'dev', 'a1', 'hairpin', 'on']);
+    for (const seenByIptables of ['1', '0']) {
+      await lab.reset();
+      await lab.host.exec('sysctl', ['-qw', `net.bridge.bridge-nf-call-iptables=${seenByIptables}`]);
+      await publish();
+      await lab.iptables('-t', 'nat', '-I', 'POSTROUTING', ...hairpin, '-j', 'MASQUERADE');
+      await lab.apply();
+      expect(await lab.a2.reach('tcp', at.host, 8080, passMs)).toBe(at.gatewayA);
+      expect(await lab.a1.reach('tcp', at.host, 8080, passMs)).toBe(at.gatewayA);
+      expect(await lab.b1.reach('tcp', at.host, 8080, passMs)).not.toBeNull();
+      // It opens nothing beside the port.
+      await expectDenied([
+        lab.a2.reach('tcp', at.a1, 80, dropMs),
+        lab.a1.reach('tcp', at.a2, 80, dropMs),
+        lab.a2.reach('udp', at.a1, 53, dropMs),
+      ]);
+    }
+    await lab.host.exec('sysctl', ['-qw', 'net.bridge.bridge-nf-call-iptables=1']);
+  });
+
+  test('nor does the host itself send to another host’s container but by the mesh', async () => {
+    await lab.apply();
+    expect(await lab.host.reach('tcp', at.peer, 80, passMs)).toBe(at.mgmt);
+    const seen = await lab.count(lab.world, `ip daddr ${at.peer}`);
+    await lab.host.exec('ip', ['link', 'set', 'wg0', 'down']);
+    try {
+      await lab.world.exec('ip', ['addr', 'add', `${at.peer}/32`, 'dev', 'lo']);
+      expect(await lab.host.reach('tcp', at.peer, 80, dropMs)).toBeNull();
+      expect(await lab.host.reach('udp', at.peer, 53, dropMs)).toBeNull();
+      expect(await seen()).toBe(0);
+      // Its own addresses, its containers and the world are not another host's.
+      expect(await lab.host.reach('tcp', at.a1, 80, passMs)).toBe(at.gatewayA);
+      expect(await lab.host.reach('udp', at.gatewayA, 53, passMs)).toBe(at.gatewayA);
+      expect(await lab.host.reach('tcp', at.world, 80, passMs)).toBe(at.host);
+    } finally {
+      await lab.world.exec('ip', ['addr', 'del', `${at.peer}/32`, 'dev', 'lo']);
+      await lab.host.exec('ip', ['link', 'set', 'wg0', 'up']);
+      await lab.host.exec('ip', ['route', 'add', '10.210.9.0/24', 'via', at.peerHost]);
+    }
+  });
+
   test('a container on two networks is answered and answers by either', async () => {
     await joinNetns(lab.host, 'a1-b', lab.a1, 'eth1');
     await lab.host.exec('ip', ['link', 'set', 'a1-b', 'master', 'br-b']);

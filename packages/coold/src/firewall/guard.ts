@@ -1,5 +1,12 @@
 import { type Cidr, outermost, sorted, without } from './cidr.ts';
-import { acceptAllowed, acceptAnswers, allowedSetLines, icmpErrors, opensTcp } from './judged-flows.ts';
+import {
+  acceptAllowed,
+  acceptAnswers,
+  allowedSetLines,
+  icmpErrors,
+  markPublished,
+  opensTcp,
+} from './judged-flows.ts';
 import type { Scaffold } from './scaffold.ts';
 
 /**
@@ -195,6 +202,18 @@ function chains({ wgInterface }: Scaffold): Chain[] {
         'ip saddr @mesh_hosts fib saddr . iif oif missing drop',
         'ip daddr @mesh_hosts fib daddr . iif type != { local, broadcast, multicast } drop',
       ],
+    },
+    {
+      // Behind DNAT.
+      name: 'published',
+      hook: 'filter hook prerouting priority dstnat + 10',
+      rules: [`ct status dnat ip saddr @${localSubnets} ip daddr @${localSubnets} ${markPublished}`],
+    },
+    {
+      // Whoever sends it, the host itself as well: in clear text nothing leaves for another host's containers.
+      name: 'leave',
+      hook: 'filter hook postrouting priority filter',
+      rules: [`ip daddr @mesh_pools ip daddr != @${localSubnets} oifname != { "lo", "${wgInterface}" } drop`],
     },
     {
       name: 'input',

@@ -48,3 +48,13 @@ export const opensTcp = 'tcp flags & (syn | ack) == syn';
 export const continuesTcp = 'tcp flags & (syn | ack) != syn';
 /** The errors that routers and kernels answer with. */
 export const icmpErrors = 'icmp type { destination-unreachable, time-exceeded, parameter-problem }';
+
+/**
+ * A bit of the packet mark: what one container of this host sends to another by a published port, and the answers. The guard
+ * sets it once the address is rewritten, and the bridged plane, which may not see connections, goes by it: where bridges call
+ * iptables, such a packet stays on its bridge. No container can set it, since the kernel clears the mark of what leaves a
+ * network namespace. netavark has 0x2000, Kubernetes 0x4000 and 0x8000, Tailscale 0xff0000.
+ */
+const publishedBit = '0x1000';
+export const markPublished = `meta mark set meta mark | ${publishedBit}`;
+export const isPublished = `meta mark & ${publishedBit} == ${publishedBit}`;

@@ -1,6 +1,6 @@
 // The default deny goes in every way that operators and other programs take it out, and comes back by itself: real iptables
 // and nft. Needs root.
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { soon } from '@coold/testbed/soon';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -118,6 +118,31 @@ describe.each(['nft', 'legacy'] as const)('with iptables-%s', backend => {
     expect(store.state().drift.modelOnly).toEqual([web.id]);
     await store.reconcile();
     await on.expectEverywhere([web, ruleNumber(1)]);
+  });
+
+  it('a subnet that mesh.env does not name any more stays denied until the scaffold is restarted, also after a repair', async () => {
+    const env = await readFile(on.file('mesh.env'), 'utf8');
+    const two = env.replace('10.210.5.0/24', '10.210.5.0/24,10.210.6.0/24');
+    await writeFile(on.file('mesh.env'), two);
+    const { deny, whole } = await start();
+    await writeFile(on.file('mesh.env'), env);
+    await on.filter.iptables('-F', 'FORWARD');
+    await soon(() => expect(deny.repairs()).toBe(1), back);
+    await soon(() => expect(deny.state()).toEqual({ kind: 'in place', beyond: ['10.210.6.0/24'] }), back);
+    expect(await denial()).toBe(whole);
+    // As the unit does.
+    await applyByHand();
+    await soon(() => expect(deny.state()).toEqual({ kind: 'in place' }), back);
+    expect(await denial()).not.toContain('10.210.6.0/24');
+  });
+
+  it('a kernel that could not be asked once is asked again', async () => {
+    await on.filter.break('nft', 'missing');
+    const { deny } = await on.start({ isAwaited: false });
+    await soon(() => expect(deny.state().kind).toBe('broken'), back);
+    await on.filter.repair('nft');
+    await deny.repair();
+    expect(deny.state()).toEqual({ kind: 'in place' });
   });
 
   it('while it cannot be put back, everything says so, and reconcile does not call it well', async () => {

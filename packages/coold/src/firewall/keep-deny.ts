@@ -2,11 +2,12 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger, Task } from '@coold/runtime';
 import type { Announcement } from './announcement.ts';
 import { applyScaffold, hasBridgeConntrack } from './apply-scaffold.ts';
+import { type Cidr, outermost } from './cidr.ts';
 import type { DenyState } from './deny-state.ts';
 import { type DesiredScaffold, readDesiredScaffold } from './desired-scaffold.ts';
 import { messageOf } from './firewall-error.ts';
 import { readJoined } from './joined-file.ts';
-import { type Missing, missingScaffold, scaffoldChains } from './missing-scaffold.ts';
+import { deniedBeyond, type Missing, missingScaffold, scaffoldChains } from './missing-scaffold.ts';
 import { readScaffold } from './read-scaffold.ts';
 import type { Scaffold } from './scaffold.ts';
 
@@ -35,6 +36,14 @@ export interface DefaultDenyOptions {
   onInPlace: () => void;
 }
 
+/** What a look at the kernel found. */
+interface Found {
+  /** What is named, and what the kernel denies beyond it. */
+  scaffold: Scaffold;
+  beyond: Cidr[];
+  missing: Missing[];
+}
+
 /** Between two looks where changes are announced, and where they are not: iptables-legacy announces none. In ms. */
 const everyMs = { announced: 5000, silent: 1500 };
 /** How long is waited for others to have seen what went; what is open meanwhile counts more. */
@@ -59,19 +68,39 @@ export function createDefaultDeny(options: DefaultDenyOptions): DefaultDeny {
     return { ...scaffold, joined: (await readJoined(joinedPath)).subnets };
   }
 
-  async function findMissing(scaffold: Scaffold): Promise<Missing[]> {
-    conntrack ??= hasBridgeConntrack();
+  /**
+   * What the kernel denies beyond what is named stays denied: mesh.env may be half written, and only a restart of its unit
+   * makes it count. So putting back opens nothing.
+   */
+  async function find(desired: DesiredScaffold & { kind: 'named' }): Promise<Found> {
+    const named = await scaffoldOf(desired);
+    // A kernel that could not be asked is asked again.
+    conntrack ??= hasBridgeConntrack().catch((error: unknown) => {
+      conntrack = undefined;
+      throw error;
+    });
     const hasConntrack = await conntrack;
-    const wanted = scaffoldChains(scaffold, hasConntrack);
-    return missingScaffold(scaffold, hasConntrack, await readScaffold(wanted, scaffold.chainName));
+    const present = await readScaffold(scaffoldChains(named, hasConntrack), named.chainName);
+    const beyond = deniedBeyond(named, present);
+    const scaffold = {
+      ...named,
+      pools: [...named.pools, ...beyond.pools],
+      subnets: [...named.subnets, ...beyond.subnets],
+    };
+    return {
+      scaffold,
+      beyond: outermost([...beyond.pools, ...beyond.subnets]),
+      missing: missingScaffold(scaffold, hasConntrack, present),
+    };
   }
 
-  async function look(desired: DesiredScaffold & { kind: 'named' }): Promise<Missing[]> {
-    const missing = await findMissing(await scaffoldOf(desired));
-    if (missing.length === 0 || missing.some(({ isWhole }) => isWhole)) return missing;
+  async function look(desired: DesiredScaffold & { kind: 'named' }): Promise<Found> {
+    const found = await find(desired);
+    const { missing } = found;
+    if (missing.length === 0 || missing.some(({ isWhole }) => isWhole)) return found;
     // It may be a subnet that is just joining or leaving.
     await delay(joiningMs);
-    return await findMissing(await scaffoldOf(desired));
+    return await find(desired);
   }
 
   /** One at a time, whoever asks. */
@@ -89,33 +118,33 @@ export function createDefaultDeny(options: DefaultDenyOptions): DefaultDeny {
       state = { kind: desired.kind === 'none' ? 'not wanted' : 'unknown' };
       return;
     }
-    let missing: Missing[];
+    let found: Found;
     try {
-      missing = await look(desired);
+      found = await look(desired);
     } catch (error) {
       state = { kind: 'broken', why: `it cannot be read: ${messageOf(error)}` };
       throw error;
     }
-    if (missing.length > 0)
-      await putBack(
-        desired,
-        missing.map(({ text }) => text),
-      );
-    state = { kind: 'in place' };
+    const { beyond, missing } = found;
+    if (missing.length > 0) await putBack(desired, found);
+    state = { kind: 'in place', ...(beyond.length === 0 ? {} : { beyond }) };
     onInPlace();
   }
 
   /** @throws Error when it is not there afterwards either */
-  async function putBack(desired: DesiredScaffold & { kind: 'named' }, missing: string[]): Promise<void> {
+  async function putBack(desired: DesiredScaffold & { kind: 'named' }, found: Found): Promise<void> {
+    const missing = found.missing.map(({ text }) => text);
     const why = `missing: ${missing.join(', ')}`;
     const isNews = state.kind !== 'broken';
     state = { kind: 'broken', why };
     await Promise.race([onMissing(), delay(onMissingMs)]);
     try {
-      await applyScaffold(await scaffoldOf(desired));
-      const still = await findMissing(await scaffoldOf(desired));
+      // Subnets may have joined while that was waited for.
+      await applyScaffold({ ...found.scaffold, joined: (await scaffoldOf(desired)).joined });
+      const still = (await find(desired)).missing;
       if (still.length > 0) throw new Error(`still missing: ${still.map(({ text }) => text).join(', ')}`);
     } catch (error) {
+      conntrack = undefined;
       state = { kind: 'broken', why: `${why}; it cannot be put back: ${messageOf(error)}` };
       throw error;
     }

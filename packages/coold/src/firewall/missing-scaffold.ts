@@ -1,6 +1,6 @@
-import type { Cidr } from './cidr.ts';
+import { type Cidr, covers } from './cidr.ts';
 import { localElements, renderGuard } from './guard.ts';
-import { intraChain, type Present, renderIptables, renderNft, type Scaffold } from './scaffold.ts';
+import { hooksIn, intraChain, type Present, renderIptables, renderNft, type Scaffold } from './scaffold.ts';
 
 /** A chain of nftables, by its family, table and name, and how many rules it has. */
 export type RuleCounts = ReadonlyMap<string, number>;
@@ -12,6 +12,27 @@ export interface PresentScaffold {
   rules: RuleCounts;
   /** This host's container subnets, as the guard's set has them. */
   localSubnets: readonly Cidr[];
+  /** Those of them that did not join. */
+  configuredSubnets: readonly Cidr[];
+}
+
+/**
+ * The networks that the kernel denies and the scaffold does not name, as when mesh.env was changed, or is being written, and
+ * coolify-mesh-fw.service was not restarted since. Pure.
+ */
+export function deniedBeyond(
+  { pools, subnets, joined }: Scaffold,
+  { iptables, configuredSubnets }: PresentScaffold,
+): { pools: Cidr[]; subnets: Cidr[] } {
+  const hooked = hooksIn(iptables.filter).flatMap(({ network, kind }) =>
+    kind === 'configured' ? [network] : [],
+  );
+  const beyond = (there: readonly Cidr[], named: readonly Cidr[]) =>
+    there.filter(network => !named.some(one => covers(one, network)));
+  return {
+    pools: beyond(hooked, [...pools, ...subnets]),
+    subnets: beyond(configuredSubnets, [...subnets, ...joined]),
+  };
 }
 
 /** The chains of nftables that the scaffold is made of, by family, table and name. */

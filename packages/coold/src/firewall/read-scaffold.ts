@@ -1,5 +1,5 @@
 import type { Cidr } from './cidr.ts';
-import { guardName, guardTable, localSubnets } from './guard.ts';
+import { guardName, guardTable, joinedElement, localSubnets } from './guard.ts';
 import { listIptables, runTool } from './iptables.ts';
 import type { PresentScaffold } from './missing-scaffold.ts';
 import { listObjects } from './nft-plane.ts';
@@ -40,7 +40,11 @@ export async function readScaffold(wanted: readonly string[], chainName: string)
     rules.set(name, (rules.get(name) ?? 0) + 1);
   }
   for (const [index, chain] of bridged.entries()) rules.set(chain, counts[index] ?? 0);
-  return { iptables: { filter, postrouting }, rules, localSubnets: subnets };
+  return {
+    ...{ iptables: { filter, postrouting }, rules },
+    localSubnets: subnets.map(({ network }) => network),
+    configuredSubnets: subnets.flatMap(({ network, isJoined }) => (isJoined ? [] : [network])),
+  };
 }
 
 /** Chain by chain, since the allow chain may have thousands of rules. */
@@ -60,12 +64,16 @@ async function readFilter(chainName: string): Promise<string[]> {
   return [...forward, ...input, ...intra, ...allow];
 }
 
-async function readSubnets(): Promise<Cidr[]> {
+async function readSubnets(): Promise<{ network: Cidr; isJoined: boolean }[]> {
   const [set] = await listObjects(runTool, 'set', ['set', 'inet', guardName, localSubnets]);
   const elements: unknown[] = Array.isArray(set?.['elem']) ? set['elem'] : [];
   return elements.map(element => {
-    const value = isObject(element) && isObject(element['elem']) ? element['elem']['val'] : element;
-    const prefix = isObject(value) ? value['prefix'] : undefined;
-    return isObject(prefix) ? `${String(prefix['addr'])}/${String(prefix['len'])}` : `${String(value)}/32`;
+    const inner = isObject(element) && isObject(element['elem']) ? element['elem'] : { val: element };
+    const { val } = inner;
+    const prefix = isObject(val) ? val['prefix'] : undefined;
+    const network = isObject(prefix)
+      ? `${String(prefix['addr'])}/${String(prefix['len'])}`
+      : `${String(val)}/32`;
+    return { network, isJoined: inner['comment'] === joinedElement };
   });
 }

@@ -1,6 +1,11 @@
 import { expect, test } from 'vitest';
 import type { DesiredScaffold } from './desired-scaffold.ts';
-import { type OwnSettings, scaffoldDifferences, strayAddresses } from './scaffold-differences.ts';
+import {
+  deniedButNotNamed,
+  type OwnSettings,
+  scaffoldDifferences,
+  strayAddresses,
+} from './scaffold-differences.ts';
 
 const desired: DesiredScaffold & { kind: 'named' } = {
   kind: 'named',
@@ -54,5 +59,12 @@ test('a pool that holds the uplink’s own address is named before its neighbour
   ];
   expect(strayAddresses(scaffold, ['podman1'], addresses)).toEqual([
     expect.stringMatching(/^10\.210\.77\.5 of eth1 lies in COOLD_SCAFFOLD_POOLS/),
+  ]);
+});
+
+test('what is denied and not named any more is named', () => {
+  expect(deniedButNotNamed({ kind: 'in place' })).toEqual([]);
+  expect(deniedButNotNamed({ kind: 'in place', beyond: ['10.210.6.0/24'] })).toEqual([
+    expect.stringMatching(/^10\.210\.6\.0\/24 is denied and mesh\.env does not name it any more: .*restart/),
   ]);
 });

@@ -1,6 +1,7 @@
 import { dirname, join } from 'node:path';
 import type { Namespace } from '../discovery/namespaces.ts';
 import { type Cidr, covers } from './cidr.ts';
+import type { DenyState } from './deny-state.ts';
 import type { DesiredScaffold } from './desired-scaffold.ts';
 import { joinedFileName } from './joined-file.ts';
 import type { Scaffold } from './scaffold.ts';
@@ -87,6 +88,15 @@ export function scaffoldDifferences(
           ]),
     ],
   };
+}
+
+/** Networks that the kernel denies and mesh.env does not name: a sentence each. Pure. */
+export function deniedButNotNamed(deny: DenyState): string[] {
+  const beyond = deny.kind === 'in place' ? (deny.beyond ?? []) : [];
+  return beyond.map(
+    network =>
+      `${network} is denied and mesh.env does not name it any more: \`systemctl restart coolify-mesh-fw\` opens it, naming it again keeps it denied after a reboot`,
+  );
 }
 
 const isIn = (networks: readonly Cidr[], address: string) =>

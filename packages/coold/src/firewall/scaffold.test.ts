@@ -113,6 +113,7 @@ test('the bridged plane: no IPv6 around it, non-IP passes, answers and the rest 
     'ip6 saddr fe80::/10 udp dport { 546, 547 } accept',
     'ip6 saddr fe80::/10 meta l4proto != ipv6-icmp drop',
     'meta protocol != ip accept',
+    'meta mark & 0x1000 == 0x1000 accept',
     'ct state related icmp type { destination-unreachable, time-exceeded, parameter-problem } accept',
     'ct direction reply jump coolify_answers',
     'ip saddr . ip daddr @allowed_hosts accept',

@@ -5,6 +5,7 @@ import {
   allowedSetLines,
   continuesTcp,
   icmpErrors,
+  isPublished,
   opensTcp,
 } from './judged-flows.ts';
 
@@ -231,6 +232,8 @@ export function renderNft({ subnets, joined }: Scaffold, conntrack: boolean): st
     `flush chain ${table} forward`,
     ...withoutLinkLocal.map(forward),
     forward('meta protocol != ip accept'),
+    // By a published port; the guard judges it, too.
+    forward(`${isPublished} accept`),
     ...(conntrack ? [...withoutUntracked, ...tracked.map(forward)] : untracked(set)),
     ...acceptAllowed.map(forward),
     forward(`ip saddr ${set} jump coolify_intra`),

@@ -205,7 +205,14 @@ function published(): Row[] {
     ),
     row('hairpin', { from: 'a/alpha', to: 'a', packet: tcp }, 'through the own host’s address'),
     row('hairpin-bridged', { from: 'a/default', to: 'a', packet: tcp }, 'and on the bridge of the publisher'),
-    row('hairpin-self', { from: 'a/published', to: 'a', packet: tcp }, 'and by the publisher itself'),
+    row(
+      'hairpin-self',
+      {
+        ...{ from: 'a/published', to: 'a', packet: tcp, verdict: 'dropped' },
+        elsewhere: { 'bridges unseen by iptables': 'passes' },
+      },
+      'by the publisher itself: the kernel sends nothing back by the bridge port that it came by, and Podman sets no hairpin mode',
+    ),
     row('hairpin-plain', { from: 'a/plain', to: 'a', packet: tcp }, 'and from Podman’s own network'),
     row(
       'not-published',

@@ -278,6 +278,31 @@ describe.each(['nft', 'legacy'] as const)('the guard beside iptables-%s', backen
     await lab.host.exec('sysctl', ['-qw', 'net.bridge.bridge-nf-call-iptables=1']);
   });
 
+  test('a datagram in fragments passes within a bridge where its rule has a port, and no other', async () => {
+    const big = `require('node:dgram').createSocket('udp4').send(Buffer.alloc(4000), 53, process.argv[1], () => process.exit())`;
+    const send = () => lab.a1.exec(process.execPath, ['-e', big, at.a2]);
+    // Reassembled, that is whole.
+    const seen = await lab.count(lab.a2, 'udp length > 4000');
+    try {
+      for (const seenByIptables of ['1', '0']) {
+        await lab.reset();
+        await lab.host.exec('sysctl', ['-qw', `net.bridge.bridge-nf-call-iptables=${seenByIptables}`]);
+        await lab.apply();
+        const before = await seen();
+        await send();
+        expect(await seen()).toBe(before);
+        await lab.allow(at.a1, at.a2, 'udp', '53');
+        await send();
+        await expect.poll(seen).toBe(before + 1);
+        await lab.revoke(at.a1, at.a2, 'udp', '53');
+        await send();
+        expect(await seen()).toBe(before + 1);
+      }
+    } finally {
+      await lab.host.exec('sysctl', ['-qw', 'net.bridge.bridge-nf-call-iptables=1']);
+    }
+  });
+
   test('nor does the host itself send to another host’s container but by the mesh', async () => {
     await lab.apply();
     expect(await lab.host.reach('tcp', at.peer, 80, passMs)).toBe(at.mgmt);

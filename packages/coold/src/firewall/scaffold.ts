@@ -268,24 +268,32 @@ const sent = `${table} coolify_sent`;
 /** Ways back: from, from port, to, to port. */
 const replies = `${table} coolify_replies { type ipv4_addr . inet_service . ipv4_addr . inet_service; flags dynamic,timeout; size 65536; timeout 30s; }`;
 
+/** Datagrams whose first fragment passed, by which the later ones are known: these name no port. */
+const fragments = `${table} coolify_fragments { typeof ip saddr . ip daddr . ip protocol . ip id; flags dynamic,timeout; size 65536; timeout 5s; }`;
+const datagram = 'ip saddr . ip daddr . ip protocol . ip id';
+
 const answers = 'jump coolify_answers';
 const tracked = [`ct state related ${icmpErrors} accept`, `ct direction reply ${answers}`];
 
 /**
  * What stands in for connection tracking. TCP segments that open nothing are answers, since only an initial SYN opens; so
- * are ICMP echo replies; and UDP packets whose way back was used within the last 30 s. That is noted in a chain behind the
- * deny, which sees only what passed it: a packet that was dropped earns no reply.
+ * are ICMP echo replies; and UDP packets whose way back was used within the last 30 s. Later fragments, which name no port,
+ * pass when the first of their datagram did. Both are noted in a chain behind the deny, which sees only what passed it: a
+ * packet that was dropped earns no reply.
  */
 function untracked(set: string): string[] {
   const forward = (rule: string) => `add rule ${table} forward ${rule}`;
   return [
     `add set ${replies}`,
+    `add set ${fragments}`,
+    forward(`ip frag-off & 0x1fff != 0 ${datagram} @coolify_fragments accept`),
     forward(`${icmpErrors} accept`),
     forward(`${continuesTcp} ${answers}`),
     forward(`icmp type echo-reply ${answers}`),
     forward(`ip saddr . udp sport . ip daddr . udp dport @coolify_replies ${answers}`),
     `add chain ${sent} { type filter hook forward priority -190; policy accept; }`,
     `flush chain ${sent}`,
+    `add rule ${sent} ip frag-off & 0x3fff == 0x2000 update @coolify_fragments { ${datagram} }`,
     `add rule ${sent} ${noteReply(set)}`,
   ];
 }
@@ -301,6 +309,8 @@ const withoutUntracked = [
   `delete chain ${sent}`,
   `add set ${replies}`,
   `delete set ${table} coolify_replies`,
+  `add set ${fragments}`,
+  `delete set ${table} coolify_fragments`,
 ];
 
 /** Input for `nft -c`: accepted only by a kernel that can track bridged connections. */

@@ -44,7 +44,7 @@ export interface BridgeTable {
 
 /** Those that the scaffold makes, in an order in which nothing that goes is still led to. */
 const scaffoldChains = ['forward', 'coolify_sent', 'coolify_intra', 'coolify_answers'];
-const scaffoldSets = ['coolify_replies', ...Object.values(allowedSets)];
+const scaffoldSets = ['coolify_replies', 'coolify_fragments', ...Object.values(allowedSets)];
 
 /** Input for `nft -f`: the table goes, or, when somebody else has something in it, what is ours in it. */
 export function teardownNft({ chains, sets, ours, foreign }: BridgeTable): string {

@@ -98,10 +98,9 @@ export function keepListener(options: KeepListenerOptions): KeptListener {
     for (;;) {
       await keepLinkAddress();
       const problem = await lookTwice(sockets, stop);
-      const heldBack = problem === noAddress ? undefined : await options.arrivals?.(address.host);
+      const heldBack = problem === undefined ? await options.arrivals?.(address.host) : undefined;
       if (stop.aborted) return;
-      // What keeps containers' questions away, and names the cure, may keep ours away too.
-      become(heldBack ?? problem);
+      become(problem ?? heldBack);
       if (problem !== undefined) {
         // Still open meanwhile: if it is only the question that does not arrive, clients are answered.
         if (problem !== noAddress) await pause(backoff.next(), stop);

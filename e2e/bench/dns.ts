@@ -169,7 +169,9 @@ async function subject(
     await netns.exec('ip', ['address', 'add', `${address}/32`, 'dev', 'lo']);
   const uncached = `--address=/${outsideZone}/${outsideAddress}`;
   const cached = cachedNames.map(name => `--host-record=${name},${outsideAddress},${cachedTtl}`);
-  cleanup.use(await startDnsmasq(['--port=53', `--listen-address=${upstream}`, uncached, ...cached], netns.pid));
+  cleanup.use(
+    await startDnsmasq(['--port=53', `--listen-address=${upstream}`, uncached, ...cached], netns.pid),
+  );
   await start(netns);
   return { netns, seen: [] };
 }

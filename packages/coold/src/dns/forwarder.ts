@@ -60,8 +60,11 @@ export interface ForwarderOptions {
 /** Tries of one query; after each, another upstream is asked as well. */
 const tries = 4;
 
-/** Less than the 5 s after which most clients give up: they are told. */
-const defaultTimeoutMs = 4800;
+/**
+ * Less than the 5 s after which most clients give up, also where each try ends as late as threads look at their timers: they are
+ * told.
+ */
+const defaultTimeoutMs = 4400;
 
 /** The name servers of the root: whatever resolver it is, it knows them or says at once that it does not. */
 const probeQuery = Buffer.from([0, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 1]);

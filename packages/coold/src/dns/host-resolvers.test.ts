@@ -14,6 +14,6 @@ it("a host's own resolvers: those of its resolv.conf, or those behind systemd-re
   expect(await read()).toEqual(['10.0.0.2 53', '10.0.0.3 53']);
   await writeFile(paths.host, 'nameserver 127.0.0.53\noptions edns0 trust-ad\n');
   expect(await read()).toEqual(['127.0.0.53 53']);
-  await writeFile(paths.behindStub, 'nameserver 127.0.0.53\nnameserver 10.0.0.4\nnameserver 2001:db8::1\n');
+  await writeFile(paths.behindStub, 'nameserver 10.0.0.4\nnameserver fe80::1%eth0\nnameserver 2001:db8::1\n');
   expect(await read()).toEqual(['10.0.0.4 53', '2001:db8::1 53']);
 });

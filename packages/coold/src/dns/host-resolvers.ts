@@ -37,9 +37,11 @@ export async function readHostResolvers(
   own: readonly string[],
   paths: typeof resolvConfPaths = resolvConfPaths,
 ): Promise<Address[]> {
+  // Link-local addresses of IPv6 need an interface, which what asks cannot be told.
+  const usable = (resolvers: Address[]) => resolvers.filter(({ host }) => !host.includes('%'));
   const read = (path: string) => readFile(path, 'utf8').catch(() => '');
-  const named = readResolvers(await read(paths.host), ...own);
+  const named = usable(readResolvers(await read(paths.host), ...own));
   if (!named.some(({ host }) => host === stub)) return named;
-  const behind = readResolvers(await read(paths.behindStub), ...own, stub);
+  const behind = usable(readResolvers(await read(paths.behindStub), ...own, stub));
   return behind.length > 0 ? behind : named;
 }

@@ -41,9 +41,14 @@ it.each([
   ['records beside the answer count as well', message(noError, [address(60)], [nameServer]), 60],
   ['a week, as a day', message(noError, [address(604_800)]), 86_400],
   ['no such name, for the minimum', message(noSuchName, [], [authority(900, 30)]), 30],
-  ['no such name, for the record itself where that is less', message(noSuchName, [], [authority(20, 900)]), 20],
+  [
+    'no such name, for the record itself where that is less',
+    message(noSuchName, [], [authority(20, 900)]),
+    20,
+  ],
   ['no such name, never for longer than an hour', message(noSuchName, [], [authority(90_000, 90_000)]), 3600],
   ['an alias to no such name', message(noSuchName, [alias(10)], [authority(900, 300)]), 10],
+  ['an alias to no data', message(noError, [alias(300)], [authority(900, 40)]), 40],
   ['no data', message(noError, [], [authority(900, 40)]), 40],
 ])('keeps %s', (_, answer, ttl) => expect(read(answer)?.ttl).toBe(ttl));
 
@@ -70,6 +75,7 @@ it.each([
   ['"no such name" without a start of authority', message(noSuchName, [])],
   ['no data without one', message(noError, [])],
   ['a referral', message(noError, [], [nameServer])],
+  ['an alias that leads nowhere', message(noError, [alias(300)])],
   ['another class', message(noError, [record(1, 60, Buffer.from([1, 2, 3, 4]), 3)])],
   ['what ends too early', message(noError, [address(60)]).subarray(0, -1)],
   ['what goes on behind its end', Buffer.concat([message(noError, [address(60)]), Buffer.alloc(1)])],

@@ -19,7 +19,6 @@ const [authorityCountAt, answerCountAt] = [8, 6];
 /** Type, class, TTL and length of a record, behind its name. */
 const recordFixedBytes = 10;
 const classIn = 1;
-const cname = 5;
 
 /**
  * Reads for how long an answer may be kept: until the first of its records runs out (RFC 1034 §4.3.2), or, where it says that
@@ -65,7 +64,7 @@ export function readKeepable(
     const recordTtl = readTtl(answer, fixed + 4);
     offsets.push(fixed + 4);
     ttl = Math.min(ttl, recordTtl);
-    if (index < answers && (recordType === type || type === cname)) isAnswered = true;
+    if (index < answers && recordType === type) isAnswered = true;
     if (index >= answers && index < authorities && recordType === types.SOA) {
       if (end - fixed - recordFixedBytes < 20) return undefined;
       negativeTtl = Math.min(recordTtl, readTtl(answer, end - 4), maxNegativeTtl);

@@ -53,6 +53,10 @@ it.each<[Partial<CooldStatus>, string]>([
     { dns: { ...healthy.dns, upstreams: [{ address: '192.0.2.1:53', answering: false }] } },
     'no upstream answers: 192.0.2.1:53; names outside the zone are not resolved, see COOLD_DNS_UPSTREAM',
   ],
+  [
+    { dns: { ...healthy.dns, upstreams: [] } },
+    'no upstream is known: the resolv.conf of this host names none; see COOLD_DNS_UPSTREAM',
+  ],
   [{ firewall: { ...firewall, mode: 'unknown' } }, 'the packet filter cannot be read'],
   [
     { firewall: { ...firewall, mode: 'broken', deny_problem: 'missing: the way' } },

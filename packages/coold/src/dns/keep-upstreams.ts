@@ -51,7 +51,7 @@ const looksAProbe = 4;
 export function keepUpstreams(options: KeepUpstreamsOptions): KeptUpstreams {
   const { own, health, probe, onChange, log, lookEveryMs = 500 } = options;
   const isOfHost = options.upstreams.includes('resolv.conf');
-  let current = placeUpstreams(options.upstreams.filter(each => each !== 'resolv.conf'));
+  let current = placeUpstreams(distinct(options.upstreams.filter(each => each !== 'resolv.conf')));
   /** By place. */
   const probed = new Set<number>();
   let looks = 0;

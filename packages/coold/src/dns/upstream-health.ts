@@ -44,7 +44,7 @@ export function createUpstreamHealth(memory: HealthMemory): UpstreamHealth {
   };
 }
 
-/** Upstreams each in a place of its own; where two are the same, the first. */
+/** Upstreams each in a place of its own. */
 export function placeUpstreams(addresses: readonly Address[]): PlacedUpstream[] {
   return addresses.slice(0, healthPlaces).map((address, place) => ({ address, place }));
 }

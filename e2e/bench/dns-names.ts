@@ -13,6 +13,10 @@ export function addressOf(name: string): string | undefined {
   return addresses.get(name);
 }
 
-/** Known to the upstream alone. */
-export const outsideName = 'www.example.test';
+/** Known to the upstream alone, which gives their addresses no time to live: they are never cached. */
+export const outsideNames = Array.from({ length: 1000 }, (_, index) => `w${index}.example.test`);
+export const outsideZone = 'example.test';
+/** Known to the upstream alone, for longer than a measurement. */
+export const cachedNames = Array.from({ length: count }, (_, index) => `w${index}.cached.test`);
+export const cachedTtl = 3600;
 export const outsideAddress = '192.0.2.7';

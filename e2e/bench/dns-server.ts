@@ -29,7 +29,7 @@ async function serveCoold() {
   const lists = new Map<string, { address: string; hostMgmtIp: string; containerId: string }[]>();
   const dns = createDns({
     zone,
-    upstream: { host: upstream, port: 53 },
+    upstreams: [{ host: upstream, port: 53 }],
     threads: Number(threads),
     namespaces: [{ name: namespace, network: 'bench', gateway }],
     directory: {

@@ -5,7 +5,17 @@ import { fileURLToPath } from 'node:url';
 import { scratchFolder, startDnsmasq, startScript } from '@coold/testbed';
 import { createNetns, type Netns } from '@coold/testbed/netns';
 import { eventually } from '../harness/eventually.ts';
-import { addressOf, names, namespace, outsideAddress, outsideName, zone } from './dns-names.ts';
+import {
+  addressOf,
+  cachedNames,
+  cachedTtl,
+  names,
+  namespace,
+  outsideAddress,
+  outsideNames,
+  outsideZone,
+  zone,
+} from './dns-names.ts';
 import { measureDns } from './dnsperf.ts';
 import { type Measurement, median } from './load.ts';
 import type { Suite } from './suite.ts';
@@ -33,7 +43,9 @@ export const dnsSuite: Suite = {
     const inside = join(folder, 'inside');
     await writeFile(inside, names.map(name => `${name}.${namespace}.${zone} A\n`).join(''));
     const outside = join(folder, 'outside');
-    await writeFile(outside, `${outsideName} A\n`);
+    await writeFile(outside, outsideNames.map(name => `${name} A\n`).join(''));
+    const cached = join(folder, 'cached');
+    await writeFile(cached, cachedNames.map(name => `${name} A\n`).join(''));
 
     const subjects = {
       coold: await subject(cleanup, netns => startNode(cleanup, netns, 'coold', 1)),
@@ -61,6 +73,11 @@ export const dnsSuite: Suite = {
       upstream: [],
     };
     const { coold: own, dnsmasq: peer } = subjects;
+    const fromCache: Measurement[] = [];
+    for (let round = 0; round <= rounds; round += 1) {
+      const measured = await measureDns(own.netns, { ...load, queries: cached, durationMs }, steadyRate);
+      if (round > 0) fromCache.push(measured);
+    }
     const asked = { coold: own.netns, relay: relay.netns, dnsmasq: peer.netns, upstream: own.netns };
     // A difference of small figures: in shorter turns, so that what disturbs one disturbs the others as well.
     for (let round = 0; round <= rounds * 2; round += 1)
@@ -96,6 +113,7 @@ export const dnsSuite: Suite = {
         { subject: 'bare dgram loop', ...bare },
         { subject: 'dnsmasq, in the zone', ...dnsmasq },
         { subject: 'aardvark-dns, in the zone', ...aardvark },
+        { subject: 'coold, from its cache', ...median(fromCache) },
         { subject: 'coold, forwarded', ...cooldForwarded },
         { subject: 'bare relay, forwarded', ...relayForwarded },
         { subject: 'dnsmasq, forwarded', ...dnsmasqForwarded },
@@ -112,6 +130,11 @@ export const dnsSuite: Suite = {
           what: 'req/s, 2 threads over one',
           value: threaded.rate / coold.rate,
           aim: 'above 1 where it pays',
+        },
+        {
+          what: 'req/s, coold from its cache over coold in the zone',
+          value: median(fromCache).rate / coold.rate,
+          aim: 'at least 0.7',
         },
         { what: 'req/s, coold over aardvark-dns', value: coold.rate / aardvark.rate, aim: 'at least 1.1' },
         { what: 'p99, coold over dnsmasq', value: coold.p99 / dnsmasq.p99, aim: 'at most 2' },
@@ -144,8 +167,11 @@ async function subject(
   cleanup.defer(() => netns.close());
   for (const address of [gateway, client, upstream])
     await netns.exec('ip', ['address', 'add', `${address}/32`, 'dev', 'lo']);
-  const record = `--host-record=${outsideName},${outsideAddress}`;
-  cleanup.use(await startDnsmasq(['--port=53', `--listen-address=${upstream}`, record], netns.pid));
+  const uncached = `--address=/${outsideZone}/${outsideAddress}`;
+  const cached = cachedNames.map(name => `--host-record=${name},${outsideAddress},${cachedTtl}`);
+  cleanup.use(
+    await startDnsmasq(['--port=53', `--listen-address=${upstream}`, uncached, ...cached], netns.pid),
+  );
   await start(netns);
   return { netns, seen: [] };
 }

@@ -77,10 +77,18 @@ describe('discovery', () => {
 describe('DNS', () => {
   it('is of coolify.internal, and asks 1.1.1.1 for the rest', () => {
     expect(parse({})).toMatchObject({
-      config: { dnsZone: 'coolify.internal', dnsUpstream: { host: '1.1.1.1', port: 53 } },
+      config: { dnsZone: 'coolify.internal', dnsUpstream: [{ host: '1.1.1.1', port: 53 }] },
     });
     expect(parse({ COOLD_DNS_ZONE: 'Mesh.Test.', COOLD_DNS_UPSTREAM: '127.0.0.53:53' })).toMatchObject({
-      config: { dnsZone: 'mesh.test', dnsUpstream: { host: '127.0.0.53', port: 53 } },
+      config: { dnsZone: 'mesh.test', dnsUpstream: [{ host: '127.0.0.53', port: 53 }] },
+    });
+  });
+
+  it('may ask several, and those of the host', () => {
+    expect(parse({ COOLD_DNS_UPSTREAM: '9.9.9.9:53, resolv.conf,[2620:fe::fe]:53' })).toMatchObject({
+      config: {
+        dnsUpstream: [{ host: '9.9.9.9', port: 53 }, 'resolv.conf', { host: '2620:fe::fe', port: 53 }],
+      },
     });
   });
 
@@ -88,7 +96,15 @@ describe('DNS', () => {
     [{ COOLD_DNS_ZONE: 'a b' }, 'COOLD_DNS_ZONE="a b": expected a domain name such as coolify.internal'],
     [
       { COOLD_DNS_UPSTREAM: '0.0.0.0:53' },
-      'COOLD_DNS_UPSTREAM="0.0.0.0:53": expected the address and port of a resolver such as 1.1.1.1:53',
+      'COOLD_DNS_UPSTREAM="0.0.0.0:53": expected one to 8 upstreams, comma-separated, each the address and port of a resolver such as 1.1.1.1:53, or resolv.conf',
+    ],
+    [
+      { COOLD_DNS_UPSTREAM: ',' },
+      'COOLD_DNS_UPSTREAM=",": expected one to 8 upstreams, comma-separated, each the address and port of a resolver such as 1.1.1.1:53, or resolv.conf',
+    ],
+    [
+      { COOLD_DNS_UPSTREAM: '1.1.1.1:53,10.210.0.1:53', COOLD_NAMESPACES: 'shop:shop-mesh:10.210.0.1' },
+      'COOLD_DNS_UPSTREAM="10.210.0.1:53": expected another resolver than coold\'s own for namespace shop',
     ],
     [
       { COOLD_DNS_UPSTREAM: '10.210.0.1:53', COOLD_NAMESPACES: 'shop:shop-mesh:10.210.0.1' },

@@ -17,7 +17,7 @@ import { cpuQuota, diskLimit, memoryLimit, network, registry, unitPath } from '.
 import { addressRange, ipv4Network } from './builds/network/address-plan.ts';
 import { namespaces } from './discovery/namespaces.ts';
 import { domainName } from './dns/names.ts';
-import { loopsTo, upstreamAddress } from './dns/upstream.ts';
+import { formatUpstream, loopsTo, upstreams } from './dns/upstream.ts';
 import { addressOrNetwork } from './firewall/cidr.ts';
 import { chainName } from './firewall/kernel-name.ts';
 import { brokerUrl } from './link/broker-url.ts';
@@ -179,9 +179,9 @@ export const cooldCommand = defineCommand({
       help: 'The zone of the mesh: <container>.<namespace>.<zone>',
     },
     dnsUpstream: {
-      type: upstreamAddress,
+      type: upstreams,
       default: '1.1.1.1:53',
-      help: 'The resolver that is asked for every name outside the zone',
+      help: "The resolvers that are asked for every name outside the zone, comma-separated, the next when one does not answer; resolv.conf: this host's own",
     },
     dnsThreads: {
       type: integer(1, 16),
@@ -216,9 +216,11 @@ export const cooldCommand = defineCommand({
       return 'COOLD_API_TOKEN_FILE is not set: expected the path of a token, because COOLD_API_BIND is set';
     if ((tlsCert === undefined) !== (tlsKey === undefined))
       return `COOLD_TLS_${tlsCert === undefined ? 'CERT' : 'KEY'} is not set: expected both COOLD_TLS_CERT and COOLD_TLS_KEY, or neither`;
-    const loop = loopsTo(dnsUpstream, namespaces);
-    if (loop !== undefined)
-      return `COOLD_DNS_UPSTREAM=${JSON.stringify(`${dnsUpstream.host}:${dnsUpstream.port}`)}: expected another resolver than coold's own for namespace ${loop.name}`;
+    for (const upstream of dnsUpstream) {
+      const loop = loopsTo(upstream, namespaces);
+      if (loop !== undefined && upstream !== 'resolv.conf')
+        return `COOLD_DNS_UPSTREAM=${JSON.stringify(formatUpstream(upstream))}: expected another resolver than coold's own for namespace ${loop.name}`;
+    }
     return undefined;
   },
 });

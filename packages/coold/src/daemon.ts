@@ -82,7 +82,7 @@ export function cooldTasks(given: CooldOptions): Record<string, Task> {
   });
   const dns = createDns({
     zone: config.dnsZone,
-    upstream: config.dnsUpstream,
+    upstreams: config.dnsUpstream,
     threads: config.dnsThreads,
     namespaces: config.namespaces,
     directory: discovery.directory,

@@ -10,7 +10,7 @@ const shop = { name: 'shop', network: 'shop-mesh', gateway: '10.210.0.1' };
 const mute = { name: 'mute', network: 'mute-mesh', gateway: '0.0.0.0' };
 const dns = createDns({
   zone: 'coolify.internal',
-  upstream: { host: '127.0.0.1', port: 9 },
+  upstreams: [{ host: '127.0.0.1', port: 9 }],
   namespaces: [shop, mute],
   directory: directoryOf({ 'web.shop': ['10.210.0.5'] }),
   log: silent,
@@ -77,6 +77,9 @@ it('metrics have the same figures, at each reading anew', async () => {
     'coold_dns_queries_total{namespace="shop",rcode="NXDOMAIN"} 5',
     'coold_dns_forwarded_total 1',
     'coold_dns_forward_errors_total 1',
+    'coold_dns_cached_total 0',
+    'coold_dns_stale_total 0',
+    'coold_dns_upstream_answering{upstream="127.0.0.1:9"} 1',
     'coold_dns_directory_rows 1',
     'coold_dns_directory_age_seconds 0.001',
     'coold_dns_listener_bound{namespace="shop"} 0',

@@ -43,7 +43,7 @@ export function createHostBuilds(config: CooldConfig, log: Logger): HostBuilds {
     allowed: config.builderAllowNets ?? [],
     denied: config.builderDenyNets,
     mesh: wireguardInterface,
-    dns: { zone: config.dnsZone, upstream: config.dnsUpstream },
+    dns: { zone: config.dnsZone, upstreams: config.dnsUpstream },
     ...{ resolvConf, host: createHostNetwork(), log },
   });
   const folders = createWorkFolders(config.builderWorkDir);

@@ -96,6 +96,14 @@ export function createAnswerPacket(zone: AnswerableZone, serial: number): Answer
             };
           case 'outside':
             return { kind: 'forward', query };
+          // Not ours to be authoritative for, so without a start of authority: nobody keeps it.
+          case 'relative':
+            return {
+              kind: 'reply',
+              packet: encodeFailure(query, 'NXDOMAIN'),
+              rcode: 'NXDOMAIN',
+              isSelfQuery: false,
+            };
           case 'later':
             return holding;
         }

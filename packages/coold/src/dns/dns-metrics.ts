@@ -39,6 +39,27 @@ export function watchDns(registry: Registry, stats: () => DnsStats): void {
     'DNS queries for the upstream that found no answer in time, no way there, or too many waiting',
     () => stats().forwardErrors,
   );
+  counter(
+    'coold_dns_cached_total',
+    'DNS queries for the upstream that were answered from the cache',
+    () => stats().cached,
+  );
+  counter(
+    'coold_dns_stale_total',
+    'DNS queries that were answered by what had run out in the cache, since no upstream answered',
+    () => stats().stale,
+  );
+  new Gauge({
+    name: 'coold_dns_upstream_answering',
+    help: '1: this upstream answers; 0: it was found dead',
+    labelNames: ['upstream'],
+    registers,
+    collect() {
+      this.reset();
+      for (const { address, answering } of stats().upstreams)
+        this.set({ upstream: address }, answering ? 1 : 0);
+    },
+  });
   gauge('coold_dns_directory_rows', 'Containers of the mesh that DNS knows of', () => stats().directory.rows);
   gauge(
     'coold_dns_directory_age_seconds',

@@ -22,14 +22,14 @@ type ServedOptions = Partial<DnsOptions> &
 /**
  * Starts it on these addresses by namespace, and waits until it answers there; for tests.
  *
- * @param options.upstream nobody, when not given
+ * @param options.upstreams nobody, when not given
  */
 export async function serveDns(options: ServedOptions) {
   const { addresses, listeners, ...rest } = options;
   const answering = Promise.withResolvers<void>();
   const dns = createDns({
     zone: 'coolify.internal',
-    upstream: { host: '127.0.0.1', port: 9 },
+    upstreams: [{ host: '127.0.0.1', port: 9 }],
     namespaces: Object.entries(addresses).map(([name, gateway]) => ({ name, network: name, gateway })),
     log: silent,
     port: dnsPort,

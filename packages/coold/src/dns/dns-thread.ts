@@ -12,26 +12,30 @@ import { createForwarder } from './forwarder.ts';
 import { createForwarding } from './forwarding.ts';
 import { createLearnedZone } from './learned-zone.ts';
 import { loadLibc } from './libc.ts';
+import { createListenerAskings } from './listener-asking.ts';
 import { createServeQuery } from './serve-query.ts';
 import type { FromThread, ThreadSetup, ToThread } from './thread-messages.ts';
 import { type Listener, socketBufferBytes } from './udp-listener.ts';
+import { createUpstreamHealth } from './upstream-health.ts';
 
-const { zone, serial, upstream, counts, forwarding, wakeFd, isShared } = workerData as ThreadSetup;
+const { zone, namespaces, serial, counts, wakeFd, isShared, ...setup } = workerData as ThreadSetup;
 const libc = loadLibc();
 if (libc === undefined) throw new Error('the C library that the main thread has cannot be called here');
 const tell = (message: FromThread) => parentPort?.postMessage(message);
-const learned = createLearnedZone(zone, name => tell({ kind: 'ask', name }));
+const learned = createLearnedZone(zone, namespaces, name => tell({ kind: 'ask', name }));
 const answerPacket = createAnswerPacket(learned, serial);
 const sockets = createDatagramSockets(libc, socketBufferBytes);
 /** What has just begun to wait does so for longer than a turn without anything that waits. */
 const turnMs = () => (forwarder.stats().waiting > 0 || learned.isWaiting() ? 100 : 1000);
 const loop = createEpollLoop({ libc, wakeFd, turnMs });
+const forwarding = createForwarding(setup.forwarding);
 const forwarder = createForwarder({
-  upstream,
-  forwarding: createForwarding(forwarding),
+  ...{ upstreams: setup.upstreams, forwarding, health: createUpstreamHealth(setup.health) },
   openChannel: createEpollChannels(libc, sockets, loop),
 });
-const serves = counts.map(each => createServeQuery(answerPacket, forwarder, each));
+const serves = createListenerAskings(counts, forwarder, forwarding).map(({ asking, counts: own }) =>
+  createServeQuery(answerPacket, asking, forwarder.isOwn, own),
+);
 const listenUdp = createEpollListeners(libc, sockets, loop);
 /** Those that are being opened, too: closed meanwhile, they are closed once they are open. */
 const listeners = new Map<number, Listener | 'opening'>();
@@ -76,6 +80,9 @@ parentPort?.on('message', (message: ToThread) => {
       return;
     case 'forget':
       learned.forget();
+      return;
+    case 'upstreams':
+      forwarder.use(message.upstreams);
       return;
     case 'end':
       process.exit(0);

@@ -22,7 +22,7 @@ describe.each(ways)('with $threads threads, calling C: $mayCallC', way => {
     await once(hole, 'listening');
     await using stuck = await start({
       addresses: { shop: `${net}.20` },
-      upstream: { host: '127.0.0.1', port: hole.address().port },
+      upstreams: [{ host: '127.0.0.1', port: hole.address().port }],
     });
     const socket = createSocket('udp4');
     const seen = new Map<number, number>();
@@ -70,7 +70,7 @@ describe.each(ways)('with $threads threads, calling C: $mayCallC', way => {
 
   it('an upstream that leads back here is no loop without end', async () => {
     const address = `${net}.30`;
-    await using looping = await start({ addresses: { shop: address }, upstream: { host: address, port } });
+    await using looping = await start({ addresses: { shop: address }, upstreams: [{ host: address, port }] });
     const answer = await overUdp(address, askFor('example.com', 1));
     expect(Packet.parse(answer).header.rcode).toBe(2);
     expect(looping.dns.stats()).toMatchObject({ queries: 2, forwarded: 1 });

@@ -36,7 +36,7 @@ describe.each(ways)('with $threads threads, calling C: $mayCallC', way => {
         ...many.map(text => `--txt-record=big.example.test,${text}`),
       ]),
     );
-    served = cleanup.use(await start({ addresses: { shop, blog }, upstream: { host: upstream, port } }));
+    served = cleanup.use(await start({ addresses: { shop, blog }, upstreams: [{ host: upstream, port }] }));
   });
   afterAll(() => cleanup.disposeAsync());
 

@@ -1,5 +1,5 @@
 import { randomInt } from 'node:crypto';
-import type { Address, Logger, Task } from '@coold/runtime';
+import type { Logger, Task } from '@coold/runtime';
 import type { Namespace } from '../discovery/namespaces.ts';
 import { createAnswerPacket } from './answer.ts';
 import { createQueryCounts, readCounts, total } from './counts.ts';
@@ -7,18 +7,23 @@ import type { DnsDirectory } from './directory.ts';
 import { createForwarder } from './forwarder.ts';
 import { createForwarding, createForwardingMemory } from './forwarding.ts';
 import { type KeepListenerOptions, keepListener, type ListenerState } from './keep-listener.ts';
+import { type KeepUpstreamsOptions, keepUpstreams, type UpstreamState } from './keep-upstreams.ts';
 import { loadLibc } from './libc.ts';
+import { createListenerAskings } from './listener-asking.ts';
 import { createListenerGroup } from './listener-group.ts';
 import { type Lookup, lookUp } from './lookup.ts';
 import { createServeQuery } from './serve-query.ts';
 import { type DnsThreads, startThreads } from './threads.ts';
 import { listenUdp } from './udp-listener.ts';
+import type { Upstream } from './upstream.ts';
+import { createHealthMemory, createUpstreamHealth } from './upstream-health.ts';
 import { createZone } from './zone.ts';
 
 export interface DnsOptions {
   /** The zone's name. */
   zone: string;
-  upstream: Address;
+  /** Asked for what is outside the zone, in this order. */
+  upstreams: readonly Upstream[];
   namespaces: readonly Namespace[];
   directory: DnsDirectory;
   log: Logger;
@@ -28,6 +33,7 @@ export interface DnsOptions {
   mayCallC?: boolean;
   /** DNS's own, unless a test must not need it. */
   port?: number;
+  keepUpstreams?: Pick<KeepUpstreamsOptions, 'resolvConf' | 'lookEveryMs'>;
   listeners?: Pick<KeepListenerOptions, 'selfQueryEveryMs' | 'selfQueryTimeoutMs' | 'onChange' | 'arrivals'>;
 }
 
@@ -42,6 +48,11 @@ export interface DnsStats {
   forwarded: number;
   /** Of those forwarded or refused to be: timeouts, no way there, too many waiting. */
   forwardErrors: number;
+  /** Answered from the cache, and not forwarded. */
+  cached: number;
+  /** Answered by what had run out in the cache, since no upstream answered. */
+  stale: number;
+  upstreams: readonly UpstreamState[];
   directory: ReturnType<DnsDirectory['stats']>;
   listeners: readonly Readonly<ListenerState>[];
 }
@@ -67,23 +78,37 @@ export interface Dns {
 /** No DNS for a namespace with this gateway (docs/contract.md §6). */
 const noGateway = '0.0.0.0';
 
-/** The cluster's DNS on this host: a listener for each namespace's gateway, over the directory and one upstream. */
+/** The cluster's DNS on this host: a listener for each namespace's gateway, over the directory and the upstreams. */
 export function createDns(options: DnsOptions): Dns {
   const { namespaces, directory, log, port = 53 } = options;
-  const zone = createZone({ name: options.zone, namespaces: namespaces.map(({ name }) => name), directory });
+  const namespaceNames = namespaces.map(({ name }) => name);
+  const zone = createZone({ name: options.zone, namespaces: namespaceNames, directory });
   const serial = randomInt(2 ** 32);
   const answerPacket = createAnswerPacket(zone, serial);
-  const forwarding = createForwardingMemory();
-  const forwarder = createForwarder({
-    upstream: options.upstream,
-    forwarding: createForwarding(forwarding),
-  });
   const served = namespaces
     .filter(({ gateway }) => gateway !== noGateway)
     .map(({ name, gateway }) => ({ name, gateway, counts: createQueryCounts() }));
+  const counts = served.map(each => each.counts);
+  const forwardingMemory = createForwardingMemory(served.length);
+  const forwarding = createForwarding(forwardingMemory);
+  const healthMemory = createHealthMemory();
+  const health = createUpstreamHealth(healthMemory);
+  const upstreams = keepUpstreams({
+    ...{ upstreams: options.upstreams, health, log },
+    ...(options.keepUpstreams ?? {}),
+    own: served.map(({ gateway }) => gateway),
+    probe: (place, done) => forwarder.probe(place, done),
+    onChange(now) {
+      forwarder.use(now);
+      threads?.use(now);
+    },
+  });
+  const forwarder = createForwarder({ upstreams: upstreams.now(), forwarding, health });
   const libc = (options.mayCallC ?? true) && served.length > 0 ? loadLibc() : undefined;
   let threads: DnsThreads | undefined;
-  const serves = served.map(({ counts }) => createServeQuery(answerPacket, forwarder, counts));
+  const serves = createListenerAskings(counts, forwarder, forwarding).map(({ asking, counts: own }) =>
+    createServeQuery(answerPacket, asking, forwarder.isOwn, own),
+  );
   const group = createListenerGroup(({ namespace, gateway }) => {
     const index = served.findIndex(({ name }) => name === namespace);
     const serve = serves[index];
@@ -105,12 +130,15 @@ export function createDns(options: DnsOptions): Dns {
   directory.watch(() => threads?.changed());
 
   async function serve(stop: AbortSignal): Promise<void> {
-    const counts = served.map(each => each.counts);
-    const setup = { zone: zone.wire, serial, upstream: options.upstream, counts, forwarding };
+    await upstreams.refresh();
+    const setup = {
+      ...{ zone: zone.wire, namespaces: namespaceNames, serial, counts },
+      ...{ upstreams: upstreams.now(), forwarding: forwardingMemory, health: healthMemory },
+    };
     if (libc === undefined)
       log.info('this Node cannot call the C library: the main thread alone answers DNS, and bears less');
     else threads = startThreads({ count: options.threads ?? 1, setup, zone, libc });
-    const running = group.run(stop);
+    const running = Promise.all([group.run(stop), upstreams.run(stop)]);
     try {
       await (threads === undefined ? running : Promise.race([running, threads.broken]));
     } finally {
@@ -146,6 +174,8 @@ export function createDns(options: DnsOptions): Dns {
         counts,
         forwarded,
         forwardErrors: errors,
+        ...forwarding.cacheStats(),
+        upstreams: served.length === 0 ? [] : upstreams.states(),
         directory: directory.stats(),
         listeners: group.states(),
       };

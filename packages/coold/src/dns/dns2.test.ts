@@ -21,7 +21,7 @@ describe.each(ways)('dns2, with $threads threads, calling C: $mayCallC', way => 
   beforeAll(async () => {
     const known = ['--local=/example.test/', '--host-record=web.example.test,192.0.2.7,300'];
     cleanup.use(await startDnsmasq([`--port=${port}`, `--listen-address=${upstream}`, ...known]));
-    const options = { directory, addresses: { shop }, upstream: { host: upstream, port } };
+    const options = { directory, addresses: { shop }, upstreams: [{ host: upstream, port }] };
     cleanup.use(await serveDns({ ...options, ...way }));
   });
   afterAll(() => cleanup.disposeAsync());

@@ -28,6 +28,12 @@ export function answers(message: Buffer, query: Buffer): boolean {
   );
 }
 
+/** Whether an answer says that this server cannot or will not answer, so that another may know better. */
+export function isRefusal(message: Buffer): boolean {
+  const rcode = byte(message, 3) & 0x0f;
+  return rcode === rcodes.SERVFAIL || rcode === rcodes.REFUSED || rcode === rcodes.NOTIMP;
+}
+
 /** Whether a message says that it is not all there is. */
 export function isTruncated(message: Buffer): boolean {
   return (byte(message, 2) & 0x02) !== 0;

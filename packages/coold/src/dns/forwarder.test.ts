@@ -2,6 +2,7 @@ import { randomInt } from 'node:crypto';
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
+import type { Address } from '@coold/runtime';
 import { describe, expect, it, vi } from 'vitest';
 import { createDatagramSockets } from './datagram-sockets.ts';
 import { createEpollChannels } from './epoll-channel.ts';
@@ -9,6 +10,7 @@ import { createForwarder, type ForwarderOptions } from './forwarder.ts';
 import { ipv4Number } from './ipv4.ts';
 import { createMessageReader, framed } from './tcp-frames.ts';
 import { askFor, epollHere, libcHere } from './testing.ts';
+import { placeUpstreams } from './upstream-health.ts';
 
 // The upstream is scripted: no resolver can be brought to send what an attacker would, or to lose a packet when told.
 
@@ -33,9 +35,11 @@ async function upstream(onQuery: (query: Buffer, from: RemoteInfo, socket: Socke
 
 const libc = libcHere();
 
+type Options = Omit<ForwarderOptions, 'upstreams'> & { upstream: Address };
+
 /** A forwarder whose answers are kept, and which leaves the caller its query. */
-function forwarderOf(options: ForwarderOptions, end = () => {}) {
-  const { ask, isOwn, stats, close } = createForwarder(options);
+function forwarderOf({ upstream: address, ...options }: Options, end = () => {}) {
+  const { ask, isOwn, stats, close } = createForwarder({ ...options, upstreams: placeUpstreams([address]) });
   return {
     ask: (query: Buffer, transport: 'udp' | 'tcp') =>
       new Promise<Buffer | undefined>(done =>
@@ -50,7 +54,7 @@ function forwarderOf(options: ForwarderOptions, end = () => {}) {
 }
 
 /** As the threads ask. */
-function epollForwarder(options: ForwarderOptions) {
+function epollForwarder(options: Options) {
   const loop = epollHere();
   const openChannel = createEpollChannels(libc, createDatagramSockets(libc, 65_536), loop);
   return forwarderOf({ ...options, openChannel }, () => loop[Symbol.dispose]());
@@ -67,7 +71,7 @@ const query = askFor('Example.com', 1);
 const id = query.readUInt16BE(0);
 
 describe.each([
-  { way: 'Node', forwarder: (options: ForwarderOptions) => forwarderOf(options) },
+  { way: 'Node', forwarder: (options: Options) => forwarderOf(options) },
   { way: 'epoll', forwarder: epollForwarder },
 ])('the forwarder, by way of $way', ({ forwarder }) => {
   it('hands on the query as it is and the answer as it is, rcode and truncation too', async () => {
@@ -224,7 +228,7 @@ describe.each([
 
 it('has counted what it answers', async () => {
   await using there = await upstream(() => {});
-  const forwarder = createForwarder({ upstream: there.address, timeoutMs: 20 });
+  const forwarder = createForwarder({ upstreams: placeUpstreams([there.address]), timeoutMs: 20 });
   const stats = await new Promise(seen =>
     forwarder.ask(Buffer.from(query), 'udp', () => seen(forwarder.stats())),
   );
@@ -237,7 +241,7 @@ describe('while no route leads to the upstream', () => {
     vi.useFakeTimers();
     try {
       const forwarder = createForwarder({
-        upstream: { host: '192.0.2.1', port: 53 },
+        upstreams: placeUpstreams([{ host: '192.0.2.1', port: 53 }]),
         // A fake: what the test's own machine has routes to is not known.
         openChannel: (_upstream, { onError }) => {
           onError(false);

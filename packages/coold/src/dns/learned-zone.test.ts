@@ -9,7 +9,7 @@ const missing: Known = { kind: 'missing' };
 
 function learning() {
   const asked: string[] = [];
-  return { asked, zone: createLearnedZone(wire, name => void asked.push(name)) };
+  return { asked, zone: createLearnedZone(wire, ['default'], name => void asked.push(name)) };
 }
 
 function later(known: Known): Promise<boolean> {

@@ -1,4 +1,5 @@
 import type { AnswerableZone, Known } from './answer.ts';
+import { createRelativeNames } from './relative-names.ts';
 import { isInZone } from './zone.ts';
 
 /** What a thread without the directory knows of the zone: what it was told of the names that it was asked for. */
@@ -17,11 +18,21 @@ const maxAsked = 1000;
 const waitMs = 2000;
 
 const outside: Known = { kind: 'outside' };
+const relative: Known = { kind: 'relative' };
 const empty: Known = { kind: 'empty' };
 const silence: Known = { kind: 'later', known: Promise.resolve(false) };
 
-/** @param wire the zone's name on the wire @param ask is called for a name that is not known */
-export function createLearnedZone(wire: string, ask: (name: string) => void): LearnedZone {
+/**
+ * @param wire the zone's name on the wire
+ * @param namespaces those that are configured
+ * @param ask is called for a name that is not known
+ */
+export function createLearnedZone(
+  wire: string,
+  namespaces: readonly string[],
+  ask: (name: string) => void,
+): LearnedZone {
+  const isRelative = createRelativeNames(namespaces);
   const known = new Map<string, Known>();
   const asked = new Map<string, { waiting: Known; resolve(isKnown: boolean): void }>();
 
@@ -51,7 +62,7 @@ export function createLearnedZone(wire: string, ask: (name: string) => void): Le
     find(name) {
       const told = known.get(name);
       if (told !== undefined) return told;
-      if (!isInZone(name, wire)) return outside;
+      if (!isInZone(name, wire)) return isRelative(name) ? relative : outside;
       return name === wire ? empty : learn(name);
     },
     told(names) {

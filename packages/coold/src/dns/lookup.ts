@@ -42,6 +42,8 @@ export async function lookUp(name: string, zone: Zone, forwarder: Pick<Forwarder
       return local('NXDOMAIN');
     case 'unknown':
       return { ...local('SERVFAIL'), ttl: 0 };
+    case 'relative':
+      return { ...local('NXDOMAIN'), inZone: false, ttl: 0 };
     case 'outside': {
       const answer = await new Promise<Buffer | undefined>(done =>
         forwarder.ask(addressQuery(name), 'tcp', done),

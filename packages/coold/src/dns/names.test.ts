@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { domainName, wireName } from './names.ts';
-import { loopsTo, upstreamAddress } from './upstream.ts';
+import { loopsTo, upstreams } from './upstream.ts';
 
 it.each([
   ['Coolify.Internal', 'coolify.internal'],
@@ -16,9 +16,9 @@ it.each(['', '.', 'a..b', '-a', 'a-', 'ü.de', 'a b', `${'a'.repeat(64)}.de`, 'a
 it('is told on the wire label by label', () => expect(wireName('ab.c')).toBe('\x02ab\x01c\0'));
 
 it('an upstream is one address and a port, and never one of our own', () => {
-  expect(upstreamAddress.parse('1.1.1.1:53')).toEqual({ host: '1.1.1.1', port: 53 });
+  expect(upstreams.parse('1.1.1.1:53')).toEqual([{ host: '1.1.1.1', port: 53 }]);
   for (const text of ['0.0.0.0:53', '1.1.1.1', '1.1.1.1:0', 'dns.google:53', '[::]:53'])
-    expect(upstreamAddress.parse(text)).toBeUndefined();
+    expect(upstreams.parse(text)).toBeUndefined();
   const shop = { name: 'shop', network: 'n', gateway: '10.210.0.1' };
   expect(loopsTo({ host: '10.210.0.1', port: 53 }, [shop])).toBe(shop);
   expect(loopsTo({ host: '10.210.0.1', port: 5353 }, [shop])).toBeUndefined();

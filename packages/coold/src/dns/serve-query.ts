@@ -1,4 +1,5 @@
 import { type AnswerPacket, encodeFailure, type Transport } from './answer.ts';
+import type { Asking } from './asking.ts';
 import { count, type QueryCounts } from './counts.ts';
 import type { Forwarder } from './forwarder.ts';
 import { byte, type Query, rcodes } from './wire.ts';
@@ -26,18 +27,18 @@ export type ServeQuery = (
 
 export function createServeQuery(
   answerPacket: AnswerPacket,
-  forwarder: Pick<Forwarder, 'ask' | 'isOwn'>,
+  asking: Asking,
+  isOwn: Forwarder['isOwn'],
   counts: QueryCounts,
 ): ServeQuery {
   function forward(query: Query, transport: Transport, peer: Peer, reply: (answer: Buffer) => void): void {
-    const packet = Buffer.from(query.packet);
-    const done = (answer = encodeFailure({ ...query, packet }, 'SERVFAIL')) => {
+    const done = (answer: Buffer) => {
       count(counts, byte(answer, 3) & 0x0f);
       reply(answer);
     };
     // Our own query come back: answered, so that whoever asked first is not left waiting either.
-    if (transport === 'udp' && forwarder.isOwn(peer.address, peer.port)) done();
-    else forwarder.ask(packet, transport, done);
+    if (transport === 'udp' && isOwn(peer.address, peer.port)) done(encodeFailure(query, 'SERVFAIL'));
+    else asking.ask(query, transport, peer.address, done);
   }
 
   const serve: ServeQuery = (packet, transport, peer, reply) => {

@@ -34,7 +34,7 @@ export function directoryOf(addresses: Record<string, readonly string[]>, isLoad
 export function idleDns(): Dns {
   return createDns({
     zone: 'coolify.internal',
-    upstream: { host: '127.0.0.1', port: 9 },
+    upstreams: [{ host: '127.0.0.1', port: 9 }],
     namespaces: [],
     directory: directoryOf({}),
     log: silent,
@@ -52,6 +52,22 @@ export function askFor(name: string, type: number, udpBytes?: number): Buffer {
   const opt =
     udpBytes === undefined ? [] : [Buffer.from([0, 0, 41, udpBytes >> 8, udpBytes & 255, 0, 0, 0, 0, 0, 0])];
   return Buffer.concat([header, Buffer.from(wireName(name), 'latin1'), question, ...opt]);
+}
+
+/** The query as an answer with one address; for tests. @param ttl in s */
+export function answerWith(query: Buffer, ttl: number, address = [192, 0, 2, 7]): Buffer {
+  const questionEnd = query.indexOf(0, 12) + 5;
+  const record = Buffer.from([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 0, 0, 4, ...address]);
+  record.writeUInt32BE(ttl, 6);
+  const answer = Buffer.concat([query.subarray(0, questionEnd), record, query.subarray(questionEnd)]);
+  answer.writeUInt16BE(0x8180, 2);
+  answer.writeUInt16BE(1, 6);
+  return answer;
+}
+
+/** The name that a query is about, as it is on the wire; for tests. */
+export function askedName(query: Buffer): string {
+  return query.toString('latin1', 12, query.indexOf(0, 12) + 1);
 }
 
 /** The C library of this machine; for tests. */

@@ -1,15 +1,19 @@
 import type { Address } from '@coold/runtime';
 import type { QueryCounts } from './counts.ts';
 import type { ForwardingMemory } from './forwarding.ts';
+import type { HealthMemory, PlacedUpstream } from './upstream-health.ts';
 import type { Holding } from './zone.ts';
 
 /** What a thread that answers is started with. */
 export interface ThreadSetup {
   /** The zone's name on the wire. */
   zone: string;
+  /** The namespaces that are configured. */
+  namespaces: readonly string[];
   /** Of this process, by which it knows its own answers. */
   serial: number;
-  upstream: Address;
+  upstreams: readonly PlacedUpstream[];
+  health: HealthMemory;
   /** By namespace, in the order of the configuration. */
   counts: readonly QueryCounts[];
   forwarding: ForwardingMemory;
@@ -25,6 +29,8 @@ export type ToThread =
   | { kind: 'close'; listener: number }
   | { kind: 'told'; names: [name: string, holding: Holding][] }
   | { kind: 'forget' }
+  /** Those that are asked from now on. */
+  | { kind: 'upstreams'; upstreams: readonly PlacedUpstream[] }
   | { kind: 'end' };
 
 /** What it says. */

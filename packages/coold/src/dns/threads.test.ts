@@ -8,6 +8,7 @@ import { wireName } from './names.ts';
 import { askFor, libcHere, ownSockets } from './testing.ts';
 import type { ThreadSetup } from './thread-messages.ts';
 import { type DnsThreads, startThreads } from './threads.ts';
+import { createHealthMemory } from './upstream-health.ts';
 import type { Holding } from './zone.ts';
 
 const host = `127.${randomInt(1, 255)}.${randomInt(256)}.1`;
@@ -20,7 +21,9 @@ function start(count: number, find: (name: string) => Holding = () => ({ kind: '
   const setup = {
     zone: wireName('coolify.internal'),
     serial: 1,
-    upstream: { host: '127.0.0.1', port: 9 },
+    namespaces: ['shop'],
+    upstreams: [],
+    health: createHealthMemory(),
     counts: [createQueryCounts()],
     forwarding: createForwardingMemory(),
   };

@@ -6,6 +6,7 @@ import type { Libc } from './libc.ts';
 import { createZoneTeacher } from './teach-zone.ts';
 import type { FromThread, ThreadSetup, ToThread } from './thread-messages.ts';
 import type { Listener } from './udp-listener.ts';
+import type { PlacedUpstream } from './upstream-health.ts';
 import type { Zone } from './zone.ts';
 
 /** Threads that answer over UDP beside this one. */
@@ -14,6 +15,8 @@ export interface DnsThreads {
   listeners(namespace: number): ((address: Address) => Promise<Listener>)[];
   /** Something in the zone may have changed. */
   changed(): void;
+  /** From now on these are asked. */
+  use(upstreams: readonly PlacedUpstream[]): void;
   /** Rejects when one of them ends by itself. */
   broken: Promise<never>;
   close(): Promise<void>;
@@ -51,6 +54,9 @@ export function startThreads({ count, setup, zone, libc }: ThreadsOptions): DnsT
       ),
     changed() {
       for (const { teacher } of threads) teacher.changed();
+    },
+    use(upstreams) {
+      for (const { use } of threads) use(upstreams);
     },
     broken: broken.promise,
     async close() {
@@ -106,6 +112,9 @@ function startThread(
 
   return {
     teacher,
+    use(upstreams: readonly PlacedUpstream[]) {
+      if (!isClosed && ended === undefined) tell({ kind: 'upstreams', upstreams });
+    },
     async listen(namespace: number, address: Address): Promise<Listener> {
       if (ended !== undefined) throw ended;
       const listener = count;

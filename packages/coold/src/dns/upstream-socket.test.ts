@@ -15,7 +15,8 @@ function scripted(send: UpstreamChannel['send'] = () => {}) {
   let id = 0;
   const socket = openUpstreamSocket({
     upstream,
-    half: createLapse(1000),
+    step: createLapse(1000),
+    tries: 2,
     drawId: () => {
       id += 1;
       return id;

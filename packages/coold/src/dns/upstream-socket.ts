@@ -7,12 +7,13 @@ import { uint16 } from './wire.ts';
 /** One UDP socket to the upstream, on a port that the kernel drew. */
 export interface UpstreamSocket {
   /**
-   * Asks, and asks once more when half the time has passed.
+   * Asks, and asks again at each step, as many times as it may.
    *
    * @param query is the socket's own from now on: it gets another id
    * @param done is called once, with what is the caller's until it returns; undefined: no answer came, or none can
+   * @returns ends it: `done` is not called any more
    */
-  ask(query: Buffer, done: (answer: Buffer | undefined) => void): void;
+  ask(query: Buffer, done: (answer: Buffer | undefined) => void): () => void;
   /** Where it asks from; 0: not yet. */
   readonly port: number;
   /** Nothing can be sent from there any more: the next query needs another. */
@@ -24,12 +25,16 @@ export interface UpstreamSocket {
 export interface UpstreamSocketOptions {
   openChannel: OpenChannel;
   upstream: Address;
-  /** Of half the time that a query may take. */
-  half: Lapse;
+  /** Of the time between two tries, and after the last. */
+  step: Lapse;
+  /** In all, for one query. */
+  tries: number;
   /** Of messages. */
   drawId: () => number;
   /** Called before the first query goes out. */
   onOpen(address: number, port: number): void;
+  /** A query has waited for a step in vain. */
+  onLate?(): void;
 }
 
 interface Asked {
@@ -42,9 +47,11 @@ interface Asked {
 export function openUpstreamSocket({
   openChannel,
   upstream,
-  half,
+  step,
+  tries,
   drawId,
   onOpen,
+  onLate,
 }: UpstreamSocketOptions): UpstreamSocket {
   /** Few at a time, of which none is found sooner than by looking at them. */
   const waiting: Asked[] = [];
@@ -101,13 +108,14 @@ export function openUpstreamSocket({
     ask(query, done) {
       if (isClosed || (isBroken && port === 0)) {
         done(undefined);
-        return;
+        return () => {};
       }
       let id = drawId();
       // Far fewer wait than there are ids.
       while (find(id) !== undefined) id = drawId();
       query.writeUInt16BE(id, 0);
       let lapse: Waiting | undefined;
+      let left = tries;
       const failed = (isRefused: boolean) => {
         broke(isRefused);
         asked.done(undefined);
@@ -122,18 +130,28 @@ export function openUpstreamSocket({
           if (!remove(asked)) return;
           // First, since somebody waits for it.
           done(answer);
-          if (lapse !== undefined) half.end(lapse);
+          if (lapse !== undefined) step.end(lapse);
           close();
         },
       };
       waiting.push(asked);
-      asked.send();
-      const giveUp = () => asked.done(undefined);
-      const again = () => {
+      const onStep = () => {
+        onLate?.();
+        left -= 1;
+        if (left === 0) {
+          asked.done(undefined);
+          return;
+        }
         asked.send();
-        if (waiting.includes(asked)) lapse = half.begin(giveUp);
+        if (waiting.includes(asked)) lapse = step.begin(onStep);
       };
-      if (waiting.includes(asked)) lapse = half.begin(again);
+      asked.send();
+      if (waiting.includes(asked)) lapse = step.begin(onStep);
+      return () => {
+        if (!remove(asked)) return;
+        if (lapse !== undefined) step.end(lapse);
+        close();
+      };
     },
     retire() {
       isRetired = true;

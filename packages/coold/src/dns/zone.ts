@@ -1,10 +1,13 @@
 import type { LeftOut, NamedAddress } from '../discovery/directory.ts';
 import type { DnsDirectory } from './directory.ts';
 import { wireName } from './names.ts';
+import { createRelativeNames } from './relative-names.ts';
 
 /** What the zone holds of a name (docs/contract.md §6). */
 export type Holding =
   | { kind: 'outside' }
+  /** A name of a namespace without the zone, which the upstream is not asked for: see `createRelativeNames`. */
+  | { kind: 'relative' }
   /** Nothing is known of the mesh yet: to say that a name does not exist would be a guess. */
   | { kind: 'unknown' }
   | { kind: 'missing' }
@@ -22,6 +25,7 @@ export interface Zone {
 }
 
 const outside: Holding = { kind: 'outside' };
+const relative: Holding = { kind: 'relative' };
 const unknown: Holding = { kind: 'unknown' };
 const missing: Holding = { kind: 'missing' };
 const empty: Holding = { kind: 'empty' };
@@ -34,6 +38,7 @@ export function createZone(options: {
 }): Zone {
   const { name: zoneName, directory } = options;
   const namespaces = new Set(options.namespaces.map(namespace => namespace.toLowerCase()));
+  const isRelative = createRelativeNames(options.namespaces);
   const wire = wireName(zoneName);
   return {
     wire,
@@ -46,7 +51,7 @@ export function createZone(options: {
     },
     find(name) {
       const labels = labelsBelow(name, wire);
-      if (labels === undefined) return outside;
+      if (labels === undefined) return isRelative(name) ? relative : outside;
       const [first, second] = labels;
       if (first === undefined) return empty;
       // Not NXDOMAIN for a namespace: it would tell resolvers that nothing lies below.

@@ -13,7 +13,14 @@ const healthy: CooldStatus = {
   podman: { version: '5.0.0' },
   directory: { rows: 3, registrations: 0, age_ms: 0, connected: true, unreachable: 0, hosts_gone: [] },
   sync: { rows: 1, podman_failures: 4, corrosion_failures: 2 },
-  dns: { queries: 9, forwarded: 1, forward_errors: 1, listeners: [listener] },
+  dns: {
+    ...{ queries: 9, forwarded: 1, forward_errors: 1, cached: 2, stale: 1 },
+    upstreams: [
+      { address: '192.0.2.1:53', answering: false },
+      { address: '192.0.2.2:53', answering: true },
+    ],
+    listeners: [listener],
+  },
   firewall,
   builds: null,
   recent: [{ at: '2030-01-01T00:00:00Z', level: 'warn', message: 'is over' }],
@@ -41,6 +48,14 @@ it.each<[Partial<CooldStatus>, string]>([
   [
     { dns: { ...healthy.dns, listeners: [listener, { ...listener, namespace: 'b', bound: false }] } },
     'DNS of namespace b is not served on 10.210.0.1: not bound yet',
+  ],
+  [
+    { dns: { ...healthy.dns, upstreams: [{ address: '192.0.2.1:53', answering: false }] } },
+    'no upstream answers: 192.0.2.1:53; names outside the zone are not resolved, see COOLD_DNS_UPSTREAM',
+  ],
+  [
+    { dns: { ...healthy.dns, upstreams: [] } },
+    'no upstream is known: the resolv.conf of this host names none; see COOLD_DNS_UPSTREAM',
   ],
   [{ firewall: { ...firewall, mode: 'unknown' } }, 'the packet filter cannot be read'],
   [

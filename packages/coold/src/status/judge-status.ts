@@ -17,6 +17,12 @@ export function judgeStatus({ link, podman, directory, dns, firewall }: CooldSta
       problems.push(
         `DNS of namespace ${namespace} is not served on ${address}: ${problem ?? 'not bound yet'}`,
       );
+  if (dns.listeners.length > 0 && dns.upstreams.length === 0)
+    problems.push('no upstream is known: the resolv.conf of this host names none; see COOLD_DNS_UPSTREAM');
+  if (dns.upstreams.length > 0 && !dns.upstreams.some(({ answering }) => answering))
+    problems.push(
+      `no upstream answers: ${dns.upstreams.map(({ address }) => address).join(', ')}; names outside the zone are not resolved, see COOLD_DNS_UPSTREAM`,
+    );
   if (firewall.mode === 'broken')
     problems.push(
       `the default deny is not in place, so containers may reach each other: ${firewall.deny_problem}; coold goes on trying to put it back`,

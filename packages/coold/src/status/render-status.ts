@@ -24,7 +24,15 @@ export function renderStatus(status: CooldStatus, problems: readonly string[], n
     ],
     [
       'DNS',
-      `${bound} of ${dns.listeners.length} listeners; ${dns.queries} queries, ${dns.forwarded} forwarded, ${dns.forward_errors} of those failed`,
+      `${bound} of ${dns.listeners.length} listeners; ${dns.queries} queries, ${dns.cached} answered from the cache, ${dns.forwarded} forwarded, ${dns.forward_errors} of those failed`,
+    ],
+    [
+      'upstreams',
+      dns.upstreams.length === 0
+        ? 'none'
+        : dns.upstreams
+            .map(({ address, answering }) => (answering ? address : `${address} (dead)`))
+            .join(', '),
     ],
     [
       'firewall',

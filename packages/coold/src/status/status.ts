@@ -2,6 +2,7 @@ import { type HostedBuild, HostedBuild_State } from '@coold/proto';
 import type { RememberedLine } from '@coold/runtime';
 import type { DiscoveryStats } from '../discovery/discovery.ts';
 import type { DnsStats } from '../dns/dns.ts';
+import type { UpstreamState } from '../dns/keep-upstreams.ts';
 import type { StoreState } from '../firewall/store-state.ts';
 import type { PodmanHost } from '../podman/host.ts';
 import type { LinkState } from './link-state.ts';
@@ -29,6 +30,11 @@ export interface CooldStatus {
     queries: number;
     forwarded: number;
     forward_errors: number;
+    /** Answered from the cache, and not forwarded. */
+    cached: number;
+    /** Answered by what had run out in the cache, since no upstream answered. */
+    stale: number;
+    upstreams: readonly UpstreamState[];
     listeners: { namespace: string; address: string; bound: boolean; problem?: string }[];
   };
   firewall: {
@@ -108,6 +114,7 @@ export async function readStatus(sources: StatusSources): Promise<CooldStatus> {
     },
     dns: {
       ...{ queries: dns.queries, forwarded: dns.forwarded, forward_errors: dns.forwardErrors },
+      ...{ cached: dns.cached, stale: dns.stale, upstreams: dns.upstreams },
       listeners: dns.listeners.map(({ namespace, address, bound, problem }) => ({
         ...{ namespace, address, bound },
         ...(problem === undefined ? {} : { problem }),

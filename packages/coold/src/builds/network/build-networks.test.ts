@@ -63,7 +63,7 @@ async function setUp(changed: Partial<BuildNetworksOptions> = {}, stray: readonl
   };
   const networks = createBuildNetworks({
     ...{ net, allowed: ['10.1.0.0/16'], denied: ['10.210.0.0/16', 'fd00::/8'], mesh: 'wg0', log, host },
-    dns: { zone: 'coolify.internal', upstream: { host: '127.0.0.1', port: 9 } },
+    dns: { zone: 'coolify.internal', upstreams: [{ host: '127.0.0.1', port: 9 }] },
     ...{ resolvConf, lookEveryMs: 20, lastSlot: 1 },
     ...changed,
   });

@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Address, createBackoff, type Logger, type Task, writeFileAtomically } from '@coold/runtime';
+import { createBackoff, type Logger, type Task, writeFileAtomically } from '@coold/runtime';
 import { planAcceptance } from './accept-rules.ts';
 import { planAddresses } from './address-plan.ts';
 import { type BuildNetwork, slotOfCable } from './cable.ts';
@@ -32,7 +32,7 @@ export interface BuildNetworksOptions {
   denied: readonly string[];
   /** The mesh's interface. */
   mesh: string;
-  dns: Pick<NameServerOptions, 'zone'> & { upstream: Address };
+  dns: Pick<NameServerOptions, 'zone' | 'upstreams'>;
   /** Where builds' resolv.conf is put. */
   resolvConf: string;
   host: HostNetwork;

@@ -22,8 +22,8 @@ async function setUp(resolvConf: string) {
   );
   const file = join(path, 'resolv.conf');
   await writeFile(file, resolvConf);
-  const upstream = { host: resolver, port: 53 };
-  const server = await startNameServer({ gateway, zone: 'coolify.internal', upstream, resolvConf: file });
+  const upstreams = [{ host: resolver, port: 53 }];
+  const server = await startNameServer({ gateway, zone: 'coolify.internal', upstreams, resolvConf: file });
   cleanup.defer(() => server.close());
   const rest = cleanup.move();
   return {

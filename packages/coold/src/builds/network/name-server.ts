@@ -1,16 +1,18 @@
 import { randomInt } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import type { Address } from '@coold/runtime';
 import { type AnswerPacket, createAnswerPacket, encodeFailure } from '../../dns/answer.ts';
+import type { Asking } from '../../dns/asking.ts';
 import { createQueryCounts } from '../../dns/counts.ts';
-import { createForwarder, type Forwarder } from '../../dns/forwarder.ts';
+import { createForwarder } from '../../dns/forwarder.ts';
+import { readResolvers } from '../../dns/host-resolvers.ts';
 import { wireName } from '../../dns/names.ts';
 import { createServeQuery } from '../../dns/serve-query.ts';
 import { listenTcp } from '../../dns/tcp-listener.ts';
 import { listenUdp } from '../../dns/udp-listener.ts';
+import type { Upstream } from '../../dns/upstream.ts';
+import { placeUpstreams } from '../../dns/upstream-health.ts';
 import { isInZone } from '../../dns/zone.ts';
 import { privateReverseZones } from './not-public.ts';
-import { readResolvers } from './resolvers.ts';
 
 /** Answers the questions of builds, with what this host's own resolver says. */
 export interface NameServer {
@@ -29,13 +31,10 @@ export interface NameServerOptions {
   /** The mesh's zone: a build is told that no name in it exists. */
   zone: string;
   /** Asked where the host's resolv.conf names no resolver. */
-  upstream: Address;
+  upstreams: readonly Upstream[];
   /** Default: /etc/resolv.conf */
   resolvConf?: string;
 }
-
-/** Questions under way may still be answered by a resolver that was taken out of resolv.conf, in ms. */
-const lingerMs = 5000;
 
 /**
  * A name server for builds, which cannot reach this host's resolver: it may be 127.0.0.53 or 127.0.0.1, and one on the
@@ -45,10 +44,11 @@ const lingerMs = 5000;
  * @throws Error with the system's code when there is no such address
  */
 export async function startNameServer(options: NameServerOptions): Promise<NameServer> {
-  const { gateway, zone, upstream, resolvConf = '/etc/resolv.conf' } = options;
+  const { gateway, zone, resolvConf = '/etc/resolv.conf' } = options;
+  const configured = options.upstreams.filter(each => each !== 'resolv.conf');
   const wire = wireName(zone);
   const reverse = privateReverseZones.map(wireName);
-  let forwarders: Forwarder[] = [];
+  const forwarder = createForwarder({ upstreams: [] });
   let text: string | undefined;
 
   async function refresh(): Promise<void> {
@@ -56,24 +56,10 @@ export async function startNameServer(options: NameServerOptions): Promise<NameS
     if (current === text) return;
     text = current;
     const named = readResolvers(current, gateway);
-    const old = forwarders;
-    forwarders = (named.length === 0 ? [upstream] : named).map(each => createForwarder({ upstream: each }));
-    setTimeout(() => closeAll(old), lingerMs).unref();
+    forwarder.use(placeUpstreams(named.length === 0 ? configured : named));
   }
   await refresh();
 
-  /** One after the other, as a program with that resolv.conf would. */
-  const ask: Forwarder['ask'] = (query, transport, done) => {
-    const [first, ...rest] = forwarders;
-    const askNext = (next: Forwarder | undefined, others: readonly Forwarder[]) => {
-      if (next === undefined) done(undefined);
-      else
-        next.ask(query, transport, answer =>
-          answer === undefined ? askNext(others[0], others.slice(1)) : done(answer),
-        );
-    };
-    askNext(first, rest);
-  };
   const answerZone = createAnswerPacket(
     { wire, find: name => (isInZone(name, wire) ? { kind: 'missing' } : { kind: 'outside' }) },
     randomInt(2 ** 32),
@@ -84,13 +70,20 @@ export async function startNameServer(options: NameServerOptions): Promise<NameS
     const rcode = 'NXDOMAIN';
     return { kind: 'reply', packet: encodeFailure(answer.query, rcode), rcode, isSelfQuery: false };
   };
-  const isOwn = (address: number, port: number) => forwarders.some(each => each.isOwn(address, port));
-  const serve = createServeQuery(answerPacket, { ask, isOwn }, createQueryCounts());
+  const asking: Asking = {
+    ask(query, transport, _client, reply) {
+      const packet = Buffer.from(query.packet);
+      forwarder.ask(packet, transport, answer =>
+        reply(answer ?? encodeFailure({ ...query, packet }, 'SERVFAIL')),
+      );
+    },
+  };
+  const serve = createServeQuery(answerPacket, asking, forwarder.isOwn, createQueryCounts());
 
   const tcp = await listenTcp({ host: gateway, port: 0 }, serve);
   const udp = await listenUdp({ host: gateway, port: tcp.port }, serve).catch((error: unknown) => {
     tcp.close();
-    closeAll(forwarders);
+    forwarder.close();
     throw error;
   });
   return {
@@ -100,11 +93,7 @@ export async function startNameServer(options: NameServerOptions): Promise<NameS
     close() {
       tcp.close();
       udp.close();
-      closeAll(forwarders);
+      forwarder.close();
     },
   };
-}
-
-function closeAll(forwarders: readonly Forwarder[]): void {
-  for (const forwarder of forwarders) forwarder.close();
 }

@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
-import { buildResolvConf, readResolvers } from './resolvers.ts';
+import { readResolvers } from '../../dns/host-resolvers.ts';
+import { buildResolvConf } from './resolvers.ts';
 
 it('reads the resolvers of a host, in their order, and no more than the C library asks', () => {
   const text = [

@@ -227,6 +227,68 @@ ExecStart=/usr/sbin/nft -f /etc/witness.nft
 WantedBy=multi-user.target
 `;
 
+const emptied: [string, readonly [string, ...string[]]][] = [
+  ['nft flush ruleset', ['nft', 'flush', 'ruleset']],
+  ['systemctl restart nftables', ['systemctl', 'restart', 'nftables.service']],
+];
+test.each(emptied)(
+  '%s: the deny and the allow rules are back by themselves, and it is said',
+  async (_, take) => {
+    for (const host of fleet.hosts) {
+      const [src, dst] = [await addressOf(host, 'client'), await addressOf(host, 'web')];
+      const rule = { type: 'firewall.allow', namespace: 'default', src, dst, proto: 'tcp', port: 80 };
+      const { id } = (await call(host, rule)) as { id: string };
+      const before = await firewallStatus(host);
+      expect(before).toMatchObject({ mode: 'enforcing', deny_problem: null });
+      // What is the host's own way of emptying it says nothing of ours.
+      if (take[0] === 'systemctl') await host.host.put('flush ruleset\n', '/etc/nftables.conf', 0o644);
+      await expectExec(host.host, take);
+      const right = (await host.host.exec(['coold', 'status'])).stdout;
+      const putBack = `${before.deny_repairs + 1} repairs of the default deny`;
+      expect(
+        right.includes('PROBLEM: the default deny is not in place') || right.includes(putBack),
+        right,
+      ).toBe(true);
+      const repaired = (await eventually(
+        'the deny to be put back',
+        async () => {
+          const status = await firewallStatus(host);
+          return status.mode === 'enforcing' && status.deny_repairs > before.deny_repairs
+            ? status
+            : undefined;
+        },
+        { timeoutMs: 20_000 },
+      )) as { deny_problem: string | null };
+      expect(repaired.deny_problem).toBeNull();
+      const after = (await host.host.exec(['coold', 'status'])).stdout;
+      expect(after).toContain(putBack);
+      expect(after).toMatch(/the default deny was not in place, .*it is put back/);
+      expect(await call(host, { type: 'firewall.status' })).toMatchObject({
+        mode: 'enforcing',
+        deny_problem: null,
+      });
+      expect(await page(host, 'other', host, 'web'), `${host.name}: denied`).toBe('');
+      await eventually(
+        'the allow rule to be back',
+        async () => ((await page(host, 'client', host, 'web')) === 'web' ? true : undefined),
+        { timeoutMs: 20_000 },
+      );
+      await call(host, { type: 'firewall.revoke', id });
+      expect(await page(host, 'client', host, 'web'), `${host.name}: after`).toBe('');
+      await expectExec(host.host, ['podman', 'network', 'reload', '--all']);
+    }
+  },
+  240_000,
+);
+
+async function firewallStatus({ host }: FleetHost) {
+  const { stdout } = await host.exec(['coold', 'status', '--json']);
+  const { firewall } = JSON.parse(stdout) as {
+    firewall: { mode: string; deny_problem: string | null; deny_repairs: number };
+  };
+  return firewall;
+}
+
 test('nothing passes at boot without coold, nor while it is stopped and networks come and go', async () => {
   for (const member of fleet.hosts) {
     const { host, namespaces } = member;

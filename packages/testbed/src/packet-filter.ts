@@ -15,7 +15,9 @@ export type FilterFault =
   | 'refuses'
   /** The same of real changes alone: asked whether it would, it says yes. */
   | 'refuses at work'
-  | 'hangs at work';
+  | 'hangs at work'
+  /** It says no when it is to list what stands, and does everything else. */
+  | 'cannot list';
 
 /**
  * A packet filter of one's own, in a network namespace, for programs that run outside of it: a folder to begin their PATH
@@ -33,6 +35,8 @@ export interface PacketFilter extends AsyncDisposable {
   follow(program: FilterProgram, command: string): Promise<void>;
   /** Has nft's monitor speak as another version of it would: what matches the first, to sed, is the second. */
   reword(from: string, to: string): Promise<void>;
+  /** Has nft's monitor tell some thousand lines a second at most, as on a busy machine. */
+  slowMonitor(): Promise<void>;
   /** The chains of the default deny, as far as allow rules need them. */
   scaffold(): Promise<void>;
 }
@@ -70,6 +74,7 @@ export async function createPacketFilter(
   }
   const repair = (program: FilterProgram) => place(program, `${enter} ${real[program]} "$@"`);
   const changes = ['*" -A "*', '*" -f "*', '*"--noflush"*'];
+  const listings = ['*" -S "*', '*" list "*'];
   const asking = ['*" --test "*', '*" -c "*'];
   /** Something else than its work, where its arguments are such and not others. */
   const instead = (program: FilterProgram, such: string[], script: string, others: string[] = ['""']) =>
@@ -100,6 +105,12 @@ export async function createPacketFilter(
         ['*" monitor "*'],
         `exec bash -c 'exec > >(exec sed -u "s/${from}/${to}/"); ${enter} ${real.nft} "$@"' nft "$@"`,
       ),
+    slowMonitor: () =>
+      instead(
+        'nft',
+        ['*" monitor "*'],
+        `exec bash -c 'exec > >(while IFS= read -r line; do printf "%s\\n" "$line"; (( ++n % 200 )) || sleep 0.05; done); ${enter} ${real.nft} "$@"' nft "$@"`,
+      ),
     async break(program, fault) {
       switch (fault) {
         case 'missing':
@@ -114,6 +125,8 @@ export async function createPacketFilter(
           return await instead(program, changes, `echo "no, says ${program}" >&2; exit 1`, asking);
         case 'hangs at work':
           return await instead(program, changes, 'exec sleep 600', asking);
+        case 'cannot list':
+          return await instead(program, listings, `echo "no list, says ${program}" >&2; exit 1`);
       }
     },
     async scaffold() {

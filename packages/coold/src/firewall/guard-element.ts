@@ -32,10 +32,3 @@ export function readElement(text: string): ElementFlow | undefined {
   if (whole === undefined || !isAddress(src) || !isAddress(dst)) return undefined;
   return port !== '0' && !isPort(Number(port)) ? undefined : { src, dst, proto, port: Number(port) };
 }
-
-/** Reads an element of `nft -j`; undefined when it is none of an allow rule. */
-export function readListedElement(value: unknown): ElementFlow | undefined {
-  if (typeof value !== 'object' || value === null || !('concat' in value)) return undefined;
-  const { concat } = value;
-  return Array.isArray(concat) ? readElement(concat.map(String).join(' . ')) : undefined;
-}

@@ -1,7 +1,8 @@
 import { iptablesArgs, iptablesLine, readIptablesLine } from './iptables-rule.ts';
+import type { Look } from './look.ts';
 import { createMirror, type Mirror } from './mirror.ts';
-import { listRules, type RunTool } from './nft-plane.ts';
-import type { NftRule } from './nft-rule.ts';
+import type { ListedRule } from './nft-listing.ts';
+import { listPlace, type RunTool } from './nft-plane.ts';
 import type { ListedFlow, Rule, Standing } from './rule.ts';
 
 /** The two programs that go by the name of iptables. */
@@ -19,43 +20,51 @@ export async function readBackend(run: RunTool): Promise<Backend> {
 }
 
 /** What stands in the allow chain, in order. @throws Error */
-export async function listAllow(
-  run: RunTool,
+async function listAllow(
+  { run, share }: Look,
   chain: string,
-): Promise<{ exists: boolean; lines: { line: string; standing: Standing }[] }> {
-  const lines = (await run('iptables', [wait, '-t', 'filter', '-S'])).split('\n');
+  onLine: (line: string, standing: Standing) => void,
+): Promise<{ exists: boolean }> {
+  let exists = false;
+  let isListing = false;
+  await run('iptables', [wait, '-t', 'filter', '-S'], '', line => {
+    if (line.startsWith('-P ')) isListing = true;
+    if (line === `-N ${chain}`) exists = true;
+    const listed = readIptablesLine(chain, line);
+    if (listed !== undefined) onLine(line, share(listed.standing));
+  });
   // Every listing begins with the policies; one without is that of a program which does not do its work.
-  if (!lines.some(line => line.startsWith('-P '))) throw new Error('iptables -S listed nothing');
-  return {
-    exists: lines.includes(`-N ${chain}`),
-    lines: lines.flatMap(line => {
-      const listed = readIptablesLine(chain, line);
-      return listed === undefined ? [] : [{ line, standing: listed.standing }];
-    }),
-  };
+  if (!isListing) throw new Error('iptables -S listed nothing');
+  return { exists };
 }
 
-/** The routed plane as it stands. @throws Error, also when it changed faster than it could be listed */
-export async function listRouted(run: RunTool, chain: string, backend: Backend): Promise<Mirror> {
+/** The routed plane as it stands where there are no handles: each rule at the line that iptables lists it with. @throws Error */
+export async function listLegacy(look: Look, chain: string): Promise<Mirror> {
+  const mirror = createMirror(false);
+  const { exists } = await listAllow(look, chain, mirror.put);
+  mirror.exists = exists;
+  return mirror;
+}
+
+/** The routed plane in nf_tables as it stands. @throws Error, also when it changed faster than it could be listed */
+export async function listRouted(look: Look, chain: string): Promise<Mirror> {
   for (let left = 3; ; left -= 1) {
-    const { exists, lines } = await listAllow(run, chain);
-    const mirror = createMirror(exists);
-    switch (backend) {
-      case 'legacy':
-        for (const { line, standing } of lines) mirror.put(line, standing);
-        return mirror;
-      case 'nf_tables': {
-        if (lines.length === 0) return mirror;
-        // iptables knows the comments, nft the handles; both list in the order of the chain.
-        const rules = await listRules(run, placeOf(chain));
-        if (sameOrder(lines, rules)) {
-          for (const [index, { standing }] of lines.entries())
-            mirror.put(rules[index]?.handle ?? -1, standing);
-          return mirror;
-        }
-        if (left <= 1) throw new Error(`iptables and nft list chain ${chain} differently`);
-      }
+    const standings: Standing[] = [];
+    // iptables knows the comments, nft the handles; both list in the order of the chain.
+    const [listed, handles] = await Promise.allSettled([
+      listAllow(look, chain, (_, standing) => void standings.push(standing)),
+      listPlace(look.run, 'chain', placeOf(chain)),
+    ]);
+    if (listed.status === 'rejected') throw listed.reason;
+    const mirror = createMirror(listed.value.exists);
+    if (standings.length === 0) return mirror;
+    if (handles.status === 'rejected') throw handles.reason;
+    const rules = handles.value?.chains.get(chain) ?? [];
+    if (sameOrder(standings, rules)) {
+      for (const [index, standing] of standings.entries()) mirror.put(rules[index]?.handle ?? -1, standing);
+      return mirror;
     }
+    if (left <= 1) throw new Error(`iptables and nft list chain ${chain} differently`);
   }
 }
 
@@ -64,10 +73,10 @@ export function placeOf(chain: string): string {
   return `ip filter ${chain}`;
 }
 
-function sameOrder(lines: readonly { standing: Standing }[], rules: readonly NftRule[]): boolean {
+function sameOrder(standings: readonly Standing[], rules: readonly ListedRule[]): boolean {
   return (
-    lines.length === rules.length &&
-    lines.every(({ standing }, index) => {
+    standings.length === rules.length &&
+    standings.every((standing, index) => {
       const flow = rules[index]?.flow;
       return standing.kind === 'foreign' || (flow !== undefined && flowKey(flow) === flowKey(standing.rule));
     })

@@ -1,6 +1,7 @@
 // The default deny goes in every way that operators and other programs take it out, and comes back by itself: real iptables
 // and nft. Needs root.
 import { readFile, writeFile } from 'node:fs/promises';
+import { availableParallelism, loadavg } from 'node:os';
 import { join } from 'node:path';
 import { soon } from '@coold/testbed/soon';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -9,7 +10,8 @@ import { readDesiredScaffold } from './desired-scaffold.ts';
 import { ruleNumber } from './rule-examples.ts';
 import { allow, type FirewallHost, ids, noDrift, openFirewallHost, revoke, web } from './testing.ts';
 
-/** Longer than the 2 s in which it is back, on a machine that does other things too. */
+/** The deny is back within 2 s; a machine that has more to do than it has processors for is given longer. */
+const isQuiet = () => (loadavg()[0] ?? 0) < availableParallelism();
 const back = { timeout: 8000 };
 
 describe.each(['nft', 'legacy'] as const)('with iptables-%s', backend => {
@@ -83,7 +85,9 @@ describe.each(['nft', 'legacy'] as const)('with iptables-%s', backend => {
     const { store, deny, whole } = await start();
     const repairs = deny.repairs();
     await take();
-    await soon(() => expect(deny.repairs()).toBeGreaterThan(repairs), back);
+    // iptables-legacy announces nothing: there it is found by looking.
+    const within = backend === 'nft' && isQuiet() ? { timeout: 2000 } : back;
+    await soon(() => expect(deny.repairs()).toBeGreaterThan(repairs), within);
     await soon(() => expect(deny.state()).toEqual({ kind: 'in place' }), back);
     await soon(async () => expect(await denial()).toBe(whole), back);
     await soon(async () => {

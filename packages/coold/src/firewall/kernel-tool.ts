@@ -25,9 +25,9 @@ const perRuleMs = 3;
  */
 export function createTool(timeoutMs: number): (rules?: number) => RunTool {
   return (rules = 0) =>
-    async (program, args, input) => {
+    async (program, args, input, onLine) => {
       try {
-        return await runTool(program, args, input, timeoutMs + rules * perRuleMs);
+        return await runTool(program, args, input, onLine, timeoutMs + rules * perRuleMs);
       } catch (error) {
         const { message } = error as Error;
         if (!(error instanceof ChildError)) throw new KernelError(message, { cause: error });

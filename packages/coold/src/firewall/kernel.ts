@@ -1,10 +1,11 @@
-import type { Readable } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Logger } from '@coold/runtime';
 import type { Change } from './change.ts';
 import { guardName } from './guard.ts';
+import type { HeldLines } from './held-lines.ts';
 import { type Backend, readBackend, readCounters } from './iptables-plane.ts';
 import { asKernelError, createTool, KernelError } from './kernel-tool.ts';
+import { createLook } from './look.ts';
 import type { Mirror } from './mirror.ts';
 import type { NftEvent } from './nft-event.ts';
 import type { RunTool } from './nft-plane.ts';
@@ -107,11 +108,17 @@ export function createKernel(options: KernelOptions): Kernel {
   /** A large change of ours, or of an earlier process, may have left it there without our knowing. */
   let proofLeft = true;
   let onChange = () => {};
-  let announcements: Readable | undefined;
+  /** A large change is not announced to its end yet, which the going of its proof is. */
+  let isBehind = false;
+  let announcements: Pick<HeldLines, 'hold' | 'release'> | undefined;
 
   const tool = createTool(toolTimeoutMs);
 
   function take(event: NftEvent): void {
+    if (event.kind === 'caught up') {
+      isBehind = false;
+      return;
+    }
     const taken = planes().map(plane => plane.take(event));
     if (taken.includes('unclear')) unseen = true;
     // What is about no allow rule may be about the default deny around them.
@@ -121,7 +128,7 @@ export function createKernel(options: KernelOptions): Kernel {
   async function look(which: (plane: Plane) => boolean = () => true): Promise<void> {
     const isWhole = planes().every(which);
     if (isWhole) {
-      unseen = false;
+      [unseen, isBehind] = [false, false];
       if (proofStands) proofLeft = true;
       proofStands = false;
     }
@@ -136,7 +143,8 @@ export function createKernel(options: KernelOptions): Kernel {
       if (isWhole) proofLeft = false;
       const next = found === backend ? routed : routedBy[found]();
       const listed = [next, bridged, guard].filter(which);
-      for (const adopt of await Promise.all(listed.map(plane => plane.read(run)))) adopt();
+      const shared = createLook(run, id => routed.mirror.rules.get(id)?.rule);
+      for (const adopt of await Promise.all(listed.map(plane => plane.read(shared)))) adopt();
       [backend, routed, looked] = [found, next, true];
     } catch (error) {
       looked = false;
@@ -154,7 +162,7 @@ export function createKernel(options: KernelOptions): Kernel {
    * Whether something comes to be announced in time; not waited for once something else was announced that cannot be read.
    * While others are announced it may still be on its way: right behind thousands of rules that is sooner than a listing.
    *
-   * @param waitMs of silence; five times that in all
+   * @param waitMs of silence; five times that in all, and longer while what a large change did is still being announced
    */
   function announced(isSo: () => boolean, waitMs: number): Promise<boolean> {
     if (isSo()) return Promise.resolve(true);
@@ -170,7 +178,7 @@ export function createKernel(options: KernelOptions): Kernel {
       onChange = () => {
         if (isSo()) end(true);
         else if (unseen) end(false);
-        else if (performance.now() < latest) timer.refresh();
+        else if (isBehind || performance.now() < latest) timer.refresh();
       };
     });
   }
@@ -192,7 +200,7 @@ export function createKernel(options: KernelOptions): Kernel {
   /** Whether a large change of nft's planes happened. @throws KernelError when it did not */
   async function prove(run: RunTool): Promise<void> {
     if (!(await isProved(run))) throw new KernelError('nft said it was done, and it was not');
-    [proofStands, proofLeft] = [true, false];
+    [proofStands, proofLeft, isBehind] = [true, false, watched];
   }
 
   async function tidy(): Promise<void> {
@@ -243,12 +251,12 @@ export function createKernel(options: KernelOptions): Kernel {
     if (many) {
       // The planes were asked beforehand whether they would take so many; that is where a program that cannot be run is found.
       // Thousands of announcements would take a core from what makes them.
-      announcements?.pause();
+      announcements?.hold();
       // iptables begins: it is quicker, and would begin again were something committed before it.
       const running = [runCommands(), runScript()];
       // What they are to do goes to them first.
       const meanwhile = nextTurn().then(expectAnnouncements);
-      await allDone([...running, meanwhile]).finally(() => announcements?.resume());
+      await allDone([...running, meanwhile]).finally(() => announcements?.release());
     } else {
       expectAnnouncements();
       await runCommands();
@@ -278,8 +286,9 @@ export function createKernel(options: KernelOptions): Kernel {
         ? [createIptablesLegacy(chain, manyRules)]
         : [createNftBridge(manyRules), createGuardSets()];
     const steps: Step[] = [];
+    const shared = createLook(run);
     for (const plane of some) {
-      (await plane.read(run))();
+      (await plane.read(shared))();
       steps.push(plane.plan(changes));
     }
     for (const { command } of steps) await command?.work(run);
@@ -350,7 +359,7 @@ export function createKernel(options: KernelOptions): Kernel {
           onState(up) {
             watched = up;
             // What happened in between was announced to nobody.
-            unseen = true;
+            [unseen, isBehind] = [true, false];
             onChange();
             onState();
           },

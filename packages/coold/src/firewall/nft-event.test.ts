@@ -123,6 +123,8 @@ test('chains and tables, what others do, and what cannot be read', () => {
     ['add element inet zz s { 1.2.3.4 }', undefined],
     ['# new generation 29 by process 20706 (nft)', 'transaction'],
     ['', undefined],
+    ['add table bridge coolify_proof # handle 4', undefined],
+    ['delete table bridge coolify_proof # handle 4', 'caught up'],
     ['y"; } ', undefined],
     ['y" COOLIFY-ALLOW', 'gap'],
     ['# ERROR: We lost some netlink events!', 'gap'],

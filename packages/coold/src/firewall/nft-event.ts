@@ -1,4 +1,6 @@
 import { type ElementFlow, guardSets, readElement } from './guard-element.ts';
+import { readFlow } from './nft-flow.ts';
+import { proofTable } from './nft-proof.ts';
 import type { ListedFlow } from './rule.ts';
 
 /** Where a rule is: all that a deleted one still says of itself. */
@@ -32,6 +34,8 @@ export type NftEvent =
   | { kind: 'rule deleted'; place: RulePlace }
   /** An element of a set came or went. Without a flow: it is of another form than those of allowed flows. */
   | { kind: 'element added' | 'element deleted'; set: SetPlace; flow: ElementFlow | undefined }
+  /** The proof of a large change went: everything that it did was announced before. */
+  | { kind: 'caught up' }
   /** One of the chains that only somebody else cares for changed. */
   | { kind: 'elsewhere' }
   /** A chain, set or table came, or another one went. */
@@ -64,6 +68,7 @@ export function readNftEvent(
     if (line.startsWith('# new ')) return { kind: 'transaction' };
     return line === '' ? undefined : unreadable(line, names);
   }
+  if (table === proofTable) return verb === 'delete' ? { kind: 'caught up' } : undefined;
   if (!names.includes(table) && !names.includes(chain))
     return elsewhere.includes(chain) ? { kind: 'elsewhere' } : undefined;
   switch (object) {
@@ -120,66 +125,4 @@ function readElementEvent(line: string, verb: string, set: SetPlace): NftEvent {
     default:
       return { kind: 'gap' };
   }
-}
-
-/** nft words a rule anew when it announces it, and versions differ; each part may be there once. */
-function readFlow(text: string): ListedFlow | undefined {
-  const words = text.split(' ').filter(word => word !== '');
-  const flow: ListedFlow = { src: '', dst: '', proto: '', port: 0, comment: '' };
-  let at = 0;
-  for (; at < words.length && words[at] !== 'accept'; ) {
-    const size = readPart(flow, words, at);
-    if (size === 0) return undefined;
-    at += size;
-  }
-  const [accept, ...marks] = words.slice(at);
-  if (accept === undefined) return undefined;
-  if (marks.length === 0) return flow;
-  const [, comment] = /^comment "([^"]+)"$/.exec(marks.join(' ')) ?? [];
-  return comment === undefined ? undefined : { ...flow, comment };
-}
-
-/** Takes a part of a rule into a flow. @returns how many words it has; 0: it is none of an allow rule */
-function readPart(flow: ListedFlow, words: readonly string[], at: number): number {
-  const [first = '', second = '', third = ''] = words.slice(at, at + 3);
-  switch (`${first} ${second}`) {
-    case 'ip saddr':
-      if (flow.src !== '') return 0;
-      flow.src = third;
-      return 3;
-    case 'ip daddr':
-      if (flow.dst !== '') return 0;
-      flow.dst = third;
-      return 3;
-    case 'ip protocol':
-    case 'meta l4proto':
-      return setProto(flow, third) ? 3 : 0;
-    case 'meta protocol':
-    case 'ether type':
-      return third === 'ip' ? 3 : 0;
-    case 'tcp dport':
-    case 'udp dport':
-      return setProto(flow, first) && setPort(flow, third) ? 3 : 0;
-    case 'th dport':
-      return setPort(flow, third) ? 3 : 0;
-    case 'counter packets':
-      return words[at + 3] === 'bytes' ? 5 : 0;
-    // iptables-nft keeps a comment where nft does not show it.
-    case 'xt match':
-      return third === '"comment"' || third === 'comment' ? 3 : 0;
-    default:
-      return 0;
-  }
-}
-
-function setProto(flow: ListedFlow, proto: string): boolean {
-  if (flow.proto !== '' && flow.proto !== proto) return false;
-  flow.proto = proto;
-  return true;
-}
-
-function setPort(flow: ListedFlow, port: string): boolean {
-  if (flow.port !== 0 || !/^[1-9]\d{0,4}$/.test(port)) return false;
-  flow.port = Number(port);
-  return true;
 }

@@ -1,42 +1,54 @@
 import type { ToolInput } from './iptables.ts';
+import type { Look } from './look.ts';
 import { createMirror, type Mirror } from './mirror.ts';
-import {
-  bridgeChain,
-  bridgePlace,
-  bridgeTable,
-  isObject,
-  type NftRule,
-  nftLine,
-  readNftRule,
-  standingOf,
-} from './nft-rule.ts';
+import { createListingReader, type Listing } from './nft-listing.ts';
+import { bridgeChain, bridgePlace, bridgeTable, isObject, nftLine, standingOf } from './nft-rule.ts';
 import type { Rule } from './rule.ts';
 
-/** Runs one of the packet filter's tools to its output. @throws Error */
-export type RunTool = (program: string, args: readonly string[], input?: ToolInput) => Promise<string>;
+/**
+ * Runs one of the packet filter's tools to its output, of which nothing is kept where its lines are taken as they come.
+ *
+ * @throws Error
+ */
+export type RunTool = (
+  program: string,
+  args: readonly string[],
+  input?: ToolInput,
+  onLine?: (line: string) => void,
+) => Promise<string>;
 
 /** The bridged plane as it stands; undefined on a permissive host, which has no such table (docs/contract.md §4). */
-export async function listBridge(run: RunTool): Promise<Mirror | undefined> {
-  const chains = await listObjects(run, 'chain', ['chains', 'bridge']);
-  const exists = chains.some(({ table, name }) => table === bridgeTable && name === bridgeChain);
-  // Listing tables has nft read every rule there is: only where the chain does not tell.
-  if (!exists) {
-    const tables = await listObjects(run, 'table', ['tables', 'bridge']);
-    return tables.some(({ name }) => name === bridgeTable) ? createMirror(false) : undefined;
-  }
-  const mirror = createMirror(true);
-  for (const rule of await listRules(run, bridgePlace)) mirror.put(rule.handle, standingOf(rule));
+export async function listBridge({ table, share }: Look): Promise<Mirror | undefined> {
+  const listing = await table(`bridge ${bridgeTable}`);
+  if (listing === undefined) return undefined;
+  const rules = listing.chains.get(bridgeChain);
+  const mirror = createMirror(rules !== undefined);
+  for (const rule of rules ?? []) mirror.put(rule.handle, share(standingOf(rule)));
   return mirror;
 }
 
-/** The rules of a chain in order. @param place family, table and chain */
-export async function listRules(run: RunTool, place: string): Promise<NftRule[]> {
-  const rules = await listObjects(run, 'rule', ['chain', ...place.split(' ')]);
-  return rules.map(value => {
-    const rule = readNftRule(value);
-    if (rule === undefined) throw new Error(`nft lists a rule that cannot be read: ${JSON.stringify(value)}`);
-    return rule;
-  });
+/**
+ * What a table, or one chain of it, holds; undefined when it is not there.
+ *
+ * @param place family and table, and the chain
+ * @throws Error
+ */
+export async function listPlace(
+  run: RunTool,
+  kind: 'table' | 'chain',
+  place: string,
+): Promise<Listing | undefined> {
+  const words = place.split(' ');
+  const reader = createListingReader(words.slice(0, 2).join(' '));
+  try {
+    await run('nft', ['-a', 'list', kind, ...words], '', line => reader.take(line));
+  } catch (error) {
+    if (String(error).includes('No such file or directory')) return undefined;
+    throw error;
+  }
+  const listing = reader.end();
+  if (listing === undefined) throw new Error(`nft -a list ${kind} ${place} listed nothing`);
+  return listing;
 }
 
 /** The objects of one kind that `nft -j list` prints. @throws Error when it prints none of its JSON */

@@ -1,9 +1,8 @@
 import { spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
-import { createInterface } from 'node:readline';
-import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Backoff, createBackoff, type Logger } from '@coold/runtime';
+import { createHeldLines, type HeldLines } from './held-lines.ts';
 import { type NftEvent, readNftEvent } from './nft-event.ts';
 
 export interface NftWatchOptions {
@@ -12,8 +11,8 @@ export interface NftWatchOptions {
   /** Chains of which only that something changed is told. */
   elsewhere: readonly string[];
   onEvent(event: NftEvent): void;
-  /** What announces comes from now on through this; held up, it waits in the kernel. */
-  onOutput?(output: Readable): void;
+  /** What announces comes from now on through this, and can be held back there. */
+  onOutput?(output: Pick<HeldLines, 'hold' | 'release'>): void;
   /** From now on everything is announced (true), or nothing any more (false). */
   onState(up: boolean): void;
   log: Logger;
@@ -47,7 +46,8 @@ async function monitorOnce(
   stop: AbortSignal,
   onListening: () => void,
 ): Promise<string> {
-  const args = ['--pdeathsig', 'KILL', '--', 'nft', '-a', 'monitor'];
+  // Before others: the kernel drops what is not taken from it in time, and then only a listing helps.
+  const args = ['--pdeathsig', 'KILL', '--', 'nice', '-n', '-10', 'nft', '-a', 'monitor'];
   const child = spawn('setpriv', args, {
     stdio: ['ignore', 'pipe', 'ignore'],
     signal: stop,
@@ -58,11 +58,12 @@ async function monitorOnce(
     child.once('close', (code, signal) => resolve(signal ?? `exit ${code}`));
   });
   if (child.pid === undefined) return await ended;
-  onOutput?.(child.stdout);
-  createInterface({ input: child.stdout }).on('line', line => {
+  const held = createHeldLines(line => {
     const event = readNftEvent(line, names, elsewhere);
     if (event !== undefined) onEvent(event);
   });
+  onOutput?.(held);
+  child.stdout.on('data', held.take);
   const over = new AbortController();
   void ended.then(() => over.abort());
   if (await untilListening(child.pid, listeningMs, over.signal)) onListening();

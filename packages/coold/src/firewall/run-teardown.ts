@@ -5,11 +5,16 @@ import { readDesiredScaffold } from './desired-scaffold.ts';
 import { takeLock } from './firewall.ts';
 import { guardName, guardTable } from './guard.ts';
 import { listIptables, restoreIptables, runTool } from './iptables.ts';
+import { createTool } from './kernel-tool.ts';
+import { createLook } from './look.ts';
 import { listBridge, listObjects } from './nft-plane.ts';
 import { sweepProof } from './nft-proof.ts';
 import { bridgeTable } from './nft-rule.ts';
 import { teardownIptables, teardownNft } from './teardown.ts';
 import type { TeardownConfig } from './teardown-command.ts';
+
+/** How long a listing of every rule may take, in ms. */
+const listingMs = 60_000;
 
 /**
  * `coold firewall teardown`: first what says that this host should have a default deny, which coold and the next boot would
@@ -55,7 +60,7 @@ async function renderNftTeardown(): Promise<string> {
 }
 
 async function renderBridgeTeardown(): Promise<string> {
-  const mirror = await listBridge(runTool);
+  const mirror = await listBridge(createLook(createTool(listingMs)()));
   if (mirror === undefined) return '';
   const inTable = async (kind: 'chain' | 'set') =>
     (await listObjects(runTool, kind, [`${kind}s`, 'bridge'])).flatMap(({ table, name }) =>

@@ -72,7 +72,8 @@ export function readState(parts: StoreParts): StoreState {
 function readMode({ loaded, kernel, deny }: StoreParts): StoreState['mode'] {
   if (deny.kind === 'broken') return 'broken';
   if (!loaded) return 'unknown';
-  return kernel.nft === undefined ? 'permissive' : 'enforcing';
+  // Right after a repair the deny was seen in the kernel, and the allow rules beside it not yet.
+  return kernel.nft === undefined && deny.kind !== 'in place' ? 'permissive' : 'enforcing';
 }
 
 /** The rules that the guard's elements stand for, as far as the model knows them; others are named as strangers. */

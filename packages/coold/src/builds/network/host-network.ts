@@ -34,10 +34,16 @@ const timeoutMs = 10_000;
 
 /** This host's own. */
 export function createHostNetwork(): HostNetwork {
-  const ip = (...args: string[]) => runTool('ip', args, '', timeoutMs);
+  const ip = (...args: string[]) => runTool('ip', args, '', undefined, timeoutMs);
   /** coold lacks what it takes; a unit of its own, which PID 1 starts for root, has it. */
   const asUnit = (...command: string[]) =>
-    runTool('systemd-run', ['--quiet', '--collect', '--wait', '--pipe', '--', ...command], '', timeoutMs);
+    runTool(
+      'systemd-run',
+      ['--quiet', '--collect', '--wait', '--pipe', '--', ...command],
+      '',
+      undefined,
+      timeoutMs,
+    );
   return {
     interfaces: () => readdir('/sys/class/net'),
     async routes() {
@@ -92,6 +98,7 @@ export function createHostNetwork(): HostNetwork {
         'systemctl',
         ['--no-pager', 'list-units', ...format, '--', 'coolify-build-net@*.service'],
         '',
+        undefined,
         timeoutMs,
       );
       const units = new Set(listed.split('\n').map(line => line.trim().split(/\s+/)[0]));

@@ -1,13 +1,6 @@
 import { guardTable } from '../guard.ts';
-import {
-  type ElementFlow,
-  elementOf,
-  guardSetOf,
-  guardSets,
-  readElement,
-  readListedElement,
-} from '../guard-element.ts';
-import { listObjects, type RunTool } from '../nft-plane.ts';
+import { type ElementFlow, elementOf, guardSetOf, guardSets, readElement } from '../guard-element.ts';
+import type { Look } from '../look.ts';
 import { bridgeTable } from '../nft-rule.ts';
 import type { Rule } from '../rule.ts';
 import type { Plane, Taken } from './plane.ts';
@@ -88,11 +81,12 @@ export function createGuardSets(): GuardPlane {
     get elements() {
       return standing.size === 0 ? undefined : elements;
     },
-    async read(run) {
+    async read(look) {
       const found = new Map<Table, Set<string>>();
-      for (const table of tables) {
-        const listed = await listSets(run, table);
-        if (listed !== undefined) found.set(table, listed);
+      const listed = await Promise.all(tables.map(table => listSets(look, table)));
+      for (const [index, table] of tables.entries()) {
+        const there = listed[index];
+        if (there !== undefined) found.set(table, there);
       }
       return () => {
         for (const table of standing.keys()) if (!found.has(table)) vanish(table);
@@ -122,6 +116,7 @@ export function createGuardSets(): GuardPlane {
         case 'rule deleted':
         case 'transaction':
         case 'elsewhere':
+        case 'caught up':
           return 'elsewhere';
       }
     },
@@ -179,18 +174,13 @@ export function createGuardSets(): GuardPlane {
 }
 
 /** The elements of a table's sets; undefined when it has not all of them. @throws Error */
-async function listSets(run: RunTool, table: Table): Promise<Set<string> | undefined> {
-  const [family = '', name] = table.split(' ');
-  const listed = (await listObjects(run, 'set', ['sets', family])).filter(set => set['table'] === name);
+async function listSets({ table }: Look, place: Table): Promise<Set<string> | undefined> {
+  const listing = await table(place);
   const elements = new Set<string>();
   for (const wanted of guardSets) {
-    const set = listed.find(one => one['name'] === wanted);
-    if (set === undefined) return undefined;
-    const { elem } = set;
-    for (const element of Array.isArray(elem) ? elem : []) {
-      const flow = readListedElement(element);
-      elements.add(flow === undefined ? JSON.stringify(element) : elementOf(flow));
-    }
+    const listed = listing?.sets.get(wanted);
+    if (listed === undefined) return undefined;
+    for (const element of listed) elements.add(element);
   }
   return elements;
 }

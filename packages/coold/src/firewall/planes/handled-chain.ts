@@ -89,6 +89,7 @@ export function createHandledChain({ place, keyOf, recognise }: HandledChainOpti
         case 'element added':
         case 'element deleted':
         case 'elsewhere':
+        case 'caught up':
           return 'elsewhere';
       }
     },

@@ -1,4 +1,4 @@
-import { changeRouted, checkRouted, listRouted } from '../iptables-plane.ts';
+import { changeRouted, checkRouted, listLegacy } from '../iptables-plane.ts';
 import { createMirror } from '../mirror.ts';
 import { chainWork } from './chain-work.ts';
 import type { RoutedPlane } from './iptables-nft.ts';
@@ -20,8 +20,8 @@ export function createIptablesLegacy(chain: string, many: number): RoutedPlane {
     get mirror() {
       return mirror;
     },
-    async read(run) {
-      const found = await listRouted(run, chain, 'legacy');
+    async read(look) {
+      const found = await listLegacy(look, chain);
       return () => {
         if (mirror.exists && !found.exists) vanished.all();
         mirror = found;

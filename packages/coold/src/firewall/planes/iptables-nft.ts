@@ -31,8 +31,8 @@ export function createIptablesNft(chain: string, many: number): RoutedPlane {
     get mirror() {
       return mirrorNow();
     },
-    async read(run) {
-      const found = await listRouted(run, chain, 'nf_tables');
+    async read(look) {
+      const found = await listRouted(look, chain);
       return () => handled.adopt(found);
     },
     take: event => handled.take(event),

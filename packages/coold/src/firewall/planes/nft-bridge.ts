@@ -46,8 +46,8 @@ export function createNftBridge(many: number): BridgedPlane {
     get mirror() {
       return handled.mirror;
     },
-    async read(run) {
-      const found = await listBridge(run);
+    async read(look) {
+      const found = await listBridge(look);
       return () => handled.adopt(found);
     },
     take: event => handled.take(event),

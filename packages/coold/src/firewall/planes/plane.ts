@@ -1,4 +1,5 @@
 import type { Change } from '../change.ts';
+import type { Look } from '../look.ts';
 import type { NftEvent } from '../nft-event.ts';
 import type { RunTool } from '../nft-plane.ts';
 import type { Rule } from '../rule.ts';
@@ -20,7 +21,7 @@ export interface Plane {
   /** Whether the kernel announces its changes; where it does not, only a listing tells. */
   readonly isAnnounced: boolean;
   /** Lists what stands. It counts once the function that this resolves with is called. @throws Error */
-  read(run: RunTool): Promise<() => void>;
+  read(look: Look): Promise<() => void>;
   /** Takes in what the kernel announced. */
   take(event: NftEvent): Taken;
   /** Whether everything is known that removing the rule takes. */

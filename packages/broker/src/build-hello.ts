@@ -106,7 +106,8 @@ export function createHelloReader(deps: HelloReaderDeps) {
   /** What a host names at its Hello beside the builds of its own that are known here. @returns how many were refused */
   function takeIn(host: BuildHost, named: ReadonlyMap<string, HostedBuild>): number {
     let refused = 0;
-    let counted = 0;
+    // What it named before counts as well: it connects as often as it likes.
+    let counted = [...host.builds].filter(({ release }) => release !== undefined).length;
     for (const [requestId, said] of named) {
       const { nonce } = said;
       const known = table.get(requestId);

@@ -326,6 +326,20 @@ describe('bounds', () => {
     expect(await one.told()).toBe('1');
   });
 
+  it('nor by naming others each time that it connects', () => {
+    const { builds, ids, stream } = setUp(10_000);
+    const host = stream();
+    for (let times = 0; times < 5; times += 1) {
+      const others = Array.from({ length: 200 }, (_, n): [string, HostedBuild_State] => [
+        `b${times}-${n}`,
+        RUNNING,
+      ]);
+      builds.connected(host.host, named(...others));
+    }
+    expect(ids.size).toBe(256);
+    expect(builds.cancel('b4-199')).toBe(true);
+  });
+
   it('nor by never answering what it is asked', () => {
     const { builds, ids, stream, poll } = setUp();
     const host = stream();

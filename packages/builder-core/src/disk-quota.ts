@@ -24,7 +24,7 @@ export function untilOverQuota(
 ): Promise<number | undefined> {
   return watchDisk({
     ...{ limit, signal, folders: [scratch.folder, store.root] },
-    measure: async end => diskUsage([scratch.folder, ...(await storage.layerFolders())], end),
+    measure: async end => diskUsage([scratch.folder, ...(await storage.folders())], end),
   });
 }
 

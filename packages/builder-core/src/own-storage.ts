@@ -19,8 +19,11 @@ import { mountsFileIn } from './working-containers.ts';
 export interface OwnStorage {
   /** Says that an image was taken from its registry; it counts when it was not here before. */
   take(image: string): void;
-  /** Folders of the layers that are there through this build. */
-  layerFolders(): Promise<string[]>;
+  /**
+   * Folders that are there through this build: of layers, and of its working containers, where steps write what goes into a
+   * volume of their base image.
+   */
+  folders(): Promise<string[]>;
   /** Images that are there through this build, each after those that are made of it. */
   images(): Promise<AddedImage[]>;
   /** Ends the watch; what it has seen stays. */
@@ -99,7 +102,7 @@ export async function watchOwnStorage(
 
   return {
     take: image => void taken.add(image),
-    async layerFolders() {
+    async folders() {
       const [records, own] = await Promise.all([readStore(store), ownContainers()]);
       for (const id of await layersBeingUnpacked(store, await pids())) unpacked.add(id);
       const images = await ownImages(records, own);
@@ -109,7 +112,10 @@ export async function watchOwnStorage(
         ...[...unpacked].filter(id => records.layers.has(id)),
       ];
       const layers = new Set(tops.flatMap(top => chainOf(records.layers, top)));
-      return [...layers].filter(id => !before.layers.has(id)).map(id => layerFolder(store, id));
+      return [
+        ...[...layers].filter(id => !before.layers.has(id)).map(id => layerFolder(store, id)),
+        ...[...own].map(id => join(folder, id)),
+      ];
     },
     async images() {
       const [records, own] = await Promise.all([readStore(store), ownContainers()]);

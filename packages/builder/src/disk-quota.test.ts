@@ -5,9 +5,15 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { busybox, createGround, type Ground, logged } from './ground-testing.ts';
 
 let ground: Ground;
+/** In the registry only, an image that says that /v is a volume. */
+let withVolume: string;
 
 beforeAll(async () => {
   ground = await createGround();
+  withVolume = `${ground.registry.address}/with-volume:1`;
+  await ground.inside(
+    `printf 'FROM ${ground.base}\\nVOLUME /v\\n' | buildah bud --isolation=chroot -t ${withVolume} -f - ${ground.folder} && buildah push -q ${withVolume} && buildah rmi ${withVolume}`,
+  );
   await ground.largeRepository('large', 5, 80_000_000);
 }, 120_000);
 
@@ -58,6 +64,7 @@ describe('a build that uses more of the disk than it may', () => {
         `FROM ${ground.base}\n${fill(150, '/c/zeros').replace('RUN ', 'RUN --mount=type=cache,id=a,target=/c ')}`,
       {},
     ],
+    ['a volume of its base image', () => `FROM ${withVolume}\n${fill(150, '/v/zeros')}`, {}],
   ];
   it.each(ways)(
     'in %s ends with 507 that says why, and leaves nothing',

@@ -213,14 +213,14 @@ describe('a containerfile that is pinned', () => {
       );
   });
 
-  it('names the images that triggers copy from, each by its full name', () => {
+  it('names the images that triggers copy from, each by its digest or id', () => {
     const asked = (lines: string, trigger: string) => {
       const bases = read(lines);
       const { instructions } = readContainerfile(trigger);
       const label = bases.images.map(labelOf);
       return bases.copiedByTriggers(new Map(label.map(name => [name, { id: name, triggers: instructions }])));
     };
-    const full = ['ghcr.io/a/b:1', `docker.io/a/b@sha256:${'0'.repeat(64)}`, '0'.repeat(64)];
+    const full = [`docker.io/a/b@sha256:${'0'.repeat(64)}`, '0'.repeat(64)];
     const triggers = [...full, 's', '0'].map(from => `COPY --from=${from} /a /`).join('\n');
     expect(asked('FROM scratch AS s\nFROM a\n', triggers)).toEqual({ images: full, areStages: true });
     expect(asked('FROM a\n', `COPY --from=${full[0]} /a /`)).toEqual({ images: [full[0]], areStages: false });
@@ -230,8 +230,15 @@ describe('a containerfile that is pinned', () => {
       'FROM a\nFROM scratch AS s\nFROM a\n',
     ])
       expect(() => asked(lines, 'COPY --from=s /a /')).toThrow(
-        'base image docker.io/library/a:latest: ONBUILD COPY --from=s: expected a stage before it, or the full name of an image',
+        'base image docker.io/library/a:latest: ONBUILD COPY --from=s: expected a stage before it, or the full name of an image with its digest',
       );
+    for (const tag of [
+      'ghcr.io/a/b:1',
+      'docker.io/library/b:latest',
+      'localhost/b:1',
+      `b@sha256:${'0'.repeat(64)}`,
+    ])
+      expect(() => asked('FROM a\n', `COPY --from=${tag} /a /`)).toThrow(`--from=${tag}: expected a stage`);
   });
 
   it('lets a stage that is built on ask for as little as a base image', () => {

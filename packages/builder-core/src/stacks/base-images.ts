@@ -15,7 +15,7 @@ import { type Beginning, beginStage, emptyBeginning, follow } from '../container
 import { splitStages } from '../containerfile/stages.ts';
 import { substitute } from '../containerfile/substitute.ts';
 import { moveVolumes } from '../containerfile/volumes.ts';
-import { completeImageName } from '../image-name.ts';
+import { completeImageName, readImageName } from '../image-name.ts';
 
 /** An image that a stage begins with. */
 export interface BaseImage {
@@ -44,11 +44,12 @@ export interface BaseImages {
   /** Names of images that files are copied from, and nothing else. */
   copied: string[];
   /**
-   * What triggers copy files from. buildah reads triggers from their image, so that it looks for images by the very name, and by
-   * one that is not complete among all images of this host.
+   * What triggers copy files from. buildah reads triggers from their image, and looks for what they name when it gets there: by
+   * then another build may have given a tag on this host to an image of its own, and one that is not complete is looked for among
+   * all images of this host. A digest and an id stay what they are.
    *
    * @param found each of `images`, by its label
-   * @throws BuildFailure 422 for one that is neither a stage before each use nor the complete name of an image
+   * @throws BuildFailure 422 for one that is neither a stage before each use nor an image by its digest or id
    */
   copiedByTriggers(found: ReadonlyMap<string, FoundImage>): TriggerSources;
   /** The one below the image that is built; undefined: none is. */
@@ -255,9 +256,16 @@ function triggerSource(trigger: Instruction, stages: readonly Stage[], at: numbe
       ': a stage that is built on has none, since a step after it could reach any folder of this machine there',
     );
   const source = sourceOf(trigger, stages, at, where);
-  if (source?.kind === 'image' && source.written !== source.name)
-    throw refuse(` --from=${source.written}: expected a stage before it, or the full name of an image`);
+  if (source?.kind === 'image' && !isFixed(source))
+    throw refuse(
+      ` --from=${source.written}: expected a stage before it, or the full name of an image with its digest`,
+    );
   return source;
+}
+
+/** Whether buildah can take it for one image only, whatever names other builds give meanwhile. */
+function isFixed({ name, written }: { name: string; written: string }): boolean {
+  return written === name && (name.includes('@') || readImageName(name).kind === 'id');
 }
 
 function foundIn(found: ReadonlyMap<string, FoundImage>, image: BaseImage): FoundImage {

@@ -130,9 +130,10 @@ describe('over broker.sock', () => {
     expect(await status()).toEqual({
       orphans: { count: 1, ids: [rule.id] },
       ...{ mode: 'enforcing', permissive: false, backend: 'nf_tables', watched: true, foreign: [] },
-      rules: { model: 1, iptables: 1, nft: 1, snapshot: 1 },
+      rules: { model: 1, iptables: 1, nft: 1, guard: 1, snapshot: 1 },
       drift: { in_kernel_only: none, in_model_only: none, planes_differ: none, snapshot_differs: none },
       hook_repairs: 0,
+      deny_repairs: 0,
     });
     await stack.filter.iptables('-F', 'COOLIFY-ALLOW');
     expect(await call('firewall.reconcile')).toBeNull();

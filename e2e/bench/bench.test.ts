@@ -79,11 +79,11 @@ describe('the benchmarks', () => {
     const { code, stdout, stderr } = await bench('build', '--quick', '--json');
     expect(code, stderr).toBe(0);
     const { rows, ratios, figures } = JSON.parse(stdout).results.build;
-    expect(rows).toMatchObject([
-      { requests: 1 },
-      { requests: 1, subject: expect.stringContaining('buildah bud') },
-    ]);
-    expect(ratios.at(-1)).toMatchObject({ value: expect.any(Number), aim: 'at most 1' });
+    const measured = (subject: string) =>
+      expect.objectContaining({ requests: 1, subject: expect.stringContaining(subject) });
+    for (const subject of ['builder, as packaged', 'its network', 'buildah bud', 'buildah push'])
+      expect(rows).toContainEqual(measured(subject));
+    expect(ratios).toContainEqual(expect.objectContaining({ value: expect.any(Number), aim: 'at most 1' }));
     expect(figures[0]).toMatchObject({ what: expect.stringContaining('known again'), value: 100 });
   }, 170_000);
 

@@ -43,7 +43,7 @@ const described: Record<string, Described> = {
 /** Programs of commands that are run below, or by the tests that are named. */
 const isRun = [
   ...['curl', 'alias', 'lane', 'coold', 'broker'],
-  ...['npm'], // quickstart: readme.test.ts; the others by whoever runs this
+  ...['npm'], // readme.test.ts runs the quickstart; running the others here would run this test again
   ...['tar', 'install.sh'], // packaging/package.test.ts
   ...['systemctl', 'journalctl'], // e2e/scenarios; their units are looked for below
   ...['builder'], // packages/builder/src/builder.test.ts; its request is read below

@@ -21,7 +21,7 @@ export function verdictIn(row: Row, world: World): Verdict | undefined {
 /** What is wrong with what was seen, in one line; undefined when it is as expected. Pure. */
 export function judge(row: Row, expected: Verdict, seen: Observation): string | undefined {
   const { inTheClear } = seen;
-  // Of a row that goes to the mesh of another host: whatever becomes of it there, nobody on the way may read it.
+  // A packet for the mesh of another host may be dropped there, but the network between must never see it in the clear.
   if (isOfMesh(row.to) && hostOf(row.from) !== 'n' && inTheClear.length > 0)
     return `left by eth0 in the clear, as from ${inTheClear[0]?.source}`;
   return expected === 'passes' ? whyNotPassed(row, seen) : whyNotDropped(row, seen);

@@ -29,7 +29,7 @@ let git: GitServer;
 let builder: FleetHost;
 /** Git server, and the internet; the one address that the builder's operator allows. */
 let server: FleetHost;
-/** A host as any other. */
+/** A host without special settings. */
 let neighbour: FleetHost;
 
 interface Probe {

@@ -194,7 +194,7 @@ describe('a limit', () => {
         message: expect.stringContaining('MemoryMax=400M'),
       });
       await expectRemoved('greedy', c);
-      // Where there is more of it, the same step is one as any other.
+      // With more memory, the same step succeeds.
       await expectBuilt('greedier', b);
     },
     scenarioMs,

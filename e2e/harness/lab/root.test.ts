@@ -19,7 +19,7 @@ const make = async (suite: string, path: string) => {
 };
 const finished = () => readdirSync(cache).filter(name => !name.startsWith('.'));
 
-test('the machine’s own system is its own root, and so is what nobody names', async () => {
+test('the machine’s own system has the machine’s root, and so has a host without a system', async () => {
   const roots = createRootSource({ cache, packages, osRelease: bookworm, make });
   expect([await roots.rootOf(), await roots.rootOf('debian-12')]).toEqual(['/', '/']);
   expect(finished()).toEqual([]);

@@ -61,8 +61,8 @@ describe('free-form JSON', () => {
 
   const nested = (depth: number): unknown => (depth === 0 ? 1 : [nested(depth - 1)]);
   it.each<[string, unknown, string]>([
-    ['a list for an object', { tree: [] }, 'tree'],
-    ['null for an object', { tree: null }, 'tree'],
+    ['a list for an object', { tree: [1] }, 'tree'],
+    ['text for an object', { tree: '' }, 'tree'],
     ['an object for a list', { items: {} }, 'items'],
     ['a number that JSON does not have', { tree: { a: [Number.POSITIVE_INFINITY] } }, 'tree.a[0]'],
     ['a prototype for a key', JSON.parse('{"tree":{"a":{"__proto__":{}}}}'), 'tree.a.__proto__'],

@@ -11,7 +11,12 @@ export function freeFormCodec(descriptor: DescMessage): ValueCodec | undefined {
   switch (descriptor.typeName) {
     case StructSchema.typeName:
       // protobuf-es holds a Struct field as the plain object already.
-      return { encode: value => value, decode: (json, path) => checked(json, path, 'an object', isObject) };
+      return {
+        encode: value => value,
+        // PHP writes an empty object as an empty list.
+        decode: (json, path) =>
+          Array.isArray(json) && json.length === 0 ? {} : checked(json, path, 'an object', isObject),
+      };
     case ListValueSchema.typeName:
       return {
         encode: value => toJson(ListValueSchema, value as Message<'google.protobuf.ListValue'> as never),
@@ -25,6 +30,7 @@ export function freeFormCodec(descriptor: DescMessage): ValueCodec | undefined {
           (value as Value).kind.case === undefined ? null : toJson(ValueSchema, value as Value),
         decode: (json, path) =>
           fromJson(ValueSchema, checked(json, path, 'a value', () => true) as JsonValue),
+        takesNull: true,
       };
     default:
       return undefined;

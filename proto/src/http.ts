@@ -14,7 +14,7 @@ export interface HttpPlace {
 }
 
 /** What a request's body may have where its verb does not say otherwise, in bytes. */
-export const defaultBodyBytes = 1024 * 1024;
+export const defaultBodyBytes = 2 * 1024 * 1024;
 
 const methods = ['GET', 'POST', 'DELETE'] as const;
 const statuses = [200, 201, 204] as const;

@@ -6,10 +6,7 @@ const nested = (depth: number) => `${'['.repeat(depth)}${']'.repeat(depth)}`;
 
 describe('a JSON text', () => {
   it('is read', () => {
-    expect(read('{"a":[1,{"b":"ü"}],"constructor":null}')).toEqual({
-      a: [1, { b: 'ü' }],
-      constructor: null,
-    });
+    expect(read('{"a":[1,{"b":"ü"}],"constructor":null}')).toEqual({ a: [1, { b: 'ü' }], constructor: null });
     expect(read('3')).toBe(3);
   });
 

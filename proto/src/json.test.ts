@@ -23,6 +23,8 @@ import { fieldEncoder, fieldValue, type JsonCodec, jsonCodec } from './json.ts';
 const proto = `
   syntax = "proto3";
   package test;
+  import "coolify/agent/v1/verb.proto";
+  import "google/protobuf/struct.proto";
   enum Shade { SHADE_UNSPECIFIED = 0; SHADE_DARK = 1; SHADE_PALE = 5; }
   message Part { string target_path = 1; repeated uint32 small_numbers = 2; }
   message Every {
@@ -55,12 +57,15 @@ const proto = `
     map<string, uint64> size_by_name = 53;
     oneof some_form { string volume_name = 60; Part bind = 61; bool tmpfs = 62; }
     Every inner = 70;
+    map<string, string> env = 80 [(coolify.agent.v1.takes_scalars) = true];
   }
+  message Loose { google.protobuf.Value any = 1; google.protobuf.Struct any_object = 2; }
   message Keyed { map<int32, string> by_number = 1; }`;
 
 let every: DescMessage;
 let keyed: DescMessage;
 let codec: JsonCodec;
+let loose: JsonCodec;
 
 beforeAll(async () => {
   const registry = await compileProto({ 'test.proto': proto });
@@ -72,6 +77,7 @@ beforeAll(async () => {
   every = message('test.Every');
   keyed = message('test.Keyed');
   codec = jsonCodec(every);
+  loose = jsonCodec(message('test.Loose'));
 });
 
 /** The field and the sentence of the refusal. */
@@ -117,6 +123,7 @@ describe('what Laravel reads', () => {
       shade_by_name: {},
       part_by_name: {},
       size_by_name: {},
+      env: {},
     });
   });
 
@@ -173,11 +180,7 @@ describe('what Laravel reads', () => {
 
 describe('what Laravel sends', () => {
   it('is read by the names of the schema, however deep', () => {
-    const json = {
-      repo_url: 'u',
-      stack: 'BUILD_STACK_STATIC',
-      static_cfg: { output_dir: 'dist' },
-    };
+    const json = { repo_url: 'u', stack: 'BUILD_STACK_STATIC', static_cfg: { output_dir: 'dist' } };
     expect(jsonCodec(BuildRequestSchema).decode(json)).toEqual(
       create(BuildRequestSchema, {
         repoUrl: 'u',
@@ -196,7 +199,6 @@ describe('what Laravel sends', () => {
 
   it.each([
     [{ host_name: 1 }, 'host_name', 'text'],
-    [{ host_name: null }, 'host_name', 'text'],
     [{ is_up: 'true' }, 'is_up', 'true or false'],
     [{ is_up: 1 }, 'is_up', 'true or false'],
     [{ raw: 'not base64!' }, 'raw', 'base64 text'],
@@ -218,8 +220,13 @@ describe('what Laravel sends', () => {
     [{ shade: 'DARK' }, 'shade', 'one of SHADE_UNSPECIFIED, SHADE_DARK, SHADE_PALE'],
     [{ shade: 1 }, 'shade', 'one of SHADE_UNSPECIFIED, SHADE_DARK, SHADE_PALE'],
     [{ shade: 'toString' }, 'shade', 'one of SHADE_UNSPECIFIED, SHADE_DARK, SHADE_PALE'],
-    [{ main_part: [] }, 'main_part', 'an object'],
-    [{ main_part: null }, 'main_part', 'an object'],
+    [{ main_part: [{}] }, 'main_part', 'an object'],
+    [{ parts: [null] }, 'parts[0]', 'an object'],
+    [{ names: {} }, 'names', 'a list'],
+    [{ is_up: [] }, 'is_up', 'true or false'],
+    [{ env: { A: [] } }, 'env.A', 'text, a number that is exact, true or false'],
+    [{ env: { A: {} } }, 'env.A', 'text, a number that is exact, true or false'],
+    [{ env: { A: 9_007_199_254_740_992 } }, 'env.A', 'text, a number that is exact, true or false'],
     [{ main_part: { target_path: 1 } }, 'main_part.target_path', 'text'],
     [{ names: 'a' }, 'names', 'a list'],
     [{ names: { 0: 'a' } }, 'names', 'a list'],
@@ -239,7 +246,49 @@ describe('what Laravel sends', () => {
   });
 
   it.each([
+    ['null for absent', '{"host_name":null,"port":null,"main_part":null,"names":null,"labels":null}', '{}'],
+    [
+      'null for absent, however deep',
+      '{"inner":{"nick_name":null},"parts":[{"small_numbers":null}]}',
+      '{"inner":{},"parts":[{}]}',
+    ],
+    [
+      'null for the absent members of a oneof',
+      '{"volume_name":null,"bind":null,"tmpfs":true}',
+      '{"tmpfs":true}',
+    ],
+    [
+      'null for an absent entry',
+      '{"labels":{"a":null,"b":"c"},"part_by_name":{"a":null}}',
+      '{"labels":{"b":"c"}}',
+    ],
+    ['[] for an empty map', '{"labels":[],"env":[],"part_by_name":[]}', '{}'],
+    [
+      '[] for an empty object',
+      '{"main_part":[],"parts":[[]],"part_by_name":{"a":[]}}',
+      '{"main_part":{},"parts":[{}],"part_by_name":{"a":{}}}',
+    ],
+    [
+      'numbers and booleans in env',
+      '{"env":{"A":8080,"B":-0.5,"C":true,"D":false,"E":""}}',
+      '{"env":{"A":"8080","B":"-0.5","C":"true","D":"false","E":""}}',
+    ],
+  ])('is understood as PHP writes it: %s', (_, php, meant) => {
+    expect(through(php)).toEqual(through(meant));
+  });
+
+  it('has null where any JSON may stand', () => {
+    const anything = (json: unknown) => loose.encode(loose.decode(json));
+    expect(anything({ any: null })).toEqual({ any: null });
+    expect(anything({ any_object: { a: null } })).toEqual({ any_object: { a: null } });
+    expect(anything({ any_object: null })).toEqual({});
+    expect(anything({ any: [], any_object: [] })).toEqual({ any: [], any_object: {} });
+  });
+
+  it.each([
     [{ hostName: 'a' }, 'hostName'],
+    [{ nosuch: null }, 'nosuch'],
+    [{ nosuch: [] }, 'nosuch'],
     [{ unknown: undefined }, 'unknown'],
     [{ parts: [{}, { x: 1 }] }, 'parts[1].x'],
     [{ some_form: { volume_name: 'a' } }, 'some_form'],
@@ -276,10 +325,7 @@ describe('what Laravel sends', () => {
     [{ tmpfs: false, volume_name: '' }, 'volume_name'],
     [{ bind: {}, volume_name: 'a' }, 'volume_name'],
   ])('may have one member of a oneof: %j', (json, field) => {
-    expect(refusal(json)).toEqual({
-      field,
-      message: `${field}: excludes the other forms of some_form`,
-    });
+    expect(refusal(json)).toEqual({ field, message: `${field}: excludes the other forms of some_form` });
     expect(refusal({ inner: json }).field).toBe(`inner.${field}`);
   });
 

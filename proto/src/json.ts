@@ -3,16 +3,19 @@ import {
   type DescEnum,
   type DescField,
   type DescMessage,
+  getOption,
   type Message,
   ScalarType,
 } from '@bufbuild/protobuf';
 import { base64Decode, base64Encode } from '@bufbuild/protobuf/wire';
+import { json as jsonRules, takes_scalars as takesScalars } from '../gen/coolify/agent/v1/verb_pb.js';
 import { FieldError } from './field-error.ts';
 import { freeFormCodec } from './free-form.ts';
 
 /**
  * JSON as Laravel sees it (docs/contract.md §2): names in snake_case, 64-bit numbers as JSON numbers, fields without
- * presence always there. Input is strict: no unknown names, no text where a number belongs.
+ * presence always there. Input is strict: no unknown names, no text where a number belongs. But what PHP's json_encode makes of
+ * what is empty is understood: a list without entries is an empty object too, and null is an absent field or entry of a map.
  */
 export interface JsonCodec {
   /** Message → plain JSON value. */
@@ -25,6 +28,8 @@ export interface JsonCodec {
 export interface ValueCodec {
   encode(value: unknown): unknown;
   decode(json: unknown, path: string): unknown;
+  /** null is a value here, and not an absent one. */
+  takesNull?: true;
 }
 
 /**
@@ -71,10 +76,15 @@ function compile(descriptor: DescMessage, cache: Cache): JsonCodec {
         const at = path === '' ? name : `${path}.${name}`;
         const entry = byName.get(name);
         if (entry === undefined) throw new FieldError(at, 'is not a field of this request');
-        const { field } = entry;
-        const decoded = entry.codec.decode(value, at);
-        if (field.oneof === undefined) init[field.localName] = decoded;
-        else if (init[field.oneof.localName] !== undefined)
+        const { field, codec } = entry;
+        if (value === null && codec.takesNull !== true) continue;
+        const decoded = codec.decode(value, at);
+        if (field.oneof === undefined) {
+          // Of two names for one field, as of one name and its other.
+          if (Object.hasOwn(init, field.localName))
+            throw new FieldError(at, `means ${field.name}, which is given twice`);
+          init[field.localName] = decoded;
+        } else if (init[field.oneof.localName] !== undefined)
           throw new FieldError(at, `excludes the other forms of ${field.oneof.name}`);
         else init[field.oneof.localName] = { case: field.localName, value: decoded };
       }
@@ -86,6 +96,11 @@ function compile(descriptor: DescMessage, cache: Cache): JsonCodec {
     const entry = { field, codec: fieldCodec(field, cache) };
     fields.push(entry);
     byName.set(field.name, entry);
+    const { also } = getOption(field, jsonRules);
+    if (also === '') continue;
+    if (descriptor.fields.some(({ name }) => name === also))
+      throw new Error(`${descriptor.typeName}.${field.name}: its other name ${also} is a field itself`);
+    byName.set(also, entry);
   }
   return codec;
 }
@@ -113,7 +128,7 @@ function fieldCodec(field: DescField, cache: Cache): ValueCodec {
         throw new Error(`${field.parent.typeName}.${field.name}: only text can be the key of a map in JSON`);
       switch (field.mapKind) {
         case 'scalar':
-          return mapCodec(scalarCodec(field.scalar));
+          return mapCodec(getOption(field, takesScalars) ? textOfScalars : scalarCodec(field.scalar));
         case 'enum':
           return mapCodec(enumCodec(field.enum));
         case 'message':
@@ -145,7 +160,9 @@ function mapCodec(element: ValueCodec): ValueCodec {
       Object.fromEntries(Object.entries(value as object).map(([key, item]) => [key, element.encode(item)])),
     decode: (json, path) =>
       Object.fromEntries(
-        entries(json, path).map(([key, item]) => [key, element.decode(item, `${path}.${key}`)]),
+        entries(json, path)
+          .filter(([, item]) => item !== null || element.takesNull === true)
+          .map(([key, item]) => [key, element.decode(item, `${path}.${key}`)]),
       ),
   };
 }
@@ -161,6 +178,18 @@ function enumCodec(descriptor: DescEnum): ValueCodec {
     },
   };
 }
+
+/** Text, and what stands for text in env: 8080, 0.5, true. */
+const textOfScalars: ValueCodec = {
+  encode: value => value,
+  decode: expecting('text, a number that is exact, true or false', json => {
+    if (typeof json === 'string') return json;
+    if (typeof json === 'boolean') return String(json);
+    // JSON.parse has rounded a larger whole number already.
+    const isExact = typeof json === 'number' && (Number.isSafeInteger(json) || !Number.isInteger(json));
+    return isExact && Number.isFinite(json) ? String(json) : undefined;
+  }),
+};
 
 const identity = (value: unknown) => value;
 
@@ -244,6 +273,7 @@ function decodeBytes(json: unknown): Uint8Array | undefined {
 }
 
 function entries(json: unknown, path: string): [string, unknown][] {
+  if (path !== '' && Array.isArray(json) && json.length === 0) return [];
   if (typeof json !== 'object' || json === null || Array.isArray(json))
     throw new FieldError(path === '' ? 'command' : path, 'expected an object');
   return Object.entries(json);

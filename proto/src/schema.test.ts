@@ -1,7 +1,9 @@
 import { cp, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { FileRegistry } from '@bufbuild/protobuf';
+import { create, type FileRegistry, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { describe, expect, it } from 'vitest';
+import { ErrorSchema } from '../gen/coolify/agent/v1/agent_pb.js';
+import { Reason } from '../gen/coolify/agent/v1/reason_pb.js';
 import { type BufResult, compileFolder, inTemporaryFolder, moduleFolder, runBuf } from './buf.ts';
 
 const schemaPath = 'coolify/agent/v1/agent.proto';
@@ -74,7 +76,7 @@ describe('against schema 1', () => {
     const edit = replacing(
       'message BuildError',
       'string stage = 3;',
-      'string stage = 3;\n  string hint = 200;',
+      'string stage = 3;\n  string hint = 300;',
     );
     expect(await breaking(edit)).toMatchObject({ code: 0 });
   });
@@ -140,7 +142,7 @@ describe('numbers below 200 are schema 1', () => {
     const edit = replacing(
       'message BuildError',
       'string stage = 3;',
-      'string stage = 3;\n  string hint = 199;\n  string more = 200;',
+      'string stage = 3;\n  string hint = 199;\n  string more = 300;',
     );
     expect(await straysAfter(edit)).toEqual(['coolify.agent.v1.BuildError.hint = 199']);
   });
@@ -153,4 +155,11 @@ describe('numbers below 200 are schema 1', () => {
     );
     expect(await straysAfter(edit)).toEqual(['coolify.agent.v1.ServerMsg.halt = 22']);
   });
+});
+
+it('a peer of schema 1 reads an error with a reason as before', async () => {
+  const old = await withCopies(unchanged, async (_, baseline) => await compileFolder(baseline));
+  const sent = create(ErrorSchema, { code: 404, message: 'none', reason: Reason.CONTAINER_NOT_FOUND });
+  const read = fromBinary(old.getMessage(ErrorSchema.typeName) ?? expect.fail(), toBinary(ErrorSchema, sent));
+  expect(read).toMatchObject({ code: 404, message: 'none' });
 });

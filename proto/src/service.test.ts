@@ -118,10 +118,7 @@ const fromHost: Record<string, [MessageInitShape<typeof ClientMsgSchema>, Buffer
     {
       payload: {
         case: 'response',
-        value: {
-          requestId: 'r1',
-          body: { case: 'error', value: { code: 500, message: 'm', field: 'f' } },
-        },
+        value: { requestId: 'r1', body: { case: 'error', value: { code: 500, message: 'm', field: 'f' } } },
       },
     },
     bytes(

@@ -30,5 +30,14 @@ export const forwardPath = `/${BrokerPeer.typeName}/${BrokerPeer.method.forward.
 /** The path of BrokerPeer.Stream. */
 export const forwardStreamPath = `/${BrokerPeer.typeName}/${BrokerPeer.method.stream.name}`;
 
+/** The path of BrokerPeer.Build. */
+export const peerBuildPath = `/${BrokerPeer.typeName}/${BrokerPeer.method.build.name}`;
+
+/** The path of BrokerPeer.Hosts. */
+export const peerHostsPath = `/${BrokerPeer.typeName}/${BrokerPeer.method.hosts.name}`;
+
+/** The path of BrokerPeer.Revocations. */
+export const revocationsPath = `/${BrokerPeer.typeName}/${BrokerPeer.method.revocations.name}`;
+
 /** A Response of more bytes than this is answered as an Error 413 (docs/contract.md §1). */
 export const maxResponseBytes = 4 * 1024 * 1024;

@@ -46,10 +46,7 @@ const anyInput = fc.oneof(
 describe('a frame as a line', () => {
   it('has its text', () => {
     expect(encodeOutput('stdout', Buffer.from('é\n'))).toEqual({ stream: 'stdout', data: 'é\n' });
-    expect(encodeOutput('stderr', Buffer.from('\ufeff'))).toEqual({
-      stream: 'stderr',
-      data: '\ufeff',
-    });
+    expect(encodeOutput('stderr', Buffer.from('\ufeff'))).toEqual({ stream: 'stderr', data: '\ufeff' });
   });
 
   it('gives its bytes back, text or not', () => {
@@ -66,9 +63,13 @@ describe('a frame as a line', () => {
 });
 
 it('an error as a line names its field where there is one', () => {
-  expect(encodeStreamError({ code: 502, message: 'm' })).toEqual({ error: 'm', code: 502 });
-  const error = { code: 409, message: 'm', field: 'id' };
-  expect(encodeStreamError(error)).toEqual({ error: 'm', code: 409, field: 'id' });
+  expect(encodeStreamError({ code: 502, reason: 'podman_failed', message: 'm' })).toEqual({
+    error: 'm',
+    code: 502,
+    reason: 'podman_failed',
+  });
+  const error = { code: 409, reason: 'in_use', message: 'm', field: 'id' };
+  expect(encodeStreamError(error)).toEqual({ error: 'm', code: 409, reason: 'in_use', field: 'id' });
 });
 
 describe('a line of input', () => {

@@ -26,13 +26,15 @@ export function encodeOutput(stream: OutputLine['stream'], data: Uint8Array): Ou
 }
 
 /** How a stream that had begun went wrong, as the last line of its answer. */
-export function encodeStreamError({ code, message, field }: StreamError): object {
-  return field === undefined ? { error: message, code } : { error: message, code, field };
+export function encodeStreamError({ code, reason, message, field }: StreamError): object {
+  return { error: message, code, reason, ...(field === undefined ? {} : { field }) };
 }
 
 export interface StreamError {
   /** HTTP-shaped. */
   code: number;
+  /** One of reason.proto, in lower case. */
+  reason: string;
   message: string;
   field?: string | undefined;
 }

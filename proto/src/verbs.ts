@@ -1,6 +1,7 @@
 import { type DescField, type DescMessage, getOption, hasOption } from '@bufbuild/protobuf';
 import { ResponseSchema, ServerMsgSchema } from '../gen/coolify/agent/v1/agent_pb.js';
 import { verb as verbOption } from '../gen/coolify/agent/v1/verb_pb.js';
+import { type Deadline, readDeadline } from './deadline.ts';
 import { type HttpPlace, readHttp, routeKey } from './http.ts';
 
 /** A member field of a oneof whose type is a message: how the stream carries a command or an answer. */
@@ -23,11 +24,15 @@ export interface Verb {
   http: HttpPlace | undefined;
   /** Its answer can be asked for as a stream of frames. */
   streams: boolean;
+  /** Its frames hold JSON objects, a line each, that callers get as they are; they are the items of `body`. */
+  lines: boolean;
+  /** With streams: the program that it runs takes input, by a call of its own. */
+  takesInput: boolean;
+  /** A request that is repeated does the work again. */
+  worksAnew: boolean;
+  /** How long its answer is waited for; undefined: as long as for any. */
+  deadline: Deadline | undefined;
 }
-
-/** The schemas that a broker of this build speaks; a coold speaks up to that of its newest verb. */
-export const SCHEMA_MIN = 1;
-export const SCHEMA_MAX = 2;
 
 const firstNumberOfSchema2 = 200;
 
@@ -63,6 +68,9 @@ export function readVerbs(
         : within(where, readHttp, option.http, field.message, answer.message);
     if (option.streams && http !== undefined && http.status !== 200)
       throw new Error(`${where}: a stream is answered 200, not ${http.status}`);
+    if (option.lines && !(option.streams && body?.fieldKind === 'list' && body.listKind === 'message'))
+      throw new Error(`${where}: lines are a stream of what the list \`body\` holds`);
+    if (option.takesInput && !option.streams) throw new Error(`${where}: only a stream takes input`);
     if (http !== undefined) {
       const other = routes.get(routeKey(http));
       if (other !== undefined)
@@ -79,6 +87,13 @@ export function readVerbs(
       body,
       http,
       streams: option.streams,
+      lines: option.lines,
+      takesInput: option.takesInput,
+      worksAnew: option.worksAnew,
+      deadline:
+        option.deadline === undefined
+          ? undefined
+          : within(where, readDeadline, option.deadline, field.message),
     });
   }
   return verbs;

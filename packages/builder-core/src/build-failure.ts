@@ -1,9 +1,9 @@
-/** What a build is doing; also what an error says it was doing (docs/contract.md §2, `stage`). */
+/** The stage of a build. Progress names it, and so does an error (docs/contract.md §2, `stage`). */
 export type Stage = 'request' | 'git' | 'stack' | 'buildah' | 'push' | 'digest';
 
 /**
- * A build that ends without an image. `code` is HTTP-shaped: 422 the repository is not what was asked for, 501 a stack
- * that is not there, 502 another server failed, 504 it took too long, 507 no room on the disk, 500 everything else.
+ * Ends a build without an image. `code` follows HTTP: 422 the repository does not fit the request, 501 the stack is not
+ * supported, 502 another server failed, 504 something took too long, 507 the disk is full, 500 everything else.
  */
 export class BuildFailure extends Error {
   readonly code: number;
@@ -16,7 +16,7 @@ export class BuildFailure extends Error {
   }
 }
 
-/** What programs say when a disk is full or a quota used up. */
+/** Whether a program's output says that a disk is full or a quota is used up. */
 export function meansNoSpace(text: string): boolean {
   return /no space left on device|disk quota exceeded|\bENOSPC\b|\bEDQUOT\b/i.test(text);
 }

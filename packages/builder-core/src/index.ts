@@ -1,13 +1,5 @@
 export { BuildFailure, meansNoSpace, type Stage } from './build-failure.ts';
-export {
-  type BuildRequest,
-  type DockerfileConfig,
-  type ReadOptions,
-  readBuildRequest,
-  type StackRequest,
-  type StaticConfig,
-} from './build-request.ts';
-export { readByteSize } from './byte-size.ts';
+export { readByteSize, readFileCount } from './disk/byte-size.ts';
 export {
   BuildCancelled,
   type BuiltImage,
@@ -16,7 +8,15 @@ export {
   type PipelineOptions,
 } from './pipeline.ts';
 export type { Progress } from './progress.ts';
-export { RequestError } from './request-error.ts';
-export { forgetSecretsIn } from './request-secrets.ts';
+export {
+  type BuildRequest,
+  type DockerfileConfig,
+  type ReadOptions,
+  readBuildRequest,
+  type StackRequest,
+  type StaticConfig,
+} from './request/build-request.ts';
+export { RequestError } from './request/request-error.ts';
+export { forgetSecretsIn } from './request/request-secrets.ts';
+export { type BuildableStack, buildableStacks, isBuildableStack } from './request/stack-name.ts';
 export { makeScratch, removeScratch, type Scratch } from './scratch.ts';
-export { type BuildableStack, buildableStacks, isBuildableStack } from './stack-name.ts';

@@ -1,6 +1,6 @@
 import type { Stage } from './build-failure.ts';
 
-/** What a build has to say: where it is, how far of the whole (0 to 100, never falling), and a tool's output. */
+/** A report of a running build: its stage, its progress in percent of the whole (0 to 100, never falling), and output of tools. */
 export interface Progress {
   stage: Stage;
   percent: number;
@@ -8,14 +8,15 @@ export interface Progress {
 }
 
 export interface Tracker {
-  /** The build has come to a stage, which takes it up to `until` percent. */
+  /** Enters a stage, which ends at `until` percent of the whole. */
   enter(stage: Stage, until: number): void;
-  /** How far the stage is, 0 to 1; a report only when the percentage changes by it. */
+  /** Sets the progress within the stage, 0 to 1. Reports only when the percentage changes. */
   advance(share: number): void;
+  /** Reports a text of a tool. */
   log(text: string): void;
 }
 
-/** Makes percentages of the whole of stages and their shares. */
+/** Returns a tracker that turns the progress within stages into percentages of the whole. */
 export function createTracker(report: (progress: Progress) => void): Tracker {
   let stage: Stage = 'request';
   let percent = 0;

@@ -2,7 +2,7 @@ import { mkdir, readFile, realpath } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 import { ChildError, runChild } from '@coold/runtime/child';
 
-/** A build's own folder, below its work folder: everything in it goes when the build ends. */
+/** The temporary folder of a build, below its work folder. It is removed when the build ends. */
 export interface Scratch {
   folder: string;
   gitDir: string;
@@ -13,7 +13,7 @@ export interface Scratch {
 
 const name = 'scratch';
 
-/** Makes the folder anew. @throws Error when what a killed build left does not go away */
+/** Creates the folder, after removing what a killed build left there. @throws Error when that cannot be removed */
 export async function makeScratch(workDir: string): Promise<Scratch> {
   const removal = await removeScratch(workDir, 60_000);
   if (removal !== undefined) throw new Error(removal);
@@ -26,18 +26,17 @@ export async function makeScratch(workDir: string): Promise<Scratch> {
     tmp: join(folder, 'tmp'),
   };
   await mkdir(folder, { mode: 0o700 });
-  // The checkout's mode becomes that of a folder in the image, where programs that are not root read it.
+  // The mode of the checkout becomes the mode of a folder in the image, which programs other than root must read.
   await mkdir(scratch.checkout, { mode: 0o755 });
   for (const private_ of [scratch.gitDir, scratch.home, scratch.tmp]) await mkdir(private_, { mode: 0o700 });
   return scratch;
 }
 
 /**
- * Removes the folder. Not while something is mounted below it: a tool that was killed may have left the host's folders
- * there.
+ * Removes the folder, unless something is mounted below it: a killed tool may have left folders of the host mounted there.
  *
- * @param timeoutMs a repository may have a lot of files; what remains goes with the work folder
- * @returns why it is still there, or undefined
+ * @param timeoutMs for the removal, in ms. Files that remain are removed later, with the work folder
+ * @returns why the folder is still there, or undefined when it is gone
  */
 export async function removeScratch(workDir: string, timeoutMs: number): Promise<string | undefined> {
   const folder = join(await realpath(workDir), name);
@@ -55,7 +54,7 @@ export async function removeScratch(workDir: string, timeoutMs: number): Promise
   }
 }
 
-/** Spaces, tabs, line breaks and backslashes are octal there. */
+/** Decodes a path of mountinfo, where spaces, tabs, line breaks and backslashes are octal. */
 function unescapePath(text: string): string {
   return text.replaceAll(/\\([0-7]{3})/g, (_, octal: string) =>
     String.fromCharCode(Number.parseInt(octal, 8)),

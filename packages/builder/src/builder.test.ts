@@ -2,8 +2,8 @@
 import { mkdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { busybox, createGround, type Ground, logged } from './ground-testing.ts';
-import { outcomeOf, startBuilder } from './testing.ts';
+import { busybox, createGround, type Ground, logged } from '../test/ground.ts';
+import { outcomeOf, startBuilder } from '../test/start-builder.ts';
 
 let ground: Ground;
 
@@ -21,7 +21,8 @@ describe('a static site', () => {
     const running = await ground.start(ground.request());
     const ended = await running.ended;
     const digest = await ground.inside(`podman image inspect --format '{{.Digest}}' localhost/built:1`);
-    const baseDigest = await ground.inside(`podman image inspect --format '{{.Digest}}' ${ground.base}`);
+    const tiny = await ground.podman.ensureTinyImage();
+    const baseDigest = await ground.inside(`podman image inspect --format '{{.Digest}}' ${tiny}`);
     expect(digest).toMatch(/^sha256:[0-9a-f]{64}$/);
     expect(digest).not.toBe(baseDigest);
     const ok = {

@@ -1,18 +1,26 @@
-import { type DiskLimits, readByteSize } from '@coold/builder-core';
+import { type DiskLimits, readByteSize, readFileCount } from '@coold/builder-core';
 
-/** As docs/contract.md §8 has them, where coold says nothing else. */
-const defaults = { COOLD_BUILDER_DISK_MAX: '10G', COOLD_BUILDER_CACHE_MAX: '5G' };
+/** The defaults of docs/contract.md §8, used when coold sets no other value. */
+const defaults = {
+  COOLD_BUILDER_DISK_MAX: '10G',
+  COOLD_BUILDER_INODES_MAX: '2000000',
+  COOLD_BUILDER_CACHE_MAX: '5G',
+};
 
-/** @throws Error naming the variable for a value that is no amount of bytes */
+/** Reads the disk limits from the environment. @throws Error naming the variable with a wrong value */
 export function readDiskLimits(env: NodeJS.ProcessEnv): DiskLimits {
-  const read = (name: keyof typeof defaults) => {
+  const read = (name: keyof typeof defaults, what: string, parse: (text: string) => number | undefined) => {
     const text = env[name] ?? defaults[name];
-    const bytes = readByteSize(text);
-    if (bytes === undefined)
-      throw new Error(
-        `${name}: ${JSON.stringify(text)}: expected an amount of bytes such as ${defaults[name]}`,
-      );
-    return bytes;
+    const amount = parse(text);
+    if (amount === undefined)
+      throw new Error(`${name}: ${JSON.stringify(text)}: expected ${what} such as ${defaults[name]}`);
+    return amount;
   };
-  return { disk: read('COOLD_BUILDER_DISK_MAX'), cache: read('COOLD_BUILDER_CACHE_MAX') };
+  return {
+    disk: {
+      bytes: read('COOLD_BUILDER_DISK_MAX', 'an amount of bytes', readByteSize),
+      inodes: read('COOLD_BUILDER_INODES_MAX', 'a number of files', readFileCount),
+    },
+    cache: read('COOLD_BUILDER_CACHE_MAX', 'an amount of bytes', readByteSize),
+  };
 }

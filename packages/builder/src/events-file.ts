@@ -9,14 +9,14 @@ import {
   writeSync,
 } from 'node:fs';
 
-/** events.ndjson: whole lines, whatever happens to the disk or to this process. */
+/** events.ndjson. It holds complete lines only, whatever happens to the disk or to this process. */
 export interface EventsFile {
-  /** Appends one line, or nothing at all where there is no room for it. */
+  /** Appends one line, or nothing when the disk is full. Never throws. */
   append(line: string): void;
   close(): void;
 }
 
-/** Opens the file, or makes it; of a line that a killed process left unfinished nothing stays. @throws Error */
+/** Opens or creates the file, and removes an incomplete line that a killed process left. @throws Error */
 export function openEventsFile(path: string): EventsFile {
   const { O_RDWR, O_CREAT, O_APPEND, O_NOFOLLOW } = constants;
   const file = openSync(path, O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW, 0o600);
@@ -30,7 +30,7 @@ export function openEventsFile(path: string): EventsFile {
       try {
         written = writeSync(file, bytes);
       } catch {
-        // A full disk: progress is worth less than the build. The outcome has a file of its own.
+        // The disk is full. Losing progress is better than failing the build, and the outcome has its own file.
       }
       if (written === bytes.length) size += written;
       else truncateQuietly(file, size);
@@ -43,11 +43,11 @@ function truncateQuietly(file: number, size: number): void {
   try {
     ftruncateSync(file, size);
   } catch {
-    // A disk that fails altogether; readers leave out a line without an end.
+    // The disk fails altogether. Readers ignore an incomplete line.
   }
 }
 
-/** Bytes up to the end of the last line that has one. */
+/** Returns the size of the file up to the end of its last complete line, in bytes. */
 function wholeLines(file: number): number {
   const block = Buffer.alloc(1 << 16);
   for (let end = fstatSync(file).size; end > 0; ) {

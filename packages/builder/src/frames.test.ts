@@ -5,7 +5,7 @@ import { createProgressEncoder, type Frame, maxLogLength } from './frames.ts';
 const parse = (lines: string[]) =>
   lines.map(line => JSON.parse(line) as Extract<Frame, { type: 'progress' }>);
 
-it('is one JSON a line, whatever a tool wrote, and loses nothing of it', () => {
+it('is one JSON object per line for any output, without loss', () => {
   fc.assert(
     fc.property(fc.string({ unit: 'binary', minLength: 1 }), log => {
       const lines = createProgressEncoder()({ stage: 'git', percent: 5, log });

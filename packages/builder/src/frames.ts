@@ -1,6 +1,6 @@
 import type { Progress, StackRequest } from '@coold/builder-core';
 
-/** result.json, and what its frame carries (docs/contract.md §7). */
+/** The content of result.json and of its frame (docs/contract.md §7). */
 export interface Result {
   digest: string;
   registry_ref: string;
@@ -8,7 +8,7 @@ export interface Result {
   stack_used: StackRequest['name'];
 }
 
-/** error.json, and what its frame carries. */
+/** The content of error.json and of its frame. */
 export interface BuildErrorBody {
   code: number;
   message: string;
@@ -20,18 +20,19 @@ export type Frame =
   | { type: 'result'; ok: Result }
   | { type: 'error'; err: BuildErrorBody };
 
-/** Longest log of one frame, in characters; what is longer is several frames. */
+/** The longest log text of one frame, in characters. A longer text becomes several frames. */
 export const maxLogLength = 8192;
-/** Of all progress frames together, in bytes; about 30,000 lines of output. */
-export const maxProgressBytes = 4 << 20;
+/** The limit of all progress frames of a build, in bytes: about 30,000 lines of output. */
+const maxProgressBytes = 4 << 20;
 
+/** Returns a frame as a line of JSON. */
 export function encodeFrame(frame: Frame): string {
   return `${JSON.stringify(frame)}\n`;
 }
 
 /**
- * Turns progress into lines until they are too much: then one says so, and only stages and percentages follow, which are
- * few.
+ * Returns a function that encodes progress as lines. After `maxBytes` of logs, one line says that further output is dropped, and
+ * only stages and percentages follow.
  */
 export function createProgressEncoder(maxBytes = maxProgressBytes): (progress: Progress) => string[] {
   let left = maxBytes;
@@ -53,7 +54,7 @@ function split(log: string): string[] {
   const parts: string[] = [];
   for (let at = 0; at < log.length; ) {
     let end = Math.min(at + maxLogLength, log.length);
-    // Not between the halves of a character beyond the 16-bit plane.
+    // Do not split a surrogate pair.
     if (end < log.length && /[\ud800-\udbff]/.test(log.charAt(end - 1))) end -= 1;
     parts.push(log.slice(at, end).toWellFormed());
     at = end;

@@ -1,18 +1,18 @@
 import { fstatSync, type Stats, writeSync } from 'node:fs';
 import { Socket } from 'node:net';
 
-/** Somebody may be reading, or not, or no longer: a build goes on as if it did not matter (docs/contract.md §7). */
+/** An output that never blocks a build, whether its reader reads, is slow, or is gone (docs/contract.md §7). */
 export interface LossyOutput {
-  /** Writes it, or drops it when the reader is gone or too far behind. */
+  /** Writes a line, or drops it when the reader is gone or too far behind. */
   write(line: string): void;
-  /** Gives the reader that long for the rest, in ms. */
+  /** Waits until the reader has read the rest, at most `timeoutMs` ms. */
   finish(timeoutMs: number): Promise<void>;
 }
 
-/** What a slow reader may leave unread before lines are dropped, in bytes. */
+/** How much a reader may leave unread before lines are dropped, in bytes. */
 const maxWaiting = 1 << 20;
 
-/** Node's own stdout waits for the reader of a pipe, so this takes the descriptor itself. */
+/** Opens an output on a descriptor. Node's process.stdout would wait for the reader of a pipe. */
 export function openLossyOutput(descriptor: number): LossyOutput {
   const stats = statsOf(descriptor);
   if (stats === undefined) return { write() {}, finish: () => Promise.resolve() };
@@ -23,7 +23,7 @@ function statsOf(descriptor: number): Stats | undefined {
   try {
     return fstatSync(descriptor);
   } catch {
-    return undefined; // started with it closed
+    return undefined; // the descriptor was closed when the program started
   }
 }
 
@@ -36,7 +36,7 @@ function toReader(descriptor: number): LossyOutput {
   };
   socket.on('error', leave);
   socket.on('close', leave);
-  // Nothing but a last line keeps the process for the reader's sake.
+  // The process does not stay for the reader; only `finish` waits.
   socket.unref();
   return {
     write(line) {
@@ -58,14 +58,14 @@ function toReader(descriptor: number): LossyOutput {
   };
 }
 
-/** A file, or a terminal. */
+/** Returns an output to a file or a terminal. */
 function toFile(descriptor: number): LossyOutput {
   return {
     write(line) {
       try {
         writeSync(descriptor, line);
       } catch {
-        // no room, or no terminal any more
+        // the disk is full, or the terminal is gone
       }
     },
     finish: () => Promise.resolve(),

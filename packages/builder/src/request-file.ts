@@ -1,18 +1,19 @@
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { type BuildRequest, forgetSecretsIn, RequestError, readBuildRequest } from '@coold/builder-core';
+import { errorMessage } from '@coold/runtime/unknown-values';
 
 const maxBytes = 1 << 20;
 
 /**
- * Reads a request and takes its credentials out of the file: from here on only this process knows them, however it ends.
+ * Reads a request and removes the credentials from the file. From then on only this process has them.
  *
- * @throws RequestError naming the field, or the file where it is no request at all
+ * @throws RequestError naming the field, or the file when it cannot be read
  */
 export async function takeRequestFile(path: string): Promise<BuildRequest> {
   const request = parse(await read(path));
   await forgetSecretsIn(path).catch((error: Error) => {
-    throw new RequestError('request.json', `its credentials cannot be taken out: ${error.message}`);
+    throw new RequestError('request.json', `its credentials cannot be removed: ${error.message}`);
   });
   return readBuildRequest(request);
 }
@@ -29,7 +30,7 @@ async function read(path: string): Promise<string> {
       await file.close();
     }
   } catch (error) {
-    throw new RequestError('request.json', `cannot be read: ${(error as Error).message}`);
+    throw new RequestError('request.json', `cannot be read: ${errorMessage(error)}`);
   }
 }
 
@@ -37,6 +38,6 @@ function parse(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw new RequestError('request.json', `is not JSON: ${(error as Error).message}`);
+    throw new RequestError('request.json', `is not JSON: ${errorMessage(error)}`);
   }
 }

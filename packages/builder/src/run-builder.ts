@@ -8,6 +8,7 @@ import {
   RequestError,
   removeScratch,
 } from '@coold/builder-core';
+import { errorMessage } from '@coold/runtime/unknown-values';
 import { readDiskLimits } from './disk-limits.ts';
 import { openEventsFile } from './events-file.ts';
 import { createProgressEncoder, encodeFrame, type Frame } from './frames.ts';
@@ -16,23 +17,25 @@ import { openLossyOutput } from './lossy-output.ts';
 import { type Outcome, outcomeFileIn, writeOutcome } from './outcome.ts';
 import { takeRequestFile } from './request-file.ts';
 
+/** What the process gives a build. */
 export interface Surroundings {
   version: string;
   env: NodeJS.ProcessEnv;
-  /** Aborted by SIGTERM. */
+  /** Aborts on SIGTERM or SIGINT. */
   signal: AbortSignal;
   say(text: string, stream: 'stdout' | 'stderr'): void;
 }
 
 /**
- * A cancelled build is gone, with all it started, in 2 s (docs/contract.md §7): what removal does not manage, coold
- * does.
+ * How long the removal of the scratch folder may take, in ms. A cancelled build must end within 2 s (docs/contract.md §7); coold
+ * removes the rest.
  */
 const removalMs = { cancelled: 500, ended: 120_000 };
 const readerMs = 250;
 
 /**
- * Runs one build to its exit code (docs/contract.md §7): 0 built, 1 not built, 2 usage or input/output, 130 cancelled.
+ * Runs one build and returns its exit code (docs/contract.md §7): 0 built, 1 not built, 2 usage or input/output, 130 cancelled.
+ * Never rejects.
  */
 export async function runBuilder(argv: readonly string[], surroundings: Surroundings): Promise<number> {
   const { version, say } = surroundings;
@@ -48,7 +51,7 @@ export async function runBuilder(argv: readonly string[], surroundings: Surround
       try {
         return await runBuild(invocation.requestPath, resolve(invocation.workDir), surroundings);
       } catch (error) {
-        say(`builder: ${(error as Error).message}`, 'stderr');
+        say(`builder: ${errorMessage(error)}`, 'stderr');
         return 2;
       }
   }
@@ -65,7 +68,7 @@ async function runBuild(requestPath: string, workDir: string, surroundings: Surr
     reader.write(line);
   };
   const outcome = await outcomeOf(requestPath, workDir, surroundings, emit);
-  // The file comes first: whoever sees the frame finds it.
+  // The file is written first, so that a reader of the frame finds it.
   await record(workDir, outcome);
   emit(encodeFrame(outcomeFrame(outcome)));
   events.close();
@@ -94,7 +97,7 @@ async function outcomeOf(
         for (const line of encode(progress)) emit(line);
       },
     });
-    // Since the start of this process, which is what a build costs.
+    // The time since this process started.
     const duration = Math.round(performance.now());
     const ok = { digest, registry_ref: registryRef, duration_ms: duration, stack_used: stackUsed };
     return { kind: 'result', ok, exit: 0 };
@@ -112,11 +115,11 @@ function failed(error: unknown): Outcome {
   if (error instanceof BuildCancelled) return outcome(130, 499, 'cancel', 'cancelled');
   if (error instanceof RequestError) return outcome(2, 400, 'request', error.message);
   if (error instanceof BuildFailure) return outcome(1, error.code, error.stage, error.message);
-  const message = error instanceof Error ? error.message : String(error);
+  const message = errorMessage(error);
   return outcome(2, meansNoSpace(message) ? 507 : 500, 'builder', message);
 }
 
-/** On a full disk, what the build has put there makes room for its outcome. @throws Error */
+/** Writes the outcome. On a full disk the scratch folder is removed to make room. @throws Error */
 async function record(workDir: string, outcome: Outcome): Promise<void> {
   try {
     await writeOutcome(workDir, outcome);

@@ -4,7 +4,7 @@ import { copyFile, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { freePort } from '@coold/testbed';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createGround, type Ground } from './ground-testing.ts';
+import { createGround, type Ground } from '../test/ground.ts';
 
 let ground: Ground;
 let server: string;
@@ -108,7 +108,7 @@ describe('over ssh', () => {
   it.each([
     ['no key', {}, asked],
     ['a key that the server does not know', { key: 'stranger' }, asked],
-    ['a key with a passphrase, which nobody is asked for', { key: 'locked' }, asked],
+    ['a key with a passphrase, without a prompt', { key: 'locked' }, asked],
     [
       'a server whose key is not known',
       { key: 'build', knows: false },

@@ -1,27 +1,28 @@
 import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
-import { readSecretFile } from '@coold/runtime';
+import { isObject, parseJson, readSecretFile } from '@coold/runtime';
 import { Agent } from 'undici';
-import { asCorrosionError, CorrosionError } from './failure.ts';
+import { asCorrosionError, CorrosionError, refusalText } from './failure.ts';
 import { type Frame, parseFrame, type Value } from './frame.ts';
 import { linesOf } from './lines.ts';
 
 /** SQL with its positional parameters. */
 export type Statement = readonly [sql: string, params: readonly Value[]];
 
-/** Where a subscription begins: anew, or after the last change that was seen of it. */
+/** How a subscription begins: with all rows, or after the last change that was received. */
 export type SubscriptionStart = { statement: Statement } | { id: string; from: number };
 
 /** This host's Corrosion agent (docs/contract.md §5). Every call rejects with a CorrosionError. */
 export interface Corrosion {
-  /** Runs the statements in one transaction: all of them or none. */
+  /** Executes the statements in one transaction. */
   execute(statements: readonly Statement[], signal: AbortSignal): Promise<void>;
-  /** Hands over row by row, so that no answer is ever in memory as a whole. */
+  /** Runs a query and calls `onRow` with each row as it arrives, so that the answer is never in memory as a whole. */
   query(statement: Statement, onRow: (values: unknown[]) => void, signal: AbortSignal): Promise<void>;
   /**
-   * Reads a subscription until the agent ends it, which it does when it stops or this reader is too slow.
+   * Reads a subscription until the agent ends it. The agent ends it when it stops, or when this reader is too slow.
    *
-   * @param on.open what to take it up again by; undefined where the agent did not say
+   * @param on.open called with the id for resuming the subscription, undefined where the agent sent none
+   * @param on.frame called with each frame
    */
   subscribe(
     start: SubscriptionStart,
@@ -30,32 +31,47 @@ export interface Corrosion {
   ): Promise<void>;
 }
 
-export interface CorrosionOptions {
-  /** Origin, for example `http://127.0.0.1:8080`. */
-  url: string;
-  /** Bearer token, read at every call; undefined: none is sent. */
-  tokenFile: string | undefined;
-  /** For a whole transaction, for the begin of any answer, and between any two of a query's rows; all the rows together may
-   * take `queryTimes` as long; ms. */
-  timeoutMs?: number;
+/** The version that an agent gave a transaction. Versions of one database grow. A database that was created again has another actor id. */
+export interface DatabaseVersion {
+  /** The id of the database, unique among all agents. */
+  actorId: string;
+  version: number;
 }
 
-/** The agent is on this host: what takes longer is stuck. */
+export interface CorrosionOptions {
+  /** The origin of the API, for example `http://127.0.0.1:8080`. */
+  url: string;
+  /** The file of the bearer token, read at every call. undefined: no token is sent. */
+  tokenFile: string | undefined;
+  /**
+   * The timeout, in ms, of a connection, of a whole transaction, of the first byte of an answer, and between two rows of a
+   * query. All rows of a query together may take `queryTimes` as long.
+   */
+  timeoutMs?: number;
+  /**
+   * Called and awaited before each transaction. The function that it returns is called with the version of the transaction,
+   * unless the transaction changed nothing.
+   */
+  beforeTransaction?: () => Promise<(version: DatabaseVersion) => void>;
+}
+
+/** The default timeout, in ms. The agent is on this host, so a longer wait means that it hangs. Its orderly stop takes 5.1 s, so the timeout cannot be much shorter. */
 const defaultTimeoutMs = 10_000;
-const connectTimeoutMs = 2000;
-/** A mesh of 50,000 rows comes in a fraction of one. */
+/** How many timeouts all rows of a query may take. 50,000 rows arrive in a fraction of one. */
 const queryTimes = 6;
-/** Answers to transactions, and errors, are short. */
+/** The longest answer to a transaction, and the longest error, in bytes. */
 const maxTextBytes = 4 << 20;
 
 export function createCorrosion({
   url,
   tokenFile,
   timeoutMs = defaultTimeoutMs,
+  beforeTransaction,
 }: CorrosionOptions): Corrosion {
-  const agent = new Agent({ connect: { timeout: connectTimeoutMs }, headersTimeout: timeoutMs });
+  const hasToken = tokenFile !== undefined;
+  const agent = new Agent({ connect: { timeout: timeoutMs }, headersTimeout: timeoutMs });
 
-  /** @returns the answer, which has status 200. */
+  /** Sends a request. Returns the answer, which has status 200. */
   const send = async (
     method: 'GET' | 'POST',
     path: string,
@@ -67,10 +83,16 @@ export function createCorrosion({
     if (json !== undefined) headers['content-type'] = 'application/json';
     const { origin, pathname, search } = new URL(path, url);
     const answer = await agent.request({
-      ...{ origin, path: pathname + search, method, headers, signal, bodyTimeout },
+      origin,
+      path: pathname + search,
+      method,
+      headers,
+      signal,
+      bodyTimeout,
       body: json === undefined ? null : JSON.stringify(json),
     });
-    if (answer.statusCode !== 200) throw await refusal(answer.statusCode, answer.body, timeoutMs);
+    if (answer.statusCode !== 200)
+      throw await refusal(answer.statusCode, answer.body, { timeoutMs, hasToken });
     return answer;
   };
   const told = async <T>(call: () => Promise<T>): Promise<T> => {
@@ -86,12 +108,15 @@ export function createCorrosion({
       told(async () => {
         const within = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
         const options = { bodyTimeout: timeoutMs, signal: within };
+        const acknowledged = await beforeTransaction?.();
         const { body } = await send('POST', '/v1/transactions', statements, options);
         const text = await readText(body);
         const failure = failureIn(text);
         if (failure !== undefined) throw new CorrosionError('refused', `failed a transaction: ${failure}`);
-        if (resultCount(text) !== statements.length)
+        if (resultsOf(parseJson(text))?.length !== statements.length)
           throw new CorrosionError('malformed', `answered a transaction with ${text.slice(0, 200)}`);
+        const version = versionIn(text);
+        if (version !== undefined) acknowledged?.(version);
       }),
     query: (statement, onRow, signal) =>
       told(async () => {
@@ -100,50 +125,64 @@ export function createCorrosion({
           bodyTimeout: timeoutMs,
           signal: within,
         });
-        let isWhole = false;
-        for await (const line of linesOf(body)) {
-          const frame = parseFrame(line);
-          if (frame?.kind === 'row') onRow(frame.values);
-          if (frame?.kind === 'error')
-            throw new CorrosionError('refused', `failed a query: ${frame.message}`);
-          if (frame?.kind === 'end') isWhole = true;
-        }
-        if (!isWhole) throw new CorrosionError('unreachable', 'ended its answer before the rows did');
+        await readRows(body, onRow);
       }),
     subscribe: (start, on, signal) =>
       told(async () => {
-        // Aborted by the wait for the rows too, which a timeout of the body's could not tell from that for changes.
+        // The watchdog of the rows aborts it, too. A timeout of the body could not tell rows, which must come, from changes.
         const stop = new AbortController();
         const within = AbortSignal.any([signal, stop.signal]);
-        const [method, path, json] =
-          'id' in start
-            ? ([
-                'GET',
-                `/v1/subscriptions/${encodeURIComponent(start.id)}?from=${start.from}`,
-                undefined,
-              ] as const)
-            : (['POST', '/v1/subscriptions', start.statement] as const);
-        const { body, headers } = await send(method, path, json, { bodyTimeout: 0, signal: within });
+        const isResumed = 'id' in start;
+        const path = isResumed
+          ? `/v1/subscriptions/${encodeURIComponent(start.id)}?from=${start.from}`
+          : '/v1/subscriptions';
+        const { body, headers } = await send(
+          isResumed ? 'GET' : 'POST',
+          path,
+          isResumed ? undefined : start.statement,
+          { bodyTimeout: 0, signal: within },
+        );
         const id = headers['corro-query-id'];
         on.open(typeof id === 'string' && id !== '' ? id : undefined);
         const rows = watchdog(timeoutMs, why => stop.abort(new Error(why)));
-        if ('id' in start) rows.end();
-        try {
-          for await (const line of linesOf(body)) {
-            const frame = parseFrame(line);
-            if (frame === undefined) continue;
-            if (frame.kind === 'end') rows.end();
-            else rows.seen();
-            on.frame(frame);
-          }
-        } finally {
-          rows.end();
-        }
+        if (isResumed) rows.end();
+        await readFrames(body, rows, on.frame);
       }),
   };
 }
 
-/** Calls back when nothing was seen for so long, or not the end for `queryTimes` as long, until it is ended. */
+/** Reads the answer to a query. @throws CorrosionError when it is not whole */
+async function readRows(body: AsyncIterable<Buffer>, onRow: (values: unknown[]) => void): Promise<void> {
+  let isWhole = false;
+  for await (const line of linesOf(body)) {
+    const frame = parseFrame(line);
+    if (frame?.kind === 'row') onRow(frame.values);
+    if (frame?.kind === 'error') throw new CorrosionError('refused', `failed a query: ${frame.message}`);
+    if (frame?.kind === 'end') isWhole = true;
+  }
+  if (!isWhole) throw new CorrosionError('unreachable', 'ended its answer before the rows did');
+}
+
+/** Reads the frames of a subscription until it ends. @param rows watches the rows, and is ended in any case */
+async function readFrames(
+  body: AsyncIterable<Buffer>,
+  rows: ReturnType<typeof watchdog>,
+  onFrame: (frame: Frame) => void,
+): Promise<void> {
+  try {
+    for await (const line of linesOf(body)) {
+      const frame = parseFrame(line);
+      if (frame === undefined) continue;
+      if (frame.kind === 'end') rows.end();
+      else rows.seen();
+      onFrame(frame);
+    }
+  } finally {
+    rows.end();
+  }
+}
+
+/** Calls `onLate` when no row arrives for `ms`, or the rows do not end within `queryTimes` as long. `end` stops the watchdog. */
 function watchdog(ms: number, onLate: (why: string) => void) {
   const timer = setTimeout(() => onLate('the rows stopped coming'), ms);
   const whole = setTimeout(() => onLate('the rows did not end'), ms * queryTimes);
@@ -160,8 +199,12 @@ function watchdog(ms: number, onLate: (why: string) => void) {
   };
 }
 
-/** What a status other than 200 says; its text is bounded in size and time, since it only explains. */
-async function refusal(status: number, body: Readable, timeoutMs: number): Promise<CorrosionError> {
+/** Returns the error for a status other than 200. Reading its text is bounded in size and time, since the text only explains. */
+async function refusal(
+  status: number,
+  body: Readable,
+  { timeoutMs, hasToken }: { timeoutMs: number; hasToken: boolean },
+): Promise<CorrosionError> {
   const late = new AbortController();
   const text = await Promise.race([
     readText(body).catch(() => ''),
@@ -169,7 +212,8 @@ async function refusal(status: number, body: Readable, timeoutMs: number): Promi
   ]);
   late.abort();
   body.destroy();
-  return new CorrosionError('refused', `answered ${status}: ${failureIn(text) ?? text.slice(0, 200)}`);
+  const said = failureIn(text) ?? text.slice(0, 200);
+  return new CorrosionError('refused', refusalText(said, { status, hasToken }));
 }
 
 async function readText(body: AsyncIterable<Buffer>): Promise<string> {
@@ -184,32 +228,24 @@ async function readText(body: AsyncIterable<Buffer>): Promise<string> {
   return Buffer.concat(chunks).toString('utf8');
 }
 
-/** The error in an answer: `{"error"}`, or that of the statement that failed. Undefined where there is none. */
+/** Returns the error in an answer: `{"error"}`, or that of the statement that failed. undefined where there is none. */
 function failureIn(text: string): string | undefined {
-  const answer = parsed(text);
-  const results = resultsOf(answer);
-  const failed = [answer, ...results].find(
-    (one): one is { error: unknown } => typeof one === 'object' && one !== null && 'error' in one,
-  );
-  return failed === undefined ? undefined : String(failed.error).slice(0, 1024);
+  const answer = parseJson(text);
+  const failed = [answer, ...(resultsOf(answer) ?? [])].filter(isObject).find(one => 'error' in one);
+  return failed === undefined ? undefined : String(failed['error']).slice(0, 1024);
 }
 
-function resultCount(text: string): number | undefined {
-  const answer = parsed(text);
-  return typeof answer === 'object' && answer !== null && 'results' in answer
-    ? resultsOf(answer).length
+/** Returns the version of a transaction, undefined where nothing was changed or the agent did not send it. */
+function versionIn(text: string): DatabaseVersion | undefined {
+  const answer = parseJson(text);
+  const { version, actor_id: actorId } = isObject(answer) ? answer : {};
+  return typeof version === 'number' && Number.isSafeInteger(version) && typeof actorId === 'string'
+    ? { actorId, version }
     : undefined;
 }
 
-function resultsOf(answer: unknown): unknown[] {
-  if (typeof answer !== 'object' || answer === null || !('results' in answer)) return [];
-  return Array.isArray(answer.results) ? answer.results : [];
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
+/** Returns the results of a transaction, one a statement. undefined: the answer has none. */
+function resultsOf(answer: unknown): unknown[] | undefined {
+  const results = isObject(answer) ? answer['results'] : undefined;
+  return Array.isArray(results) ? results : undefined;
 }

@@ -1,9 +1,6 @@
 import type { ValueType } from '@coold/runtime';
 
-/**
- * Where Corrosion's API is (docs/contract.md §5): a host and a port, nothing below it. Plain HTTP, since it is on this
- * host.
- */
+/** The origin of Corrosion's API (docs/contract.md §5): scheme, host and port, without a path. */
 export const corrosionUrl: ValueType<string> = {
   expected: 'a URL such as http://127.0.0.1:8080',
   parse(value) {

@@ -1,9 +1,24 @@
 /**
- * Why Corrosion did not do what it was asked: `unreachable` when it could not be asked or broke off, `refused` when it
- * answered with another status than a success or with an error, `malformed` when its answer is none that
- * docs/contract.md §5 knows.
+ * Why a request to Corrosion failed. `unreachable`: no connection, or the answer broke off. `refused`: Corrosion answered with
+ * an error or a status other than success. `malformed`: the answer does not conform to docs/contract.md §5.
  */
 export type CorrosionFault = 'unreachable' | 'refused' | 'malformed';
+
+/** Returns why the agent refused a request, with its own text and what an operator has to do. */
+export function refusalText(
+  said: string,
+  { status, hasToken }: { status?: number; hasToken: boolean },
+): string {
+  if (status === 401)
+    return hasToken
+      ? 'answered 401: the token is wrong: it must be that of api.authz.bearer-token in config.toml of Corrosion'
+      : 'answered 401: it wants a token, and no token file is configured';
+  const text = status === undefined ? said : `answered ${status}: ${said}`;
+  const table = /no such table: ([\w.]+)/i.exec(said)?.[1];
+  return table === undefined
+    ? text
+    : `${text}; install the schema file of ${table} and run systemctl reload corrosion`;
+}
 
 export class CorrosionError extends Error {
   readonly fault: CorrosionFault;
@@ -14,12 +29,12 @@ export class CorrosionError extends Error {
   }
 }
 
-/** Whether a statement names a table that the agent's schema does not have, as that of another version may not. */
+/** Whether a request failed because the agent's schema lacks a table. The schema of another version may lack it. */
 export function isMissingTable(error: unknown): boolean {
   return error instanceof CorrosionError && error.fault === 'refused' && /no such table/i.test(error.message);
 }
 
-/** Any failure of a request, in these terms. */
+/** Turns anything that a request threw into a CorrosionError. */
 export function asCorrosionError(error: unknown, url: string): CorrosionError {
   if (error instanceof CorrosionError) return error;
   const { message, name } = error instanceof Error ? error : new Error(String(error));

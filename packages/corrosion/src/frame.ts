@@ -1,6 +1,7 @@
+import { isObject, parseJson } from '@coold/runtime';
 import { CorrosionError } from './failure.ts';
 
-/** A parameter of a statement. What comes back is another matter: rows are others' too, so whoever reads them checks. */
+/** A parameter of a statement. Values in rows may come from other hosts, so their type is unknown and readers check them. */
 export type Value = string | number | null;
 
 export type ChangeKind = 'insert' | 'update' | 'delete';
@@ -9,39 +10,36 @@ export type ChangeKind = 'insert' | 'update' | 'delete';
 export type Frame =
   | { kind: 'columns'; names: string[] }
   | { kind: 'row'; values: unknown[] }
-  /** The end of the rows. `changeId`: where a subscription's changes go on from, where the agent says so. */
+  /** The end of the rows. `changeId`: the id after which the changes of a subscription continue, if the agent sends it. */
   | { kind: 'end'; changeId: number | undefined }
   | { kind: 'change'; change: ChangeKind; values: unknown[]; changeId: number }
   | { kind: 'error'; message: string };
 
 /**
- * Reads one line. @returns undefined for an object of a kind that is not known: an agent of another version may have more
- * to say. @throws CorrosionError `malformed`
+ * Reads one line of an answer.
+ *
+ * @returns undefined for a frame of unknown kind, which an agent of another version may send
+ * @throws CorrosionError `malformed`
  */
 export function parseFrame(line: string): Frame | undefined {
-  let frame: unknown;
-  try {
-    frame = JSON.parse(line);
-  } catch {
-    throw malformed('a line that is not JSON', line);
-  }
-  if (typeof frame !== 'object' || frame === null || Array.isArray(frame))
-    throw malformed('a line that is no frame', line);
-  if ('row' in frame) return { kind: 'row', values: pair(frame.row, line) };
-  if ('change' in frame) return change(frame.change, line);
+  const frame = parseJson(line);
+  if (frame === undefined) throw malformed('a line that is not JSON', line);
+  if (!isObject(frame)) throw malformed('a line that is not a frame', line);
+  if ('row' in frame) return { kind: 'row', values: pair(frame['row'], line) };
+  if ('change' in frame) return change(frame['change'], line);
   if ('columns' in frame) {
-    const names = frame.columns;
+    const names = frame['columns'];
     if (!Array.isArray(names) || !names.every(name => typeof name === 'string'))
       throw malformed('columns', line);
     return { kind: 'columns', names };
   }
   if ('eoq' in frame) {
-    const end = frame.eoq;
-    if (typeof end !== 'object' || end === null) throw malformed('eoq', line);
-    if (!('change_id' in end) || end.change_id === null) return { kind: 'end', changeId: undefined };
-    return { kind: 'end', changeId: id(end.change_id, line) };
+    const end = frame['eoq'];
+    if (!isObject(end)) throw malformed('eoq', line);
+    const given = end['change_id'] ?? undefined;
+    return { kind: 'end', changeId: given === undefined ? undefined : id(given, line) };
   }
-  if ('error' in frame) return { kind: 'error', message: String(frame.error).slice(0, 1024) };
+  if ('error' in frame) return { kind: 'error', message: String(frame['error']).slice(0, 1024) };
   return undefined;
 }
 
@@ -52,7 +50,7 @@ function change(value: unknown, line: string): Frame {
   return { kind: 'change', change: kind, values: values(cells, line), changeId: id(changeId, line) };
 }
 
-/** `[rowid, values]`: rows are told apart by their key, which is one of the values. */
+/** Reads `[rowid, values]`. The row id is dropped, since the key of a row is among its values. */
 function pair(value: unknown, line: string): unknown[] {
   if (!Array.isArray(value)) throw malformed('row', line);
   return values(value[1], line);
@@ -70,5 +68,5 @@ function id(value: unknown, line: string): number {
 }
 
 function malformed(what: string, line: string): CorrosionError {
-  return new CorrosionError('malformed', `answered ${what} that is not understood: ${line.slice(0, 200)}`);
+  return new CorrosionError('malformed', `answered what is not understood, ${what}: ${line.slice(0, 200)}`);
 }

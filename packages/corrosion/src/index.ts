@@ -1,4 +1,10 @@
-export { type Corrosion, type CorrosionOptions, createCorrosion, type Statement } from './client.ts';
+export {
+  type Corrosion,
+  type CorrosionOptions,
+  createCorrosion,
+  type DatabaseVersion,
+  type Statement,
+} from './client.ts';
 export { CorrosionError, isMissingTable } from './failure.ts';
 export type { ChangeKind } from './frame.ts';
 export {

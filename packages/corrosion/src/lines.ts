@@ -1,11 +1,11 @@
 import { StringDecoder } from 'node:string_decoder';
 import { CorrosionError } from './failure.ts';
 
-/** A row of ours is a few hundred bytes; what is longer than this, in characters, is none. */
+/** The longest line, in characters. A row of coold's tables takes a few hundred bytes. */
 const maxLineLength = 1 << 20;
 
 /**
- * Splits a stream of bytes into its lines, one by one as they come: a mesh's rows are never in memory as one text.
+ * Yields the lines of a stream as they arrive, so that the rows of a mesh are never in memory as one text.
  *
  * @throws CorrosionError `malformed` for a line without end, `unreachable` when the stream ends within a line
  */

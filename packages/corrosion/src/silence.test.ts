@@ -28,11 +28,11 @@ it('one that does not answer is dead, which is said once', async () => {
   await soon(() => expect(noticed.onDead).toHaveBeenCalled());
   await delay(30);
   expect(noticed.onDead.mock.calls).toEqual([
-    ['it says nothing and does not answer: corrosion gives no answer'],
+    ['it sends nothing and does not answer: corrosion gives no answer'],
   ]);
 });
 
-it('nobody is asked who says something, nor at the end', async () => {
+it('does not ask an agent that sends something, or after the end', async () => {
   using noticed = notice(() => Promise.resolve(), 3_600_000);
   noticed.silence.heard();
   using ended = notice(() => Promise.resolve());
@@ -42,7 +42,7 @@ it('nobody is asked who says something, nor at the end', async () => {
   expect([noticed.asked, ended.asked].map(({ mock }) => mock.calls)).toEqual([[], []]);
 });
 
-it('what is asked when it ends is given up, and nobody is dead', async () => {
+it('gives up a question at the end, without calling the agent dead', async () => {
   using noticed = notice(
     signal =>
       new Promise((_, reject) =>
@@ -55,7 +55,7 @@ it('what is asked when it ends is given up, and nobody is dead', async () => {
   expect(noticed.onDead).not.toHaveBeenCalled();
 });
 
-it('one that says something while it is asked lives, and is asked by nobody else meanwhile', async () => {
+it('counts an agent that sends something while it is asked as alive, and asks one question at a time', async () => {
   let answer = (_error: Error): void => {};
   using noticed = notice(() => new Promise((_, reject) => (answer = reject)));
   await soon(() => expect(noticed.asked).toHaveBeenCalledTimes(1));

@@ -1,23 +1,24 @@
+import { errorMessage } from '@coold/runtime';
 import { CorrosionError } from './failure.ts';
 
 export interface SilenceOptions {
-  /** How long nothing may be heard before the agent is asked, in ms. */
+  /** How long the agent may send nothing before it is asked, in ms. */
   quietMs: number;
-  /** Resolves when the agent answers; in time, or not at all. */
+  /** Asks the agent. Resolves when it answers, and rejects when it does not answer in time. */
   ask(signal: AbortSignal): Promise<void>;
-  /** It says nothing, and does not answer either. Called once at the most. */
+  /** Called at most once: the agent sends nothing and does not answer. */
   onDead(why: string): void;
 }
 
 export interface Silence {
-  /** Something was heard. */
+  /** Records that the agent sent something. */
   heard(): void;
   end(): void;
 }
 
 /**
- * Tells an agent that has nothing to say from one that is frozen: that one's connections stay open, and a subscription that
- * nobody feeds any more looks like a mesh in which nothing happens.
+ * Detects a frozen agent. The connections of a frozen agent stay open, so its subscription looks like that of a mesh without
+ * changes. An agent that sends nothing for `quietMs` is therefore asked whether it still answers.
  */
 export function noticeSilence({ quietMs, ask, onDead }: SilenceOptions): Silence {
   const ended = new AbortController();
@@ -29,10 +30,10 @@ export function noticeSilence({ quietMs, ask, onDead }: SilenceOptions): Silence
     try {
       await ask(ended.signal);
     } catch (error) {
-      // Whoever refuses is alive.
+      // An agent that refuses the question is alive.
       const isDead = !(error instanceof CorrosionError) || error.fault === 'unreachable';
       if (isDead && !hasSpoken && !ended.signal.aborted) {
-        onDead(`it says nothing and does not answer: ${(error as Error).message}`);
+        onDead(`it sends nothing and does not answer: ${errorMessage(error)}`);
         return;
       }
     }
@@ -42,7 +43,7 @@ export function noticeSilence({ quietMs, ask, onDead }: SilenceOptions): Silence
   let timer = setTimeout(listen, quietMs);
   return {
     heard() {
-      // A timer that has run would run again.
+      // refresh() would start a timer again that has already fired.
       if (isAsking) hasSpoken = true;
       else timer.refresh();
     },

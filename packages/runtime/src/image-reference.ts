@@ -8,14 +8,14 @@ const pattern = (() => {
   return new RegExp(`^(?:${domain}/)?${part}(?:/${part})*(?::${tag})?(?:@sha256:[0-9a-f]{64})?$`);
 })();
 
-/** What Podman would read a local file or another store for; "docker:" alone is none, and a well-known image. */
+/** Prefixes with which Podman would read a local file or another store. `docker:` is not one of them: it is a well-known image. */
 const transport =
   /^(?:atomic|containers-storage|dir|docker-archive|docker-daemon|oci|oci-archive|ostree|sif|tarball):/;
 
-/** What a text that is no reference should have been. */
+/** The expectation in errors about image references. */
 export const imageReferenceExpected = `expected an image reference such as docker.io/library/nginx:alpine, at most ${maxLength} characters`;
 
-/** Whether a text names an image, and can be nothing but a name wherever Podman or buildah reads it. */
+/** Whether Podman and buildah can read a text only as the name of an image, and never as a file, another store or an option. */
 export function isImageReference(text: string): boolean {
   return text.length <= maxLength && pattern.test(text) && !transport.test(text);
 }

@@ -1,10 +1,10 @@
 import { trimBlanks } from './go-space.ts';
 import type { Flag } from './instruction.ts';
 
-/** A whole one: its name, and its value plain or in quotes. */
+/** A complete flag: its name, and its value without quotes or quoted as a whole. */
 const flag = /^--([a-z]+(?:-[a-z]+)*)(?:=(?:([!#-&(-[\]-~]*)|"([!#-&(-[\]-~]*)"|'([!#-&(-[\]-~]*)'))?$/;
 
-/** A flag that is written in a way that only buildah would understand. */
+/** A flag in a notation that only buildah would understand. */
 export class FlagError extends Error {
   readonly flag: string;
   constructor(flag: string) {
@@ -15,12 +15,12 @@ export class FlagError extends Error {
 }
 
 /**
- * Takes the flags off what follows an instruction's name.
+ * Splits the text after an instruction's name into its flags and the rest.
  *
- * buildah finds their ends by single bytes, some of which, as a part of another character, it takes for a space; it takes
- * quotes and backslashes out wherever they stand. So a flag is ASCII, and quoted as a whole or not at all.
+ * buildah finds the end of a flag byte by byte, and takes some bytes of a longer character for a space. It removes quotes and
+ * backslashes anywhere in a flag. So a flag must be ASCII, and quoted as a whole or not at all.
  *
- * @throws FlagError for one that is written otherwise
+ * @throws FlagError for a flag in any other notation
  */
 export function takeFlags(text: string): { flags: Flag[]; rest: string } {
   const flags: Flag[] = [];
@@ -41,7 +41,7 @@ function readFlag(word: string): Flag {
   return value === undefined ? { name } : { name, value };
 }
 
-/** As it is rendered. */
+/** Returns the flag as it is rendered: without quotes. */
 export function writeFlag({ name, value }: Flag): string {
   return value === undefined ? `--${name}` : `--${name}=${value}`;
 }

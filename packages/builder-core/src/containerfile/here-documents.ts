@@ -2,7 +2,7 @@ import { wordsThatBegin } from './go-space.ts';
 import type { HereDocument } from './instruction.ts';
 import type { SourceLines } from './source-lines.ts';
 
-/** Where a parser may see one begin; only buildah from Debian 13 on knows them. */
+/** Whether a parser may see a here-document begin in this text. Only buildah from Debian 13 on supports here-documents. */
 export function mayBeginDocument(text: string): boolean {
   return text.includes('<<');
 }
@@ -13,15 +13,15 @@ interface Begun {
 }
 
 /**
- * The here-documents that a command of a RUN begins, in their order, read from the lines below it.
+ * Reads the here-documents that a RUN command begins, in order, from the lines below the command.
  *
- * @throws Error for what parsers and shells do not read alike
+ * @throws Error where parsers and shells would read the text differently
  */
 export function readDocuments(text: string, lines: SourceLines): HereDocument[] {
   return findBegun(text).map(begun => ({ ...begun, content: readContent(begun, lines) }));
 }
 
-/** As a word of its own, outside quotes. */
+/** Finds the words that begin a here-document. Each must be a word of its own, outside quotes. */
 function findBegun(text: string): Begun[] {
   const candidates = [...text.matchAll(wordsThatBegin('[0-9]*<<'))].filter(
     ([word]) => !/^[0-9]*<<(?:<|$)/.test(word),
@@ -41,7 +41,7 @@ function findBegun(text: string): Begun[] {
   return begun;
 }
 
-/** For places one after another: the quote that is open there, or an empty text. */
+/** Returns a function that tells which quote is open at an index, or an empty text. Ask for indexes in ascending order. */
 function createQuoteFinder(text: string): (index: number) => string {
   let quote = '';
   let at = 0;
@@ -67,11 +67,11 @@ function readContent({ name, stripTabs }: Begun, lines: SourceLines): string {
 }
 
 /**
- * A command with its here-documents as the arguments of a program, which every buildah reads alike: that of Debian 12 would
- * take their lines for instructions.
+ * Turns a command with here-documents into the arguments of a program, which every buildah reads in the same way. The buildah
+ * of Debian 12 would read the lines of a here-document as instructions.
  *
- * @param shell the one that the command is for
- * @throws Error for a script of a program that cannot be given its script as an argument
+ * @param shell the shell that runs the command, with its options
+ * @throws Error for a script whose interpreter cannot take the script as an argument
  */
 export function embedDocuments(
   text: string,
@@ -85,13 +85,22 @@ export function embedDocuments(
   return script.startsWith('#!') ? [...interpreterOf(script), script] : [...shell, script];
 }
 
-/** Programs, by their names, that take a script as the argument after this option. */
+/** The option after which each of these programs takes a script as one argument. */
 const scriptOptions: Record<string, string> = {
-  ...{ sh: '-c', ash: '-c', bash: '-c', dash: '-c', ksh: '-c', zsh: '-c' },
-  ...{ python: '-c', python3: '-c', perl: '-e', ruby: '-e', node: '-e' },
+  sh: '-c',
+  ash: '-c',
+  bash: '-c',
+  dash: '-c',
+  ksh: '-c',
+  zsh: '-c',
+  python: '-c',
+  python3: '-c',
+  perl: '-e',
+  ruby: '-e',
+  node: '-e',
 };
 
-/** A kernel gives a program all that follows it as one argument. */
+/** Returns the program and options of a `#!` line. The kernel passes everything after the program as one argument. */
 function interpreterOf(script: string): string[] {
   const [, line = ''] = /^#![ \t]*(.*)/.exec(script) ?? [];
   const [program = '', ...rest] = line.trim().split(/[ \t]+/);

@@ -1,19 +1,19 @@
-/** A Containerfile as we understand it; what buildah gets is rendered from this, see render.ts. */
+/** A parsed Containerfile. The text that buildah gets is rendered from this, see render.ts. */
 export interface Containerfile {
-  /** What continues a line, and quotes a character in words; the directive `escape` names it. */
+  /** The character that continues a line and quotes a character in words. The directive `escape` sets it. */
   escapeCharacter: Escape;
   instructions: readonly Instruction[];
 }
 
 export type Escape = '\\' | '`';
 
-/** `--name` or `--name=value`; a value is printable ASCII without quotes, backslashes and spaces. */
+/** `--name` or `--name=value`. The value is printable ASCII without quotes, backslashes and spaces. */
 export interface Flag {
   name: string;
   value?: string;
 }
 
-/** What a shell gets as one text, or a program as its arguments. */
+/** A command: one text for a shell, or the argument vector of a program. */
 export type Command = ShellCommand | ExecCommand;
 export interface ShellCommand {
   form: 'shell';
@@ -24,17 +24,17 @@ export interface ExecCommand {
   words: readonly string[];
 }
 
-/** A here-document: its lines, each with its line break, as they stand in the file. */
+/** A here-document. `content` holds its lines as they are in the file, each with its line break. */
 export interface HereDocument {
   name: string;
   content: string;
-  /** `<<-`: tabs that begin a line are not part of it. */
+  /** True for `<<-`, which removes the tabs at the beginning of each line. */
   stripTabs: boolean;
 }
 
 export interface FromInstruction {
   name: 'FROM';
-  /** May refer to ARGs before the first FROM. */
+  /** The image as written. It may refer to ARGs before the first FROM. */
   image: string;
   platform?: string;
   stage?: string;
@@ -44,14 +44,14 @@ export interface RunInstruction {
   name: 'RUN';
   flags: readonly Flag[];
   command: Command;
-  /** Of a command in shell form, in their order. */
+  /** The here-documents of a command in shell form, in order. */
   documents: readonly HereDocument[];
 }
 
 export interface CopyInstruction {
   name: 'COPY' | 'ADD';
   flags: readonly Flag[];
-  /** Whether it is written as a JSON list. */
+  /** Whether sources and destination are written as a JSON list. */
   json: boolean;
   sources: readonly string[];
   destination: string;
@@ -59,11 +59,11 @@ export interface CopyInstruction {
 
 export interface PairsInstruction {
   name: 'ENV' | 'LABEL';
-  /** Words with their quotes, as `name=value`. */
+  /** Words of the form `name=value`, with their quotes. */
   words: readonly string[];
 }
 
-/** The old notation: a name, and all that follows is the value. */
+/** ENV or LABEL in the old notation: a name, and the rest of the line as its value. */
 export interface PairInstruction {
   name: 'ENV' | 'LABEL';
   key: string;
@@ -72,7 +72,7 @@ export interface PairInstruction {
 
 export interface WordsInstruction {
   name: 'ARG' | 'EXPOSE';
-  /** With their quotes. */
+  /** The words, with their quotes. */
   words: readonly string[];
 }
 
@@ -100,7 +100,7 @@ export interface ShellInstruction {
 export interface HealthcheckInstruction {
   name: 'HEALTHCHECK';
   flags: readonly Flag[];
-  /** Absent: NONE. */
+  /** Absent for HEALTHCHECK NONE. */
   command?: Command;
 }
 
@@ -111,7 +111,7 @@ export interface OnbuildInstruction {
 
 /** One instruction with its typed parts. */
 export type Instruction = {
-  /** The first of its lines, counted from 1. */
+  /** The first line of the instruction, counted from 1. */
   line: number;
 } & (
   | FromInstruction

@@ -1,30 +1,30 @@
+import { errorMessage } from '@coold/runtime/unknown-values';
 import { embedDocuments, mayBeginDocument } from './here-documents.ts';
 import type { CommandInstruction, Instruction, RunInstruction } from './instruction.ts';
-import { expandPorts } from './ports.ts';
-import { refusal, type Whereabouts } from './refusal.ts';
+import { type LinePrefix, refusal } from './refusal.ts';
 import { normaliseMounts } from './run-mounts.ts';
 
-/** What buildah runs a command in shell form with, unless SHELL or the base image says otherwise. */
+/** The shell that buildah uses for a command in shell form, unless SHELL or the base image sets another. */
 export const defaultShell: readonly string[] = ['/bin/sh', '-c'];
 
 /**
- * The same instruction in words that the buildahs of Debian 12 and 13 read alike, or would not read at all, and that give the image
- * what Docker's own builder would.
+ * Rewrites an instruction so that the buildah of Debian 12 and that of Debian 13 read it in the same way, and the image
+ * gets what Docker's own builder would give it.
  *
- * @param shell what commands in shell form are given to at this place
- * @throws BuildFailure 422
+ * @param shell the shell for commands in shell form at this place of the stage
+ * @throws BuildFailure 422 for a here-document that cannot be rewritten
  */
 export function normalise(
   instruction: Instruction,
   shell: readonly string[],
-  where: Whereabouts,
+  where: LinePrefix,
 ): Instruction {
   switch (instruction.name) {
     case 'RUN':
       return { line: instruction.line, ...normaliseRun(instruction, shell, where) };
     case 'COPY':
     case 'ADD':
-      // It asks for layers that do not depend on each other, which the buildah of Debian 12 cannot make.
+      // --link asks for layers that do not depend on each other. The buildah of Debian 12 cannot make them.
       return { ...instruction, flags: instruction.flags.filter(({ name }) => name !== 'link') };
     case 'CMD':
     case 'ENTRYPOINT':
@@ -32,14 +32,14 @@ export function normalise(
     case 'EXPOSE':
       return { ...instruction, words: expandPorts(instruction.words) };
     case 'ONBUILD':
-      // Its shell is that of the build which executes it.
+      // The shell for a trigger is that of the build which executes the trigger.
       return { ...instruction, trigger: normalise(instruction.trigger, defaultShell, where) };
     default:
       return instruction;
   }
 }
 
-/** buildah knows no other shell than the default one for what an image runs, and SHELL for the steps of its build alone. */
+/** Writes CMD or ENTRYPOINT in exec form where SHELL changed the shell: buildah applies SHELL to RUN steps only. */
 function normaliseCommand(
   { name, command }: CommandInstruction,
   shell: readonly string[],
@@ -53,16 +53,33 @@ function normaliseCommand(
 function normaliseRun(
   instruction: RunInstruction & { line: number },
   shell: readonly string[],
-  where: Whereabouts,
+  where: LinePrefix,
 ): RunInstruction {
   const { flags, command, documents } = instruction;
   const made: RunInstruction = { name: 'RUN', flags: normaliseMounts(flags), command, documents: [] };
   if (command.form === 'exec' || !mayBeginDocument(command.text)) return made;
-  // As the arguments of a program it is nothing in which one version of buildah finds a here-document and another none.
+  // In exec form, no version of buildah looks for a here-document.
   try {
     const words = embedDocuments(command.text, documents, shell);
     return { ...made, command: { form: 'exec', words } };
   } catch (error) {
-    throw refusal(where(instruction.line), `RUN: ${error instanceof Error ? error.message : String(error)}`);
+    throw refusal(where(instruction.line), `RUN: ${errorMessage(error)}`);
   }
+}
+
+/** The largest number of words of one EXPOSE. A range stays a range where expanding it would give more: the line would be too long. */
+const maxPorts = 1000;
+
+/** Expands the port ranges of an EXPOSE into single ports, as Docker does. buildah would take a range for one port. */
+function expandPorts(words: readonly string[]): readonly string[] {
+  const expanded = words.flatMap(word => rangeIn(word)?.ports ?? [word]);
+  return expanded.length > maxPorts ? words : expanded;
+}
+
+/** Returns the ports of a range, or undefined when the word is no range or holds variables. */
+function rangeIn(word: string): { ports: string[] } | undefined {
+  const [, first, last, protocol = ''] = /^([0-9]{1,5})-([0-9]{1,5})(\/(?:tcp|udp|sctp))?$/i.exec(word) ?? [];
+  const [begin, end] = [Number(first), Number(last)];
+  if (first === undefined || begin > end || end > 65_535) return undefined;
+  return { ports: Array.from({ length: end - begin + 1 }, (_, at) => `${begin + at}${protocol}`) };
 }

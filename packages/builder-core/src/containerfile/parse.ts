@@ -1,3 +1,4 @@
+import { errorMessage } from '@coold/runtime/unknown-values';
 import { FlagError, takeFlags } from './flags.ts';
 import { hasGoSpaceAtEdge, trimBlanks } from './go-space.ts';
 import { mayBeginDocument, readDocuments } from './here-documents.ts';
@@ -14,33 +15,32 @@ import type {
   RunInstruction,
   VolumeInstruction,
 } from './instruction.ts';
-import { readJsonForm } from './json-form.ts';
-import { inRepository, quoted, refusal, type Whereabouts } from './refusal.ts';
+import { inRepository, type LinePrefix, quoted, refusal } from './refusal.ts';
 import { maxLineBytes } from './render.ts';
 import { readLines, type SourceLines } from './source-lines.ts';
-import { splitQuoted } from './words.ts';
+import { readJsonForm, splitQuoted } from './words.ts';
 
-/** An image has at most some hundred layers. */
+/** The most instructions in one file. An image has at most a few hundred layers, so more are never useful. */
 const maxInstructions = 5000;
 
-/** What an instruction's parts are read from. */
+/** Where the parts of an instruction are read from. */
 interface Reading {
   lines: SourceLines;
   line: number;
-  /** Whether a trigger of ONBUILD is read. */
+  /** Whether the instruction is the trigger of an ONBUILD. */
   isTrigger: boolean;
   /** @throws BuildFailure 422 naming the line */
   refuse(message: string): never;
 }
 
 /**
- * Reads a Containerfile as buildah does. What its versions, BuildKit and we could read differently is refused, as is what
- * they do not know.
+ * Parses a Containerfile. Text that the versions of buildah, BuildKit and this parser could read differently is refused, and
+ * so are instructions that they do not know.
  *
- * @param where what a refusal begins with
+ * @param where makes the text that a refusal begins with
  * @throws BuildFailure 422 naming the line
  */
-export function readContainerfile(text: string, where: Whereabouts = inRepository): Containerfile {
+export function readContainerfile(text: string, where: LinePrefix = inRepository): Containerfile {
   const lines = readLines(text, where);
   const instructions: Instruction[] = [];
   for (let joined = lines.next(); joined !== undefined; joined = lines.next()) {
@@ -60,14 +60,14 @@ const control = /[\u0000\v\f\r]/;
 function readInstruction(text: string, reading: Reading): Instruction {
   const { line, refuse } = reading;
   if (Buffer.byteLength(text) > maxLineBytes) refuse(`${quoted(text)} has more than ${maxLineBytes} bytes`);
-  // Go's trimming and its regular expressions differ over these.
+  // Go's trimming and its regular expressions treat these characters differently.
   if (control.test(text))
     refuse(`${quoted(text)} has a control character that parsers take for a space, or NUL`);
   const [begin = '', word = ''] = /^[ \t]*([A-Za-z]+)(?:[ \t]+|$)/.exec(text) ?? [];
   if (word === '') refuse(`${quoted(text)}: expected an instruction`);
   const rest = trimBlanks(text.slice(begin.length));
   if (hasGoSpaceAtEdge(rest)) refuse(`${quoted(text)} begins or ends in a space that is not ASCII`);
-  // One that spaces kept from continuing its line would continue it in what is rendered.
+  // After spaces, the escape character does not continue the line here, but it would in the rendered text.
   if (rest.endsWith(reading.lines.escapeCharacter))
     refuse(`${quoted(text)} ends in ${reading.lines.escapeCharacter}`);
   return { line, ...readParts(word.toUpperCase(), rest, reading) };
@@ -139,7 +139,7 @@ function readParts(name: string, rest: string, reading: Reading): Parts {
 
 function readFrom(text: string, reading: Reading): Parts<FromInstruction> {
   const { refuse } = reading;
-  if (reading.isTrigger) refuse('ONBUILD FROM is no trigger');
+  if (reading.isTrigger) refuse('FROM cannot be a trigger of ONBUILD');
   const { flags, rest } = flagsOf('FROM', text, reading);
   const [image = '', as, stage, more] = plainWords(rest);
   const named = `FROM ${quoted(text)}`;
@@ -158,7 +158,7 @@ function readFrom(text: string, reading: Reading): Parts<FromInstruction> {
   };
 }
 
-/** Nothing that buildah could take for a stage's number, an image's id, or for no image. */
+/** Whether buildah can take the text only for a stage's name: not for a stage's number, an image's id, or `scratch`. */
 function isStageName(text: string): boolean {
   return /^[A-Za-z0-9_][A-Za-z0-9_.-]*$/.test(text) && !/^(?:[0-9]+|[0-9a-f]{12,64}|scratch)$/i.test(text);
 }
@@ -208,11 +208,11 @@ function readHealthcheck(text: string, reading: Reading): Parts<HealthcheckInstr
 
 function readOnbuild(text: string, reading: Reading): Parts<OnbuildInstruction> {
   const { refuse, lines } = reading;
-  if (reading.isTrigger) refuse('ONBUILD ONBUILD is no trigger');
-  // The image keeps the text of it alone, and its escape character is then the usual one.
+  if (reading.isTrigger) refuse('ONBUILD cannot be a trigger of ONBUILD');
+  // The image keeps only the text of the trigger, and the build that executes it uses the default escape character.
   if (lines.escapeCharacter !== '\\') refuse('ONBUILD is not possible with another escape character');
   const trigger = readInstruction(text, { ...reading, isTrigger: true });
-  if (trigger.name === 'MAINTAINER') refuse('ONBUILD MAINTAINER is no trigger');
+  if (trigger.name === 'MAINTAINER') refuse('MAINTAINER cannot be a trigger of ONBUILD');
   return { name: 'ONBUILD', trigger };
 }
 
@@ -271,6 +271,6 @@ function attempt<T>(what: string, { refuse }: Reading, read: () => T): T {
   try {
     return read();
   } catch (error) {
-    return refuse(`${what}: ${error instanceof Error ? error.message : String(error)}`);
+    return refuse(`${what}: ${errorMessage(error)}`);
   }
 }

@@ -1,16 +1,17 @@
 import { BuildFailure } from '../build-failure.ts';
 
-/** Says where a line is, as the beginning of a sentence. */
-export type Whereabouts = (line: number) => string;
+/** Makes the beginning of a refusal's message, which says where the line is. */
+export type LinePrefix = (line: number) => string;
 
-export const inRepository: Whereabouts = line => `line ${line}: `;
+/** Names the line of the repository's own Containerfile. */
+export const inRepository: LinePrefix = line => `line ${line}: `;
 
-/** 422 for a line that is not understood, or that may not stand. */
+/** Returns the error for a line that is not understood or not allowed: 422 at stage `stack`. */
 export function refusal(where: string, message: string): BuildFailure {
   return new BuildFailure(422, 'stack', `${where}${message}`);
 }
 
-/** A text of the file in a message. */
+/** Quotes a text of the file for a message: as JSON, at most 200 characters of it. */
 export function quoted(text: string): string {
   return JSON.stringify(text.slice(0, 200));
 }

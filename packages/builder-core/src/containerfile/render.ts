@@ -1,20 +1,20 @@
 import { writeFlag } from './flags.ts';
 import { mayBeginDocument } from './here-documents.ts';
 import type { Command, Containerfile, Flag, Instruction } from './instruction.ts';
-import { refusal, type Whereabouts } from './refusal.ts';
+import { type LinePrefix, refusal } from './refusal.ts';
 
-/** The buildah of Debian 12 ends a file without a word where a line has 64 KiB. */
+/** The longest line in bytes. The buildah of Debian 12 silently ends a file at a line of 64 KiB. */
 export const maxLineBytes = 65_000;
 
 /**
- * The text that buildah gets: one instruction a line, its name in upper case, one space between its parts. Flags are ASCII;
- * commands, values and names are as they were understood.
+ * Renders the text that buildah gets: one instruction per line, its name in upper case, one space between its parts. Flags are
+ * ASCII. Commands, values and names are as they were parsed.
  *
  * @throws BuildFailure 422 for a line that is too long
  */
 export function renderContainerfile(
   { escapeCharacter, instructions }: Containerfile,
-  where: Whereabouts,
+  where: LinePrefix,
 ): string {
   const lines = instructions.map(instruction => {
     const text = renderInstruction(instruction);
@@ -29,9 +29,9 @@ export function renderContainerfile(
 }
 
 /**
- * One instruction without its line break.
+ * Renders one instruction without a line break.
  *
- * @throws Error for a command whose here-documents were not embedded, see normalise.ts
+ * @throws Error for a command whose here-documents are not embedded yet, see normalise.ts
  */
 export function renderInstruction(instruction: Instruction): string {
   switch (instruction.name) {

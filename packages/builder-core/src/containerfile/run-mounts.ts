@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { posix } from 'node:path';
 import type { Flag } from './instruction.ts';
 
-/** What may be said of a mount, each at most once, in the order in which it is rendered; but `sharing` is not. */
+/** The options of a mount with the form of their values, in the order in which they are rendered. `sharing` is not rendered. */
 const mountOptions: Record<string, RegExp> = {
   type: /^(?:cache|tmpfs)$/,
   id: /^[A-Za-z0-9_][A-Za-z0-9_.-]*$/,
@@ -13,10 +13,10 @@ const mountOptions: Record<string, RegExp> = {
   mode: /^[0-7]{3,4}$/,
 };
 
-/** Memory, or a folder of the build's own. */
+/** The options of a mount of memory, or of a cache folder that belongs to the build. */
 type Mount = ReadonlyMap<string, string>;
 
-/** undefined for a flag that asks for anything else of the host. */
+/** Reads a `--mount` flag. Returns undefined for a flag that asks for anything but a tmpfs or a cache. */
 export function readMount({ name, value }: Flag): Mount | undefined {
   if (name !== 'mount' || value === undefined) return undefined;
   const options = new Map<string, string>();
@@ -36,16 +36,17 @@ export function readMount({ name, value }: Flag): Mount | undefined {
 }
 
 /**
- * With an id for each cache, in one order, and without `sharing`: a cache lasts for one build, whose steps come one after the
- * other. For `locked`, the buildah of Debian 12 opens a file `buildah-cache-lockfile` in the cache as root, and makes it: as a
- * symlink that a step has put there, that is any file of the host.
+ * Rewrites mounts with an id for each cache, their options in one order, and without `sharing`. A cache lasts for one build,
+ * whose steps run one after the other, so `sharing` is not needed. For `sharing=locked`, the buildah of Debian 12 creates and
+ * opens the file `buildah-cache-lockfile` in the cache as root; a step could put a symlink there that leads to any file of
+ * the host.
  *
- * @throws Error for what `readMount` does not know
+ * @throws Error for a flag that `readMount` refuses
  */
 export function normaliseMounts(flags: readonly Flag[]): Flag[] {
   return flags.map(flag => {
     const mount = readMount(flag);
-    if (mount === undefined) throw new Error(`--${flag.name} is no mount that a build may have`);
+    if (mount === undefined) throw new Error(`--${flag.name} is not a mount that a build may have`);
     const named = new Map(mount);
     if (mount.get('type') === 'cache' && !mount.has('id')) named.set('id', idOf(mount.get('target') ?? ''));
     const value = Object.keys(mountOptions)
@@ -57,8 +58,8 @@ export function normaliseMounts(flags: readonly Flag[]): Flag[] {
 }
 
 /**
- * A cache without an id has its target for one, which buildah would take for a path below the folder of all caches: through
- * a symlink in another cache it leads anywhere. A plain name does not.
+ * Returns a plain name for a cache without an id. buildah would use the target as the id, and the id as a path below the
+ * folder of all caches; a symlink in another cache could make such a path lead anywhere.
  */
 function idOf(target: string): string {
   const path = posix.join('/', target, '/');

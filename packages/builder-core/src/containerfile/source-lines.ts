@@ -1,27 +1,27 @@
 import { trimGoStart } from './go-space.ts';
 import type { Escape } from './instruction.ts';
-import { inRepository, refusal, type Whereabouts } from './refusal.ts';
+import { inRepository, type LinePrefix, refusal } from './refusal.ts';
 
-/** What stands on one line once the lines that continue it are joined. */
+/** A line together with the lines that continue it. */
 export interface JoinedLine {
   text: string;
-  /** The first, counted from 1. */
+  /** The first of the joined lines, counted from 1. */
   line: number;
 }
 
-/** Reads a file from its first line on. */
+/** Reads a file line by line, from the first line on. */
 export interface SourceLines {
   escapeCharacter: Escape;
-  /** The next one that is neither empty nor a comment. @throws BuildFailure 422 */
+  /** Returns the next line that is neither empty nor a comment, undefined at the end. @throws BuildFailure 422 */
   next(): JoinedLine | undefined;
-  /** The next line as it stands, without its line break; for here-documents. */
+  /** Returns the next line unchanged, without its line break, undefined at the end. For here-documents. */
   nextRaw(): string | undefined;
 }
 
 /**
- * The text of a file.
+ * Decodes the bytes of a file.
  *
- * @throws BuildFailure 422 naming the line that is no UTF-8
+ * @throws BuildFailure 422 naming the first line that is not UTF-8
  */
 export function decodeSource(bytes: Uint8Array): string {
   try {
@@ -50,13 +50,13 @@ function firstBadLine(bytes: Uint8Array): number {
 }
 
 /**
- * Lines as every parser of Containerfiles joins them; what they join differently is refused. A comment never continues, and
- * neither a comment nor an empty line ends what is continued around it.
+ * Joins continued lines as every parser of Containerfiles does, and refuses lines that parsers join differently. A comment
+ * is never continued. A comment or an empty line between continued lines does not end them.
  *
  * @throws BuildFailure 422
  */
-export function readLines(text: string, where: Whereabouts): SourceLines {
-  // Go's scanner takes one CR off a line; what is left of more is looked at as part of an instruction.
+export function readLines(text: string, where: LinePrefix): SourceLines {
+  // Go's scanner removes one CR from the end of a line. Further CRs are part of the instruction.
   const lines = text
     .replace(/^\ufeff/, '')
     .split('\n')
@@ -65,11 +65,11 @@ export function readLines(text: string, where: Whereabouts): SourceLines {
   const continued = escapeCharacter === '\\' ? /\\[ \t]*$/ : /`[ \t]*$/;
   let at = 0;
 
-  /** Without what continues it. */
+  /** Removes the escape character that continues a line. */
   const cut = (line: string): { text: string; continues: boolean } => {
     if (!continued.test(line)) return { text: line, continues: false };
     const rest = line.replace(continued, '');
-    // To BuildKit an escape character that is escaped continues nothing, to buildah it does.
+    // An escaped escape character continues the line in buildah, but not in BuildKit.
     if (rest.endsWith(escapeCharacter))
       throw refusal(
         where(at),
@@ -115,10 +115,10 @@ function withoutComment(line: string): string {
 }
 
 /**
- * buildah looks for the directive on the first line alone, BuildKit on all that directives and comments begin; and each in
- * a notation of its own.
+ * Reads the directive `escape`. buildah looks for it on the first line only; BuildKit looks on every line before the first
+ * instruction; and their notations differ. So it must be on the first line, in the notation that both accept.
  */
-function readEscape(lines: readonly string[], where: Whereabouts): Escape {
+function readEscape(lines: readonly string[], where: LinePrefix): Escape {
   for (const [at, line] of lines.entries()) {
     const comment = trimGoStart(line);
     if (!comment.startsWith('#')) break;

@@ -1,19 +1,19 @@
 import type { Containerfile, FromInstruction, Instruction, WordsInstruction } from './instruction.ts';
 import { inRepository, refusal } from './refusal.ts';
 
-/** A FROM and what follows it up to the next. */
+/** A FROM with the instructions up to the next FROM. */
 export interface Stage {
   from: FromInstruction & { line: number };
   instructions: readonly Instruction[];
 }
 
 export interface Stages {
-  /** ARGs before the first FROM. */
+  /** The ARGs before the first FROM. */
   header: readonly (WordsInstruction & { line: number })[];
   stages: readonly Stage[];
 }
 
-/** @throws BuildFailure 422 for a file without a FROM, and for anything but ARG before the first */
+/** Splits a Containerfile at its FROMs. @throws BuildFailure 422 for a file without a FROM, or with anything but ARG before the first FROM */
 export function splitStages({ instructions }: Containerfile): Stages {
   const header: (WordsInstruction & { line: number })[] = [];
   const stages: (Stage & { instructions: Instruction[] })[] = [];

@@ -48,7 +48,9 @@ it.each([
 ])('are refused by the name of their image: %j', (...triggers) => {
   expect(() => readTriggers(triggers, whose)).toThrow(
     expect.objectContaining({
-      ...{ code: 422, stage: 'stack', message: expect.stringMatching(/^base image a: ONBUILD /) },
+      code: 422,
+      stage: 'stack',
+      message: expect.stringMatching(/^base image a: ONBUILD /),
     }),
   );
 });

@@ -2,11 +2,12 @@ import type { Instruction } from './instruction.ts';
 import { inRepository, refusal } from './refusal.ts';
 
 /**
- * Puts the VOLUMEs of a stage at its end. For the RUN steps after one, buildah mounts the folder from where it finds it in the
- * stage's files, outside any container: where a part of its path has become a symlink, that is any folder of the host. As
- * with BuildKit, what RUN steps write into a volume stays in the image then, and one that is not there is not made for them.
+ * Moves the VOLUMEs of a stage to its end. For RUN steps after a VOLUME, buildah mounts the folder from the stage's files,
+ * outside any container: where a part of its path has become a symlink, that is any folder of the host. With VOLUMEs at the
+ * end, files that RUN steps write into a volume stay in the image, and a missing folder is not created for them. BuildKit
+ * behaves in the same way.
  *
- * @throws BuildFailure 422 for one whose variables have another value at the end of the stage
+ * @throws BuildFailure 422 for a VOLUME whose variables have another value at the end of the stage
  */
 export function moveVolumes(instructions: readonly Instruction[]): Instruction[] {
   const kept: Instruction[] = [];
@@ -30,7 +31,7 @@ export function moveVolumes(instructions: readonly Instruction[]): Instruction[]
   return [...kept.reverse(), ...moved.reverse()];
 }
 
-/** The variables that an instruction sets. */
+/** Returns the names of the variables that an instruction sets. */
 function namesIn(instruction: Instruction): string[] {
   if (instruction.name !== 'ENV' && instruction.name !== 'ARG') return [];
   if ('key' in instruction) return [instruction.key];

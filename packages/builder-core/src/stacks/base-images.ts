@@ -1,7 +1,5 @@
 import { isImageReference } from '@coold/runtime/image-reference';
 import type { BuildFailure } from '../build-failure.ts';
-import { pinAddedUrls } from '../containerfile/added-urls.ts';
-import { readHeaderArguments } from '../containerfile/header-arguments.ts';
 import type {
   Containerfile,
   CopyInstruction,
@@ -11,72 +9,78 @@ import type {
 import { normalise } from '../containerfile/normalise.ts';
 import { inRepository, quoted, refusal } from '../containerfile/refusal.ts';
 import { renderContainerfile } from '../containerfile/render.ts';
-import { type Beginning, beginStage, emptyBeginning, follow } from '../containerfile/stage-values.ts';
+import { pinAddedUrls } from '../containerfile/restrictions.ts';
 import { splitStages } from '../containerfile/stages.ts';
-import { substitute } from '../containerfile/substitute.ts';
+import {
+  applyInstruction,
+  beginStage,
+  emptyStageStart,
+  readHeaderArguments,
+  type StageStart,
+  substitute,
+} from '../containerfile/variables.ts';
 import { moveVolumes } from '../containerfile/volumes.ts';
-import { completeImageName, readImageName } from '../image-name.ts';
+import { completeImageName, readImageName } from '../request/image-name.ts';
 
-/** An image that a stage begins with. */
+/** An image that a stage is built on. */
 export interface BaseImage {
-  /** With its registry and its tag or digest, or an id. */
+  /** The full name with registry and tag or digest, or an image id. */
   name: string;
-  /** As `--platform` names it; absent: this machine's. */
+  /** The platform as `--platform` names it. Absent: this machine's platform. */
   platform?: string;
 }
 
-/** Tells one from another, and people which is meant. */
+/** Returns a text that identifies a base image, as a key and for messages. */
 export function labelOf({ name, platform }: BaseImage): string {
   return platform === undefined ? name : `${name} for ${platform}`;
 }
 
-/** An image as it was found. */
-export interface FoundImage extends Partial<Beginning> {
+/** A base image that is in the storage, with what it gives the stages that are built on it. */
+export interface FoundImage extends Partial<StageStart> {
   id: string;
-  /** What it asks its builds for (ONBUILD), judged. */
+  /** Its ONBUILD triggers, checked. */
   triggers?: readonly Instruction[];
 }
 
-/** What a build takes from images, and how they are put into its containerfile. */
+/** The images that a Containerfile uses, and the Containerfile with those images fixed by id. */
 export interface BaseImages {
-  /** Of each stage up to the target, each once: what they ask for (ONBUILD) is executed. */
+  /** The base images of the stages up to the target, without duplicates. Their ONBUILD triggers are executed. */
   images: BaseImage[];
-  /** Names of images that files are copied from, and nothing else. */
+  /** Names of the images that files are copied from. Their triggers are not executed. */
   copied: string[];
   /**
-   * What triggers copy files from. buildah reads triggers from their image, and looks for what they name when it gets there: by
-   * then another build may have given a tag on this host to an image of its own, and one that is not complete is looked for among
-   * all images of this host. A digest and an id stay what they are.
+   * Returns the images and stages that ONBUILD triggers copy files from. buildah reads triggers from the image and looks
+   * their sources up when it executes them. By then another build may have moved a tag to an image of its own, and a short
+   * name is looked for among all images of this host. Only a digest and an id cannot change.
    *
-   * @param found each of `images`, by its label
-   * @throws BuildFailure 422 for one that is neither a stage before each use nor an image by its digest or id
+   * @param found the images of `images`, by label
+   * @throws BuildFailure 422 for a source that is neither an earlier stage nor an image named by digest or id
    */
   copiedByTriggers(found: ReadonlyMap<string, FoundImage>): TriggerSources;
-  /** The one below the image that is built; undefined: none is. */
+  /** The base image at the bottom of the image that is built. Absent where that is scratch. */
   root?: BaseImage;
   /**
-   * The containerfile that buildah gets, up to the target: rendered from what was understood, and with images by their ids, so
-   * that it is those that were looked at which are built on. Nothing but an id, an earlier stage or `scratch` is left in a
-   * FROM or a `--from`.
+   * Renders the Containerfile that buildah gets, up to the target, with images named by id. So buildah builds on the very
+   * images that were checked. A FROM or a `--from` then names only an id, an earlier stage or `scratch`.
    *
-   * @param found each of `images` and of `copied`, by its label
-   * @throws BuildFailure 422 for what cannot be rendered
-   * @throws Error when one is missing
+   * @param found the images of `images` and `copied`, by label
+   * @throws BuildFailure 422 for an instruction that cannot be rendered
+   * @throws Error when `found` lacks an image
    */
   pin(found: ReadonlyMap<string, FoundImage>): string;
 }
 
 export interface TriggerSources {
-  /** Names of images. */
+  /** The full names of the images. */
   images: string[];
-  /** Whether there are stages among the sources, of which buildah learns only when it executes the trigger. */
+  /** Whether a trigger copies from a stage. buildah learns of such a stage only when it executes the trigger. */
   areStages: boolean;
 }
 
 export interface BaseOptions {
   buildArgs: Readonly<Record<string, string>>;
   target?: string;
-  /** This machine's, as `linux/amd64`. */
+  /** The platform of this machine, for example `linux/amd64`. */
   platform: string;
 }
 
@@ -88,14 +92,14 @@ interface Stage {
   base: Base;
 }
 
-/** What a `--from` names. */
+/** The stage or image that a `--from` names. */
 type Source = { kind: 'stage'; name: string } | { kind: 'image'; name: string; written: string };
 
 /**
- * Reads which images a containerfile builds on. What a FROM says is resolved here and nowhere else: `pin` leaves buildah
+ * Reads which images a Containerfile uses. Names in FROM and `--from` are resolved here and nowhere else: `pin` leaves buildah
  * nothing to resolve.
  *
- * @throws BuildFailure 422 for a FROM or a `--from` that cannot be resolved, naming the line
+ * @throws BuildFailure 422 naming the line of a FROM or `--from` that cannot be resolved
  */
 export function readBaseImages(containerfile: Containerfile, options: BaseOptions): BaseImages {
   const split = splitStages(containerfile);
@@ -126,21 +130,21 @@ export function readBaseImages(containerfile: Containerfile, options: BaseOption
     },
     pin(found) {
       const outside = { buildArgs: options.buildArgs, header };
-      const ends: Beginning[] = [];
+      const ends: StageStart[] = [];
       const instructions: Instruction[] = [...split.header];
       for (const [at, { from, base, instructions: own }] of built.entries()) {
         const image = base.kind === 'image' ? foundIn(found, base.image) : undefined;
         const begin = base.kind === 'stage' ? ends[base.index] : image;
-        const values = beginStage({ ...emptyBeginning, ...begin });
+        const values = beginStage({ ...emptyStageStart, ...begin });
         instructions.push(pinnedFrom(from, built, base, image));
         for (const trigger of triggersAt(built, at, found)) {
           triggerSource(trigger, built, at);
-          follow(values, trigger, outside);
+          applyInstruction(values, trigger, outside);
         }
         for (const instruction of moveVolumes(own)) {
           const known = normalise(pinAddedUrls(instruction, values), values.shell, inRepository);
           instructions.push(pinnedSource(known, sourceOf(instruction, built, at), found));
-          follow(values, instruction, outside);
+          applyInstruction(values, instruction, outside);
         }
         ends.push(values);
       }
@@ -185,7 +189,7 @@ function indexOf(name: string, stages: readonly Stage[], ignoringCase = false): 
   return stages.findIndex(({ from }) => (ignoringCase ? from.stage?.toLowerCase() : from.stage) === name);
 }
 
-/** -1 where no stage is meant. buildah tells names of stages by their case and would look for an image, Docker does not. */
+/** Returns the index of the stage, or -1 when the name is no stage. buildah compares stage names by case and would look for an image; Docker ignores case. So a name in another case is refused. */
 function stageIndex(name: string, stages: readonly Stage[], refuse: (why: string) => BuildFailure): number {
   const index = indexOf(name, stages);
   const alike = stages[indexOf(name.toLowerCase(), stages, true)];
@@ -200,9 +204,9 @@ function rootOf(stages: readonly Stage[], at: number): BaseImage | undefined {
 }
 
 /**
- * Where an instruction copies from; undefined: the context.
+ * Returns the stage or image that an instruction copies from, undefined for the context.
  *
- * @param at the stage that it is in
+ * @param at the index of the stage that holds the instruction
  */
 function sourceOf(
   instruction: Instruction,
@@ -225,7 +229,7 @@ function sourceOf(
   return { kind: 'image', name: completeImageName(from), written: from };
 }
 
-/** What buildah executes before the first line of a stage, as the image or the stage below it asks (ONBUILD). */
+/** Returns the ONBUILD triggers that buildah executes before the first line of a stage, from its base image or base stage. */
 function triggersAt(
   stages: readonly Stage[],
   at: number,
@@ -234,17 +238,17 @@ function triggersAt(
   const base = stages[at]?.base;
   if (base?.kind === 'image') return foundIn(found, base.image).triggers ?? [];
   if (base?.kind !== 'stage') return [];
-  // Those of the image below that stage are gone: they were for that stage.
+  // The triggers of the image below that stage are not passed on: they were executed in that stage.
   const own = stages[base.index]?.instructions ?? [];
   return own.flatMap(one => (one.name === 'ONBUILD' ? [{ ...one.trigger, line: one.line }] : []));
 }
 
 /**
- * Where a trigger copies from; undefined: the context.
+ * Returns the stage or image that a trigger copies from, undefined for the context.
  *
- * @param at the stage that it is executed in
- * @throws BuildFailure 422 for what buildah could take for another image, and for a volume, which cannot be moved to where no step
- * comes after it
+ * @param at the index of the stage that executes the trigger
+ * @throws BuildFailure 422 for a source that buildah could take for another image, and for a VOLUME, which cannot be moved to
+ * the end of the stage
  */
 function triggerSource(trigger: Instruction, stages: readonly Stage[], at: number): Source | undefined {
   const base = stages[at]?.base;
@@ -263,7 +267,7 @@ function triggerSource(trigger: Instruction, stages: readonly Stage[], at: numbe
   return source;
 }
 
-/** Whether buildah can take it for one image only, whatever names other builds give meanwhile. */
+/** Whether a source can only ever mean one image, whatever names other builds assign in the meantime. */
 function isFixed({ name, written }: { name: string; written: string }): boolean {
   return written === name && (name.includes('@') || readImageName(name).kind === 'id');
 }

@@ -47,7 +47,7 @@ it('takes the file that is named, build arguments and target', async () => {
   });
 });
 
-it('refuses a file that is none, is not there or lies elsewhere', async () => {
+it('refuses a folder, a missing file and a file outside the repository', async () => {
   const refused = (why: string) => ({ code: 422, stage: 'stack', message: expect.stringContaining(why) });
   await expect(plan()).rejects.toMatchObject(refused('neither a Containerfile nor a Dockerfile'));
   await expect(plan('x')).rejects.toMatchObject(
@@ -56,7 +56,7 @@ it('refuses a file that is none, is not there or lies elsewhere', async () => {
   await symlink('/etc/passwd', join(checkout, 'Dockerfile'));
   await expect(plan()).rejects.toMatchObject(refused('"Dockerfile" leads out of the repository'));
   await mkdir(join(checkout, 'folder'));
-  await expect(plan('folder')).rejects.toMatchObject(refused('is no file'));
+  await expect(plan('folder')).rejects.toMatchObject(refused('is not a file'));
   await write('large', '');
   await truncate(join(checkout, 'large'), 2 << 20);
   await expect(plan('large')).rejects.toMatchObject(refused('has 2097152 bytes'));
@@ -71,7 +71,9 @@ it.each([
 ])('names the line that it refuses: %j', async (text, line) => {
   await writeFile(join(checkout, 'Dockerfile'), Buffer.from(text, 'latin1'));
   await expect(plan()).rejects.toMatchObject({
-    ...{ code: 422, stage: 'stack', message: expect.stringMatching(`^line ${line}: `) },
+    code: 422,
+    stage: 'stack',
+    message: expect.stringMatching(`^line ${line}: `),
   });
 });
 

@@ -1,20 +1,20 @@
 import { lstat, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BuildFailure } from '../build-failure.ts';
-import type { DockerfileConfig } from '../build-request.ts';
-import { judge } from '../containerfile/judge.ts';
 import { readContainerfile } from '../containerfile/parse.ts';
 import { inRepository } from '../containerfile/refusal.ts';
+import { checkRestrictions } from '../containerfile/restrictions.ts';
 import { decodeSource } from '../containerfile/source-lines.ts';
-import { resolveInside } from '../inside-repository.ts';
+import { resolveInside } from '../repository/inside-repository.ts';
+import type { DockerfileConfig } from '../request/build-request.ts';
 import type { Stack } from './stack.ts';
 
 const maxBytes = 1 << 20;
 
-/** The repository's own Containerfile or Dockerfile; its RUN steps run. */
+/** Plans a build of the repository's own Containerfile or Dockerfile, RUN steps included. @throws BuildFailure 422 */
 export const planDockerfile: Stack<DockerfileConfig> = async (checkout, config) => {
   const containerfile = readContainerfile(decodeSource(await containerfileOf(checkout, config.dockerfile)));
-  judge(containerfile.instructions, inRepository);
+  checkRestrictions(containerfile.instructions, inRepository);
   return {
     containerfile,
     context: checkout,
@@ -25,8 +25,9 @@ export const planDockerfile: Stack<DockerfileConfig> = async (checkout, config) 
   };
 };
 
-// Both are read here, and buildah gets files of ours: it would follow a symlink out of the repository (or into /dev/zero),
-// and put a containerfile whose name ends in ".in" through the C preprocessor, which includes any file of the host.
+// The Containerfile and the ignore file are read here, and buildah gets copies. buildah itself would follow a symlink out of
+// the repository (or into /dev/zero), and would run the C preprocessor, which can include any file of the host, on a
+// Containerfile whose name ends in ".in".
 
 async function containerfileOf(checkout: string, named: string | undefined): Promise<Buffer> {
   if (named !== undefined) return readInside(checkout, named, 'dockerfile_cfg.dockerfile');
@@ -56,7 +57,7 @@ async function firstOf(checkout: string, names: readonly string[]): Promise<stri
 async function readInside(checkout: string, name: string, field: string): Promise<Buffer> {
   const { path, stats } = await resolveInside(checkout, name, field);
   const named = `${field}: ${JSON.stringify(name)}`;
-  if (!stats.isFile()) throw new BuildFailure(422, 'stack', `${named} is no file`);
+  if (!stats.isFile()) throw new BuildFailure(422, 'stack', `${named} is not a file`);
   if (stats.size > maxBytes)
     throw new BuildFailure(422, 'stack', `${named} has ${stats.size} bytes, more than ${maxBytes}`);
   return await readFile(path);

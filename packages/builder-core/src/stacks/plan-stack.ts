@@ -1,10 +1,10 @@
 import { BuildFailure } from '../build-failure.ts';
-import type { StackRequest } from '../build-request.ts';
+import type { StackRequest } from '../request/build-request.ts';
 import { planDockerfile } from './dockerfile.ts';
 import type { BuildPlan } from './stack.ts';
 import { planStatic } from './static.ts';
 
-/** @throws BuildFailure for a checkout that the stack cannot build */
+/** Plans the build of a checkout by the stack of the request. @throws BuildFailure for a checkout that the stack cannot build */
 export function planStack(checkout: string, stack: StackRequest): Promise<BuildPlan> {
   switch (stack.name) {
     case 'static':
@@ -17,7 +17,7 @@ export function planStack(checkout: string, stack: StackRequest): Promise<BuildP
   }
 }
 
-/** Told before anything is fetched. */
+/** Checks that this builder has the stack, before anything is fetched. @throws BuildFailure 501 */
 export function checkSupported(stack: StackRequest): void {
   if (stack.name === 'buildpacks' || stack.name === 'railpack') throw unsupported(stack.name);
 }

@@ -1,18 +1,18 @@
 import type { Containerfile } from '../containerfile/instruction.ts';
 
-/** What buildah has to do, as data. */
+/** A build that buildah can execute, as data. */
 export interface BuildPlan {
-  /** As it was understood and judged; rendered beside the checkout, never into it. */
+  /** The parsed and checked Containerfile. It is rendered to a file beside the checkout, never inside it. */
   containerfile: Containerfile;
-  /** Folder that COPY and ADD see; a real path. */
+  /** The folder that COPY and ADD read from, as a path without symlinks. */
   context: string;
-  /** Text of what the context leaves out, in the notation of .containerignore. */
+  /** Patterns of files that the context leaves out, in the notation of .containerignore. */
   ignore: string;
   buildArgs: Record<string, string>;
   target?: string;
-  /** Whether the containerfile may hold RUN steps of somebody else, which need a container of their own. */
+  /** Whether the Containerfile may hold RUN steps of the repository. Those need a container. */
   runs: boolean;
 }
 
-/** Turns a checkout into a plan. A new stack is one of these and a line in `planStack`. */
+/** Turns a checkout into a plan. A new stack is one such function and a case in `planStack`. */
 export type Stack<C> = (checkout: string, config: C) => Promise<BuildPlan>;

@@ -1,9 +1,11 @@
 import { mkdir, realpath, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isImageReference } from '@coold/runtime';
 import { scratchFolder } from '@coold/testbed';
+import fc from 'fast-check';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { readContainerfile } from '../containerfile/parse.ts';
-import { planStatic } from './static.ts';
+import { planStatic, staticContainerfile } from './static.ts';
 
 let stack: AsyncDisposableStack;
 let checkout: string;
@@ -61,7 +63,7 @@ it.each([
   ['nothing', 'is not in the repository'],
   ['void', 'is not in the repository'],
   ['dist/index.html/x', 'is not in the repository'],
-  ['dist/index.html', 'is no folder'],
+  ['dist/index.html', 'is not a folder'],
   ['empty', 'is empty'],
   ['out', 'leads out of the repository'],
   ['out/ssh', 'leads out of the repository'],
@@ -76,4 +78,19 @@ it.each([
     stage: 'stack',
     message: expect.stringMatching(`^static_cfg.output_dir: .*${why}`),
   });
+});
+
+it('renders a containerfile of two lines', () => {
+  expect(staticContainerfile('docker.io/library/nginx:alpine')).toBe(
+    'FROM docker.io/library/nginx:alpine\nCOPY . /usr/share/nginx/html/\n',
+  );
+});
+
+it('renders two lines for every base image that a request may name', () => {
+  fc.assert(
+    fc.property(fc.string().filter(isImageReference), base => {
+      expect(staticContainerfile(base).split('\n')).toHaveLength(3);
+    }),
+    { numRuns: 50 },
+  );
 });

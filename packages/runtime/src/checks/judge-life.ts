@@ -1,0 +1,33 @@
+import { errorMessage } from '../unknown-values.ts';
+import { type Finding, fail, ok, warn } from './checks.ts';
+import { endsSoon, type Life } from './life.ts';
+
+/** From when to when something is good, or why it cannot be used. */
+export type LifeLook = { kind: 'life'; life: Life | undefined } | { kind: 'unusable'; why: string };
+
+/** Turns what was read into such a look. Never rejects. */
+export function lookAtLife(read: () => Promise<Life | undefined>): Promise<LifeLook> {
+  return read().then(
+    life => ({ kind: 'life', life }),
+    (error: unknown) => ({ kind: 'unusable', why: errorMessage(error) }),
+  );
+}
+
+/** Clocks of two machines that follow time servers are closer than this, in ms. */
+const leewayMs = 60_000;
+
+/** Whether a token or a certificate is good now, and will be in two weeks. @param now in ms. Pure. */
+export function judgeLife(what: { name: string; renewal: string }, look: LifeLook, now: number): Finding {
+  const { name, renewal } = what;
+  if (look.kind === 'unusable') return fail(`${name} cannot be used: ${look.why}`, renewal);
+  const { life } = look;
+  if (life === undefined) return warn(`${name} does not say when it ends`, renewal);
+  const ends = new Date(life.ends).toISOString();
+  if (life.ends <= now) return fail(`${name} ended at ${ends}`, renewal);
+  if (life.begins !== undefined && life.begins > now + leewayMs)
+    return fail(
+      `${name} begins at ${new Date(life.begins).toISOString()}, which is later than now`,
+      'look at the clock of this machine: `timedatectl`',
+    );
+  return endsSoon(life, now) ? warn(`${name} ends at ${ends}`, renewal) : ok(`${name} is good until ${ends}`);
+}

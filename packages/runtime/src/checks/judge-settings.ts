@@ -1,0 +1,21 @@
+import type { Settings } from '../config/read-settings.ts';
+import { type Finding, fail, ok, warn } from './checks.ts';
+
+/** Whether a program would start with its settings. @param program as it is called, and its unit. Pure. */
+export function judgeSettings(program: string, settings: Settings<unknown>): Finding {
+  switch (settings.kind) {
+    case 'absent':
+      return ok(
+        `${settings.path} is not there: ${program} is not installed, or its unit holds the settings itself`,
+      );
+    case 'unusable':
+      return settings.why.startsWith('EACCES')
+        ? warn(`${settings.path} cannot be read: not root`, 'run this as root')
+        : fail(
+            `${settings.path} cannot be used: ${settings.why}`,
+            `correct the line, and \`systemctl restart ${program}\``,
+          );
+    case 'read':
+      return ok(`${settings.path} can be used`);
+  }
+}

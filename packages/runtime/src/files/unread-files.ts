@@ -1,0 +1,29 @@
+/** Files that a program cannot read again: what it read before stays in use. */
+export interface UnreadFiles {
+  /** What the files are to people, as `public keys of host tokens`. */
+  what: string;
+  problem: string;
+}
+
+/** Knows which files a program could not read again: it goes on without a word, and would not start with them. */
+export interface UnreadFilesList {
+  /** @param why they cannot be used; undefined: they were read */
+  note(what: string, why: string | undefined): void;
+  list(): UnreadFiles[];
+}
+
+export function createUnreadFiles(): UnreadFilesList {
+  const known = new Map<string, UnreadFiles>();
+  return {
+    note(what, why) {
+      if (why === undefined) known.delete(what);
+      else known.set(what, { what, problem: why });
+    },
+    list: () => [...known.values()],
+  };
+}
+
+/** The problem as a sentence for people. Pure. */
+export function unreadProblem({ what, problem }: UnreadFiles): string {
+  return `${what}: those that were read before are used, and the next start would fail: ${problem}; mend the file, it is read again by itself`;
+}

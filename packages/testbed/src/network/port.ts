@@ -1,0 +1,17 @@
+import { createServer } from 'node:net';
+
+/** Returns a TCP port of 127.0.0.1 that was free a moment ago, for programs whose port must be known in advance. */
+export function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      server.close(() =>
+        typeof address === 'object' && address !== null
+          ? resolve(address.port)
+          : reject(new Error('no port')),
+      );
+    });
+  });
+}

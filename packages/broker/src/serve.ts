@@ -1,61 +1,36 @@
-import { X509Certificate } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
-import { setTimeout as delay } from 'node:timers/promises';
-import { readVerbs } from '@coold/proto';
 import {
-  followFiles,
   type Hangups,
+  keepMetrics,
   type Logger,
   type PlacedSocket,
+  pause,
   placeSocket,
   type Readiness,
-  readTlsPair,
   SocketError,
   type Task,
-  type TlsPair,
 } from '@coold/runtime';
-import { handleStream } from './agent-service.ts';
-import { createVerifier, type VerifierOptions } from './auth.ts';
-import { loadBuildKey } from './build-key.ts';
-import { createNonces } from './build-nonce.ts';
-import { createBuilds } from './builds.ts';
+import { hintShutdown } from './agent/shutdown-hint.ts';
 import type { BrokerConfig } from './config.ts';
-import { createDispatch } from './dispatch.ts';
-import { endInvalidStreams } from './end-invalid.ts';
-import { type GrpcListener, listenGrpc } from './grpc.ts';
-import { createHostCounts } from './host-counts.ts';
-import { createHosts } from './hosts.ts';
-import { createLane } from './lane.ts';
-import { createMetrics } from './metrics.ts';
-import { createOpenStream } from './open-stream.ts';
-import { createPark } from './park.ts';
-import { createParkAway } from './park-away.ts';
-import { readPeerSettings } from './peers/peer-options.ts';
-import type { PeersOptions } from './peers/peers.ts';
-import { createPending } from './pending.ts';
-import { recordDispatches } from './record-dispatches.ts';
-import { keepRevocation } from './revocation.ts';
-import { compileRoutes, largestBody } from './router.ts';
-import { hintShutdown } from './shutdown-hint.ts';
-import { readStatus } from './status.ts';
-import { createStreams } from './streams.ts';
+import { createSendToHost } from './dispatch/send-to-host.ts';
+import { type GrpcListener, listenGrpc } from './grpc/grpc.ts';
+import { largestBody } from './hosts/router.ts';
+import { type BrokerParts, createParts } from './parts.ts';
+import { refuseMetricsPlace } from './status/metrics-place.ts';
 
 /** How long parked dispatches may still be answered once the broker stops, in ms. */
 const drainMs = 3000;
-/** How long their replies may then take to be written, in ms. */
+/** How long this broker's rows may take to be removed from Corrosion, in ms. Its agent may be stopping as well, which takes 5.1 s. */
+const leaveMs = 6000;
+/** How long the last replies may take to be written, in ms. */
 const repliesMs = 1000;
-/** What one slow reader of a stream costs at the most; enough for 5 MB/s to a host that is 50 ms away. */
-const streamWindowBytes = 256 * 1024;
-/** How many ms an answer waits for a late caller (docs/contract.md §2). */
-const landedTtlMs = 30_000;
-/** Bytes of such answers, for each lane. */
-const landedMaxBytes = 64 * 1024 * 1024;
-/** How often builds are looked through for what the clock has ended. */
+/** The interval at which builds are checked for what the clock has ended, in ms. */
 const buildTickMs = 1000;
-/** How often the socket is looked for: without its name nobody finds it. */
+/** The interval at which it is checked that the socket still has its name, in ms. Without it no caller finds the socket. */
 const socketCheckMs = 5000;
-/** How often live streams are looked through for tokens that have expired, in ms. */
+/** The interval at which live streams are checked for tokens that have expired, in ms. */
 const expiryCheckMs = 1000;
+/** PINGs of hosts' connections, in ms (docs/contract.md §1). */
+const keepalive = { everyMs: 30_000, timeoutMs: 10_000 };
 
 export interface ServeOptions {
   config: BrokerConfig;
@@ -66,185 +41,169 @@ export interface ServeOptions {
 }
 
 /**
- * The broker's one task: both listeners up, ready, and on the signal an orderly way down: no new work, streamed
- * commands told why they end, parked dispatches answered or failed, then the hosts.
+ * Returns the one task of the broker: it listens, reports that it is ready, and stops in order when the signal aborts. Then no new
+ * work is accepted, streamed commands are told why they end, parked dispatches are answered or fail, and the hosts leave last.
  *
- * @throws Error when a key, certificate, address or socket cannot be used
+ * The task throws UnusableError when a key, certificate, address or socket cannot be used.
  */
-export function serveBroker({ config, version, log, readiness, hangups }: ServeOptions): Task {
+export function serveBroker(options: ServeOptions): Task {
   return async signal => {
-    // Its default would end the process.
-    hangups.on('SIGHUP', () => log.info('SIGHUP: files that may have changed are read again'));
-    const done = new AbortController();
-    let grpc: GrpcListener | undefined;
-    const pair = tlsFiles(config);
-    let tls =
-      pair &&
-      (await followFiles({
-        what: 'certificate of the gRPC listener',
-        paths: Object.values(pair),
-        read: () => loadTls(pair),
-        use(next) {
-          tls = next;
-          grpc?.useTls(next);
-        },
-        ...{ hangups, log, signal: done.signal },
-      }));
-    const metrics = createMetrics(version);
-    const peers = await joinPeers({ config, record: metrics.forwarded, hangups, log, signal: done.signal });
-    const hosts = createHosts(peers?.watch);
-    const counts = createHostCounts();
-    const { isRevoked } = await keepRevocation({
-      path: config.revokedFile,
-      onChange: () => checkTokens(),
-      ...{ hangups, log, signal: done.signal },
-    });
-    const checkTokens = () => endInvalidStreams({ hosts, isRevoked, log });
-    const verify = await loadVerifier(config.jwtPublicKeyPath, { isRevoked });
-    const timeoutMs = config.dispatchTimeoutSecs * 1000;
-    const pending = createPending({
-      max: config.pendingMax,
-      timeoutMs,
-      landedTtlMs,
-      overdueTtlMs: 300_000,
-      landedMaxBytes,
-    });
-    const streams = createStreams({ pending, windowBytes: streamWindowBytes, timeoutMs });
-    const { key, isKnown } = await loadBuildKey(`${config.unixSocketPath}.build-key`, log.child('builds'));
-    const builds = createBuilds({
-      ...{ pending, landedTtlMs, landedMaxBytes },
-      nonces: createNonces({ key, believesUnsigned: !isKnown || peers !== undefined }),
-      now: () => performance.now(),
-      hostGraceMs: config.buildHostGraceSecs * 1000,
-    });
-    const buildTicks = setInterval(builds.tick, buildTickMs);
-    const handler = handleStream({
-      ...{ verify, hosts, pending, streams, builds, counts },
-      log: log.child('grpc'),
-      helloTimeoutMs: 10_000,
-    });
-    const routes = compileRoutes(readVerbs());
-    const sources = {
-      ...{ hosts, counts, pending, streams, builds, pendingMax: config.pendingMax },
-      connections: () => grpc?.connections() ?? { open: 0, idle: 0 },
-      peers: peers?.stats,
-    };
-    metrics.watch(sources);
-    const certificateEnds = () => tls && new X509Certificate(tls.cert).validToDate;
-    const elsewhere = peers?.elsewhere;
-    const parkAway = elsewhere && createParkAway({ pending, elsewhere, timeoutMs });
-    const record = recordDispatches(log.child('dispatch'), metrics);
-    const lane = createLane({
-      operations: {
-        metrics,
-        status: () => readStatus({ version, certificateEnds: certificateEnds(), metrics, sources }),
-      },
-      dispatch: createDispatch({ hosts, pending, routes, record, parkAway }),
-      dispatchBodyBytes: largestBody(routes),
-      openStream: createOpenStream({ hosts, streams, routes, elsewhere }),
-      streams,
-      builds,
-      hosts,
-      elsewhere,
-      log: log.child('lane'),
-    });
-    const expiry = setInterval(checkTokens, expiryCheckMs);
-    let socket: PlacedSocket | undefined;
+    const { readiness } = options;
+    const broker = await ServedBroker.create(options);
     try {
-      grpc = await listenGrpc({
-        bind: config.grpcBind,
-        tls,
-        handler,
-        keepalive: { everyMs: 30_000, timeoutMs: 10_000 },
-        log: log.child('grpc'),
-      });
-      log.info({ address: grpc.address, tls: tls !== undefined }, 'listening for coolds');
-      const among = await peers?.serve({
-        park: createPark({ hosts, pending }),
-        ...{ hosts, streams },
-        verbs: readVerbs(),
-        maxCalls: config.pendingMax,
-        maxRequestBytes: largestBody(routes),
-      });
-      socket = await placeSocket({
-        path: config.unixSocketPath,
-        group:
-          config.unixSocketGroup === undefined
-            ? undefined
-            : { name: config.unixSocketGroup, from: 'BROKER_UNIX_SOCKET_GROUP' },
-        listen: path => lane.listen(path),
-      });
-      log.info({ path: config.unixSocketPath }, 'listening for Laravel');
+      await broker.listen();
       await readiness.ready('serving');
-      await Promise.race([
-        untilStopped(signal, socket),
-        ...(among === undefined ? [] : [failing(among.running)]),
-      ]);
+      await broker.run(signal);
       void readiness.stopping();
-      const left = peers?.leave(drainMs);
-      grpc.refuseNew();
-      await socket.remove();
-      streams.stop();
-      builds.stop();
-      const drained = pending.drain(drainMs);
-      // After the last command: who has answered it may go.
-      hintShutdown(hosts);
-      await drained;
-      await Promise.all([lane.stop(repliesMs), left, peers?.close(repliesMs)]);
-      for (const stream of hosts.list()) stream.close('stopping');
+      await broker.stop();
     } finally {
-      done.abort();
-      clearInterval(expiry);
-      clearInterval(buildTicks);
-      await socket?.remove();
-      await lane.stop(0);
-      grpc?.close();
-      await peers?.close(0);
+      await broker.close();
     }
   };
 }
 
-/** Loaded only where there are others: a broker that is alone has nothing of it in memory. */
-async function joinPeers({ config, ...options }: Omit<PeersOptions, 'settings'> & { config: BrokerConfig }) {
-  const settings = readPeerSettings(config);
-  if (settings === undefined) return undefined;
-  const { createPeers } = await import('./peers/peers.ts');
-  return createPeers({ settings, ...options });
-}
+class ServedBroker {
+  readonly #options: ServeOptions;
+  /** Aborts at the end: it ends what the parts do in the background. */
+  readonly #closed: AbortController;
+  readonly #parts: BrokerParts;
+  #grpc: GrpcListener | undefined;
+  /** Laravel's socket. */
+  #socket: PlacedSocket | undefined;
+  /** Rejects when the part for other brokers fails for good. undefined: this broker is alone. */
+  #peersRunning: Promise<void> | undefined;
+  readonly #timers: NodeJS.Timeout[];
+  /** Tasks that end with `#closed`. */
+  readonly #background: Promise<void>[];
 
-/** Never resolves; rejects as the promise does. */
-async function failing(running: Promise<void>): Promise<never> {
-  await running;
-  return new Promise(() => {});
-}
-
-/** Resolves on the signal. @throws SocketError when the socket has lost its name: systemd starts us anew, with one */
-async function untilStopped(signal: AbortSignal, socket: PlacedSocket): Promise<void> {
-  while (!signal.aborted) {
-    await delay(socketCheckMs, undefined, { signal }).catch(() => {});
-    if (!signal.aborted && !(await socket.isThere()))
-      throw new SocketError(
-        `${socket.path} is gone, or another took its place: nobody can reach this broker`,
-      );
+  static async create(options: ServeOptions): Promise<ServedBroker> {
+    const { config, version, hangups, log } = options;
+    // Without a listener, SIGHUP ends the process.
+    hangups.on('SIGHUP', () => log.info('SIGHUP: files that may have changed are read again'));
+    const closed = new AbortController();
+    let broker: ServedBroker | undefined;
+    const grpc = () => broker?.grpc;
+    const parts = await createParts({ config, version, hangups, log, signal: closed.signal, grpc });
+    broker = new ServedBroker(options, closed, parts);
+    return broker;
   }
-}
 
-async function loadVerifier(path: string, options: VerifierOptions) {
-  try {
-    return createVerifier(await readFile(path, 'utf8'), options);
-  } catch (error) {
-    throw new Error(`BROKER_JWT_PUBLIC_KEY_PATH=${path}: ${(error as Error).message}`, { cause: error });
+  private constructor(options: ServeOptions, closed: AbortController, parts: BrokerParts) {
+    const { builds, tokens, verdict } = parts;
+    this.#options = options;
+    this.#closed = closed;
+    this.#parts = parts;
+    this.#timers = [
+      setInterval(() => builds.tick(), buildTickMs),
+      setInterval(tokens.endInvalidStreams, expiryCheckMs),
+    ];
+    this.#background = [this.#serveMetrics(), verdict.task(closed.signal)];
   }
-}
 
-function tlsFiles({ tlsCert, tlsKey }: BrokerConfig): { cert: string; key: string } | undefined {
-  return tlsCert === undefined || tlsKey === undefined ? undefined : { cert: tlsCert, key: tlsKey };
-}
+  /** The listener for hosts, undefined before it listens. */
+  get grpc(): GrpcListener | undefined {
+    return this.#grpc;
+  }
 
-async function loadTls(files: { cert: string; key: string }): Promise<TlsPair> {
-  try {
-    return await readTlsPair(files);
-  } catch (error) {
-    throw new Error(`BROKER_TLS_CERT and BROKER_TLS_KEY: ${(error as Error).message}`, { cause: error });
+  /** Listens for hosts, then for other brokers, then for Laravel. @throws UnusableError or SocketError */
+  async listen(): Promise<void> {
+    const { config, log } = this.#options;
+    const { tls, handler } = this.#parts;
+    const pair = tls.pair();
+    this.#grpc = await listenGrpc({
+      bind: config.grpcBind,
+      tls: pair,
+      handler,
+      keepalive,
+      log: log.child('grpc'),
+    });
+    log.info({ address: this.#grpc.address, tls: pair !== undefined }, 'listening for coolds');
+    await this.#servePeers();
+    await this.#placeSocket();
+    log.info({ path: config.unixSocketPath }, 'listening for Laravel');
+  }
+
+  /** Resolves once the signal aborts. @throws what no retry can mend */
+  async run(signal: AbortSignal): Promise<void> {
+    const failing = this.#peersRunning?.then(() => new Promise<never>(() => {}));
+    await Promise.race([this.#watchSocket(signal), ...(failing === undefined ? [] : [failing])]);
+  }
+
+  /** Stops in order. Resolves when all work under way has ended or its time is over. */
+  async stop(): Promise<void> {
+    const { peers, hosts, streams, builds, pending, lane } = this.#parts;
+    const left = peers?.leave(leaveMs);
+    this.#grpc?.refuseNew();
+    await this.#socket?.remove();
+    streams.stop();
+    builds.stop();
+    const drained = pending.drain(drainMs);
+    // Sent behind the last command: a host that has answered all of them may leave.
+    hintShutdown(hosts);
+    await drained;
+    await Promise.all([lane.stop(repliesMs), left, peers?.close(repliesMs)]);
+    for (const stream of hosts.list()) stream.close('stopping');
+  }
+
+  /** Cuts what is left. */
+  async close(): Promise<void> {
+    const { lane, peers } = this.#parts;
+    this.#closed.abort();
+    await Promise.all(this.#background);
+    for (const timer of this.#timers) clearInterval(timer);
+    await this.#socket?.remove();
+    await lane.stop(0);
+    this.#grpc?.close();
+    await peers?.close(0);
+  }
+
+  async #serveMetrics(): Promise<void> {
+    const { config, log } = this.#options;
+    const { metricsBind } = config;
+    if (metricsBind === undefined) return;
+    const serve = keepMetrics({
+      bind: metricsBind,
+      render: this.#parts.metrics.render,
+      refusal: () => refuseMetricsPlace(metricsBind.host),
+      onProblem: this.#parts.unserved.note('metrics', metricsBind),
+      log: log.child('metrics'),
+    });
+    await serve(this.#closed.signal);
+  }
+
+  async #servePeers(): Promise<void> {
+    const { peers, hosts, pending, builds, streams, tokens, routes, verbs } = this.#parts;
+    const serving = await peers?.serve({
+      sendDispatch: createSendToHost({ hosts, pending }),
+      hosts,
+      builds,
+      streams,
+      revocations: tokens.shared,
+      verbs,
+      maxCalls: this.#options.config.pendingMax,
+      maxRequestBytes: largestBody(routes),
+    });
+    this.#peersRunning = serving?.running;
+  }
+
+  async #placeSocket(): Promise<void> {
+    const { unixSocketPath: path, unixSocketGroup: name } = this.#options.config;
+    this.#socket = await placeSocket({
+      path,
+      group: name === undefined ? undefined : { name, from: 'BROKER_UNIX_SOCKET_GROUP' },
+      listen: at => this.#parts.lane.listen(at),
+    });
+  }
+
+  /** Resolves once the signal aborts. @throws SocketError when the socket has lost its name: systemd restarts the broker */
+  async #watchSocket(signal: AbortSignal): Promise<void> {
+    const socket = this.#socket;
+    while (!signal.aborted) {
+      await pause(socketCheckMs, signal);
+      if (!signal.aborted && socket !== undefined && !(await socket.isThere()))
+        throw new SocketError(
+          `${socket.path} is gone, or another took its place: callers cannot reach this broker`,
+        );
+    }
   }
 }

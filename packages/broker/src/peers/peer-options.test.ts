@@ -28,6 +28,7 @@ it('with all of them it has a place among others', () => {
     address: { host: 'b1.internal', port: 6444 },
     tls: { cert: '/b.crt', key: '/b.key', ca: '/ca.crt' },
     connectTimeoutMs: 2000,
+    ttlMs: 40_000,
   });
 });
 
@@ -57,6 +58,7 @@ it.each([
   ['BROKER_ROUTES_CORROSION_URL', 'ftp://x'],
   ['BROKER_ROUTES_TLS_CA', 'ca.crt'],
   ['BROKER_ROUTES_CONNECT_TIMEOUT', '0ms'],
+  ['BROKER_ROUTES_TTL', '4999ms'],
 ])('%s=%s is refused by name', (name, value) => {
   expect(parse({ ...complete, [name]: value })).toMatchObject({
     kind: 'exit',

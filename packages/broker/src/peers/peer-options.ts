@@ -1,41 +1,46 @@
 import { corrosionUrl } from '@coold/corrosion/url';
 import { type Address, absolutePath, bindAddress, duration, type Options } from '@coold/runtime';
-import { brokerId } from '../host-id.ts';
-import { peerAddress } from './peer-address.ts';
+import { brokerId } from '../hosts/host-id.ts';
+import { peerAddress } from './link/peer-address.ts';
 
-/** What a broker is told so that it can stand beside others. */
+/** The options that join a broker with others. */
 export const peerOptions = {
   routesCorrosionUrl: {
     type: corrosionUrl,
-    help: "This machine's Corrosion, where brokers tell each other which hosts they hold; set with the variables of BROKER_ROUTES_ below, all of them; unset: this broker is alone",
+    help: "This machine's Corrosion, where brokers publish which hosts they have; requires all variables BROKER_ROUTES_ below; unset: this broker is alone",
   },
   routesCorrosionTokenFile: {
     type: absolutePath,
-    help: "Corrosion's bearer token, readable by its owner alone; read again at every call; unset: none is sent",
+    help: "File with Corrosion's bearer token, readable by its owner only; reread at every call; unset: none is sent",
   },
-  routesBrokerId: { type: brokerId, help: 'What this broker is called among them; no two alike' },
+  routesBrokerId: { type: brokerId, help: "This broker's id, unique among the brokers" },
   routesBind: { type: bindAddress, help: 'Address that the other brokers dial, as 0.0.0.0:6444' },
   routesAddress: {
     type: peerAddress,
-    help: 'The same as they have to dial it, as broker-2.internal:6444; the certificate names it',
+    help: 'The address that other brokers dial, for example broker-2.internal:6444; the certificate has to name it',
   },
   routesTlsCert: {
     type: absolutePath,
-    help: 'PEM certificate chain that this broker shows the others, as server and as client; with its key and CA read again when one changes and on SIGHUP',
+    help: 'PEM certificate chain that this broker presents to the others, as server and as client; reread with its key and CA when one of them changes and on SIGHUP',
   },
-  routesTlsKey: { type: absolutePath, help: 'PEM key of that certificate, readable by its owner alone' },
+  routesTlsKey: { type: absolutePath, help: 'PEM key of that certificate, readable by its owner only' },
   routesTlsCa: {
     type: absolutePath,
-    help: "PEM certificates that vouch for the brokers; whoever has a certificate of theirs can send commands to this broker's hosts",
+    help: "PEM CA certificates of the brokers; every certificate that they sign allows its holder to send commands to this broker's hosts",
   },
   routesConnectTimeout: {
     type: duration,
     default: '2s',
-    help: 'How long another broker may take to be connected to, before its dispatches are answered 503',
+    help: 'How long connecting to another broker may take before dispatches for its hosts are answered with 503',
+  },
+  routesTtl: {
+    type: duration,
+    default: '40s',
+    help: "How long another broker's heartbeat may stay unchanged before its routes are ignored; after 15 times as long its rows are removed; give every broker the same value",
   },
 } as const satisfies Options;
 
-/** The same, once it is complete. */
+/** The same options, once they are complete. */
 export interface PeerSettings {
   corrosion: { url: string; tokenFile: string | undefined };
   brokerId: string;
@@ -44,6 +49,8 @@ export interface PeerSettings {
   /** Paths. */
   tls: { cert: string; key: string; ca: string };
   connectTimeoutMs: number;
+  /** How long a heartbeat may stay unchanged, in ms. */
+  ttlMs: number;
 }
 
 interface PeerConfig {
@@ -56,9 +63,10 @@ interface PeerConfig {
   routesTlsKey: string | undefined;
   routesTlsCa: string | undefined;
   routesConnectTimeout: number;
+  routesTtl: number;
 }
 
-/** Of those that are set together, the ones that are not. */
+/** Returns the unset options of a group that has to be set together. */
 function missingOf(config: PeerConfig): string[] {
   const needed = {
     CORROSION_URL: config.routesCorrosionUrl,
@@ -75,15 +83,19 @@ function missingOf(config: PeerConfig): string[] {
   return isAlone ? [] : absent.map(([name]) => `BROKER_ROUTES_${name}`);
 }
 
-/** All of them or none; and no timeout that nothing can keep. */
+/** Four heartbeats, each reported by Corrosion within 600 ms (docs/contract.md §5), on a busy machine. */
+const leastTtlMs = 5000;
+
+/** Either all or none have to be set, and the timeout has to be achievable. */
 export function checkPeerOptions(config: PeerConfig): string | undefined {
   const missing = missingOf(config);
   if (missing.length > 0)
     return `${missing.join(', ')} ${missing.length === 1 ? 'is' : 'are'} not set: expected all variables of BROKER_ROUTES_, or none`;
-  return config.routesConnectTimeout < 1 ? 'BROKER_ROUTES_CONNECT_TIMEOUT: expected 1ms or more' : undefined;
+  if (config.routesConnectTimeout < 1) return 'BROKER_ROUTES_CONNECT_TIMEOUT: expected 1ms or more';
+  return config.routesTtl < leastTtlMs ? 'BROKER_ROUTES_TTL: expected 5s or more' : undefined;
 }
 
-/** Undefined: this broker is alone. */
+/** Undefined when this broker is alone. */
 export function readPeerSettings(config: PeerConfig): PeerSettings | undefined {
   const { routesCorrosionUrl: url, routesBrokerId, routesBind: bind, routesAddress: address } = config;
   const { routesTlsCert: cert, routesTlsKey: key, routesTlsCa: ca } = config;
@@ -92,7 +104,11 @@ export function readPeerSettings(config: PeerConfig): PeerSettings | undefined {
   if (cert === undefined || key === undefined || ca === undefined) return undefined;
   return {
     corrosion: { url, tokenFile: config.routesCorrosionTokenFile },
-    ...{ brokerId: routesBrokerId, bind, address, tls: { cert, key, ca } },
+    brokerId: routesBrokerId,
+    bind,
+    address,
+    tls: { cert, key, ca },
     connectTimeoutMs: config.routesConnectTimeout,
+    ttlMs: config.routesTtl,
   };
 }

@@ -1,0 +1,353 @@
+import type { BuildRequest, HostedBuild, Response } from '@coold/proto';
+import type { Hold, Pending } from '../dispatch/pending.ts';
+import type { HostStream } from '../hosts/hosts.ts';
+import {
+  acknowledge,
+  cancelBuild,
+  giveBuild,
+  removeResult,
+  requestResult,
+  sendCancel,
+} from './build-commands.ts';
+import type { GivenBuilds } from './build-given.ts';
+import { HelloReader } from './build-hello.ts';
+import { isOtherNonce, type Nonces } from './build-nonce.ts';
+import { beginPoll, type Poll } from './build-poll.ts';
+import {
+  type Build,
+  type BuildCounts,
+  type BuildHost,
+  type BuildOutcome,
+  BuildTable,
+  isLive,
+  isWithItsHost,
+} from './build-table.ts';
+
+export type { BuildOutcome } from './build-table.ts';
+
+/** How an answer was taken. 'unknown': it is of another dispatch of the id. undefined: it belongs to no build. */
+export type BuildReceipt = 'delivered' | 'duplicate' | 'unknown' | 'of another host' | undefined;
+
+export interface BuildsOptions {
+  /** Holds request ids: dispatches, streams and builds share them, and the cap. */
+  pending: Pick<Pending, 'hold'>;
+  nonces: Nonces;
+  given: GivenBuilds;
+  /** The monotonic clock, in ms. */
+  now(): number;
+  /** How long a result counts against the cap and waits here for a late poller, in ms. Afterwards its host is asked again. */
+  landedTtlMs: number;
+  /** The most bytes of results here. Beyond them those that were read are dropped first, and the oldest before others. */
+  landedMaxBytes: number;
+  /** After how long away a host is called gone to pollers, in ms. */
+  hostGraceMs: number;
+}
+
+/**
+ * The builds that hosts have, by request id (docs/contract.md §2). `BuildState` says what each of them goes through. The hosts
+ * are the memory and name their builds when they connect: what is here is lost with the broker, and no result with it.
+ *
+ * It has no timers and does no I/O of its own: streams, ids and the clock are passed in, and `tick` is called at intervals.
+ */
+export interface Builds {
+  /** Sends a build to a host. 'unread': the host has left too much unread. Unless 'sent', nothing has changed. */
+  dispatch(
+    requestId: string,
+    host: HostStream,
+    build: BuildRequest,
+  ): 'sent' | 'unread' | 'in flight' | 'full' | 'stopping';
+  /** Whether the id is taken by a build whose result no caller has read. */
+  isInFlight(requestId: string): boolean;
+  /** Begins to wait for a result. */
+  poll(requestId: string): Poll | 'unknown' | 'too many';
+  /** Cancels a build: its host is told now, or when it returns. @returns false where the build has ended or is unknown */
+  cancel(requestId: string): boolean;
+  /** Forgets a result, here and at its host. */
+  remove(requestId: string): 'removed' | 'in flight' | 'unknown';
+  /** Returns the host that has a build, whose `stream` is undefined while it is away. `isAnswered`: the result is here. */
+  whereIs(
+    requestId: string,
+  ): { hostId: string; stream: HostStream | undefined; isAnswered: boolean } | undefined;
+  /** Takes the builds of a Hello. @returns how many were refused: those without a good request id, or of another host */
+  connected(host: HostStream, named: readonly HostedBuild[]): number;
+  disconnected(host: HostStream): void;
+  /** Takes a host's answer, which takes `bytes` of memory. */
+  hear(host: HostStream, response: Response, bytes: number): BuildReceipt;
+  /** Returns how many builds a host runs or has queued. */
+  load(hostId: string): number;
+  /** Ends the states whose time is over. */
+  tick(): void;
+  /** Tells pollers that the broker stops, now and from now on. */
+  stop(): void;
+  counts(): BuildCounts;
+  /** Returns how many results were dropped before their time to make room, since the start. Their hosts still have them. */
+  evictions(): number;
+}
+
+/** The most callers that wait for one build. */
+const maxPollers = 1000;
+/** How long a host keeps an unread result, in ms (docs/contract.md §7). One that is away for longer has nothing to tell. */
+const hostMemoryMs = 24 * 3600_000;
+/** How long a result stays here after it was first read, in ms (docs/contract.md §2). */
+const readMs = 3600_000;
+
+export function createBuilds(options: BuildsOptions): Builds {
+  return new HostedBuilds(options);
+}
+
+class HostedBuilds implements Builds {
+  readonly #options: BuildsOptions;
+  readonly #table: BuildTable;
+  readonly #helloReader: HelloReader;
+  /** Whether pollers are told at once that the broker stops. */
+  #isStopping = false;
+
+  constructor(options: BuildsOptions) {
+    const { nonces, given, now, landedMaxBytes } = options;
+    const hold = (requestId: string) => options.pending.hold(requestId);
+    this.#options = options;
+    this.#table = new BuildTable({ hold, now, landedMaxBytes });
+    this.#helloReader = new HelloReader({ table: this.#table, nonces, given, hold, now });
+  }
+
+  dispatch(requestId: string, stream: HostStream, request: BuildRequest) {
+    const { pending, nonces, given } = this.#options;
+    if (this.isInFlight(requestId)) return 'in flight';
+    const former = this.#table.get(requestId);
+    // A former build whose answer is asked for again holds the id. The new build takes over that hold.
+    const formerRelease = former?.release;
+    const held: Hold =
+      formerRelease === undefined ? pending.hold(requestId) : { kind: 'held', release: formerRelease };
+    if (held.kind !== 'held') return held.kind;
+    const issued = nonces.issue(requestId, stream.hostId);
+    // A host of schema 1 does not know nonces.
+    const origin = stream.schemaMax < 2 ? { ...issued, nonce: '' } : issued;
+    if (!stream.send(giveBuild({ requestId, nonce: origin.nonce }, request))) {
+      if (formerRelease === undefined) held.release();
+      return 'unread';
+    }
+    given.note(requestId, issued.claim.givenAt);
+    if (former !== undefined) {
+      former.release = undefined;
+      this.#discard(former);
+    }
+    this.#table.add(requestId, this.#table.hostOf(stream), origin, held.release);
+    return 'sent';
+  }
+
+  isInFlight(requestId: string): boolean {
+    const build = this.#table.get(requestId);
+    return build !== undefined && !build.givenUp && build.state !== 'kept' && build.readAt === undefined;
+  }
+
+  poll(requestId: string): Poll | 'unknown' | 'too many' {
+    const build = this.#table.get(requestId);
+    if (build === undefined) return 'unknown';
+    if (build.pollers.size >= maxPollers) return 'too many';
+    return beginPoll(build, {
+      told: this.#outcomeNow(build),
+      onWaiting: () => {
+        if (build.state === 'remembered') requestResult(build, this.#table);
+      },
+      onLeft: () => this.#table.pollerLeft(build),
+      onRead: () => this.#markRead(build),
+      onUnread: () => {
+        build.landedAt = this.#options.now();
+      },
+      onGoneRead: () => {
+        if (!this.#isGone(build.host)) return;
+        build.givenUp = true;
+        this.#table.remember(build, build.finished);
+      },
+    });
+  }
+
+  cancel(requestId: string): boolean {
+    const build = this.#table.get(requestId);
+    if (build === undefined || !isLive(build)) return false;
+    build.cancelWanted = true;
+    sendCancel(build);
+    return true;
+  }
+
+  remove(requestId: string) {
+    const build = this.#table.get(requestId);
+    if (build === undefined) return 'unknown';
+    if (isLive(build) && !build.givenUp) return 'in flight';
+    this.#discard(build);
+    return 'removed';
+  }
+
+  whereIs(requestId: string) {
+    const build = this.#table.get(requestId);
+    if (build === undefined) return undefined;
+    const { hostId, stream } = build.host;
+    return { hostId, stream, isAnswered: build.answer !== undefined };
+  }
+
+  connected(stream: HostStream, named: readonly HostedBuild[]): number {
+    if (named.length === 0 && this.#table.host(stream.hostId) === undefined) return 0;
+    return this.#helloReader.read(stream, named);
+  }
+
+  disconnected(stream: HostStream): void {
+    const host = this.#table.host(stream.hostId);
+    if (host?.stream !== stream) return;
+    host.stream = undefined;
+    host.awaySince = this.#options.now();
+  }
+
+  hear(stream: HostStream, response: Response, bytes: number): BuildReceipt {
+    const { requestId, body } = response;
+    const build = this.#table.get(requestId);
+    const nonce = body.case === 'build' || body.case === 'error' ? body.value.nonce : '';
+    return build?.host.hostId === stream.hostId && !isOtherNonce(build.nonce, nonce)
+      ? this.#hearOf(build, stream, body, bytes)
+      : this.#hearOther(build, stream, response, nonce);
+  }
+
+  load(hostId: string): number {
+    let live = 0;
+    for (const build of this.#table.host(hostId)?.builds ?? []) if (isLive(build)) live += 1;
+    return live;
+  }
+
+  tick(): void {
+    const { now, landedTtlMs } = this.#options;
+    for (const build of this.#table.landed())
+      if (build.readers === 0 && now() - build.landedAt >= landedTtlMs) this.#stopWaitingFor(build);
+    for (const build of this.#table.kept())
+      if (build.readers === 0 && now() >= keptUntil(build)) this.#discard(build);
+    for (const host of this.#table.hosts()) if (host.stream === undefined) this.#sweepAway(host);
+  }
+
+  stop(): void {
+    this.#isStopping = true;
+    for (const build of this.#table.all()) this.#table.tell(build, { kind: 'stopping' });
+  }
+
+  counts(): BuildCounts {
+    return this.#table.counts();
+  }
+
+  evictions(): number {
+    return this.#table.evictions();
+  }
+
+  /** Takes an answer about a build that this host has in the table. */
+  #hearOf(
+    build: Build,
+    { hostId, schemaMax }: HostStream,
+    body: Response['body'],
+    bytes: number,
+  ): BuildReceipt {
+    if (build.answer?.outcome.kind === 'answered') {
+      // The host was not told, or not in time, that this result was read.
+      if (body.case === 'build' && build.readAt !== undefined && schemaMax >= 2)
+        build.host.stream?.send(acknowledge(build));
+      return 'duplicate';
+    }
+    const outcome = { kind: 'answered', hostId, body } as const;
+    const isUnknown = build.askedOn !== undefined && body.case === 'error' && body.value.code === 404;
+    if (build.state !== 'remembered' || body.case === 'build') {
+      this.#table.land(build, isUnknown ? { outcome: { kind: 'lost' }, bytes: 0 } : { outcome, bytes });
+      // A result that was read before does not count against the cap a second time.
+      if (build.readAt !== undefined && !isUnknown) this.#table.keep(build);
+      return 'delivered';
+    }
+    // No result: it is the answer to the question for it, or belongs to a dispatch.
+    if (build.askedOn === undefined || !this.#table.holdAgain(build)) return undefined;
+    if (isUnknown) this.#table.forget(build);
+    else this.#table.tell(build, outcome);
+    return 'delivered';
+  }
+
+  /** Takes an answer about a build that another host has in the table, or none, or that is of another dispatch. */
+  #hearOther(
+    build: Build | undefined,
+    { hostId, schemaMax }: HostStream,
+    { requestId, body }: Response,
+    nonce: string,
+  ): BuildReceipt {
+    if (body.case !== 'build') return undefined;
+    const host = this.#table.host(hostId);
+    const unwanted = host?.unwanted.get(requestId);
+    if (schemaMax >= 2 && unwanted !== undefined && !isOtherNonce(unwanted, nonce)) {
+      // Dropped when the host does not read: a host that repeats itself must not fill the memory with what it is owed.
+      host?.stream?.send(removeResult({ requestId, nonce }));
+      return 'duplicate';
+    }
+    if (build === undefined) return undefined;
+    return build.host.hostId === hostId ? 'unknown' : 'of another host';
+  }
+
+  /** Returns what a poller is told without waiting, undefined where it has to wait. */
+  #outcomeNow(build: Build): BuildOutcome | undefined {
+    if (build.answer !== undefined) return build.answer.outcome;
+    if (this.#isStopping) return { kind: 'stopping' };
+    return this.#isGone(build.host) ? { kind: 'host gone' } : undefined;
+  }
+
+  /** The answer was written whole to a caller. */
+  #markRead(build: Build): void {
+    // `lost` is the broker's own word. It is no result, and may be another the next time.
+    if (build.answer?.outcome.kind !== 'answered') {
+      this.#table.forget(build);
+      return;
+    }
+    const isFirst = build.readAt === undefined;
+    build.readAt ??= this.#options.now();
+    if (isFirst && isWithItsHost(build)) build.host.stream?.sendOwed(acknowledge(build));
+    this.#table.keep(build);
+  }
+
+  /** Forgets a build. Its host is told to remove or to stop what it has of it, now or when it returns. */
+  #discard(build: Build): void {
+    const { host } = build;
+    const isAtHost = host.schemaMax >= 2 && !isRefused(build);
+    this.#table.forget(build);
+    if (!isAtHost) return;
+    this.#table.markUnwanted(host, build);
+    host.stream?.sendOwed(build.finished ? removeResult(build) : cancelBuild(build));
+  }
+
+  /** No caller came for the answer in time. An answer that the host does not have is kept here, where it can be. */
+  #stopWaitingFor(build: Build): void {
+    if (isWithItsHost(build) || build.answer?.outcome.kind !== 'answered') this.#table.dropAnswer(build);
+    else this.#table.keep(build);
+  }
+
+  #sweepAway(host: BuildHost): void {
+    const { hostGraceMs, landedTtlMs } = this.#options;
+    const awayMs = this.#awayMs(host);
+    const isForgotten = awayMs >= hostMemoryMs;
+    for (const build of this.#isGone(host) ? [...host.builds] : []) {
+      if (build.answer === undefined) this.#table.tell(build, { kind: 'host gone' });
+      // The build no longer counts against the cap. The host may still come back with it.
+      if (build.state === 'waiting' && awayMs >= hostGraceMs + landedTtlMs)
+        this.#table.remember(build, false);
+      if (build.state === 'remembered' && isForgotten) this.#table.forget(build);
+    }
+    if (host.builds.size === 0 && (isForgotten || host.unwanted.size === 0)) this.#table.removeHost(host);
+  }
+
+  /** Returns for how long a host has been away, in ms. 0: it is here. */
+  #awayMs({ stream, awaySince }: BuildHost): number {
+    return stream === undefined ? this.#options.now() - awaySince : 0;
+  }
+
+  /** Whether a host has been away for longer than its grace. */
+  #isGone(host: BuildHost): boolean {
+    return host.stream === undefined && this.#awayMs(host) >= this.#options.hostGraceMs;
+  }
+}
+
+/** Returns when a kept answer is dropped, in ms of the monotonic clock. */
+function keptUntil({ readAt, landedAt }: Build): number {
+  return readAt === undefined ? landedAt + hostMemoryMs : readAt + readMs;
+}
+
+/** Whether the host refused the build: what has the id there, if anything, is another build. */
+function isRefused({ answer }: Build): boolean {
+  return answer?.outcome.kind === 'answered' && answer.outcome.body.case !== 'build';
+}

@@ -1,0 +1,16 @@
+import { absolutePath, boolean, defineCommand } from '@coold/runtime';
+
+/** `broker doctor`: what on this machine keeps the broker from working, or will; before the installation and after it. */
+export const doctorCommand = defineCommand({
+  name: 'broker doctor',
+  summary:
+    'checks everything that the broker needs on this machine, without the daemon; exit 0: nothing fails, 1: something fails, 2: wrong usage',
+  options: {
+    settingsFile: {
+      type: absolutePath,
+      default: '/etc/coolify/broker.env',
+      help: "The broker's settings file, which its unit reads; it does not exist before the installation",
+    },
+    json: { type: boolean, default: 'false', help: 'Prints one JSON object, for programs' },
+  },
+});

@@ -1,0 +1,35 @@
+import { failure } from '@coold/errors';
+import type { Response, ServerMsg } from '@coold/proto';
+import type { Fleet } from '../builds/host-listing.ts';
+import type { RemoteBuilds } from '../builds/remote-builds.ts';
+import type { Refused } from '../dispatch/send-to-host.ts';
+import type { HostPlace, Route } from '../peers/routes/route.ts';
+import type { HostLocation } from '../peers/routes/route-table.ts';
+import type { StreamCarrier } from './hosts.ts';
+
+/** What came of a command that another broker was asked to send. */
+export type Forwarded = { kind: 'answered'; response: Response; bytes: number } | Refused;
+
+/** Finds the hosts that are connected to other brokers, and reaches them. A broker without others has none. */
+export interface HostLocator {
+  /** Returns which broker has a host that has no stream here. */
+  locate(hostId: string): HostLocation;
+  /**
+   * Asks the broker that has the host to send a command, once. Never rejects.
+   *
+   * @param timeoutMs how long that broker waits for its host, in ms
+   * @param signal aborts once no caller waits for the answer any more
+   */
+  forward(route: Route, command: ServerMsg, timeoutMs: number, signal: AbortSignal): Promise<Forwarded>;
+  /** Returns what one streamed command to a host of another broker is sent on. */
+  carrier(place: HostPlace): StreamCarrier;
+  builds: RemoteBuilds;
+  /** Returns the hosts of all brokers that answer. Never rejects. */
+  fleet(): Promise<Fleet>;
+}
+
+/** The refusal until the routes have been read once: a host that is not here may be connected to another broker. */
+export const hostPlaceUnknown = failure(
+  'host_place_unknown',
+  'host not connected here, and Corrosion has not told yet where it is',
+);

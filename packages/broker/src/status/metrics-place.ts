@@ -1,0 +1,28 @@
+import { type NetworkInterfaceInfo, networkInterfaces } from 'node:os';
+import { isLoopback } from '@coold/runtime';
+
+const wireguardInterface = 'wg0';
+
+/** By the name of the interface. */
+type Interfaces = NodeJS.Dict<readonly Pick<NetworkInterfaceInfo, 'address'>[]>;
+
+/**
+ * Why metrics may not be served at an address: it is neither of loopback nor, at this moment, of the mesh's interface, and there
+ * is no token that would keep others out (docs/contract.md §3). Undefined: they may.
+ *
+ * @param read fails where the unit's sandbox has no netlink
+ */
+export function refuseMetricsPlace(
+  host: string,
+  read: () => Interfaces = networkInterfaces,
+): string | undefined {
+  if (isLoopback(host)) return undefined;
+  let ofMesh: Interfaces[string];
+  try {
+    ofMesh = read()[wireguardInterface];
+  } catch (error) {
+    return `BROKER_METRICS_BIND: the addresses of ${wireguardInterface} cannot be read, so only an address of loopback may be used: ${(error as Error).message}`;
+  }
+  if (ofMesh?.some(({ address }) => address === host)) return undefined;
+  return `BROKER_METRICS_BIND: ${host} is not an address of loopback, and not of ${wireguardInterface} now`;
+}

@@ -1,50 +1,33 @@
-import { dirname, join } from 'node:path';
-import { create } from '@bufbuild/protobuf';
-import { HelloSchema, readVerbs, SCHEMA_MIN } from '@coold/proto';
-import { type Hangups, type Logger, type Readiness, rememberLines, type Task } from '@coold/runtime';
-import { type RecordCall, recordCalls } from './api/calls.ts';
-import { dnsHandlers } from './api/dns.ts';
-import type { FirewallVerbs } from './api/firewall.ts';
-import { addFirewallMetrics } from './api/firewall-metrics.ts';
-import { wireguardInterface } from './api/host.ts';
-import { readPeers } from './api/host-facts.ts';
-import { meshHandlers } from './api/mesh.ts';
-import { createMetrics, type Metrics } from './api/metrics.ts';
-import { createNamespaceNetworks, namespaceLabel } from './api/namespace-networks.ts';
-import { servedNetworks } from './api/network-dns.ts';
-import { openApiDocument } from './api/openapi.ts';
-import { ownPorts } from './api/own-ports.ts';
-import { restRoutes } from './api/rest-route.ts';
-import { keepApi, keepStatus } from './api/serve-api.ts';
-import { serviceHandlers } from './api/services.ts';
-import { createServeCommands } from './api/stream.ts';
-import { createStreams, type Streams } from './api/streams.ts';
-import { joinSurface, type Served } from './api/surface.ts';
-import { verbHandlers } from './api/verbs.ts';
-import { watchBuilds } from './builds/build-metrics.ts';
-import { namedInHello } from './builds/hello-builds.ts';
+import { readVerbs } from '@coold/proto';
+import {
+  certificateLife,
+  createChangeSignal,
+  type Hangups,
+  keepMetrics,
+  type Logger,
+  type Readiness,
+  rememberLines,
+  type Task,
+  untilAborted,
+} from '@coold/runtime';
 import { createHostBuilds } from './builds/host-builds.ts';
 import type { CooldConfig } from './config.ts';
-import { announceChanges } from './discovery/announce.ts';
-import { createDiscovery } from './discovery/discovery.ts';
-import { watchDiscovery } from './discovery/discovery-metrics.ts';
-import { createDns } from './dns/dns.ts';
-import { watchDns } from './dns/dns-metrics.ts';
-import { createAnnouncement } from './firewall/announcement.ts';
-import { createDnsArrivals } from './firewall/dns-arrivals.ts';
-import { createFirewall } from './firewall/firewall.ts';
-import { joinedFileName } from './firewall/joined-file.ts';
-import { createJoinedSubnets } from './firewall/joined-subnets.ts';
-import { keepGuard } from './firewall/keep-guard.ts';
-import { keepHooks } from './firewall/keep-hooks.ts';
-import { readDifferences } from './firewall/read-differences.ts';
-import { deniedButNotNamed } from './firewall/scaffold-differences.ts';
-import { type FlowState, watchFlows } from './firewall/watch-flows.ts';
-import { keepLink } from './link/link.ts';
-import { createPodman, type Podman } from './podman/client.ts';
-import { watchNetworks } from './podman/watch-networks.ts';
-import { createLinkState, watchLink } from './status/link-state.ts';
-import { readStatus } from './status/status.ts';
+import { brokerStreamTasks } from './daemon/broker-stream.ts';
+import { createOperations, type Operations } from './daemon/operations.ts';
+import { createParts, type FirewallParts } from './daemon/parts.ts';
+import { createSurface } from './daemon/surface.ts';
+import { watchHost } from './events/watch-host.ts';
+import { keepGuard } from './firewall/keep/keep-guard.ts';
+import { keepHooks } from './firewall/keep/keep-hooks.ts';
+import { watchFlows } from './firewall/keep/watch-flows.ts';
+import { makeRunFolder } from './run-folder.ts';
+import { createLinkState } from './status/link-state.ts';
+import { openApiDocument } from './transport/openapi.ts';
+import { restRoutes } from './transport/rest-route.ts';
+import { keepApi, keepStatus } from './transport/serve-api.ts';
+import { createStreams, type Streams } from './transport/streams.ts';
+import { type RecordCall, recordCalls } from './verbs/calls.ts';
+import type { Served } from './verbs/surface.ts';
 
 export interface CooldOptions {
   config: CooldConfig;
@@ -54,156 +37,67 @@ export interface CooldOptions {
   readiness: Readiness;
 }
 
-/** Warnings and errors that `coold status` shows. */
+/** How many recent warnings and errors `coold status` shows. */
 const recentLines = 8;
 
-/** The tasks of coold, by name; the end of any of them is the end of the process. */
+/** Returns coold's tasks by name. When any of them ends, the process ends. */
 export function cooldTasks(given: CooldOptions): Record<string, Task> {
   const { log, recent } = rememberLines(given.log, recentLines);
   const options = { ...given, log };
-  const { config, version, hangups, readiness } = options;
-  const connected = createPodman(config.podmanSocket);
-  const podman: Podman = {
-    ...connected,
-    networks: watchNetworks(connected.networks, networks =>
-      dns.serveNetworks(servedNetworks(networks, config.namespaces)),
-    ),
-  };
-  const discovery = createDiscovery({
-    hostMgmtIp: config.hostMgmtIp,
-    namespaces: config.namespaces,
-    namespaceLabel,
-    corrosion: { url: config.corrosionUrl, tokenFile: config.corrosionTokenFile },
-    intervalMs: config.reconcileInterval,
-    hostTtlMs: config.hostTtl,
-    podman,
-    readPeers: signal => readPeers(wireguardInterface, signal),
-    log: log.child('discovery'),
-  });
-  const dns = createDns({
-    zone: config.dnsZone,
-    upstreams: config.dnsUpstream,
-    threads: config.dnsThreads,
-    namespaces: config.namespaces,
-    directory: discovery.directory,
-    listeners: { arrivals: createDnsArrivals(log.child('firewall')) },
-    log: log.child('dns'),
-  });
-  const hooked = createAnnouncement();
-  const denied = Promise.withResolvers<void>();
-  const firewall = createFirewall({
-    chain: config.chainName,
-    rulesPath: config.rulesPath,
-    bridgeRulesPath: config.bridgeRulesPath,
-    log: log.child('firewall'),
-    onHooked: hooked.announce,
-    meshEnv: config.meshEnv,
-  });
-  const flows: FlowState = { lost: undefined };
-  let hookRepairs = 0;
-  const differences = () => readDifferences(config);
-  const firewallVerbs: FirewallVerbs = {
-    ...firewall,
-    hookRepairs: () => hookRepairs,
-    denyRepairs: firewall.deny.repairs,
-    knownAddresses: () => discovery.directory.addresses(),
-    uselessBecause: async () => (await differences()).useless,
-  };
-  const namespaceNetworks = createNamespaceNetworks(
-    podman.networks,
-    createJoinedSubnets(join(dirname(config.rulesPath), joinedFileName)),
-    log.child('firewall'),
-  );
-  const handlers = {
-    ...verbHandlers(podman, {
-      version,
-      allowedMountSources: config.allowedMountSources ?? [],
-      mesh: { hostMgmtIp: config.hostMgmtIp, namespaces: config.namespaces, zone: config.dnsZone },
-      known: discovery.containers,
-      hostPorts: signal =>
-        ownPorts(
-          {
-            apiBind: config.apiBind,
-            gateways: config.namespaces.map(({ gateway }) => gateway),
-            reserved: config.reservedPorts,
-          },
-          signal,
-        ),
-      firewall: firewallVerbs,
-      namespaceNetworks,
-      log: log.child('api'),
-    }),
-    ...dnsHandlers(dns),
-    ...meshHandlers(discovery.hosts),
-    ...serviceHandlers({ ...discovery, lifecycle: podman.lifecycle, hostMgmtIp: config.hostMgmtIp }),
-  };
-  const surface = joinSurface(readVerbs(), announceChanges(handlers, discovery.touch));
-  const metrics = createMetrics(version);
-  metrics.extend(registry => addFirewallMetrics(registry, firewallVerbs));
-  metrics.extend(registry => watchDns(registry, dns.stats));
-  metrics.extend(registry => watchDiscovery(registry, discovery.stats));
+  const { config, hangups, readiness } = options;
+  const parts = createParts(options);
+  const { discovery, dns, hostRoute, firewall, namespaceNetworks, events } = parts;
+  const replaced = createChangeSignal();
+  const surface = createSurface(options, parts, replaced.announce);
   const { brokerUrl } = config;
   const link = brokerUrl === undefined || config.grpcDisabled ? undefined : createLinkState();
-  if (link !== undefined) metrics.extend(registry => watchLink(registry, link));
-  // Nobody else asks for any.
+  // Builds arrive on the broker's stream only.
   const building =
     link !== undefined && config.builderEnabled ? createHostBuilds(config, log.child('builds')) : undefined;
-  if (building !== undefined) metrics.extend(registry => watchBuilds(registry, building.builds.hosted));
-  const status = () =>
-    readStatus({
-      ...{ version, link, podman: podman.host, recent },
-      ...{ discovery: discovery.stats, dns: dns.stats },
-      firewall: {
-        ...{
-          state: firewall.store.state,
-          hookRepairs: () => hookRepairs,
-          denyRepairs: firewall.deny.repairs,
-        },
-        differences: async () => [...(await differences()).all, ...deniedButNotNamed(firewall.deny.state())],
-        lostFlows: () => flows.lost,
-      },
-      builds: building?.builds.hosted,
-    });
+  const operations = createOperations(options, {
+    parts,
+    link,
+    building,
+    recent,
+    verdictLog: given.log.child('status'),
+  });
+  const { metrics, status } = operations;
   const record = recordCalls(log.child('api'), metrics);
   const streams = createStreams(log.child('api'));
-  // Its default would end the process. Whoever has files to read again listens too.
+  // Without a listener, SIGHUP would end the process. Whatever has files to read again listens as well.
   hangups.on('SIGHUP', () => log.info('SIGHUP: files that may have changed are read again'));
-  const looked = Promise.withResolvers<void>();
-  const loaded = Promise.withResolvers<void>();
-  const guarded = Promise.withResolvers<void>();
-  void differences().then(({ all }) => {
+  void firewall.differences().then(({ all }) => {
     for (const difference of all) log.child('firewall').error(difference);
   });
+  const { tasks: firewallTasks, settled } = keepFirewall(firewall, log);
   const tasks: Record<string, Task> = {
-    readiness: announce(
-      readiness,
-      Promise.all([looked.promise, loaded.promise, guarded.promise, denied.promise]),
-      () => link?.now().line ?? 'serving',
-    ),
-    hooks: keepHooks({
-      changes: hooked,
-      log: log.child('firewall'),
-      onFirstLook: looked.resolve,
-      onRepair() {
-        hookRepairs += 1;
-      },
-      isKept: () => ['in place', 'broken'].includes(firewall.deny.state().kind),
-    }),
-    deny: firewall.deny.keep(denied.resolve),
-    firewall: firewall.keep(loaded.resolve),
-    flows: watchFlows(flows, log.child('firewall')),
-    guard: keepGuard({
-      sockets: config.apiBind === undefined ? [] : [config.apiBind],
-      clients: config.apiAllowFrom ?? [],
-      ...{ changes: hooked, log: log.child('firewall'), onFirstLook: guarded.resolve },
-    }),
+    readiness: announce(readiness, settled, () => link?.now().line ?? 'serving'),
+    ...firewallTasks,
     namespaceNetworks: namespaceNetworks.settle,
     streams: streams.task,
+    verdict: operations.verdict.task,
+    'unit-failures': operations.unitFailures.look,
     status: keepStatus({
-      ...{ path: config.unixSocketPath, metrics, status, record, streams, log: log.child('api') },
+      path: config.unixSocketPath,
+      metrics,
+      status,
+      record,
+      streams,
+      log: log.child('api'),
+      // `coold why` needs this route also where REST is off.
+      routes: restRoutes(surface).filter(({ verb }) => verb.name === 'firewall.explain'),
+      prepare: () => makeRunFolder(config.unixSocketPath),
     }),
-    ...apiTask(options, { surface, metrics, status, record, streams }),
+    ...metricsTask(options, operations),
+    ...apiTask(options, { surface, record, streams, operations }),
     dns: dns.run,
+    events: watchHost(events, {
+      firewall: () => firewall.store.state(),
+      repairs: () => ({ hooks: firewall.hookRepairs, deny: firewall.deny.repairs() }),
+      listeners: () => dns.stats().listeners,
+      builds: building?.builds.hosted,
+    }),
+    ...(hostRoute === undefined ? {} : { hostRoute: hostRoute.run }),
     ...discovery.tasks,
   };
   if (brokerUrl === undefined || link === undefined) {
@@ -211,62 +105,93 @@ export function cooldTasks(given: CooldOptions): Record<string, Task> {
     log.info(`${why}: no stream to a broker`);
     return tasks;
   }
-  if (building !== undefined) tasks['builds'] = building.task;
-  const keep = keepLink({
-    url: brokerUrl,
-    tokenPath: config.hostJwtPath,
-    caPath: config.brokerCa,
-    reconnectEveryMs: config.brokerReconnectEvery,
-    hello: async token => {
-      const isBuilder = (await building?.mayBuild(token)) ?? false;
-      return create(HelloSchema, {
-        hostMgmtIp: config.hostMgmtIp,
-        cooldVersion: version,
-        schemaMin: SCHEMA_MIN,
-        // Only what it serves: a broker answers 501 for the rest at once, where we could not.
-        schemaMax: Math.max(...[...surface.values()].map(({ verb }) => verb.schema)),
-        capabilities: isBuilder ? ['coold', 'builder'] : ['coold'],
-        builderCapacity: isBuilder ? config.builderCapacity : 0,
-        builds: namedInHello(building?.builds.hosted() ?? []),
-      });
-    },
-    serve: createServeCommands({ surface, streams, builds: building?.builds, record, log: log.child('api') }),
-    log: log.child('link'),
-    onState(line, connected) {
-      link.changed(line, connected);
-      void readiness.status(line);
-    },
-  });
-  // A Hello before the builds are known would tell the broker that they are lost.
-  tasks['link'] = async stop => {
-    await building?.tried;
-    return keep(stop);
+  return {
+    ...tasks,
+    ...brokerStreamTasks(options, {
+      brokerUrl,
+      link,
+      surface,
+      streams,
+      record,
+      operations,
+      building,
+      replaced,
+    }),
   };
-  return tasks;
 }
 
-/** REST, where it has an address (docs/contract.md §3). */
+/** The tasks that maintain the firewall. `settled` resolves once each has checked the kernel for the first time. */
+function keepFirewall(
+  firewall: FirewallParts,
+  log: Logger,
+): { tasks: Record<string, Task>; settled: Promise<unknown> } {
+  const { apiGuard, counters, flows, hooked, readers, view } = firewall;
+  const looked = Promise.withResolvers<void>();
+  const loaded = Promise.withResolvers<void>();
+  const guarded = Promise.withResolvers<void>();
+  const denied = Promise.withResolvers<void>();
+  const firewallLog = log.child('firewall');
+  return {
+    tasks: {
+      hooks: keepHooks({
+        changes: hooked,
+        view,
+        log: firewallLog,
+        onFirstLook: looked.resolve,
+        onRepair() {
+          firewall.hookRepairs += 1;
+        },
+        isKept: () => ['in place', 'broken'].includes(firewall.deny.state().kind),
+      }),
+      deny: firewall.deny.keep(denied.resolve),
+      firewall: firewall.keep(loaded.resolve),
+      flows: watchFlows(flows, counters, firewallLog),
+      guard: keepGuard({ apiGuard, changes: hooked, view, log: firewallLog, onFirstLook: guarded.resolve }),
+      ...(readers === undefined ? {} : { explanations: signal => readers.index.keep(signal) }),
+    },
+    settled: Promise.all([looked.promise, loaded.promise, guarded.promise, denied.promise]),
+  };
+}
+
+/** Serves metrics to anyone who can reach their address, if one is configured (docs/contract.md §3). */
+function metricsTask({ config, log }: CooldOptions, { metrics, unserved }: Operations): Record<string, Task> {
+  const { metricsBind } = config;
+  if (metricsBind === undefined) return {};
+  return {
+    metrics: keepMetrics({
+      bind: metricsBind,
+      render: metrics.render,
+      onProblem: unserved.note('metrics', metricsBind),
+      log: log.child('metrics'),
+    }),
+  };
+}
+
+/** Serves REST, if it has an address (docs/contract.md §3). */
 function apiTask(
   { config, version, hangups, log: root }: CooldOptions,
   parts: {
     surface: ReadonlyMap<string, Served>;
-    metrics: Metrics;
-    status: () => Promise<object>;
     record: RecordCall;
     streams: Streams;
+    operations: Operations;
   },
 ): Record<string, Task> {
-  const { surface, metrics, status, record, streams } = parts;
+  const { surface, record, streams } = parts;
+  const { metrics, status, ends, unserved, unread } = parts.operations;
   const { apiBind, apiTokenFile, tlsCert, tlsKey } = config;
   if (apiBind === undefined || apiTokenFile === undefined) return {};
   const routes = restRoutes(surface);
   const api = keepApi({
     bind: apiBind,
+    onProblem: unserved.note('rest', apiBind),
+    unread,
     tokenFile: apiTokenFile,
     tls: tlsCert === undefined || tlsKey === undefined ? undefined : { cert: tlsCert, key: tlsKey },
     hangups,
+    onCertificate: pem => ends.know('api_certificate', certificateLife(pem)),
     routes,
-    document: openApiDocument(routes, version),
+    document: openApiDocument(readVerbs().values(), version),
     metrics,
     status,
     record,
@@ -277,15 +202,12 @@ function apiTask(
 }
 
 /**
- * Ready as soon as the local tasks run and the default deny was seen to, since containers may start by themselves then;
- * whether the broker can be reached is `STATUS=`, never readiness.
+ * Reports readiness once the local tasks run and the default deny was checked, since containers may start by themselves
+ * then. Whether the broker can be reached is reported as `STATUS=` and does not affect readiness.
  */
 function announce(readiness: Readiness, firewall: Promise<unknown>, state: () => string): Task {
   return async signal => {
-    const stopped = new Promise<void>(resolve => {
-      if (signal.aborted) resolve();
-      else signal.addEventListener('abort', () => resolve(), { once: true });
-    });
+    const stopped = untilAborted(signal);
     await Promise.race([firewall, stopped]);
     if (!signal.aborted) await readiness.ready(state());
     await stopped;

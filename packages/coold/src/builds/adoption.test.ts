@@ -1,14 +1,19 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { adopt, keptMs, keptReadMs } from './adoption.ts';
-import { failed } from './build-outcome.ts';
-import type { UnitState } from './unit-state.ts';
-import type { FoundFolder } from './work-folder.ts';
+import { failed } from './folder/build-outcome.ts';
+import type { FoundFolder } from './folder/work-folder.ts';
+import type { UnitState } from './unit/unit-state.ts';
 
 const now = 10 * keptMs;
 const folder: FoundFolder = {
-  ...{ request: { stack: 'static' }, queuedAt: undefined, cancelled: false },
-  ...{ outcome: undefined, changedAt: now, readAt: undefined, nonce: '' },
+  request: { stack: 'static' },
+  queuedAt: undefined,
+  cancelled: false,
+  outcome: undefined,
+  changedAt: now,
+  readAt: undefined,
+  nonce: '',
 };
 const outcome = failed(422, 'x', 'git');
 const active: UnitState = { kind: 'active' };

@@ -1,25 +1,30 @@
-import type { UnitState } from './unit-state.ts';
-import type { FoundFolder } from './work-folder.ts';
+import type { FoundFolder } from './folder/work-folder.ts';
+import type { UnitState } from './unit/unit-state.ts';
 
-/** What becomes of a work folder that coold finds when it starts (docs/contract.md §7). */
+/** What coold does with a work folder that it finds when it starts (docs/contract.md §7). */
 export type Adoption =
-  /** Its unit lives, or systemd does not say: its end is waited for. */
+  /** The unit runs, or systemd does not answer: coold waits for its end. */
   | 'supervise'
-  /** It waited for a place, and systemd does not say whether it has been started since: it is asked until it does. */
+  /** The build was queued, and systemd does not answer whether it was started since: coold asks until it does. */
   | 'ask'
-  /** It waited for a place when coold ended, and does again. */
+  /** The build was queued when coold ended, and is queued again. */
   | 'queue'
-  /** It is over, by its files and by what systemd says of its unit. */
+  /** The build is over, by its files or by the state of its unit: coold settles its outcome. */
   | 'conclude'
-  /** Nothing of a build, or a result that nobody read in time. */
+  /** The folder holds no build, or a result whose time is over. */
   | 'remove';
 
-/** A result that nobody has read is kept for this long, in ms (docs/contract.md §7). */
+/** How long an unread result is kept, in ms (docs/contract.md §7). */
 export const keptMs = 24 * 3600_000;
-/** One that was read, from the first time on, in ms: a caller that died over it may ask again. */
+/** How long a result is kept after it was first read, in ms: a caller that crashed while reading may ask again. */
 export const keptReadMs = 3600_000;
 
-/** @param state undefined: systemd did not answer; no build is given up for that */
+/**
+ * Decides what to do with a work folder.
+ *
+ * @param state the state of the unit. undefined: systemd did not answer, which is no reason to give a build up
+ * @param now in ms since 1970
+ */
 export function adopt(folder: FoundFolder, state: UnitState | undefined, now: number): Adoption {
   const waits =
     folder.request !== undefined &&
@@ -34,6 +39,7 @@ export function adopt(folder: FoundFolder, state: UnitState | undefined, now: nu
   return waits ? 'queue' : 'conclude';
 }
 
+/** Whether the result of a build has been kept long enough. @param now in ms since 1970 */
 export function isExpired(
   { outcome, changedAt, readAt }: Pick<FoundFolder, 'outcome' | 'changedAt' | 'readAt'>,
   now: number,

@@ -1,5 +1,6 @@
 import { type HostedBuild, HostedBuild_State } from '@coold/proto';
-import { Gauge, type Registry } from 'prom-client';
+import type { Registry } from 'prom-client';
+import { scrapedMetrics } from '../scraped-metrics.ts';
 
 const states = {
   queued: HostedBuild_State.QUEUED,
@@ -7,17 +8,14 @@ const states = {
   finished: HostedBuild_State.FINISHED,
 };
 
-/** What Prometheus reads of the builds of this host; counted when it asks. */
+/** Registers the gauge `coold_builds`. Builds are counted at each scrape. */
 export function watchBuilds(registry: Registry, hosted: () => readonly HostedBuild[]): void {
-  new Gauge({
-    name: 'coold_builds',
-    help: 'Builds of this host: queued, running, and finished with a result that nobody has read',
-    labelNames: ['state'],
-    registers: [registry],
-    collect() {
-      const builds = hosted();
-      for (const [name, state] of Object.entries(states))
-        this.set({ state: name }, builds.filter(build => build.state === state).length);
-    },
+  const help = 'Builds of this host: queued, running, and finished with a result that is kept';
+  scrapedMetrics(registry).gauges('coold_builds', help, 'state', () => {
+    const builds = hosted();
+    return Object.entries(states).map(([name, state]) => [
+      name,
+      builds.filter(build => build.state === state).length,
+    ]);
   });
 }

@@ -13,8 +13,12 @@ describe('a build from the broker', () => {
     expect(order({ stack: BuildStack.STATIC, staticCfg, cacheKey: 'k' })).toEqual({
       stack: 'static',
       request: {
-        ...{ repo_url: common.repoUrl, git_ref: 'main', stack: 'static', target_image: 'localhost/app:1' },
-        ...{ cache_key: 'k', static_cfg: { output_dir: 'public', base_image: '' } },
+        repo_url: common.repoUrl,
+        git_ref: 'main',
+        stack: 'static',
+        target_image: 'localhost/app:1',
+        cache_key: 'k',
+        static_cfg: { output_dir: 'public', base_image: '' },
       },
     });
     const dockerfileCfg = { dockerfile: 'a/Dockerfile', buildArgs: { A: '1' }, target: '' };
@@ -24,7 +28,8 @@ describe('a build from the broker', () => {
     const push = { auth: { username: 'robot', password: 'geheim' } };
     const pushed = { targetImage: 'r.example/app:1', push, baseImages: ['localhost/base:1'] };
     expect(order({ stack: BuildStack.STATIC, ...pushed }).request).toMatchObject({
-      ...{ push, base_images: ['localhost/base:1'] },
+      push,
+      base_images: ['localhost/base:1'],
     });
     expect(order({ stack: BuildStack.STATIC, ...pushed, push: {} }).request).toMatchObject({ push: {} });
     // Schema 1 has no such field.

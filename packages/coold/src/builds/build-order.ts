@@ -1,28 +1,31 @@
 import { type BuildableStack, isBuildableStack, RequestError, readBuildRequest } from '@coold/builder-core';
+import { VerbError } from '@coold/errors';
 import { type BuildRequest, BuildStack } from '@coold/proto';
-import { VerbError } from '../api/verb-error.ts';
 
-/** A build as request.json has it (docs/contract.md §7), checked as the builder checks it. */
+/** A build in the form of request.json (docs/contract.md §7), checked by the rules of the builder. */
 export interface BuildOrder {
-  /** Which sandbox it gets. */
+  /** The stack, which decides the sandbox. */
   stack: BuildableStack;
   request: Record<string, unknown>;
 }
 
 /**
- * Reads a build that the broker sent. Refused here, it costs neither a folder nor a unit.
+ * Reads a build that the broker sent. A request that is refused here costs neither a folder nor a unit.
  *
  * @throws VerbError 400 naming the field, 501 for a stack that no builder has
  */
 export function readBuildOrder(message: BuildRequest): BuildOrder {
   const stack = stackNames[message.stack];
-  if (stack === undefined) throw new VerbError(400, 'stack: expected a known stack', { field: 'stack' });
+  if (stack === undefined)
+    throw new VerbError('invalid_request', 'stack: expected a known stack', { field: 'stack' });
   if (!isBuildableStack(stack))
-    throw new VerbError(501, `the builder has no stack ${stack} yet`, { field: 'stack' });
+    throw new VerbError('host_too_old', `the builder has no stack ${stack} yet`, { field: 'stack' });
   if (!/^[A-Za-z0-9_.-]{0,128}$/.test(message.nonce))
-    throw new VerbError(400, 'nonce: expected at most 128 of letters, digits, "_", "." and "-"', {
-      field: 'nonce',
-    });
+    throw new VerbError(
+      'invalid_request',
+      'nonce: expected at most 128 of letters, digits, "_", "." and "-"',
+      { field: 'nonce' },
+    );
   const request = {
     repo_url: message.repoUrl,
     git_ref: message.gitRef,
@@ -36,7 +39,7 @@ export function readBuildOrder(message: BuildRequest): BuildOrder {
     readBuildRequest(request);
   } catch (error) {
     if (!(error instanceof RequestError)) throw error;
-    throw new VerbError(400, error.message, { field: error.field, cause: error });
+    throw new VerbError('invalid_request', error.message, { field: error.field, cause: error });
   }
   return { stack, request };
 }
@@ -49,7 +52,7 @@ const stackNames: Record<BuildStack, BuildableStack | 'buildpacks' | 'railpack' 
   [BuildStack.STATIC]: 'static',
 };
 
-/** What schema 2 has added for every stack. */
+/** Returns the fields that schema 2 added for every stack. */
 function addedTo({ push, baseImages }: BuildRequest): Record<string, unknown> {
   const added: Record<string, unknown> = {};
   if (push !== undefined) {
@@ -60,7 +63,7 @@ function addedTo({ push, baseImages }: BuildRequest): Record<string, unknown> {
   return added;
 }
 
-/** Both, where both are given: that is for the builder's own reader to refuse. */
+/** Returns the configurations of all stacks that the request holds. The builder's reader refuses more than one. */
 function configOf({ staticCfg, dockerfileCfg }: BuildRequest): Record<string, unknown> {
   const config: Record<string, unknown> = {};
   if (staticCfg !== undefined)

@@ -12,14 +12,14 @@ import { scratchFolder } from '@coold/testbed';
 import { soon } from '@coold/testbed/soon';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { silent as log } from '../api/testing.ts';
+import { silent as log } from '../../test/caller.ts';
+import { cancelledFile, noNetworks, simulateSystemd } from '../../test/simulated-systemd.ts';
 import { keptMs, keptReadMs } from './adoption.ts';
-import { type Builds, createBuilds } from './builds.ts';
-import { createDriver } from './driver.ts';
+import { type Builds, createBuilds, folderRefusal, withoutUser } from './builds.ts';
+import { Driver } from './driver.ts';
+import { createWorkFolders } from './folder/work-folder.ts';
 import { NetworkError } from './network/network-error.ts';
-import { cancelledFile, noNetworks, simulateSystemd } from './testing.ts';
-import { readUnitStates } from './unit-states.ts';
-import { createWorkFolders } from './work-folder.ts';
+import { readUnitStates } from './unit/systemd.ts';
 
 const digest = `sha256:${'a'.repeat(64)}`;
 const ok = {
@@ -27,10 +27,12 @@ const ok = {
   content: { digest, registry_ref: `localhost/app@${digest}`, duration_ms: 5, stack_used: 'static' },
 } as const;
 const request = create(BuildRequestSchema, {
-  ...{ repoUrl: 'https://git.example/app.git', gitRef: 'main', targetImage: 'localhost/app:1' },
+  repoUrl: 'https://git.example/app.git',
+  gitRef: 'main',
+  targetImage: 'localhost/app:1',
   stack: BuildStack.STATIC,
 });
-const limits = { memoryMax: '2G', cpuQuota: '200%', diskMax: '10G', cacheMax: '5G' };
+const limits = { memoryMax: '2G', cpuQuota: '200%', diskMax: '10G', inodesMax: '2000000', cacheMax: '5G' };
 const config = { bin: '/b', timeoutSecs: 60, ...limits, denyNets: [] };
 
 /** A coold's builds on a disk and a systemd that outlive it; the outcomes that its broker hears of, in order. */
@@ -48,8 +50,13 @@ async function setUp({ capacity = 2, maxQueued = 3, networks = noNetworks } = {}
     const folders = createWorkFolders(root);
     const times = { start: 200, slack: 100, grace: 200 };
     builds = createBuilds({
-      ...{ folders, log, capacity, maxQueued, stop: stop.signal, now: () => clock },
-      driver: createDriver({ folders, systemd, networks, config, log, times }),
+      folders,
+      log,
+      capacity,
+      maxQueued,
+      stop: stop.signal,
+      now: () => clock,
+      driver: new Driver({ folders, systemd, networks, config, log, times }),
       unitStates: () => readUnitStates(systemd, log),
     });
     await builds.adopt();
@@ -57,7 +64,10 @@ async function setUp({ capacity = 2, maxQueued = 3, networks = noNetworks } = {}
   };
   await start();
   return {
-    ...{ root, simulated, heard, start },
+    root,
+    simulated,
+    heard,
+    start,
     builds: () => builds,
     take: (id: string) => builds.take(id, request),
     /** SIGKILL, as far as a process can do it to itself: nothing that it has begun is waited for. */
@@ -247,7 +257,7 @@ describe('a build', () => {
 });
 
 describe('a cancel', () => {
-  it('of a build that runs is written down, then the unit is told', async () => {
+  it('of a running build is recorded before the unit is signalled', async () => {
     await using t = await setUp();
     await t.take('b');
     await t.running('b');
@@ -296,7 +306,7 @@ describe('a cancel', () => {
 });
 
 describe('after coold was killed', () => {
-  it('a build that runs is waited for, and one that ended meanwhile is told', async () => {
+  it('waits for a running build, and answers one that ended meanwhile', async () => {
     await using t = await setUp();
     for (const id of ['a', 'b']) await t.take(id);
     for (const id of ['a', 'b']) await t.running(id);
@@ -437,7 +447,7 @@ describe('after coold was killed', () => {
     await expect(t.take('dpkg')).rejects.toMatchObject({ code: 409 });
   });
 
-  it('results that nobody read are kept for a day', async () => {
+  it('keeps unread results for a day', async () => {
     await using t = await setUp();
     await t.take('b');
     await t.running('b');
@@ -491,4 +501,26 @@ describe('after coold was killed', () => {
       { numRuns: 15 },
     );
   }, 120_000);
+});
+
+it.each([
+  ['ENOTEMPTY', 409],
+  ['EEXIST', 409],
+  ['ENOSPC', 507],
+  ['EDQUOT', 507],
+  ['EIO', 500],
+])('a work folder that cannot be created for %s is a %i', (code, expected) => {
+  expect(folderRefusal(Object.assign(new Error(`${code}: x`), { code })).code).toBe(expected);
+});
+
+it.each([
+  ['https://git.example/a@b/c.git', 'https://git.example/a@b/c.git'],
+  ['https://user:secret@git.example/a.git', 'https://…@git.example/a.git'],
+  ['https://user:sec@ret@git.example/a.git', 'https://…@git.example/a.git'],
+  ['ssh://git@git.example/a.git', 'ssh://…@git.example/a.git'],
+  ['git@git.example:a.git', '…@git.example:a.git'],
+  ['user:secret@git.example:a.git', '…@git.example:a.git'],
+  ['git.example:a.git', 'git.example:a.git'],
+])('%s is logged as %s', (url, logged) => {
+  expect(withoutUser(url)).toBe(logged);
 });

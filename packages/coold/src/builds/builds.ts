@@ -1,5 +1,6 @@
 import { create } from '@bufbuild/protobuf';
-import { type BuildableStack, isBuildableStack } from '@coold/builder-core';
+import { isBuildableStack } from '@coold/builder-core';
+import { VerbError } from '@coold/errors';
 import {
   BuildEventsRequestSchema,
   type BuildRequest,
@@ -9,211 +10,360 @@ import {
   type Response,
 } from '@coold/proto';
 import type { Logger } from '@coold/runtime';
-import { type StreamForm, streamForm } from '../api/handler.ts';
-import { VerbError } from '../api/verb-error.ts';
+import { type StreamForm, type StreamIo, streamForm } from '../handler.ts';
 import { adopt, isExpired } from './adoption.ts';
 import { readBuildOrder } from './build-order.ts';
-import { type BuildOutcome, failed, toResponse } from './build-outcome.ts';
+import { Build, type BuildState } from './build-state.ts';
 import type { Driver } from './driver.ts';
-import { folderRefusal } from './folder-refusal.ts';
-import { followEvents } from './follow-events.ts';
-import { createPlaces } from './places.ts';
-import type { UnitState } from './unit-state.ts';
-import { withoutUser } from './without-user.ts';
-import type { FoundFolder, WorkFolders } from './work-folder.ts';
+import { type BuildOutcome, failed, toResponse } from './folder/build-outcome.ts';
+import { followEvents } from './folder/follow-events.ts';
+import type { FoundFolder, WorkFolders } from './folder/work-folder.ts';
+import { createPlaces, type Places } from './places.ts';
+import type { UnitState } from './unit/unit-state.ts';
 
 type Body = Response['body'];
+type Answer = (requestId: string, body: Body) => Promise<void>;
 
 /**
  * The builds of this host, by request id: queued, running, and finished with a result that is still kept
- * (docs/contract.md §7). The work folders are the truth; what is here is what a start reads back from them.
+ * (docs/contract.md §7). The work folders are the source of truth; after a restart this table is rebuilt from them.
  */
 export interface Builds {
-  /** Takes a build; from here on it is named by `hosted`. @throws VerbError 400, 409, 501, 503, 507 */
+  /**
+   * Accepts a build. From the first moment on, `hosted` names it.
+   *
+   * @throws VerbError 400, 409, 501, 503, 507
+   */
   take(requestId: string, message: BuildRequest): Promise<void>;
   /**
-   * Resolves when its end has been seen to, not when it has ended. Nothing for one that has ended, is not here, or was given
-   * with another nonce.
+   * Cancels a build. Resolves once the cancel is under way, before the build has ended. Does nothing for a build that has
+   * ended, is unknown, or has another nonce.
    */
   cancel(requestId: string, nonce?: string): Promise<void>;
   /**
-   * Its result was read: from the first time on it is kept for an hour, or removed at once. Nothing for one that still runs
-   * or was given with another nonce (builds.proto).
+   * Records that the result was read. From the first time on it is kept for an hour; with `remove` it is removed at once. Does
+   * nothing for a build that is not finished or has another nonce (builds.proto).
    */
   acknowledge(requestId: string, options?: { nonce?: string; remove?: boolean }): Promise<void>;
-  /** Its answer; undefined: it comes when it ends. @throws VerbError 404, also for one of another nonce */
+  /** Returns the answer of a build, undefined while it is not finished. @throws VerbError 404, also for another nonce */
   result(requestId: string, nonce?: string): Body | undefined;
-  /** Its progress, from its first frame to its last. */
+  /** Streams the progress of a build, from its first frame to its last. */
   events: StreamForm;
-  /** For Hello: what the broker has to know when it has forgotten, in the order they came. */
+  /** Returns all builds for Hello, in the order in which they came: the broker may have forgotten them. */
   hosted(): HostedBuild[];
-  /** Where answers go as builds end; those that none has taken yet go at once. The signal ends it. */
-  attach(answer: (requestId: string, body: Body) => Promise<void>, gone: AbortSignal): void;
-  /** Takes over what an earlier coold has left. @throws Error when the work folders cannot be read */
+  /** Sends answers as builds finish, beginning with those that no broker was sent yet, until `gone` aborts. */
+  attach(answer: Answer, gone: AbortSignal): void;
+  /** Takes over the builds of an earlier coold. @throws Error when the work folders cannot be read */
   adopt(): Promise<void>;
-  /** Removes results whose time is over. */
+  /** Removes results that have been kept long enough. */
   sweep(): Promise<void>;
 }
 
 export interface BuildsOptions {
   folders: WorkFolders;
   driver: Driver;
-  /** What systemd says of the units that are loaded; undefined: it does not answer. */
+  /** Returns the states of all loaded units of builds, undefined when systemd does not answer. */
   unitStates(): Promise<ReadonlyMap<string, UnitState> | undefined>;
   capacity: number;
-  /** Aborts when coold stops: builds go on without it. */
+  /** Aborts when coold stops. Builds go on without coold. */
   stop: AbortSignal;
   log: Logger;
   maxQueued?: number;
-  /** The clock on the wall, since it is compared with files, in ms since 1970. */
+  /** Returns the wall clock in ms since 1970: it is compared with times of files. */
   now?: () => number;
-}
-
-interface Build {
-  requestId: string;
-  /** Of its dispatch; empty where that had none. */
-  nonce: string;
-  /** Which sandbox it gets; undefined: an adopted one whose stack this coold does not build. */
-  stack: BuildableStack | undefined;
-  phase: 'queued' | 'running' | 'finished';
-  cancelled: boolean;
-  /** Its folder is there. */
-  made: Promise<boolean>;
-  /** What was last said of its place in the queue. */
-  place: string;
-  /** Lines that go into its events, one after the other. */
-  saying: Promise<void>;
-  ended: Promise<void>;
-  end: () => void;
-  outcome: BuildOutcome | undefined;
-  changedAt: number;
-  /** When its result was first read, in ms since 1970. */
-  readAt: number | undefined;
-  /** A broker was sent its answer. */
-  told: boolean;
 }
 
 const defaultMaxQueued = 256;
 
+/** Returns an empty table; `adopt` fills it. */
 export function createBuilds(options: BuildsOptions): Builds {
-  const { folders, driver, unitStates, capacity, stop, log } = options;
-  const { maxQueued = defaultMaxQueued, now = Date.now } = options;
-  const builds = new Map<string, Build>();
-  const places = createPlaces(capacity);
-  const removals = new Map<string, Promise<void>>();
-  const listeners = new Set<(build: Build) => void>();
-  let adopted = false;
+  const table = new BuildTable(options);
+  return {
+    take: (requestId, message) => table.take(requestId, message),
+    cancel: (requestId, nonce) => table.cancel(requestId, nonce),
+    acknowledge: (requestId, how) => table.acknowledge(requestId, how),
+    result: (requestId, nonce) => table.result(requestId, nonce),
+    events: streamForm(BuildEventsRequestSchema, false, ({ buildId }, io) => table.writeEvents(buildId, io)),
+    hosted: () => table.hosted(),
+    attach: (answer, gone) => table.attach(answer, gone),
+    adopt: () => table.adopt(),
+    sweep: () => table.sweep(),
+  };
+}
 
-  function add(requestId: string, stack: Build['stack'], nonce: string, made: Promise<boolean>): Build {
-    const { promise: ended, resolve: end } = Promise.withResolvers<void>();
-    const state = { phase: 'queued', cancelled: false, place: '', told: false } as const;
-    const build: Build = {
-      ...{ requestId, stack, nonce, made, ...state, outcome: undefined, changedAt: now(), readAt: undefined },
-      ...{ saying: Promise.resolve(), ended, end },
+class BuildTable {
+  readonly #options: BuildsOptions;
+  readonly #builds = new Map<string, Build>();
+  readonly #places: Places;
+  readonly #queueMessages: QueueMessages;
+  /** Removals of work folders that have not ended, by request id. */
+  readonly #removals = new Map<string, Promise<void>>();
+  readonly #listeners = new Set<(build: Build) => void>();
+  /** Whether the builds of an earlier coold are in the table. No build is accepted before. */
+  #isAdopted = false;
+
+  constructor(options: BuildsOptions) {
+    this.#options = options;
+    this.#places = createPlaces(options.capacity);
+    this.#queueMessages = new QueueMessages(options.folders, options.capacity);
+  }
+
+  async take(requestId: string, message: BuildRequest): Promise<void> {
+    const { folders, maxQueued = defaultMaxQueued, log } = this.#options;
+    if (!this.#isAdopted)
+      throw new VerbError('host_starting', 'this host is still looking at the builds it has');
+    // Awaited only where there is one: the next Hello names the build from this very moment.
+    const removal = this.#removals.get(requestId);
+    if (removal !== undefined) await removal;
+    const former = this.#builds.get(requestId);
+    const isFree = former === undefined || former.state.name === 'read';
+    if (!isFree) throw new VerbError('request_id_in_flight', 'this host has a build of that request_id');
+    const { stack, request } = readBuildOrder(message);
+    const { nonce } = message;
+    if (this.#places.waiting().length >= maxQueued)
+      throw new VerbError('host_busy', `this host has ${maxQueued} builds in its queue already`);
+    const cleared = former === undefined ? undefined : this.#remove(requestId);
+    const creation = Promise.resolve(cleared).then(() =>
+      folders.create(requestId, request, this.#now(), nonce),
+    );
+    const created = creation.then(
+      () => true,
+      () => false,
+    );
+    const build = this.#add(new Build({ requestId, stack, nonce, created }));
+    try {
+      await creation;
+    } catch (error) {
+      this.#builds.delete(requestId);
+      build.abandon();
+      throw folderRefusal(error);
+    }
+    log.info({ request_id: requestId, stack, repo_url: withoutUser(message.repoUrl) }, 'build taken');
+    if (build.isCancelled) return; // the call of `cancel` settles it
+    this.#places.enter(requestId);
+    this.#startNext();
+  }
+
+  async cancel(requestId: string, nonce = ''): Promise<void> {
+    const { folders, driver, stop, log } = this.#options;
+    const build = this.#find(requestId, nonce);
+    if (build === undefined || build.finished !== undefined) {
+      log.info({ request_id: requestId }, 'cancel of a build that has ended or is not here; nothing to do');
+      return;
+    }
+    if (!build.requestCancel()) return; // the first call ends the build
+    if (build.state.name === 'queued') this.#places.leave(requestId);
+    if (!(await build.created)) return;
+    await folders.markCancelled(requestId).catch((error: unknown) => {
+      log.error(
+        { request_id: requestId, err: error },
+        'cannot record the cancel of a build; ending the build anyway',
+      );
+    });
+    if (stop.aborted) return; // the next coold finds the marker
+    if (build.state.name === 'queued') await this.#cancelQueued(build);
+    else await driver.end(requestId, build.ended, stop);
+  }
+
+  async acknowledge(
+    requestId: string,
+    { nonce = '', remove = false }: { nonce?: string; remove?: boolean } = {},
+  ): Promise<void> {
+    const { folders, log } = this.#options;
+    const build = this.#find(requestId, nonce);
+    if (build?.finished === undefined) return;
+    if (remove) return this.#remove(requestId);
+    const readAt = this.#now();
+    if (!build.markRead(readAt)) return;
+    await folders.markRead(requestId, readAt).catch((error: unknown) => {
+      log.warn({ request_id: requestId, err: error }, 'cannot record that the result of a build was read');
+    });
+  }
+
+  result(requestId: string, nonce = ''): Body | undefined {
+    const build = this.#find(requestId, nonce);
+    if (build === undefined) throw new VerbError('request_id_unknown', 'no such build here');
+    return answerOf(build);
+  }
+
+  async writeEvents(requestId: string, io: StreamIo): Promise<object> {
+    const build = this.#builds.get(requestId);
+    if (build === undefined) throw new VerbError('request_id_unknown', 'no such build here');
+    await build.created;
+    await io.opened();
+    const folder = this.#options.folders.pathOf(requestId);
+    for await (const data of followEvents(folder, build.ended, io.signal))
+      await io.write({ stream: 'stdout', data });
+    return {};
+  }
+
+  hosted(): HostedBuild[] {
+    return [...this.#builds.values()].map(({ requestId, nonce, state }) =>
+      create(HostedBuildSchema, {
+        requestId,
+        nonce,
+        state: stateInHello[state.name],
+        wasRead: state.name === 'read',
+      }),
+    );
+  }
+
+  attach(answer: Answer, gone: AbortSignal): void {
+    const listener = (build: Build) => {
+      const body = answerOf(build);
+      if (body === undefined) return;
+      void answer(build.requestId, body).then(() => {
+        build.isAnswered ||= !gone.aborted;
+      });
     };
-    builds.set(requestId, build);
+    this.#listeners.add(listener);
+    gone.addEventListener('abort', () => this.#listeners.delete(listener), { once: true });
+    for (const build of this.#builds.values()) if (!build.isAnswered) listener(build);
+  }
+
+  async adopt(): Promise<void> {
+    const { folders, driver } = this.#options;
+    const names = await folders.list();
+    const states = names.length === 0 ? new Map<string, UnitState>() : await this.#options.unitStates();
+    const found = await Promise.all(
+      names.map(async requestId => ({ requestId, folder: await this.#read(requestId) })),
+    );
+    const since = (folder: FoundFolder | undefined) => folder?.queuedAt ?? folder?.changedAt ?? 0;
+    found.sort((a, b) => since(a.folder) - since(b.folder));
+    const work: Promise<unknown>[] = [];
+    for (const { requestId, folder } of found) {
+      if (folder === undefined || this.#builds.has(requestId)) continue;
+      const state = states === undefined ? undefined : (states.get(requestId) ?? { kind: 'absent' });
+      work.push(this.#adoptOne(requestId, folder, state));
+    }
+    for (const [requestId, state] of states ?? [])
+      if (!names.includes(requestId)) work.push(driver.drop(requestId, state));
+    await Promise.all(work);
+    this.#isAdopted = true;
+    this.#startNext();
+  }
+
+  async sweep(): Promise<void> {
+    for (const { requestId, finished } of [...this.#builds.values()]) {
+      if (finished === undefined || !isExpired(finished, this.#now())) continue;
+      if (finished.readAt === undefined)
+        this.#options.log.warn(
+          { request_id: requestId },
+          'no broker read the result of a build for 24 h; removing it',
+        );
+      await this.#remove(requestId);
+    }
+  }
+
+  #now(): number {
+    return (this.#options.now ?? Date.now)();
+  }
+
+  #add(build: Build): Build {
+    this.#builds.set(build.requestId, build);
     return build;
   }
 
-  function finish(build: Build, outcome: BuildOutcome, changedAt = now()): void {
-    build.phase = 'finished';
-    build.outcome = outcome;
-    build.changedAt = changedAt;
-    places.leave(build.requestId);
-    build.end();
-    for (const listener of listeners) listener(build);
-    seat();
+  /** Returns the build of this id and nonce. An empty nonce, of the call or of the build, matches any. */
+  #find(requestId: string, nonce: string): Build | undefined {
+    const build = this.#builds.get(requestId);
+    const isOther = nonce !== '' && build !== undefined && build.nonce !== '' && build.nonce !== nonce;
+    return isOther ? undefined : build;
   }
 
-  /** Drives a build to its end, unless coold stops first: then the next one does. */
-  function drive(build: Build, work: () => Promise<BuildOutcome | 'waits'>): void {
-    void (async () => {
-      try {
-        await build.saying;
-        if (stop.aborted) return;
-        const outcome = await work();
-        // It is on the disk, and the next coold's to tell.
-        if (stop.aborted) return;
-        if (outcome === 'waits') return waitAgain(build);
-        finish(build, outcome);
-        await driver.tidy(build.requestId);
-      } catch (error) {
-        if (stop.aborted) return;
-        log.error({ request_id: build.requestId, err: error }, 'a build failed in a way it should not');
-        await folders.forgetSecrets(build.requestId).catch(() => {}); // a disk that fails altogether
-        finish(build, failed(500, 'internal error', 'builder'));
-      }
-    })();
+  #finish(build: Build, outcome: BuildOutcome, changedAt = this.#now(), readAt?: number): void {
+    build.finish(outcome, changedAt, readAt);
+    this.#places.leave(build.requestId);
+    for (const listener of this.#listeners) listener(build);
+    this.#startNext();
   }
 
-  /** It has a place, and was never started: others may come first. */
-  function waitAgain(build: Build): void {
-    const { requestId, cancelled } = build;
-    places.leave(requestId);
-    build.phase = 'queued';
-    if (cancelled) drive(build, () => driver.settle(requestId, { kind: 'absent' }));
-    else places.enter(requestId);
-    seat();
-  }
-
-  function seat(): void {
+  /** Gives free places to the next builds in the queue, and tells the others their place. */
+  #startNext(): void {
+    const { driver, stop } = this.#options;
     if (stop.aborted) return;
-    for (const requestId of places.admit()) {
-      const build = builds.get(requestId);
+    for (const requestId of this.#places.admit()) {
+      const build = this.#builds.get(requestId);
       if (build === undefined) continue;
-      build.phase = 'running';
+      build.run();
       const { stack } = build;
-      drive(build, () =>
+      this.#drive(build, () =>
         stack === undefined
           ? driver.settle(requestId, { kind: 'absent' }, unknownStack)
           : driver.start(requestId, stack, stop),
       );
     }
-    tellPlaces();
+    this.#queueMessages.write(this.#places);
   }
 
-  function tellPlaces(): void {
-    const waiting = places.waiting();
-    for (const [at, requestId] of waiting.entries()) {
-      const build = builds.get(requestId);
-      const place = `place ${at + 1} of ${waiting.length} in the queue; ${places.running()} of ${capacity} places taken`;
-      if (build === undefined || build.place === place) continue;
-      build.place = place;
-      const frame = { type: 'progress', stage: 'queued', log: place, percent: 0 };
-      build.saying = build.saying.then(() => folders.say(requestId, frame));
-    }
+  /**
+   * Runs `work`, which brings a build to its outcome, and finishes the build with it. When coold stops first, the next coold
+   * goes on. 'waits' means that the unit was never started: the build goes back to the queue.
+   */
+  #drive(build: Build, work: () => Promise<BuildOutcome | 'waits'>): void {
+    const { driver, stop, folders, log } = this.#options;
+    void (async () => {
+      try {
+        await this.#queueMessages.written(build.requestId);
+        if (stop.aborted) return;
+        const outcome = await work();
+        // The outcome is on the disk; the next coold answers with it.
+        if (stop.aborted) return;
+        if (outcome === 'waits') return this.#waitAgain(build);
+        this.#finish(build, outcome);
+        await driver.tidy(build.requestId);
+      } catch (error) {
+        if (stop.aborted) return;
+        log.error({ request_id: build.requestId, err: error }, 'unhandled error while driving a build');
+        await folders.forgetSecrets(build.requestId).catch(() => {}); // the disk fails altogether
+        if (build.finished === undefined) this.#finish(build, failed(500, 'internal error', 'builder'));
+      }
+    })();
   }
 
-  /** A build by its id, unless another dispatch of it is meant; an empty nonce means any. */
-  function meant(requestId: string, nonce: string): Build | undefined {
-    const build = builds.get(requestId);
-    const isOther = nonce !== '' && build !== undefined && build.nonce !== '' && build.nonce !== nonce;
-    return isOther ? undefined : build;
+  /** Puts a build that was never started back into the queue, behind those that wait. */
+  #waitAgain(build: Build): void {
+    const { requestId, isCancelled } = build;
+    this.#places.leave(requestId);
+    build.requeue();
+    if (isCancelled) this.#drive(build, () => this.#options.driver.settle(requestId, { kind: 'absent' }));
+    else this.#places.enter(requestId);
+    this.#startNext();
   }
 
-  async function cancelQueued(build: Build): Promise<void> {
-    drive(build, () => driver.settle(build.requestId, { kind: 'absent' }));
-    tellPlaces();
+  async #cancelQueued(build: Build): Promise<void> {
+    this.#drive(build, () => this.#options.driver.settle(build.requestId, { kind: 'absent' }));
+    this.#queueMessages.write(this.#places);
     await build.ended;
   }
 
-  function remove(requestId: string): Promise<void> {
-    builds.delete(requestId);
+  /** Removes a build and its work folder. Never rejects. */
+  #remove(requestId: string): Promise<void> {
+    const { folders, log } = this.#options;
+    this.#builds.delete(requestId);
+    this.#queueMessages.forget(requestId);
     const removal = folders
       .remove(requestId)
       .catch((error: unknown) => {
-        log.error({ request_id: requestId, err: error }, 'a work folder stays until the next start');
+        log.error(
+          { request_id: requestId, err: error },
+          'cannot remove a work folder; it stays until the next start',
+        );
       })
-      .finally(() => removals.delete(requestId));
-    removals.set(requestId, removal);
+      .finally(() => this.#removals.delete(requestId));
+    this.#removals.set(requestId, removal);
     return removal;
   }
 
-  async function read(requestId: string): Promise<FoundFolder | undefined> {
+  async #read(requestId: string): Promise<FoundFolder | undefined> {
+    const { folders, log } = this.#options;
     try {
       const found = await folders.read(requestId);
       if (found === undefined)
-        log.warn({ path: folders.pathOf(requestId) }, 'no folder of a build; it is left as it is');
+        log.warn(
+          { path: folders.pathOf(requestId) },
+          'ignoring a folder that is not the work folder of a build',
+        );
       return found;
     } catch (error) {
       log.error({ request_id: requestId, err: error }, 'a work folder cannot be read; its build is lost');
@@ -221,203 +371,126 @@ export function createBuilds(options: BuildsOptions): Builds {
     }
   }
 
-  function takeOver(requestId: string, found: FoundFolder, state: UnitState | undefined): Promise<unknown> {
+  #adoptOne(requestId: string, found: FoundFolder, state: UnitState | undefined): Promise<unknown> {
+    const { folders, driver, stop, log } = this.#options;
     const named = found.request?.['stack'];
-    const stack = isBuildableStack(named) ? named : undefined;
-    const decision = adopt(found, state, now());
+    const decision = adopt(found, state, this.#now());
     log.info(
       { request_id: requestId, decision, unit: state?.kind ?? 'unknown' },
-      'build of an earlier coold',
+      'adopting a build of an earlier coold',
     );
+    const add = () =>
+      this.#add(
+        new Build({
+          requestId,
+          stack: isBuildableStack(named) ? named : undefined,
+          nonce: found.nonce,
+          created: Promise.resolve(true),
+        }),
+      );
     switch (decision) {
       case 'remove':
         return Promise.all([
-          remove(requestId),
+          this.#remove(requestId),
           state?.kind === 'over' ? driver.drop(requestId, state) : undefined,
         ]);
       case 'queue':
-        add(requestId, stack, found.nonce, Promise.resolve(true));
-        places.enter(requestId);
+        add();
+        this.#places.enter(requestId);
         return Promise.resolve();
       case 'ask': {
-        const build = add(requestId, stack, found.nonce, Promise.resolve(true));
-        build.phase = 'running';
-        places.seat(requestId);
-        drive(build, () => driver.resume(requestId, stop));
+        const build = add();
+        build.run();
+        this.#places.seat(requestId);
+        this.#drive(build, () => driver.resume(requestId, stop));
         return Promise.resolve();
       }
       case 'conclude': {
-        const build = add(requestId, stack, found.nonce, Promise.resolve(true));
-        build.readAt = found.readAt;
-        return driver
-          .settle(requestId, state ?? { kind: 'absent' })
-          .then(outcome => finish(build, outcome, found.outcome === undefined ? now() : found.changedAt));
+        const build = add();
+        return driver.settle(requestId, state ?? { kind: 'absent' }).then(outcome => {
+          const changedAt = found.outcome === undefined ? this.#now() : found.changedAt;
+          this.#finish(build, outcome, changedAt, found.readAt);
+        });
       }
       case 'supervise': {
-        const build = add(requestId, stack, found.nonce, Promise.resolve(true));
-        build.phase = 'running';
-        build.cancelled = found.cancelled;
-        places.seat(requestId);
+        const build = add();
+        build.run();
+        if (found.cancelled) build.requestCancel();
+        this.#places.seat(requestId);
         if (state?.kind === 'active' && found.queuedAt !== undefined)
-          void folders.markStarted(requestId).catch(() => {}); // its unit says as much
-        drive(build, () => driver.supervise(requestId, stop));
+          void folders.markStarted(requestId).catch(() => {}); // the running unit shows the same
+        this.#drive(build, () => driver.supervise(requestId, stop));
         if (found.cancelled) void driver.end(requestId, build.ended, stop);
         return Promise.resolve();
       }
     }
   }
-
-  return {
-    async take(requestId, message) {
-      if (!adopted) throw new VerbError(503, 'this host is still looking at the builds it has');
-      // Not without need: a build is named by the next Hello from this very moment.
-      const removal = removals.get(requestId);
-      if (removal !== undefined) await removal;
-      const former = builds.get(requestId);
-      const isSpent = former?.phase === 'finished' && former.readAt !== undefined;
-      if (former !== undefined && !isSpent)
-        throw new VerbError(409, 'this host has a build of that request_id');
-      const { stack, request } = readBuildOrder(message);
-      const { nonce } = message;
-      if (places.waiting().length >= maxQueued)
-        throw new VerbError(503, `this host has ${maxQueued} builds in its queue already`);
-      // Its id was free again once it was read.
-      const cleared = isSpent ? remove(requestId) : undefined;
-      const creation = Promise.resolve(cleared).then(() => folders.create(requestId, request, now(), nonce));
-      const made = creation.then(
-        () => true,
-        () => false,
-      );
-      const build = add(requestId, stack, nonce, made);
-      try {
-        await creation;
-      } catch (error) {
-        builds.delete(requestId);
-        build.end();
-        throw folderRefusal(error);
-      }
-      log.info({ request_id: requestId, stack, repo_url: withoutUser(message.repoUrl) }, 'build taken');
-      if (build.cancelled) return; // who cancelled it sees to it
-      places.enter(requestId);
-      seat();
-    },
-
-    async cancel(requestId, nonce = '') {
-      const build = meant(requestId, nonce);
-      if (build === undefined || build.phase === 'finished') {
-        log.info({ request_id: requestId }, 'cancel of a build that has ended or is not here; nothing to do');
-        return;
-      }
-      if (build.cancelled) return; // the first one sees to it
-      build.cancelled = true;
-      if (build.phase === 'queued') places.leave(requestId);
-      if (!(await build.made)) return;
-      await folders.markCancelled(requestId).catch((error: unknown) => {
-        log.error(
-          { request_id: requestId, err: error },
-          'a cancel cannot be written down; the build is ended all the same',
-        );
-      });
-      if (stop.aborted) return; // the next coold finds the marker
-      if (phaseOf(build) === 'queued') await cancelQueued(build);
-      else await driver.end(requestId, build.ended, stop);
-    },
-
-    async acknowledge(requestId, { nonce = '', remove: isUnwanted = false } = {}) {
-      const build = meant(requestId, nonce);
-      if (build?.phase !== 'finished') return;
-      if (isUnwanted) return remove(requestId);
-      if (build.readAt !== undefined) return;
-      build.readAt = now();
-      await folders.markRead(requestId, build.readAt).catch((error: unknown) => {
-        log.warn({ request_id: requestId, err: error }, 'cannot write down that a result was read');
-      });
-    },
-
-    result(requestId, nonce = '') {
-      const build = meant(requestId, nonce);
-      if (build === undefined) throw new VerbError(404, 'no such build here');
-      return answerOf(build);
-    },
-
-    events: streamForm(BuildEventsRequestSchema, false, async ({ buildId }, io) => {
-      const build = builds.get(buildId);
-      if (build === undefined) throw new VerbError(404, 'no such build here');
-      await build.made;
-      await io.opened();
-      const folder = folders.pathOf(buildId);
-      for await (const data of followEvents(folder, build.ended, io.signal))
-        await io.write({ stream: 'stdout', data });
-      return {};
-    }),
-
-    hosted: () =>
-      [...builds.values()].map(({ requestId, phase, nonce, readAt }) =>
-        create(HostedBuildSchema, {
-          ...{ requestId, nonce },
-          ...{ state: hostedState[phase], wasRead: readAt !== undefined },
-        }),
-      ),
-
-    attach(answer, gone) {
-      const listener = (build: Build) => {
-        const body = answerOf(build);
-        if (body === undefined) return;
-        void answer(build.requestId, body).then(() => {
-          build.told ||= !gone.aborted;
-        });
-      };
-      listeners.add(listener);
-      gone.addEventListener('abort', () => listeners.delete(listener), { once: true });
-      for (const build of builds.values()) if (!build.told) listener(build);
-    },
-
-    async adopt() {
-      const names = await folders.list();
-      const states = names.length === 0 ? new Map<string, UnitState>() : await unitStates();
-      const found = await Promise.all(
-        names.map(async requestId => ({ requestId, folder: await read(requestId) })),
-      );
-      const since = (folder: FoundFolder | undefined) => folder?.queuedAt ?? folder?.changedAt ?? 0;
-      found.sort((a, b) => since(a.folder) - since(b.folder));
-      const work: Promise<unknown>[] = [];
-      for (const { requestId, folder } of found) {
-        if (folder === undefined || builds.has(requestId)) continue;
-        const state = states === undefined ? undefined : (states.get(requestId) ?? { kind: 'absent' });
-        work.push(takeOver(requestId, folder, state));
-      }
-      for (const [requestId, state] of states ?? [])
-        if (!names.includes(requestId)) work.push(driver.drop(requestId, state));
-      await Promise.all(work);
-      adopted = true;
-      seat();
-    },
-
-    async sweep() {
-      for (const { requestId, outcome, changedAt, readAt } of [...builds.values()])
-        if (isExpired({ outcome, changedAt, readAt }, now())) {
-          if (readAt === undefined)
-            log.warn({ request_id: requestId }, 'nobody read the result of a build for 24 h; it is removed');
-          await remove(requestId);
-        }
-    },
-  };
 }
 
-const hostedState: Record<Build['phase'], HostedBuild_State> = {
+/** Writes the place in the queue into the progress of builds that wait, whenever it changes. */
+class QueueMessages {
+  readonly #folders: Pick<WorkFolders, 'say'>;
+  readonly #capacity: number;
+  /** For each build its last message, and a promise that resolves when that is written. */
+  readonly #last = new Map<string, { text: string; written: Promise<void> }>();
+
+  constructor(folders: Pick<WorkFolders, 'say'>, capacity: number) {
+    this.#folders = folders;
+    this.#capacity = capacity;
+  }
+
+  write(places: Places): void {
+    const waiting = places.waiting();
+    for (const [at, requestId] of waiting.entries()) {
+      const text = `place ${at + 1} of ${waiting.length} in the queue; ${places.running()} of ${this.#capacity} places taken`;
+      const last = this.#last.get(requestId);
+      if (last?.text === text) continue;
+      const frame = { type: 'progress', stage: 'queued', log: text, percent: 0 };
+      const before = last?.written ?? Promise.resolve();
+      this.#last.set(requestId, { text, written: before.then(() => this.#folders.say(requestId, frame)) });
+    }
+  }
+
+  /** Resolves when all messages of a build are written: its builder writes to the same file. */
+  async written(requestId: string): Promise<void> {
+    await this.#last.get(requestId)?.written;
+  }
+
+  forget(requestId: string): void {
+    this.#last.delete(requestId);
+  }
+}
+
+const stateInHello: Record<BuildState['name'], HostedBuild_State> = {
   queued: HostedBuild_State.QUEUED,
   running: HostedBuild_State.RUNNING,
-  finished: HostedBuild_State.FINISHED,
+  unread: HostedBuild_State.FINISHED,
+  read: HostedBuild_State.FINISHED,
 };
 
-/** A newer coold took it, whose sandbox for that stack this one does not have: another stack's may be too wide. */
+/** The outcome of a build that a newer coold accepted, with a stack that this one does not have. The sandbox of another stack may allow too much. */
 const unknownStack = failed(501, 'this coold does not build the stack of this build', 'builder');
 
-/** As it is now: it changes while something is waited for. */
-function phaseOf(build: Build): Build['phase'] {
-  return build.phase;
+function answerOf({ finished, nonce }: Build): Body | undefined {
+  return finished === undefined ? undefined : { case: 'build', value: toResponse(finished.outcome, nonce) };
 }
 
-function answerOf({ outcome, nonce }: Build): Body | undefined {
-  return outcome === undefined ? undefined : { case: 'build', value: toResponse(outcome, nonce) };
+/** Returns the error for a work folder that could not be created. */
+export function folderRefusal(error: unknown): VerbError {
+  const { code, message } = error as NodeJS.ErrnoException;
+  switch (code) {
+    case 'EEXIST':
+    case 'ENOTEMPTY':
+      return new VerbError('request_id_in_flight', 'this host has a work folder of that request_id');
+    case 'ENOSPC':
+    case 'EDQUOT':
+      return new VerbError('no_space', `no room for a work folder: ${message}`, { cause: error });
+    default:
+      return new VerbError('build_failed', `the work folder cannot be made: ${message}`, { cause: error });
+  }
+}
+
+/** Replaces the user and password in the address of a repository, for logs: everything up to the last @ of the host part. */
+export function withoutUser(url: string): string {
+  return url.replace(/^([a-z][a-z0-9+.-]*:\/\/)?[^/]*@/i, '$1…@');
 }

@@ -1,5 +1,6 @@
 import { constants } from 'node:fs';
 import { access } from 'node:fs/promises';
+import { errorMessage, tokenClaims } from '@coold/runtime';
 
 /**
  * Why this host does not say that it builds; undefined: it does. A broker drops a Hello that names what the token does not
@@ -11,18 +12,12 @@ export async function keepsFromBuilding(token: string, bin: string): Promise<str
     await access(bin, constants.X_OK);
     return undefined;
   } catch (error) {
-    return `COOLD_BUILDER_BIN: ${(error as Error).message}`;
+    return `COOLD_BUILDER_BIN: ${errorMessage(error)}`;
   }
 }
 
 /** The `caps` claim of a JWT, unverified. */
 export function capsOf(token: string): string[] {
-  try {
-    const claims: unknown = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString('utf8'));
-    if (typeof claims !== 'object' || claims === null || !('caps' in claims)) return [];
-    const { caps } = claims;
-    return Array.isArray(caps) ? caps.filter(cap => typeof cap === 'string') : [];
-  } catch {
-    return [];
-  }
+  const caps = tokenClaims(token)?.['caps'];
+  return Array.isArray(caps) ? caps.filter(cap => typeof cap === 'string') : [];
 }

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type BuildOutcome, failed } from './build-outcome.ts';
 import { conclude, type Facts } from './conclude.ts';
-import type { UnitEnding } from './unit-state.ts';
+import { type BuildOutcome, failed } from './folder/build-outcome.ts';
+import type { UnitEnding } from './unit/unit-state.ts';
 
 const limits = { memoryMax: '2G', timeoutSecs: 1800 };
 const ok: BuildOutcome = {
@@ -68,8 +68,8 @@ describe('the outcome of a build', () => {
     expect(conclude({ ...facts, recorded: first })).toEqual(first);
     const other = { ...facts, recorded: failed(422, 'while running runtime: exit status 1', 'buildah') };
     expect(conclude(other)).toEqual(other.recorded);
-    const lastWords = '{"log":"container exited on killed"}';
-    expect(conclude({ ...other, lastWords })).toMatchObject({
+    const outputTail = '{"log":"container exited on killed"}';
+    expect(conclude({ ...other, outputTail })).toMatchObject({
       err: { code: 422, message: expect.stringContaining('MemoryMax=2G') },
     });
   });

@@ -1,9 +1,9 @@
 import { type HostedBuild, HostedBuild_State } from '@coold/proto';
 
-/** Results that a Hello names at the most: as many as a broker remembers of one host, and a frame that it takes in. */
+/** The most results that a Hello names. A broker remembers as many for one host, and the frame stays within its limit. */
 export const maxNamedResults = 2000;
 
-/** Of a host's builds, oldest first, those that its Hello names: all that are not over, and the latest results. */
+/** Returns the builds that Hello names: all that are not finished, and the latest results. @param hosted all builds, oldest first */
 export function namedInHello(hosted: readonly HostedBuild[]): HostedBuild[] {
   const isOver = ({ state }: HostedBuild) => state === HostedBuild_State.FINISHED;
   let older = Math.max(0, hosted.filter(isOver).length - maxNamedResults);

@@ -1,31 +1,30 @@
 import type { Logger, Task } from '@coold/runtime';
-import { wireguardInterface } from '../api/host.ts';
 import type { CooldConfig } from '../config.ts';
+import { wireguardInterface } from '../discovery/hosts/host-facts.ts';
 import { type Builds, createBuilds } from './builds.ts';
 import { keepsFromBuilding } from './capability.ts';
-import { createDriver } from './driver.ts';
+import { Driver } from './driver.ts';
+import { createWorkFolders } from './folder/work-folder.ts';
 import { keepBuilds } from './keep-builds.ts';
 import { createBuildNetworks } from './network/build-networks.ts';
 import { createHostNetwork } from './network/host-network.ts';
-import { createSystemd } from './systemd.ts';
-import type { BuilderConfig } from './unit.ts';
-import { readUnitStates } from './unit-states.ts';
-import { createWorkFolders } from './work-folder.ts';
+import { createSystemd, readUnitStates } from './unit/systemd.ts';
+import type { BuilderConfig } from './unit/unit.ts';
 
-/** The builds of a host as its daemon has them. */
+/** The builds of this host, as the daemon runs them. */
 export interface HostBuilds {
   builds: Builds;
   task: Task;
-  /** Resolves once those of an earlier coold were looked at, or could not be. */
+  /** Resolves once the first attempt to adopt the builds of an earlier coold is over, whether it succeeded or not. */
   tried: Promise<void>;
-  /** Whether this host is to say that it builds, with this token; when not, the log says why. */
+  /** Whether this host may announce that it builds, given its token. If not, the log says why. */
   mayBuild(token: string): Promise<boolean>;
 }
 
-/** Beside coold's own socket: it is there until the host is booted, as the networks are. */
+/** In /run, so that it disappears with a reboot, like the networks of builds. */
 const resolvConf = '/run/coolify/build-resolv.conf';
 
-/** The real ones: on this host's disk, in this host's systemd. */
+/** Returns the builds on this host's disk and in this host's systemd. */
 export function createHostBuilds(config: CooldConfig, log: Logger): HostBuilds {
   const unit: BuilderConfig = {
     bin: config.builderBin,
@@ -33,6 +32,7 @@ export function createHostBuilds(config: CooldConfig, log: Logger): HostBuilds {
     memoryMax: config.builderMemoryMax,
     cpuQuota: config.builderCpuQuota,
     diskMax: config.builderDiskMax,
+    inodesMax: config.builderInodesMax,
     cacheMax: config.builderCacheMax,
     denyNets: config.builderDenyNets,
     insecureRegistries: config.builderInsecureRegistries ?? [],
@@ -44,13 +44,18 @@ export function createHostBuilds(config: CooldConfig, log: Logger): HostBuilds {
     denied: config.builderDenyNets,
     mesh: wireguardInterface,
     dns: { zone: config.dnsZone, upstreams: config.dnsUpstream },
-    ...{ resolvConf, host: createHostNetwork(), log },
+    resolvConf,
+    host: createHostNetwork(),
+    log,
   });
   const folders = createWorkFolders(config.builderWorkDir);
   const stopping = new AbortController();
   const builds = createBuilds({
-    ...{ folders, log, capacity: config.builderCapacity, stop: stopping.signal },
-    driver: createDriver({ folders, systemd, networks, config: unit, log }),
+    folders,
+    log,
+    capacity: config.builderCapacity,
+    stop: stopping.signal,
+    driver: new Driver({ folders, systemd, networks, config: unit, log }),
     unitStates: () => readUnitStates(systemd, log),
   });
   const { promise: tried, resolve: onTried } = Promise.withResolvers<void>();
@@ -68,7 +73,7 @@ export function createHostBuilds(config: CooldConfig, log: Logger): HostBuilds {
     async mayBuild(token) {
       const reason = await keepsFromBuilding(token, unit.bin);
       if (reason !== undefined && reason !== lastReason)
-        log.warn({ reason }, 'this host does not say that it builds; looked at again at the next dial');
+        log.warn({ reason }, 'this host does not announce that it builds; checking again at the next dial');
       lastReason = reason;
       return reason === undefined;
     },

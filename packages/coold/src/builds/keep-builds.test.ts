@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { silent as log } from '../api/testing.ts';
+import { silent as log } from '../../test/caller.ts';
 import { keepBuilds } from './keep-builds.ts';
 
 test('a disk that cannot be read is tried again, and nobody waits for it', async () => {

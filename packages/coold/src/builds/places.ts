@@ -1,15 +1,16 @@
-/** The places that builds run in, and the queue before them: first come, first served. Pure. */
+/** The places in which builds run, and the queue for them, first in, first out. Pure. */
 export interface Places {
-  /** Takes one in line. */
+  /** Appends a build to the queue. */
   enter(requestId: string): void;
-  /** One that runs already: it has a place whether there is one or not. */
+  /** Gives a place to a build that runs already, even beyond the capacity. */
   seat(requestId: string): void;
-  /** It has ended, or waits no longer. */
+  /** Removes a build from its place or from the queue. */
   leave(requestId: string): void;
-  /** The next ones that have a place now; they run from here on. */
+  /** Gives the free places to the next builds in the queue, and returns those. */
   admit(): string[];
-  /** Those that wait, first to last. */
+  /** Returns the builds in the queue, first to last. */
   waiting(): readonly string[];
+  /** Returns the number of places taken. */
   running(): number;
 }
 

@@ -4,19 +4,19 @@ import { BuildStack, ClientMsgSchema, type Response, ServerMsgSchema } from '@co
 import { scratchFolder } from '@coold/testbed';
 import { soon } from '@coold/testbed/soon';
 import { describe, expect, it } from 'vitest';
-import { createServeCommands } from '../api/stream.ts';
-import { createStreams } from '../api/streams.ts';
-import { silent as log } from '../api/testing.ts';
+import { silent as log } from '../../test/caller.ts';
+import { noNetworks, simulateSystemd } from '../../test/simulated-systemd.ts';
+import { createServeCommands } from '../transport/stream.ts';
+import { createStreams } from '../transport/streams.ts';
 import { createBuilds } from './builds.ts';
-import { createDriver } from './driver.ts';
-import { noNetworks, simulateSystemd } from './testing.ts';
-import { createWorkFolders } from './work-folder.ts';
+import { Driver } from './driver.ts';
+import { createWorkFolders } from './folder/work-folder.ts';
 
 type Command = NonNullable<MessageInitShape<typeof ServerMsgSchema>['command']>;
 
 const digest = `sha256:${'a'.repeat(64)}`;
 const content = { digest, registry_ref: `x@${digest}`, duration_ms: 5, stack_used: 'static' };
-const limits = { memoryMax: '2G', cpuQuota: '200%', diskMax: '10G', cacheMax: '5G' };
+const limits = { memoryMax: '2G', cpuQuota: '200%', diskMax: '10G', inodesMax: '2000000', cacheMax: '5G' };
 const config = { bin: '/b', timeoutSecs: 60, ...limits, denyNets: [] };
 const value = {
   repoUrl: 'https://git.example/app.git',
@@ -32,15 +32,23 @@ async function setUp() {
   const simulated = simulateSystemd();
   const stop = new AbortController();
   const builds = createBuilds({
-    ...{ folders, log, capacity: 2, stop: stop.signal, unitStates: async () => new Map() },
-    driver: createDriver({ folders, systemd: simulated.systemd, networks: noNetworks, config, log }),
+    folders,
+    log,
+    capacity: 2,
+    stop: stop.signal,
+    unitStates: async () => new Map(),
+    driver: new Driver({ folders, systemd: simulated.systemd, networks: noNetworks, config, log }),
   });
   await builds.adopt();
   const connect = () => {
     const answers: Response[] = [];
     const gone = new AbortController();
     const take = createServeCommands({
-      ...{ surface: new Map(), streams: createStreams(log), builds, record: () => {}, log },
+      surface: new Map(),
+      streams: createStreams(log),
+      builds,
+      record: () => {},
+      log,
     })({
       gone: gone.signal,
       async send(frame) {
@@ -62,7 +70,9 @@ async function setUp() {
     };
   };
   return {
-    ...{ connect, simulated, builds },
+    connect,
+    simulated,
+    builds,
     started: (id: string) => soon(() => expect(simulated.started).toContain(id)),
     async [Symbol.asyncDispose]() {
       stop.abort();

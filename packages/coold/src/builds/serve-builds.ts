@@ -1,22 +1,23 @@
 import { create } from '@bufbuild/protobuf';
-import { ErrorSchema, type Response, ResponseSchema, type ServerMsg } from '@coold/proto';
+import { asVerbError } from '@coold/errors';
+import { type Response, ResponseSchema, type ServerMsg } from '@coold/proto';
 import type { Logger } from '@coold/runtime';
-import { asVerbError } from '../api/verb-error.ts';
+import { errorMessage } from '../link/failure-frame.ts';
 import type { Builds } from './builds.ts';
 
 export interface BuildLaneOptions {
-  /** Resolves once the connection took it, or is gone. */
+  /** Resolves once the connection has accepted the response, or is gone. */
   send(response: Response): Promise<void>;
-  /** Aborts with the stream to the broker. */
+  /** Aborts when the stream to the broker ends. */
   gone: AbortSignal;
   log: Logger;
 }
 
 type Command = ServerMsg['command'];
-/** The build commands of one stream but for build_events, which is a streamed one. */
+/** The build commands that are answered once. build_events is answered as a stream, elsewhere. */
 export type BuildCommand = Extract<Command, { case: 'build' | 'cancelBuild' | 'buildAck' | 'buildResult' }>;
 
-/** Serves builds on one stream to the broker, and answers there as they end. The work of a command never rejects. */
+/** Serves build commands on one stream to the broker, and sends answers there as builds finish. The returned function never rejects. */
 export function serveBuilds(
   builds: Builds,
   { send, gone, log }: BuildLaneOptions,
@@ -44,15 +45,13 @@ export function serveBuilds(
     try {
       await obey(requestId, command);
     } catch (error) {
-      const { code, message, field = '' } = asVerbError(error, command.case, log);
-      // Nothing is answered to a cancel or an acknowledgement (builds.proto): their id is the build's own.
+      const refused = asVerbError(error, command.case, log);
+      const { code, message } = refused;
+      // A cancel or an acknowledgement has no answer (builds.proto): its id is that of the build.
       if (command.case === 'cancelBuild' || command.case === 'buildAck') return;
       if (code < 500) log.info({ request_id: requestId, code, reason: message }, `${command.case} refused`);
       else log.warn({ request_id: requestId, code, reason: message }, `${command.case} refused`);
-      await answer(requestId, {
-        case: 'error',
-        value: create(ErrorSchema, { code, message, field, nonce: command.value.nonce }),
-      });
+      await answer(requestId, { case: 'error', value: errorMessage(refused, command.value.nonce) });
     }
   };
 }

@@ -1,14 +1,23 @@
 import { expect, it } from 'vitest';
-import { createMetrics } from '../api/metrics.ts';
+import { createMetrics } from '../transport/metrics.ts';
 import { watchDiscovery } from './discovery-metrics.ts';
 
 it('says what discovery says of itself at that moment', async () => {
   const stats = {
     directory: {
-      ...{ rows: 7, registrations: 2, ageMs: 0, connected: true },
-      ...{ resubscriptions: 3, rowsUnreachable: 4, hostsGone: ['100.64.0.9'] },
+      rows: 7,
+      registrations: 2,
+      ageMs: 0,
+      connected: true,
+      problem: undefined,
+      resubscriptions: 3,
+      rowsUnreachable: 4,
+      hostsGone: ['100.64.0.9'],
     },
     sync: { rows: 5, written: 11, podmanFailures: 1, corrosionFailures: 0 },
+    pools: { own: '10.211.0.0/20', overlapping: [{ hostMgmtIp: '100.64.0.2', pool: '10.211.0.0/16' }] },
+    databasePutBack: true,
+    silent: [{ hostMgmtIp: '100.64.0.2', lastHandshakeS: 200, rows: 3 }],
   };
   const metrics = createMetrics('1');
   metrics.extend(registry => watchDiscovery(registry, () => stats));
@@ -19,6 +28,9 @@ it('says what discovery says of itself at that moment', async () => {
     'coold_discovery_registrations 2',
     'coold_discovery_rows_unreachable 4',
     'coold_discovery_hosts_gone 1',
+    'coold_discovery_hosts_silent 1',
+    'coold_discovery_pools_overlapping 1',
+    'coold_discovery_database_put_back 1',
     'coold_discovery_own_rows 5',
     'coold_discovery_resubscriptions_total 3',
     'coold_discovery_rows_written_total 11',

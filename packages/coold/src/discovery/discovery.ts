@@ -1,20 +1,38 @@
-import { createCorrosion } from '@coold/corrosion';
-import { type Logger, readSecretFile, type Task } from '@coold/runtime';
-import type { WireguardPeer } from '../api/host-facts.ts';
+import { type Corrosion, createCorrosion } from '@coold/corrosion';
+import { type Logger, orAborted, pause, readSecretFile, type Task } from '@coold/runtime';
+import type { Cidr } from '../firewall/rule/cidr.ts';
 import type { PodmanLifecycle } from '../podman/lifecycle.ts';
 import type { PodmanNetworks } from '../podman/networks.ts';
-import { createAudit } from './audit.ts';
-import { createDirectory, type Directory, type DirectoryStats } from './directory.ts';
-import { createEndpointWriter } from './endpoint-writer.ts';
-import { followMesh } from './follow-mesh.ts';
-import { createHostContainers, type HostContainers } from './host-containers.ts';
-import { createHostPresence } from './host-presence.ts';
-import { createMeshHosts, type MeshHosts } from './mesh-hosts.ts';
+import {
+  type ContainerTeller,
+  createHostContainers,
+  type HostContainers,
+} from './containers/host-containers.ts';
+import { AliasWriter } from './corrosion/alias-writer.ts';
+import { createAudit } from './corrosion/audit.ts';
+import { ownEndpoints } from './corrosion/endpoint-table.ts';
+import { followMesh } from './corrosion/follow-mesh.ts';
+import { keepVersion } from './corrosion/keep-version.ts';
+import { OwnRows } from './corrosion/own-rows.ts';
+import { createRegistrations, type Registrations } from './corrosion/registrations.ts';
+import {
+  createDirectory,
+  type Directory,
+  type DirectoryStats,
+  type FilledDirectory,
+} from './directory/directory.ts';
+import type { WireguardPeer } from './hosts/host-facts.ts';
+import { HostPools, type HostPoolsStats } from './hosts/host-pools.ts';
+import { HostPresence } from './hosts/host-presence.ts';
+import { createMeshHosts, type MeshHosts } from './hosts/mesh-hosts.ts';
+import { MeshPeers } from './hosts/mesh-peers.ts';
+import { insideOf } from './hosts/reach.ts';
+import { silentHosts } from './hosts/silent-peers.ts';
 import type { Namespace } from './namespaces.ts';
-import type { Reach } from './reach.ts';
-import { createRegistrations, type Registrations } from './registrations.ts';
-import { createSync, type SyncStats } from './sync.ts';
-import { watchPeers } from './watch-peers.ts';
+import { Sync, type SyncStats } from './sync.ts';
+
+/** How long answers about the mesh wait until Podman has listed this host's networks, in ms. */
+const ownNetworksWithinMs = 3000;
 
 export interface DiscoveryOptions {
   hostMgmtIp: string;
@@ -22,25 +40,40 @@ export interface DiscoveryOptions {
   /** The label of a network that names its namespace. */
   namespaceLabel: string;
   corrosion: { url: string; tokenFile: string | undefined; timeoutMs?: number };
+  /**
+   * The file for the highest version of Corrosion's database, and the time between two writes of it, in ms. undefined: the version
+   * is forgotten when the process ends.
+   */
+  versionFile?: { path: string; writeEveryMs?: number };
   intervalMs: number;
   podman: { lifecycle: PodmanLifecycle; networks: Pick<PodmanNetworks, 'list'> };
   readPeers(signal: AbortSignal): Promise<WireguardPeer[] | undefined>;
   log: Logger;
-  /** A host is gone after so many ms without a sign of life. */
+  /** How long after its last heartbeat a host is gone, in ms. */
   hostTtlMs: number;
-  /** Unix time in ms, for `updated_at` and `seen_at` alone: this host decides nothing by it. */
+  /** This host's own slice for app networks; undefined when it has none. */
+  networkPool: Cidr | undefined;
+  /** Receives what Podman reports about containers. */
+  tell?: ContainerTeller;
+  /** How long a row of this host may differ from what was written, in ms. */
+  auditPatienceMs?: number;
+  /** Unix time in ms, used for `updated_at` and `seen_at` only. */
   clock?: () => number;
 }
 
-/** Both directions of discovery: this host's containers into Corrosion, the mesh's into memory. */
+/** Both directions of discovery: this host's containers into Corrosion, and the mesh's containers into memory. */
 export interface Discovery {
   directory: Directory;
   registrations: Registrations;
-  /** This host's containers, as Podman said last. */
+  /** This host's containers, as Podman reported them last. */
   containers: Pick<HostContainers, 'facts'>;
-  /** Other hosts of the mesh: whether they live, and what they left behind. */
+  /** Sets the IPv4 networks whose addresses belong to the mesh, in addition to those of the peers. */
+  meshNetworks(networks: readonly string[]): void;
+  /** The other hosts of the mesh and the rows of dead ones. */
   hosts: MeshHosts;
-  /** A container of this host may have changed. */
+  /** The slices of other hosts for app networks. */
+  pools: Pick<HostPools, 'others'>;
+  /** Reports that a container of this host may have changed. */
   touch(containerId: string): void;
   tasks: Record<string, Task>;
   stats(): DiscoveryStats;
@@ -49,79 +82,183 @@ export interface Discovery {
 export interface DiscoveryStats {
   directory: DirectoryStats;
   sync: SyncStats;
+  pools: HostPoolsStats;
+  /** Whether Corrosion's database was put back to an older state, so that other hosts ignore its changes. */
+  databasePutBack: boolean;
+  /** Hosts that WireGuard sends to without an answer, and that are not gone yet. */
+  silent: readonly SilentHost[];
 }
 
+export interface SilentHost {
+  hostMgmtIp: string;
+  /** Seconds since the last handshake. undefined: there was none. */
+  lastHandshakeS: number | undefined;
+  /** The number of its containers, which DNS still answers. */
+  rows: number;
+}
+
+/** @returns discovery, which does nothing until its tasks run */
 export function createDiscovery(options: DiscoveryOptions): Discovery {
-  const { hostMgmtIp, namespaces, namespaceLabel, intervalMs, podman, log, clock = Date.now } = options;
-  const { tokenFile } = options.corrosion;
-  const corrosion = createCorrosion(options.corrosion);
+  const { hostMgmtIp, log, clock = Date.now } = options;
   const filled = createDirectory(hostMgmtIp);
-  let reach: Reach | undefined;
+  const doubt = (why: string) => {
+    sync.doubt();
+    mesh.restart(why);
+  };
+  const version = keepVersion({
+    ...options.versionFile,
+    log,
+    onPutBack: () => doubt('the database was put back to an older state'),
+  });
+  const { beforeTransaction } = version;
+  const corrosion = createCorrosion({ ...options.corrosion, beforeTransaction });
+  const mesh = followMesh(corrosion, filled, { log: log.child('directory'), onRegained: () => sync.doubt() });
   const registrations = createRegistrations(corrosion, hostMgmtIp, clock);
-  const mesh = followMesh(corrosion, filled, {
-    log: log.child('directory'),
-    onReload: () => sync.doubt(),
-  });
-  const syncLog = log.child('sync');
-  const audit = createAudit({
+  const { sync, containers, networksKnown } = ownSide(options, { corrosion, filled, registrations, doubt });
+  const peers = new MeshPeers({ readPeers: options.readPeers, onReach: filled.setReach, log });
+  const presence = new HostPresence({
+    corrosion,
     hostMgmtIp,
-    row: filled.row,
-    count: () => filled.hosts().get(hostMgmtIp) ?? 0,
-    isConnected: () => filled.directory.stats().connected,
-    onDoubt(why) {
-      syncLog.warn(
-        { why },
-        "this host's rows are not what was written: they are read back, and all rows anew",
-      );
-      sync.doubt();
-      mesh.restart(why);
-    },
-  });
-  const containers = createHostContainers({
-    ...{ lifecycle: podman.lifecycle, networks: podman.networks, log: syncLog },
-    ...{ namespaces, namespaceLabel, hostMgmtIp },
-  });
-  const sync = createSync({
-    events: podman.lifecycle.events,
-    containers,
-    writer: createEndpointWriter(corrosion, hostMgmtIp, clock),
-    registrations,
-    intervalMs,
-    onReconciled: audit,
-    log: syncLog,
-  });
-  const presence = createHostPresence({
-    ...{ corrosion, hostMgmtIp, clock, ttlMs: options.hostTtlMs },
+    clock,
+    ttlMs: options.hostTtlMs,
     onGone: filled.setGone,
     log: log.child('hosts'),
   });
+  const pools = new HostPools({
+    corrosion,
+    hostMgmtIp,
+    clock,
+    pool: options.networkPool,
+    log: log.child('pools'),
+  });
   return {
+    pools,
     hosts: createMeshHosts({
-      ...{ corrosion, hostMgmtIp, isSeen: presence.isSeen },
-      hasPeer: host => reach?.(host) ?? false,
+      corrosion,
+      hostMgmtIp,
+      isSeen: host => presence.isSeen(host),
+      lastWord: host => presence.lastWord(host),
+      hasPeer: host => peers.has(host),
     }),
     directory: filled.directory,
+    meshNetworks: changedOnly(networks => filled.setMeshNetworks(insideOf(networks))),
     registrations,
     containers,
-    touch: sync.touch,
-    stats: () => ({ directory: filled.directory.stats(), sync: sync.stats() }),
+    touch: id => sync.touch(id),
+    stats: () => ({
+      directory: filled.directory.stats(),
+      sync: sync.stats(),
+      pools: pools.stats(),
+      databasePutBack: version.isPutBack(),
+      silent: silentHostsOf(peers, filled, presence),
+    }),
     tasks: {
       sync: async signal => {
+        const { tokenFile } = options.corrosion;
         // A secret that others can read is refused at start (docs/contract.md §3).
         if (tokenFile !== undefined) await readSecretFile(tokenFile);
         await sync.keep(signal);
       },
-      'podman-events': sync.watch,
-      directory: mesh.endpoints,
+      'podman-events': signal => sync.watch(signal),
+      'corrosion-version': version.task,
+      directory: async signal => {
+        await untilJudged(peers.firstLook, networksKnown, signal).catch(() => {});
+        if (!signal.aborted) await mesh.endpoints(signal);
+      },
       registrations: mesh.registrations,
-      peers: watchPeers({
-        ...{ readPeers: options.readPeers, log },
-        onReach(now) {
-          reach = now;
-          filled.setReach(now);
-        },
-      }),
+      peers: signal => peers.watch(signal),
       ...presence.tasks,
+      ...pools.tasks,
     },
+  };
+}
+
+/** Makes the parts that write this host's containers into Corrosion. */
+function ownSide(
+  options: DiscoveryOptions,
+  {
+    corrosion,
+    filled,
+    registrations,
+    doubt,
+  }: {
+    corrosion: Corrosion;
+    filled: FilledDirectory;
+    registrations: Registrations;
+    doubt(why: string): void;
+  },
+) {
+  const { hostMgmtIp, podman, clock = Date.now, auditPatienceMs } = options;
+  const { lifecycle, networks } = podman;
+  const log = options.log.child('sync');
+  const { promise: networksKnown, resolve: onNetworksKnown } = Promise.withResolvers<void>();
+  const containers = createHostContainers({
+    ...options,
+    lifecycle,
+    networks,
+    log,
+    onNetworks(subnets) {
+      filled.setOwnNetworks(subnets);
+      onNetworksKnown();
+    },
+  });
+  const audit = createAudit({
+    ...(auditPatienceMs === undefined ? {} : { patienceMs: auditPatienceMs }),
+    row: filled.row,
+    count: () => filled.hosts().get(hostMgmtIp) ?? 0,
+    containers: () => filled.containersOf(hostMgmtIp),
+    isConnected: () => filled.directory.stats().connected,
+    onDoubt(why) {
+      log.warn({ why }, "this host's rows differ from those that it wrote; reading and writing them again");
+      doubt(why);
+    },
+  });
+  const sync = new Sync({
+    events: lifecycle.events,
+    containers,
+    writer: new OwnRows(corrosion, ownEndpoints(hostMgmtIp, clock)),
+    aliases: new AliasWriter(corrosion, hostMgmtIp, clock, log),
+    registrations,
+    intervalMs: options.intervalMs,
+    onReconciled: audit,
+    log,
+  });
+  return { sync, containers, networksKnown };
+}
+
+/**
+ * Waits until this host knows which addresses lead to other hosts. Before that, every row of the mesh would be answered, even with
+ * an address that a container of this host has. The peers tell it, or, on a host without readable peers, its own networks.
+ *
+ * @throws the reason of the signal
+ */
+async function untilJudged(
+  peersLook: Promise<boolean>,
+  networksKnown: Promise<void>,
+  signal: AbortSignal,
+): Promise<void> {
+  if (await orAborted(peersLook, signal)) return;
+  const waited = new AbortController();
+  const late = pause(ownNetworksWithinMs, waited.signal);
+  await orAborted(Promise.race([networksKnown, late]), signal).finally(() => waited.abort());
+}
+
+/** Returns the hosts among the silent peers that are not gone, with the number of their rows. */
+function silentHostsOf(peers: MeshPeers, filled: FilledDirectory, presence: HostPresence): SilentHost[] {
+  const rows = filled.hosts();
+  const gone = new Set(filled.directory.stats().hostsGone);
+  const isHost = (address: string) =>
+    !gone.has(address) && (rows.has(address) || presence.lastWord(address) !== undefined);
+  return silentHosts(peers.silent(), isHost).map(host => ({ ...host, rows: rows.get(host.hostMgmtIp) ?? 0 }));
+}
+
+/** Returns a function that passes a list on only if it differs from the last one: networks are listed every few seconds. */
+function changedOnly(use: (networks: readonly string[]) => void): (networks: readonly string[]) => void {
+  let last = '';
+  return networks => {
+    const now = networks.toSorted().join();
+    if (now === last) return;
+    last = now;
+    use(networks);
   };
 }

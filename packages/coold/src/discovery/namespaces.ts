@@ -1,16 +1,16 @@
 import { isIPv4 } from 'node:net';
 import { list, type ValueType } from '@coold/runtime';
 
-/** A namespace of the mesh and the bridge of this host that its containers are on. */
+/** A namespace of the mesh, and the bridge of its containers on this host. */
 export interface Namespace {
   name: string;
-  /** Podman's name of the network. */
+  /** The name of the Podman network. */
   network: string;
-  /** Where its DNS is; 0.0.0.0: nowhere (docs/contract.md §6). */
+  /** The address of its DNS; 0.0.0.0 for none (docs/contract.md §6). */
   gateway: string;
 }
 
-/** A DNS label, lower-case: it stands in names and in firewall comments (docs/contract.md §4, §6). */
+/** A lower-case DNS label: it is part of names and of firewall comments (docs/contract.md §4, §6). */
 const namePattern = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 const networkPattern = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/;
 
@@ -24,7 +24,7 @@ const one: ValueType<Namespace> = {
   },
 };
 
-/** `<name>:<network>:<gateway-ip>,…`: no name, network or gateway twice, except the gateway 0.0.0.0. */
+/** `<name>:<network>:<gateway-ip>,…`: no name, network or gateway appears twice, except the gateway 0.0.0.0. */
 export const namespaces: ValueType<Namespace[]> = {
   expected: `${list(one).expected}, no two with the same name, network or gateway`,
   parse(text) {

@@ -1,19 +1,19 @@
 import { type Rcode, rcodes } from './wire.ts';
 
 /**
- * Queries of one namespace's listeners, by the code that they were answered with, of the header or of EDNS. In memory that
- * the threads that answer share: each adds, and what is read is whole.
+ * Queries of one namespace's listeners by response code, of the header or of EDNS. The memory is shared by the threads
+ * that answer: each adds atomically.
  */
 export type QueryCounts = BigInt64Array<ArrayBufferLike>;
 
-/** Those of the header, and the one of EDNS that we give. */
+/** The codes of the header, and the one EDNS code that coold sends. */
 const codes = 17;
 
 export function createQueryCounts(): QueryCounts {
   return sharedCells(codes);
 }
 
-/** Numbers, all 0, in memory that threads can share. */
+/** Returns numbers, all 0, in memory that threads can share. */
 export function sharedCells(count: number): BigInt64Array<ArrayBufferLike> {
   return new BigInt64Array(new SharedArrayBuffer(count * BigInt64Array.BYTES_PER_ELEMENT));
 }
@@ -23,7 +23,7 @@ export function count(counts: QueryCounts, code: number): void {
   Atomics.add(counts, code, 1n);
 }
 
-/** Those that are not 0. */
+/** Returns the counts that are not 0. */
 export function readCounts(counts: QueryCounts): { rcode: string; queries: number }[] {
   return Array.from(counts, (_, code) => ({
     rcode: rcodeName(code),
@@ -36,12 +36,12 @@ const names: readonly string[] = [
   ...['YXDOMAIN', 'YXRRSET', 'NXRRSET', 'NOTAUTH', 'NOTZONE'],
 ];
 
-/** The name of a code, which may be an upstream's. */
+/** Returns the name of a code, which may come from an upstream. */
 export function rcodeName(code: number): string {
   return code === rcodes.BADVERS ? 'BADVERS' : (names[code] ?? `RCODE${code}`);
 }
 
-/** Sums of queries by one of the two. */
+/** Sums queries by namespace or by code. */
 export function total<K extends 'namespace' | 'rcode'>(
   counts: readonly (Record<K, string> & { queries: number })[],
   by: K,

@@ -1,42 +1,27 @@
-import { Counter, Gauge, type Registry } from 'prom-client';
+import { Counter, type Registry } from 'prom-client';
+import { scrapedMetrics } from '../scraped-metrics.ts';
 import type { DnsStats } from './dns.ts';
+import { durationLimits } from './forward/forwarding.ts';
+import { SharedHistogram } from './shared-histogram.ts';
+import { sampled, zoneTimeLimits } from './zone-times.ts';
 
-/** Adds what DNS has to say of itself, by its stats at each reading. */
+/** Registers the metrics of DNS. */
 export function watchDns(registry: Registry, stats: () => DnsStats): void {
-  const registers = [registry];
-  const counter = (name: string, help: string, read: () => number) =>
-    new Counter({
-      name,
-      help,
-      registers,
-      collect() {
-        this.reset();
-        this.inc(read());
-      },
-    });
-  const gauge = (name: string, help: string, read: () => number) =>
-    new Gauge({
-      name,
-      help,
-      registers,
-      collect() {
-        this.set(read());
-      },
-    });
+  const { gauge, gauges, counter } = scrapedMetrics(registry);
   new Counter({
     name: 'coold_dns_queries_total',
-    help: 'DNS queries, by the namespace whose gateway was asked and how they were answered',
+    help: 'DNS queries by the namespace whose gateway was asked and by the code of the answer',
     labelNames: ['namespace', 'rcode'],
-    registers,
+    registers: [registry],
     collect() {
       this.reset();
       for (const { namespace, rcode, queries } of stats().counts) this.inc({ namespace, rcode }, queries);
     },
   });
-  counter('coold_dns_forwarded_total', 'DNS queries handed on to the upstream', () => stats().forwarded);
+  counter('coold_dns_forwarded_total', 'DNS queries sent on to an upstream', () => stats().forwarded);
   counter(
     'coold_dns_forward_errors_total',
-    'DNS queries for the upstream that found no answer in time, no way there, or too many waiting',
+    'DNS queries for the upstream that failed: no answer in time, no route, or too many queries waiting',
     () => stats().forwardErrors,
   );
   counter(
@@ -46,34 +31,48 @@ export function watchDns(registry: Registry, stats: () => DnsStats): void {
   );
   counter(
     'coold_dns_stale_total',
-    'DNS queries that were answered by what had run out in the cache, since no upstream answered',
+    'DNS queries answered from the cache by an expired answer, since no upstream answered',
     () => stats().stale,
   );
-  new Gauge({
-    name: 'coold_dns_upstream_answering',
-    help: '1: this upstream answers; 0: it was found dead',
-    labelNames: ['upstream'],
-    registers,
-    collect() {
-      this.reset();
-      for (const { address, answering } of stats().upstreams)
-        this.set({ upstream: address }, answering ? 1 : 0);
-    },
-  });
-  gauge('coold_dns_directory_rows', 'Containers of the mesh that DNS knows of', () => stats().directory.rows);
+  gauges('coold_dns_upstream_answering', '1: this upstream answers; 0: it was found dead', 'upstream', () =>
+    stats().upstreams.map(({ address, answering }) => [address, answering ? 1 : 0]),
+  );
+  registry.registerMetric(
+    new SharedHistogram(
+      {
+        name: 'coold_dns_upstream_duration_seconds',
+        help: 'How long upstreams took to answer a query, or until the query was given up',
+        limits: durationLimits,
+      },
+      () => stats().upstreamDurations,
+    ),
+  );
+  registry.registerMetric(
+    new SharedHistogram(
+      {
+        name: 'coold_dns_zone_duration_seconds',
+        help: `How long coold took to answer from the zone, without the wait in the socket, for one question in ${sampled}`,
+        limits: zoneTimeLimits,
+      },
+      () => stats().zoneTimes,
+    ),
+  );
+  gauge('coold_dns_directory_rows', 'Containers of the mesh that DNS knows', () => stats().directory.rows);
   gauge(
     'coold_dns_directory_age_seconds',
-    'For how long those may have been out of date',
+    'For how long what DNS knows of containers may have been out of date',
     () => stats().directory.ageMs / 1000,
   );
-  new Gauge({
-    name: 'coold_dns_listener_bound',
-    help: "1: clients on this namespace's gateway are answered by this process; 0: they are not",
-    labelNames: ['namespace'],
-    registers,
-    collect() {
-      this.reset();
-      for (const { namespace, bound } of stats().listeners) this.set({ namespace }, bound ? 1 : 0);
+  gauges(
+    'coold_dns_listener_bound',
+    '1: this process answers on every gateway of this namespace; 0: on one gateway at least it does not',
+    'namespace',
+    () => {
+      // Networks of a namespace have gateways of their own: a bound one must not hide an unbound one.
+      const all = new Map<string, number>();
+      for (const { namespace, bound } of stats().listeners)
+        all.set(namespace, bound ? (all.get(namespace) ?? 1) : 0);
+      return all;
     },
-  });
+  );
 }

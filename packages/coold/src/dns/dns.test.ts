@@ -7,18 +7,18 @@ import { soon } from '@coold/testbed/soon';
 import { Packet } from 'dns2';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createDirectory } from '../discovery/directory.ts';
+import { askFor, directoryOf } from '../../test/dns-questions.ts';
+import { connection, dig, overUdp, dnsPort as port, serveDns, ways } from '../../test/serve-dns.ts';
+import { createDirectory } from '../discovery/directory/directory.ts';
 import type { Endpoint } from '../discovery/endpoint.ts';
-import { connection, dig, overUdp, dnsPort as port, serveDns, ways } from './dns-testing.ts';
 import { createMessageReader, framed } from './tcp-frames.ts';
-import { askFor, directoryOf } from './testing.ts';
 
 /** Of loopback, so that runs side by side do not meet. */
 const net = `127.${randomInt(1, 255)}.${randomInt(256)}`;
 const many = Array.from({ length: 200 }, (_, index) => `10.210.1.${index + 1}`);
 const directory = directoryOf({ 'web.shop': ['10.210.0.5', '10.210.0.6'], 'many.shop': many });
 
-describe.each(ways)('with $threads threads, calling C: $mayCallC', way => {
+describe.each(ways)('with $threads threads, by $io', way => {
   const start = (options: Partial<Parameters<typeof serveDns>[0]> & { addresses: Record<string, string> }) =>
     serveDns({ directory, ...way, ...options });
 
@@ -129,19 +129,34 @@ describe.each(ways)('with $threads threads, calling C: $mayCallC', way => {
     const lookUp = (name: string) => served.dns.lookUp(name);
     const inZone = { inZone: true, ttl: 5 };
     expect(await lookUp('web.shop.coolify.internal')).toEqual({
-      ...{ ...inZone, name: 'web.shop.coolify.internal', rcode: 'NOERROR' },
+      ...inZone,
+      name: 'web.shop.coolify.internal',
+      rcode: 'NOERROR',
       answers: [
         { address: '10.210.0.5', hostMgmtIp: '100.64.0.1', containerId: 'web.shop-0' },
         { address: '10.210.0.6', hostMgmtIp: '100.64.0.1', containerId: 'web.shop-1' },
       ],
       leftOut: [],
+      names: [],
+    });
+    expect(await lookUp('5.0.210.10.in-addr.arpa')).toEqual({
+      ...inZone,
+      name: '5.0.210.10.in-addr.arpa',
+      rcode: 'NOERROR',
+      answers: [],
+      leftOut: [],
+      names: ['web.shop.coolify.internal'],
     });
     expect(await lookUp('shop.coolify.internal')).toMatchObject({ ...inZone, rcode: 'NOERROR', answers: [] });
     expect(await lookUp('web.coolify.internal')).toMatchObject({ ...inZone, rcode: 'NXDOMAIN', answers: [] });
     expect(await lookUp('web.example.test')).toEqual({
-      ...{ name: 'web.example.test', inZone: false, rcode: 'NOERROR', ttl: 300 },
+      name: 'web.example.test',
+      inZone: false,
+      rcode: 'NOERROR',
+      ttl: 300,
       answers: [{ address: '192.0.2.7', hostMgmtIp: '', containerId: '' }],
       leftOut: [],
+      names: [],
     });
     expect(await lookUp('nosuch.example.test')).toMatchObject({
       inZone: false,
@@ -236,8 +251,14 @@ describe.each(ways)('with $threads threads, calling C: $mayCallC', way => {
     const mesh = createDirectory('100.64.0.1');
     await using _serving = await start({ addresses: { shop: address }, directory: mesh.directory });
     const row = (containerId: string, change: Partial<Endpoint> = {}): Endpoint => ({
-      ...{ containerId, name: 'Web', namespace: 'shop', address: `10.210.0.${containerId}` },
-      ...{ hostMgmtIp: '100.64.0.1', state: 'running', health: 'unknown', ...change },
+      containerId,
+      name: 'Web',
+      namespace: 'shop',
+      address: `10.210.0.${containerId}`,
+      hostMgmtIp: '100.64.0.1',
+      state: 'running',
+      health: 'unknown',
+      ...change,
     });
     const ask = async (name = 'web') => {
       const { status, records } = await dig(address, `${name}.shop.coolify.internal`);

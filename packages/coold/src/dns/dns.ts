@@ -1,58 +1,69 @@
 import { randomInt } from 'node:crypto';
 import type { Logger, Task } from '@coold/runtime';
+import { untilAborted } from '@coold/runtime/pause';
 import type { Namespace } from '../discovery/namespaces.ts';
-import { createAnswerPacket } from './answer.ts';
 import { createQueryCounts, readCounts, total } from './counts.ts';
-import type { DnsDirectory } from './directory.ts';
-import { createForwarder } from './forwarder.ts';
-import { createForwarding, createForwardingMemory } from './forwarding.ts';
-import { type KeepListenerOptions, keepListener, type ListenerState } from './keep-listener.ts';
-import { type KeepUpstreamsOptions, keepUpstreams, type UpstreamState } from './keep-upstreams.ts';
-import { loadLibc } from './libc.ts';
-import { createListenerAskings } from './listener-asking.ts';
-import { createListenerGroup } from './listener-group.ts';
-import { type Lookup, lookUp } from './lookup.ts';
-import { createServeQuery } from './serve-query.ts';
-import { type DnsThreads, startThreads } from './threads.ts';
-import { listenUdp } from './udp-listener.ts';
-import type { Upstream } from './upstream.ts';
-import { createHealthMemory, createUpstreamHealth } from './upstream-health.ts';
-import { createZone } from './zone.ts';
+import { createForwarder } from './forward/forwarder.ts';
+import { createForwarding, createForwardingMemory, type DurationCounts } from './forward/forwarding.ts';
+import { type KeepUpstreamsOptions, keepUpstreams, type UpstreamState } from './forward/keep-upstreams.ts';
+import { createListenerAskings } from './forward/listener-asking.ts';
+import type { Upstream } from './forward/upstream.ts';
+import { createHealthMemory, createUpstreamHealth } from './forward/upstream-health.ts';
+import { hostListener, hostServer } from './host-route/host-server.ts';
+import { chooseIo } from './listen/choose-io.ts';
+import type { DnsIo } from './listen/dns-io.ts';
+import { createHostAddresses } from './listen/host-addresses.ts';
+import { type KeepListenerOptions, keepListener, type ListenerState } from './listen/keep-listener.ts';
+import { createListenerGroup } from './listen/listener-group.ts';
+import { createServeQuery } from './listen/serve-query.ts';
+import { type DnsThreads, startThreads } from './listen/threads.ts';
+import type { CountedDurations } from './shared-histogram.ts';
+import { createAnswerPacket } from './zone/answer.ts';
+import type { DnsDirectory } from './zone/directory.ts';
+import { type Lookup, lookUp } from './zone/lookup.ts';
+import { createZone } from './zone/zone.ts';
+import { createZoneTimes, createZoneTimesMemory, readZoneTimes } from './zone-times.ts';
 
 export interface DnsOptions {
   /** The zone's name. */
   zone: string;
-  /** Asked for what is outside the zone, in this order. */
+  /** Asked for names outside the zone, in this order. */
   upstreams: readonly Upstream[];
   namespaces: readonly Namespace[];
+  /** Whether this host's own resolver is answered too, on `hostServer`. Default: false */
+  answersHost?: boolean;
   directory: DnsDirectory;
   log: Logger;
-  /** That answer over UDP, beside the main one. Default: 1 */
+  /** The number of threads besides the main one that answer over UDP. Default: 1 */
   threads?: number;
-  /** Whether threads may be used, which call C; else, and where Node cannot, the main one answers. Default: true */
-  mayCallC?: boolean;
-  /** DNS's own, unless a test must not need it. */
+  /** How these threads do UDP. Default: auto */
+  io?: DnsIo;
+  /** The port of DNS, except in tests. */
   port?: number;
   keepUpstreams?: Pick<KeepUpstreamsOptions, 'resolvConf' | 'lookEveryMs'>;
   listeners?: Pick<KeepListenerOptions, 'selfQueryEveryMs' | 'selfQueryTimeoutMs' | 'onChange' | 'arrivals'>;
 }
 
-/** What dns.stats tells; counts since the start. */
+/** What dns.stats reports. Counts are since the start. */
 export interface DnsStats {
   queries: number;
   byRcode: ReadonlyMap<string, number>;
   /** By the namespace whose gateway was asked. */
   byNamespace: ReadonlyMap<string, number>;
-  /** The same, by both. */
+  /** By namespace and code. */
   counts: readonly { namespace: string; rcode: string; queries: number }[];
   forwarded: number;
-  /** Of those forwarded or refused to be: timeouts, no way there, too many waiting. */
+  /** Failures to forward: timeouts, no route, too many waiting. */
   forwardErrors: number;
-  /** Answered from the cache, and not forwarded. */
+  /** Answered from the cache. */
   cached: number;
-  /** Answered by what had run out in the cache, since no upstream answered. */
+  /** Answered from an expired cache entry, because no upstream answered. */
   stale: number;
   upstreams: readonly UpstreamState[];
+  /** How long upstreams took to answer, or until they were given up. */
+  upstreamDurations: DurationCounts;
+  /** How long answers of the zone took, sampled. */
+  zoneTimes: CountedDurations;
   directory: ReturnType<DnsDirectory['stats']>;
   listeners: readonly Readonly<ListenerState>[];
 }
@@ -67,36 +78,47 @@ export interface Dns {
   /** Ends in good order on its signal. */
   run: Task;
   /**
-   * Answers at the gateways of these networks too, beside those of the namespaces, and no longer at those of networks that
-   * it was told before and that are not among them.
+   * Sets the networks at whose gateways DNS is answered, in addition to those of the namespaces. Replaces the earlier
+   * set.
    */
   serveNetworks(networks: readonly ServedNetwork[]): void;
   lookUp(name: string): Promise<Lookup>;
   stats(): DnsStats;
 }
 
-/** No DNS for a namespace with this gateway (docs/contract.md §6). */
+/** A namespace with this gateway has no DNS (docs/contract.md §6). */
 const noGateway = '0.0.0.0';
 
-/** The cluster's DNS on this host: a listener for each namespace's gateway, over the directory and the upstreams. */
+/**
+ * The cluster's DNS on this host: a listener per namespace gateway, using the directory and the upstreams.
+ *
+ * @throws BadValue when `io` is `ffi` and that cannot be used on this host
+ */
 export function createDns(options: DnsOptions): Dns {
   const { namespaces, directory, log, port = 53 } = options;
   const namespaceNames = namespaces.map(({ name }) => name);
   const zone = createZone({ name: options.zone, namespaces: namespaceNames, directory });
   const serial = randomInt(2 ** 32);
   const answerPacket = createAnswerPacket(zone, serial);
-  const served = namespaces
-    .filter(({ gateway }) => gateway !== noGateway)
-    .map(({ name, gateway }) => ({ name, gateway, counts: createQueryCounts() }));
+  const served = [
+    ...namespaces.filter(({ gateway }) => gateway !== noGateway),
+    ...((options.answersHost ?? false) ? [{ name: hostListener, gateway: hostServer }] : []),
+  ].map(({ name, gateway }) => ({ name, gateway, counts: createQueryCounts() }));
   const counts = served.map(each => each.counts);
   const forwardingMemory = createForwardingMemory(served.length);
   const forwarding = createForwarding(forwardingMemory);
+  const zoneTimes = createZoneTimesMemory();
+  const times = createZoneTimes(zoneTimes);
   const healthMemory = createHealthMemory();
   const health = createUpstreamHealth(healthMemory);
   const upstreams = keepUpstreams({
-    ...{ upstreams: options.upstreams, health, log },
+    upstreams: options.upstreams,
+    health,
+    log,
     ...(options.keepUpstreams ?? {}),
-    own: served.map(({ gateway }) => gateway),
+    // systemd-resolved lists the host's own server among its servers, and a coold that was killed may have left it
+    // there.
+    own: [...served.map(({ gateway }) => gateway), hostServer],
     probe: (place, done) => forwarder.probe(place, done),
     onChange(now) {
       forwarder.use(now);
@@ -104,15 +126,18 @@ export function createDns(options: DnsOptions): Dns {
     },
   });
   const forwarder = createForwarder({ upstreams: upstreams.now(), forwarding, health });
-  const libc = (options.mayCallC ?? true) && served.length > 0 ? loadLibc() : undefined;
+  const { io: wish = 'auto' } = options;
+  // Without a gateway nothing uses UDP, and the log need not say how.
+  const io = chooseIo(served.length === 0 && wish === 'auto' ? 'node' : wish, log);
+  const linkOf = createHostAddresses();
   let threads: DnsThreads | undefined;
   const serves = createListenerAskings(counts, forwarder, forwarding).map(({ asking, counts: own }) =>
-    createServeQuery(answerPacket, asking, forwarder.isOwn, own),
+    createServeQuery(answerPacket, asking, forwarder.isOwn, own, times),
   );
   const group = createListenerGroup(({ namespace, gateway }) => {
     const index = served.findIndex(({ name }) => name === namespace);
     const serve = serves[index];
-    // docs/contract.md §6: a namespace without a gateway has no DNS, so neither have its networks.
+    // docs/contract.md §6: neither a namespace without a gateway nor its networks have DNS.
     if (serve === undefined) return undefined;
     return keepListener({
       namespace,
@@ -120,9 +145,16 @@ export function createDns(options: DnsOptions): Dns {
       zone: zone.wire,
       answerPacket,
       serve,
-      udp: () => threads?.listeners(index) ?? [at => listenUdp(at, serve)],
+      udp() {
+        if (threads === undefined) throw new Error('the threads that answer DNS have ended');
+        return threads.listeners(index);
+      },
+      bindTcp: io.bindStream,
+      linkOf,
       log,
       ...options.listeners,
+      // The host's own questions pass no bridge.
+      ...(gateway === hostServer ? { arrivals: undefined } : {}),
     });
   });
   const ofNamespaces = served.map(({ name: namespace, gateway }) => ({ namespace, gateway }));
@@ -132,17 +164,21 @@ export function createDns(options: DnsOptions): Dns {
   async function serve(stop: AbortSignal): Promise<void> {
     await upstreams.refresh();
     const setup = {
-      ...{ zone: zone.wire, namespaces: namespaceNames, serial, counts },
-      ...{ upstreams: upstreams.now(), forwarding: forwardingMemory, health: healthMemory },
+      zone: zone.wire,
+      namespaces: namespaceNames,
+      serial,
+      counts,
+      upstreams: upstreams.now(),
+      forwarding: forwardingMemory,
+      health: healthMemory,
+      zoneTimes,
     };
-    if (libc === undefined)
-      log.info('this Node cannot call the C library: the main thread alone answers DNS, and bears less');
-    else threads = startThreads({ count: options.threads ?? 1, setup, zone, libc });
-    const running = Promise.all([group.run(stop), upstreams.run(stop)]);
+    const started = startThreads({ count: options.threads ?? 1, setup, zone, io });
+    threads = started;
     try {
-      await (threads === undefined ? running : Promise.race([running, threads.broken]));
+      await Promise.race([Promise.all([group.run(stop), upstreams.run(stop)]), started.broken]);
     } finally {
-      await threads?.close();
+      await started.close();
       threads = undefined;
       forwarder.close();
     }
@@ -152,11 +188,7 @@ export function createDns(options: DnsOptions): Dns {
     async run(stop) {
       if (served.length === 0) {
         log.info('no namespace has a gateway: no DNS');
-        await new Promise<void>(resolve => {
-          if (stop.aborted) resolve();
-          else stop.addEventListener('abort', () => resolve(), { once: true });
-        });
-        return;
+        return untilAborted(stop);
       }
       await serve(stop);
     },
@@ -175,6 +207,8 @@ export function createDns(options: DnsOptions): Dns {
         forwarded,
         forwardErrors: errors,
         ...forwarding.cacheStats(),
+        upstreamDurations: forwarding.durations(),
+        zoneTimes: readZoneTimes(zoneTimes),
         upstreams: served.length === 0 ? [] : upstreams.states(),
         directory: directory.stats(),
         listeners: group.states(),

@@ -4,8 +4,8 @@ import { randomInt } from 'node:crypto';
 import { startDnsmasq } from '@coold/testbed';
 import { Packet, TCPClient, UDPClient } from 'dns2';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { dnsPort as port, serveDns, ways } from './dns-testing.ts';
-import { directoryOf } from './testing.ts';
+import { directoryOf } from '../../test/dns-questions.ts';
+import { dnsPort as port, serveDns, ways } from '../../test/serve-dns.ts';
 
 /** Of loopback, so that runs side by side do not meet. */
 const net = `127.${randomInt(1, 255)}.${randomInt(256)}`;
@@ -13,7 +13,7 @@ const many = Array.from({ length: 200 }, (_, index) => `10.210.1.${index + 1}`);
 const directory = directoryOf({ 'web.shop': ['10.210.0.5', '10.210.0.6'], 'many.shop': many });
 const rcodes = { noError: 0, noSuchName: 3 };
 
-describe.each(ways)('dns2, with $threads threads, calling C: $mayCallC', way => {
+describe.each(ways)('dns2, with $threads threads, by $io', way => {
   const [shop, upstream] = [`${net}.1`, `${net}.9`];
   const udp = UDPClient({ dns: shop, port });
   const tcp = TCPClient({ dns: shop, port });

@@ -1,4 +1,4 @@
-/** A message with its length in front, as DNS goes over TCP (RFC 1035 §4.2.2). */
+/** Returns a message with its length in front, as DNS over TCP requires (RFC 1035 §4.2.2). */
 export function framed(message: Buffer): Buffer {
   const frame = Buffer.allocUnsafe(2 + message.length);
   frame.writeUInt16BE(message.length, 0);
@@ -7,8 +7,8 @@ export function framed(message: Buffer): Buffer {
 }
 
 /**
- * Cuts a byte stream into its messages; each call is given what came, however it was cut. At most one message that is not
- * whole yet is kept, 64 KiB.
+ * Splits a byte stream into messages. Each call gets the next bytes, cut anywhere. At most one incomplete message is
+ * kept, 64 KiB.
  */
 export function createMessageReader(onMessage: (message: Buffer) => void): (chunk: Buffer) => void {
   let chunks: Buffer[] = [];
@@ -16,7 +16,7 @@ export function createMessageReader(onMessage: (message: Buffer) => void): (chun
   return chunk => {
     chunks.push(chunk);
     length += chunk.length;
-    // Joined once there is a whole message, not at every piece of it: pieces may be single bytes.
+    // Joined once the message is complete, not for every piece: pieces may be single bytes.
     if (length < wanted(chunks)) return;
     let rest = chunks.length === 1 ? chunk : Buffer.concat(chunks);
     while (rest.length >= 2 && rest.length >= 2 + rest.readUInt16BE(0)) {
@@ -29,7 +29,7 @@ export function createMessageReader(onMessage: (message: Buffer) => void): (chun
   };
 }
 
-/** Bytes of the message at the front with its length; two, as long as that is not there. */
+/** The length of the first message including its prefix; two until the prefix is there. */
 function wanted(chunks: readonly Buffer[]): number {
   const [first, second] = [chunks[0], chunks[1]];
   if (first === undefined) return 2;

@@ -1,8 +1,8 @@
 import { Packet } from 'dns2';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { wireName } from './names.ts';
 import { encodeHeader, encodeReply, type Query, type Rcode, rcodes, readQuery, udpLimit } from './wire.ts';
+import { wireName } from './zone/names.ts';
 
 const label = fc.stringMatching(/^[A-Za-z0-9_-]{1,63}$/);
 const name = fc.array(label, { minLength: 1, maxLength: 4 }).filter(labels => labels.join('.').length < 250);
@@ -208,8 +208,13 @@ describe('a reply', () => {
         expect(parsed.answers).toEqual([]);
         expect(parsed.authorities).toMatchObject([
           {
-            ...{ name: 'coolify.internal', type: 6, ttl: 5, primary: 'coolify.internal', serial },
-            ...{ admin: 'hostmaster.coolify.internal', minimum: 5 },
+            name: 'coolify.internal',
+            type: 6,
+            ttl: 5,
+            primary: 'coolify.internal',
+            serial,
+            admin: 'hostmaster.coolify.internal',
+            minimum: 5,
           },
         ]);
       }),

@@ -1,21 +1,22 @@
-/** A change of the firewall that did not happen, as its caller may see it. */
+import { codeOf, type Reason } from '@coold/errors';
+import { errorMessage } from '@coold/runtime';
+
+/** A change of the firewall that failed, as its caller sees it. */
 export class FirewallError extends Error {
-  /** HTTP-shaped. */
-  readonly code: 409 | 503;
-  constructor(code: FirewallError['code'], message: string, cause?: unknown) {
+  readonly reason: Reason;
+  /** The HTTP status that fits the reason. */
+  readonly code: number;
+  constructor(reason: Reason, message: string, cause?: unknown) {
     super(message, { cause });
     this.name = 'FirewallError';
-    this.code = code;
+    this.reason = reason;
+    this.code = codeOf(reason);
   }
 }
 
-/** What the caller of a change that did not happen is told of what went wrong. */
+/** Returns the error for a change that failed before anything was changed. */
 export function asFirewallError(error: unknown): FirewallError {
   return error instanceof FirewallError
     ? error
-    : new FirewallError(503, `nothing has changed: ${messageOf(error)}`, error);
-}
-
-export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+    : new FirewallError('firewall_failed', `nothing has changed: ${errorMessage(error)}`, error);
 }

@@ -1,15 +1,15 @@
 import type { ValueType } from '@coold/runtime';
 
-/** Where the broker listens. The path of the URL is decoration (docs/contract.md §1). */
+/** The broker's address. The path of the URL has no meaning (docs/contract.md §1). */
 export interface BrokerUrl {
-  /** Name or address, without brackets: what a certificate must be for. */
+  /** Name or address without brackets. The broker's certificate has to match it. */
   host: string;
-  /** `host:port`, IPv6 in brackets: what is dialled. */
+  /** `host:port` to connect to, with brackets around IPv6. */
   authority: string;
   tls: boolean;
 }
 
-/** TLS or not, and the port when the URL names none. */
+/** Whether a scheme means TLS, and its default port. */
 const schemes: Record<string, { tls: boolean; port: string }> = {
   'grpcs:': { tls: true, port: '6443' },
   'https:': { tls: true, port: '443' },

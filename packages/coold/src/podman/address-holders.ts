@@ -1,14 +1,14 @@
 import { networksOf } from './network-modes.ts';
 import { list, object, text, texts } from './shape.ts';
 
-/** A container as far as the addresses of networks matter. */
+/** A container with its network addresses. */
 export interface AddressHolder {
   labels: Record<string, string>;
-  /** Its networks, each with the address it has there now; empty while it does not run. */
+  /** The networks with the current address on each. Empty while the container does not run. */
   networks: ReadonlyMap<string, string>;
 }
 
-/** Reads the compatible `GET /containers/json`. @throws VerbError 502 naming what is not as expected */
+/** Reads the Docker-compatible `GET /containers/json`. @throws VerbError 502 naming the unexpected field */
 export function readAddressHolders(answer: unknown): AddressHolder[] {
   return list(answer, 'containers').map((entry, index) => {
     const at = `containers[${index}]`;

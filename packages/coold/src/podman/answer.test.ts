@@ -1,6 +1,6 @@
+import { VerbError } from '@coold/errors';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { VerbError } from '../api/verb-error.ts';
 import { readContainerList } from './answer.ts';
 
 const container = {
@@ -33,7 +33,7 @@ describe("Podman's list", () => {
 
   it.each<[string, unknown, string]>([
     ['no list', { message: 'hello' }, 'the list'],
-    ['an entry that is none', [null], '[0]'],
+    ['an entry that is null', [null], '[0]'],
     ['no id', [container, { ...container, Id: undefined }], '[1].Id'],
     ['no name', [{ ...container, Names: [] }], '[0].Names[0]'],
     ['a number for state', [{ ...container, State: 3 }], '[0].State'],

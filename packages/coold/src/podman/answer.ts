@@ -1,7 +1,7 @@
 import { networksOf } from './network-modes.ts';
 import { list, object, text } from './shape.ts';
 
-/** One container as Podman's compatible list tells it, in our terms. */
+/** A container from Podman's Docker-compatible list. */
 export interface NetworkedContainer {
   id: string;
   name: string;
@@ -10,7 +10,7 @@ export interface NetworkedContainer {
   networks: string[];
 }
 
-/** Reads the compatible `GET /containers/json`. @throws VerbError 502 naming what is not as expected */
+/** Reads the Docker-compatible `GET /containers/json`. @throws VerbError 502 naming the unexpected field */
 export function readContainerList(answer: unknown): NetworkedContainer[] {
   return list(answer, 'containers: the list').map((entry, index) => {
     const at = `containers[${index}]`;

@@ -7,15 +7,16 @@ import { type PodmanImages, podmanImages } from './images.ts';
 import { type PodmanLifecycle, podmanLifecycle } from './lifecycle.ts';
 import { type ListedContainer, readListedContainers } from './listed-containers.ts';
 import { type PodmanNetworks, podmanNetworks } from './networks.ts';
+import type { PodmanCall } from './podman-calls.ts';
 import { type PodmanVolumes, podmanVolumes } from './volumes.ts';
 
-/** What coold asks of this host's Podman, by noun. Every call rejects with a VerbError. */
+/** Calls to this host's Podman, grouped by noun. Every call rejects with a VerbError. */
 export interface Podman {
-  /** Every container, running or not, with its networks: one request. */
+  /** Returns every container, running or not, with its networks, in one request. */
   listContainers(signal: AbortSignal): Promise<NetworkedContainer[]>;
-  /** Every container, running or not, by name, with all that one request to Podman tells of it. */
+  /** Returns every container, running or not, by name, with everything that one request tells. */
   listed(signal: AbortSignal): Promise<ListedContainer[]>;
-  /** Every container, running or not, with its labels and the addresses it has now. */
+  /** Returns every container, running or not, with its labels and current addresses. */
   addressHolders(signal: AbortSignal): Promise<AddressHolder[]>;
   containers: PodmanContainers;
   images: PodmanImages;
@@ -25,11 +26,17 @@ export interface Podman {
   lifecycle: PodmanLifecycle;
 }
 
-/** @param options.timeoutMs of every call that names none itself */
-export function createPodman(socketPath: string, options: { timeoutMs?: number } = {}): Podman {
+/**
+ * @param options.timeoutMs the timeout of calls that do not set their own, in ms
+ * @param options.onCall called with every finished call, except streams and pipes
+ */
+export function createPodman(
+  socketPath: string,
+  options: { timeoutMs?: number; onCall?: (call: PodmanCall) => void } = {},
+): Podman {
   const connection = connectPodman(socketPath, options);
   return {
-    // The compatible list has what libpod's lacks here: it names the networks of a container whatever its state.
+    // Unlike libpod's list, the compatible list names the networks of a container in every state.
     listContainers: async signal =>
       readContainerList(
         await connection.compatible({ path: '/containers/json', query: { all: true } }, signal),

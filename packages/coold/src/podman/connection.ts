@@ -1,60 +1,70 @@
 import type { Socket } from 'node:net';
+import { VerbError } from '@coold/errors';
+import { parseJson } from '@coold/runtime';
 import { Agent } from 'undici';
-import { VerbError } from '../api/verb-error.ts';
 import { PodmanStatusError, podmanFailure } from './failure.ts';
+import type { CallOutcome, PodmanCall } from './podman-calls.ts';
 import { upgrade } from './upgrade.ts';
 
 export interface Call {
   method?: 'GET' | 'POST' | 'DELETE';
-  /** Below the API's root, with its leading slash; segments already encoded (see `segment`). */
+  /** The path below the API's root, with its leading slash and encoded segments (see `segment`). */
   path: string;
   query?: Record<string, string | number | boolean>;
   json?: unknown;
   headers?: Record<string, string>;
-  /** Statuses that are a success; 200 when absent. */
+  /** The statuses of success. Default: 200. */
   success?: readonly number[];
-  /** For the whole of it, body included; the connection's own when absent. */
+  /** The timeout of the whole call, body included, in ms. Default: that of the connection. */
   timeoutMs?: number;
 }
 
-/** Requests to one Podman. Each ends with its signal or its timeout, and rejects with a VerbError (see podmanFailure). */
+/** Requests to one Podman. Each ends with its signal or timeout, and rejects with a VerbError (see podmanFailure). */
 export interface PodmanConnection {
-  /** libpod's API, 4.0. @returns the JSON of the answer; undefined where it has no body */
+  /** Calls libpod's API 4.0. @returns the answer's JSON, undefined when it has no body */
   libpod(call: Call, signal: AbortSignal): Promise<unknown>;
-  /** Docker's API as Podman speaks it. */
+  /** Calls Podman's Docker-compatible API. */
   compatible(call: Call, signal: AbortSignal): Promise<unknown>;
-  /** Asks libpod for the headers alone. @returns them with the status, a 404 too. @throws VerbError for other statuses */
+  /**
+   * Requests only headers from libpod.
+   *
+   * @returns them with the status, also for a 404
+   * @throws VerbError for other statuses
+   */
   libpodHead(
     call: Pick<Call, 'path' | 'query'>,
     signal: AbortSignal,
   ): Promise<{ found: boolean; headers: Record<string, string | string[] | undefined> }>;
-  /** libpod again, for an answer that is bytes; `onBytes` returns false when it has enough, which ends the request. */
+  /** Calls libpod for an answer of bytes. `onBytes` returns false to end the request. */
   libpodBytes(call: Call, onBytes: (bytes: Buffer) => boolean, signal: AbortSignal): Promise<void>;
   /**
-   * And for one that begins and goes on as long as it likes: only its signal ends it. `read` takes the body at its own
-   * pace, and Podman waits for it.
+   * Calls libpod for an endless answer, which only its signal ends. `read` takes the body at its own pace, and Podman
+   * waits for it.
    */
   libpodStream(
     call: Call,
     read: (body: AsyncIterable<Buffer>) => Promise<void>,
     signal: AbortSignal,
   ): Promise<void>;
-  /** And for a POST that makes a pipe of its connection, see `upgrade`; the timeout is for that. */
+  /** Sends a POST that turns its connection into a pipe; see `upgrade`. The timeout applies until then. */
   libpodPipe(call: Call): Promise<Socket>;
-  /** And for one that comes in lines. */
+  /** Calls libpod for an endless answer of lines. */
   libpodLines(call: Call, onLine: (line: string) => void, signal: AbortSignal): Promise<void>;
 }
 
-/** Less than the broker waits, so that a Podman that hangs is told apart from a host that does. */
+/** The default timeout, in ms. It is shorter than the broker's, so that the broker can tell a hanging Podman from a hanging host. */
 const defaultTimeoutMs = 8000;
 const connectTimeoutMs = 2000;
-/** More than any host's containers take; what is longer is not read on. */
+/** The longest answer, in bytes: more than the list of containers of any host takes. */
 const maxAnswerBytes = 32 * 1024 * 1024;
-/** A line longer than this is none that Podman writes. */
+/** The longest line of a stream. Podman writes no longer ones. */
 const maxLineLength = 64 * 1024;
 const libpodRoot = '/v4.0.0/libpod';
 
-export function connectPodman(socketPath: string, { timeoutMs = defaultTimeoutMs } = {}): PodmanConnection {
+export function connectPodman(
+  socketPath: string,
+  { timeoutMs = defaultTimeoutMs, onCall }: { timeoutMs?: number; onCall?: (call: PodmanCall) => void } = {},
+): PodmanConnection {
   // Only the signal ends a request: undici's own timeouts are shorter than a pull may take.
   const agent = new Agent({
     connect: { socketPath, timeout: connectTimeoutMs },
@@ -70,6 +80,9 @@ export function connectPodman(socketPath: string, { timeoutMs = defaultTimeoutMs
   ): Promise<T> {
     const { method = 'GET', path, query = {}, json, headers = {}, success = [200] } = call;
     const within = AbortSignal.any([signal, AbortSignal.timeout(call.timeoutMs ?? timeoutMs)]);
+    const startedAt = performance.now();
+    const note = (outcome: CallOutcome) =>
+      onCall?.({ path, outcome, durationMs: performance.now() - startedAt });
     try {
       const { statusCode, body } = await agent.request({
         ...targetOf(root, path, query),
@@ -79,16 +92,24 @@ export function connectPodman(socketPath: string, { timeoutMs = defaultTimeoutMs
         body: json === undefined ? null : JSON.stringify(json),
       });
       if (!success.includes(statusCode)) throw new PodmanStatusError(statusCode, await readText(body));
-      return await read(body);
+      const answer = await read(body);
+      note('ok');
+      return answer;
     } catch (error) {
-      throw podmanFailure(error, socketPath);
+      const failure = podmanFailure(error, socketPath);
+      // A call aborted by its caller says nothing about Podman.
+      if (!signal.aborted) note(failure.code < 500 ? 'refused' : 'failed');
+      throw failure;
     }
   }
 
   const json = (root: string) => (call: Call, signal: AbortSignal) =>
     send(root, call, signal, async body => {
       const text = await readText(body);
-      return text === '' ? undefined : parseJson(text);
+      if (text === '') return undefined;
+      const answer = parseJson(text);
+      if (answer === undefined) throw new VerbError('podman_failed', "podman's answer is not JSON");
+      return answer;
     });
 
   return {
@@ -156,25 +177,17 @@ function targetOf(root: string, path: string, query: NonNullable<Call['query']>)
   return { origin: url.origin, path: url.pathname + url.search };
 }
 
-/** @throws VerbError 502 when there is more than coold reads */
+/** @throws VerbError 502 when the answer is too long */
 async function readText(body: AsyncIterable<Buffer>): Promise<string> {
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of body) {
     size += chunk.length;
     if (size > maxAnswerBytes)
-      throw new VerbError(502, `podman's answer is over the limit of ${maxAnswerBytes} bytes`);
+      throw new VerbError('podman_failed', `podman's answer is over the limit of ${maxAnswerBytes} bytes`);
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString('utf8');
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new VerbError(502, "podman's answer is not JSON", { cause: error });
-  }
 }
 
 /** A name as one segment of a path. */

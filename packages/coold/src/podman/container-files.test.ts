@@ -36,7 +36,7 @@ describe('the files of a container', () => {
     expect(await kindOf('/gone')).toBe('absent');
     expect(await kindOf('/gone/x')).toBe('absent');
     expect(await kindOf('/was/x')).toBe('other');
-    // The lower layer's link is followed by nobody: /etc/passwd of this machine is not in the container.
+    // The link of the lower layer must not be followed: /etc/passwd of this machine is not in the container.
     expect(await kindOf('/was/passwd')).toBe('absent');
     expect(await kindOf('/file/x')).toBe('absent');
     expect(await kindOf('/v')).toBe('absent');

@@ -2,18 +2,18 @@ import { lstat, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { list, object, text } from './shape.ts';
 
-/** What lies at a path of a container, the path itself not followed. */
+/** What is at a path of a container, without following the path itself. */
 export type PathKind = { kind: 'absent' } | { kind: 'link'; target: string } | { kind: 'other' };
 
-/** Something that is mounted into a container. */
+/** A mount of a container. */
 export interface ContainerMount {
-  /** As it was asked for: its symlinks are not followed. */
+  /** The path in the container as requested, without resolving symlinks. */
   target: string;
-  /** A folder of this host, of a volume or a bind; undefined: an empty file system of its own. */
+  /** The folder of this host, from a volume or a bind mount. undefined: an empty file system such as a tmpfs. */
   source: string | undefined;
 }
 
-/** Everything that is mounted into a container by its request or its image, in what `inspect` gave. @throws VerbError 502 */
+/** Reads the mounts of a container, requested or from its image, from the answer of `inspect`. @throws VerbError 502 */
 export function mountsOf(container: Record<string, unknown>): ContainerMount[] {
   const folders = list(container['Mounts'] ?? [], 'container.Mounts').map((entry, index) => {
     const at = `container.Mounts[${index}]`;
@@ -68,7 +68,7 @@ export async function pathKind(
   return { kind: 'absent' };
 }
 
-/** What a layer says of a path; undefined: nothing, so the layers below count. */
+/** Returns what a layer holds at a path. undefined: nothing, so the layers below decide. */
 async function inLayer(root: string, path: string): Promise<PathKind | undefined> {
   const parts = path.split('/').filter(part => part !== '');
   for (let index = 0, here = root; ; index += 1) {
@@ -80,11 +80,11 @@ async function inLayer(root: string, path: string): Promise<PathKind | undefined
       throw error;
     });
     if (found === undefined) return undefined;
-    // A whiteout: what the layers below have there was removed.
+    // A whiteout: the entry of the layers below was removed.
     if (found.isCharacterDevice() && found.rdev === 0) return { kind: 'absent' };
     if (index === parts.length - 1)
       return found.isSymbolicLink() ? { kind: 'link', target: await readlink(here) } : { kind: 'other' };
-    // A parent that is no folder in this layer is hidden by one in a layer above.
+    // A parent that is not a folder in this layer is hidden by a layer above.
     if (!found.isDirectory()) return undefined;
   }
 }

@@ -1,3 +1,4 @@
+import { parseJson } from '@coold/runtime';
 import { type PodmanConnection, segment } from './connection.ts';
 import type { PathKind } from './container-files.ts';
 import { exactContainer } from './exact-names.ts';
@@ -29,24 +30,26 @@ export interface LogOptions {
 export interface PodmanContainers {
   /** @param spec libpod's SpecGenerator @returns the id */
   create(spec: Record<string, unknown>, signal: AbortSignal): Promise<string>;
-  /** Also when it runs. */
+  /** Starts a container; succeeds when it runs already. */
   start(id: string, signal: AbortSignal): Promise<void>;
-  restart(id: string, signal: AbortSignal): Promise<void>;
-  /** Also when it does not run. @param timeoutS until it is killed; the container's own when undefined */
+  /** Restarts a container. @param timeoutS seconds until it is killed. undefined: the container's own */
+  restart(id: string, timeoutS: number | undefined, signal: AbortSignal): Promise<void>;
+  /** Stops a container; succeeds when it does not run. @param timeoutS seconds until it is killed. undefined: the container's own */
   stop(id: string, timeoutS: number | undefined, signal: AbortSignal): Promise<void>;
-  remove(id: string, force: boolean, signal: AbortSignal): Promise<void>;
-  /** Removes one that was just created, with the volumes that Podman made for it alone. */
+  /** Removes a container. @param timeoutS with force, seconds until it is killed. undefined: the container's own */
+  remove(id: string, force: boolean, signal: AbortSignal, timeoutS?: number): Promise<void>;
+  /** Removes a container that was just created, with its anonymous volumes. */
   discard(id: string, signal: AbortSignal): Promise<void>;
   /**
-   * What lies at a path of its files, as Podman tells it whatever its storage driver. At the path of a volume or a bind
-   * Podman looks into that, so what lies under it stays unseen; see `container-files.ts`.
+   * Returns the kind of file at a path in a container, for every storage driver. At the path of a volume or a bind mount,
+   * Podman looks into the mount, so the file below it stays hidden; see `container-files.ts`.
    */
   pathKind(id: string, path: string, signal: AbortSignal): Promise<PathKind>;
-  /** Podman's own object. */
+  /** Returns Podman's own object. @throws VerbError 404 */
   inspect(id: string, signal: AbortSignal): Promise<Record<string, unknown>>;
-  /** Runs the check now; Podman waits until it ends. `status` is this run's. */
+  /** Runs the healthcheck now and waits for its end. `status` is that of this run. */
   healthcheck(id: string, signal: AbortSignal): Promise<HealthcheckRun>;
-  /** What it wrote until now, oldest first; `onFrame` returns false when it has enough. */
+  /** Reads the output until now, oldest first. `onFrame` returns false to end the call. */
   logs(
     id: string,
     options: LogOptions,
@@ -54,8 +57,8 @@ export interface PodmanContainers {
     signal: AbortSignal,
   ): Promise<void>;
   /**
-   * What it wrote, oldest first, and with `follow` what it writes until it stops or is removed; as fast as `onFrame`
-   * takes it. `onOpened` is called before the first.
+   * Reads the output, oldest first, and with `follow` further output until the container stops or is removed, as fast as
+   * `onFrame` resolves. `onOpened` is called before the first frame.
    */
   streamLogs(
     id: string,
@@ -63,9 +66,9 @@ export interface PodmanContainers {
     reader: { onOpened: () => Promise<void>; onFrame: (frame: Frame) => Promise<void> },
     signal: AbortSignal,
   ): Promise<void>;
-  /** Makes a program ready to be run with its stdin. */
+  /** Creates a program that can be started with its stdin. */
   createExec(id: string, spec: ExecSpec, signal: AbortSignal): Promise<ExecSession>;
-  /** Runs a program until it ends. @returns its exit code; of one that cannot be started 126 or 127 */
+  /** Runs a program to its end. @returns the exit code, 126 or 127 for a program that cannot be started */
   exec(
     id: string,
     spec: ExecSpec,
@@ -75,16 +78,35 @@ export interface PodmanContainers {
   ): Promise<number>;
 }
 
-/** Starting, stopping and removing take as long as the container and its disk do; whoever repeats the call joins it. */
+/** The timeout of starting, stopping and removing, in ms: they take as long as the container and its disk need. A repeated call joins the one that runs. */
 const slowMs = 5 * 60_000;
+
+const killAfter = (timeoutS: number | undefined) => (timeoutS === undefined ? {} : { timeout: timeoutS });
+
+/** How the calls below reach a container. */
+interface Access {
+  connection: PodmanConnection;
+  /** Returns the path of a call for a container. @throws VerbError 404 for a name that is not exact */
+  at(id: string, action: string, signal: AbortSignal): Promise<string>;
+  inspect: PodmanContainers['inspect'];
+}
 
 export function podmanContainers(connection: PodmanConnection): PodmanContainers {
   const exact = exactContainer(connection);
-  const at = async (id: string, action: string, signal: AbortSignal) =>
+  const at: Access['at'] = async (id, action, signal) =>
     `/containers/${segment(await exact(id, signal))}${action}`;
-  const done = [204, 304];
-  const inspect = async (id: string, signal: AbortSignal) =>
+  const inspect: Access['inspect'] = async (id, signal) =>
     object(await connection.libpod({ path: await at(id, '/json', signal) }, signal), 'container');
+  const access: Access = { connection, at, inspect };
+  return { inspect, ...lifecycle(access), ...looks(access), ...output(access), ...programs(access) };
+}
+
+const done = [204, 304];
+
+function lifecycle({
+  connection,
+  at,
+}: Access): Pick<PodmanContainers, 'create' | 'start' | 'restart' | 'stop' | 'remove' | 'discard'> {
   return {
     async create(json, signal) {
       const call = { method: 'POST', path: '/containers/create', json, success: [201] } as const;
@@ -95,28 +117,33 @@ export function podmanContainers(connection: PodmanConnection): PodmanContainers
       const call = { method: 'POST', path, success: done, timeoutMs: slowMs } as const;
       await connection.libpod(call, signal);
     },
-    async restart(id, signal) {
-      const path = await at(id, '/restart', signal);
-      const call = { method: 'POST', path, success: done, timeoutMs: slowMs } as const;
+    async restart(id, timeoutS, signal) {
+      const call = {
+        method: 'POST',
+        path: await at(id, '/restart', signal),
+        query: killAfter(timeoutS),
+        success: done,
+        timeoutMs: slowMs + (timeoutS ?? 0) * 1000,
+      } as const;
       await connection.libpod(call, signal);
     },
     async stop(id, timeoutS, signal) {
       const call = {
         method: 'POST',
         path: await at(id, '/stop', signal),
-        query: timeoutS === undefined ? {} : { timeout: timeoutS },
+        query: killAfter(timeoutS),
         success: done,
         timeoutMs: slowMs + (timeoutS ?? 0) * 1000,
       } as const;
       await connection.libpod(call, signal);
     },
-    async remove(id, force, signal) {
+    async remove(id, force, signal, timeoutS) {
       const call = {
         method: 'DELETE',
         path: await at(id, '', signal),
-        query: { force },
+        query: { force, ...killAfter(timeoutS) },
         success: [200, 204],
-        timeoutMs: slowMs,
+        timeoutMs: slowMs + (timeoutS ?? 0) * 1000,
       } as const;
       await connection.libpod(call, signal);
     },
@@ -130,16 +157,20 @@ export function podmanContainers(connection: PodmanConnection): PodmanContainers
       } as const;
       await connection.libpod(call, signal);
     },
+  };
+}
+
+function looks({ connection, at, inspect }: Access): Pick<PodmanContainers, 'pathKind' | 'healthcheck'> {
+  return {
     async pathKind(id, path, signal) {
       const call = { path: `/containers/${segment(id)}/archive`, query: { path } };
       const { found, headers } = await connection.libpodHead(call, signal);
       return readPathStat(found, headers['x-docker-container-path-stat']);
     },
-    inspect,
     async healthcheck(id, signal) {
       const path = await at(id, '/healthcheck', signal);
       const run = object(await connection.libpod({ path, timeoutMs: slowMs }, signal), 'healthcheck');
-      // What the check said is not in this answer but in the container's own log of checks, newest last.
+      // This answer does not contain the check's output. The container's own log of checks does, newest last.
       const state = object((await inspect(id, signal))['State'], 'container.State');
       const health = object(state['Health'] ?? state['Healthcheck'] ?? {}, 'container.State.Health');
       const last = list(health['Log'] ?? [], 'container.State.Health.Log').at(-1);
@@ -150,6 +181,11 @@ export function podmanContainers(connection: PodmanConnection): PodmanContainers
         log: text(said['Output'] ?? '', 'container.State.Health.Log[-1].Output'),
       };
     },
+  };
+}
+
+function output({ connection, at, inspect }: Access): Pick<PodmanContainers, 'logs' | 'streamLogs'> {
+  return {
     async logs(id, options, onFrame, signal) {
       const query = logQuery(options, false);
       const read = demultiplexer();
@@ -160,7 +196,7 @@ export function podmanContainers(connection: PodmanConnection): PodmanContainers
     async streamLogs(id, options, { onOpened, onFrame }, signal) {
       const query = logQuery(options, options.follow);
       const read = demultiplexer();
-      // Podman says nothing, not even that there is such a container, before there is a line.
+      // Podman sends nothing, not even the status, before there is a line.
       const { Id } = await inspect(id, signal);
       const path = `/containers/${segment(text(Id, 'container.Id'))}/logs`;
       await onOpened();
@@ -169,6 +205,11 @@ export function podmanContainers(connection: PodmanConnection): PodmanContainers
       };
       await connection.libpodStream({ path, query }, readBody, signal);
     },
+  };
+}
+
+function programs({ connection, at }: Access): Pick<PodmanContainers, 'createExec' | 'exec'> {
+  return {
     createExec: async (id, spec, signal) =>
       createExec(connection, await at(id, '/exec', signal), spec, signal),
     async exec(id, spec, onOutput, { timeoutMs }, signal) {
@@ -200,7 +241,10 @@ export function podmanContainers(connection: PodmanConnection): PodmanContainers
 
 function logQuery({ tail, since, stdout, stderr, timestamps }: LogOptions, follow: boolean) {
   return {
-    ...{ stdout, stderr, timestamps, follow },
+    stdout,
+    stderr,
+    timestamps,
+    follow,
     ...(tail === undefined ? {} : { tail }),
     ...(since === undefined ? {} : { since: new Date(since * 1000).toISOString() }),
   };
@@ -216,27 +260,19 @@ function readPathStat(found: boolean, header: string | string[] | undefined): Pa
     if (found) throw unexpected(at);
     return { kind: 'absent' };
   }
-  const stat = object(parseHeader(header, at), at);
+  const stat = object(parseJson(Buffer.from(header, 'base64').toString('utf8')), at);
   const isLink = Math.floor(number(stat['mode'], `${at}.mode`) / symlinkBit) % 2 === 1;
   if (isLink) return { kind: 'link', target: text(stat['linkTarget'], `${at}.linkTarget`) };
   return { kind: found ? 'other' : 'absent' };
 }
 
-function parseHeader(base64: string, at: string): unknown {
-  try {
-    return JSON.parse(Buffer.from(base64, 'base64').toString('utf8'));
-  } catch {
-    throw unexpected(at);
-  }
-}
-
-/** The annotations in what `inspect` gave. @throws VerbError 502 */
+/** Reads the annotations from the answer of `inspect`. @throws VerbError 502 */
 export function annotationsOf(container: Record<string, unknown>): Record<string, string> {
   const config = object(container['Config'] ?? {}, 'container.Config');
   return texts(config['Annotations'], 'container.Config.Annotations');
 }
 
-/** The bind mounts in what `inspect` gave. @throws VerbError 502 */
+/** Reads the bind mounts from the answer of `inspect`. @throws VerbError 502 */
 export function bindMounts(container: Record<string, unknown>): BindMount[] {
   return list(container['Mounts'] ?? [], 'container.Mounts').flatMap((entry, index) => {
     const at = `container.Mounts[${index}]`;

@@ -37,7 +37,7 @@ describe('what is left of a real Podman when something else was named', () => {
     const reader = { onOpened: () => Promise.resolve(), onFrame: () => Promise.resolve() };
     for (const asked of [
       () => containers.start(name, forever),
-      () => containers.restart(name, forever),
+      () => containers.restart(name, undefined, forever),
       () => containers.stop(name, 0, forever),
       () => containers.remove(name, true, forever),
       () => containers.inspect(name, forever),

@@ -1,17 +1,20 @@
-import { VerbError } from '../api/verb-error.ts';
+import { VerbError } from '@coold/errors';
 import { type PodmanConnection, segment } from './connection.ts';
 import { object, text } from './shape.ts';
 
-// Podman takes the beginning of an id for the id, of a volume's name for the name, where nothing is called just so: who
-// removes "db" or "app" once more would remove what happens to begin with it.
+// Podman accepts the beginning of an id, or of a volume's name, when nothing has exactly that name: removing "db" or
+// "app" a second time would remove whatever happens to begin with it.
 
-/** Shorter is no id that Podman prints. */
+/** Podman prints no shorter id. */
 const shortestId = 12;
 
-/** Resolves with what Podman finds that container by, and no other. @throws VerbError 404 */
+/** Returns the text by which Podman finds exactly this container. @throws VerbError 404 */
 export type ExactContainer = (named: string, signal: AbortSignal) => Promise<string>;
 
-/** A container's whole id, twelve digits of it at least, or its name. Asks Podman only where the text could be either. */
+/**
+ * Accepts a container's full id, at least its first twelve digits, or its name. Asks Podman only when the text could be
+ * either.
+ */
 export function exactContainer(connection: PodmanConnection): ExactContainer {
   return async (named, signal) => {
     if (named.length >= shortestId || !mayBeginId(named)) return named;
@@ -22,11 +25,11 @@ export function exactContainer(connection: PodmanConnection): ExactContainer {
   };
 }
 
-/** Whether Podman may take a name for an id, or the beginning of one. */
+/** Whether Podman may take a name for an id, or for the beginning of one. */
 export function mayBeginId(name: string): boolean {
   return /^[0-9a-f]+$/.test(name);
 }
 
-export function noneNamed(what: string, name: string): VerbError {
-  return new VerbError(404, `no ${what} is named ${name}`);
+export function noneNamed(what: 'container' | 'image' | 'network' | 'volume', name: string): VerbError {
+  return new VerbError(`${what}_not_found`, `no ${what} is named ${name}`);
 }

@@ -3,45 +3,48 @@ import { type PodmanConnection, segment } from './connection.ts';
 import { demultiplexer, type Frame } from './multiplexed.ts';
 import { fullId, number, object, text } from './shape.ts';
 
-/** A program that Podman was told to run in a container, with its three streams as they come. */
+/** A program to run in a container, with its three streams. */
 export interface ExecSession {
   /**
-   * Runs it. @returns its pipe, once Podman has taken it over
-   * There is no signal for it: of a program whose starter hangs up too early Podman says that it ended, while it runs.
+   * Runs it.
    *
-   * @throws VerbError when Podman refuses, or does not answer in time: then it may run all the same
+   * @returns its pipe, once Podman has taken it over. There is no signal: when the caller disconnects too early, Podman
+   * reports that the program ended while it still runs.
+   * @throws VerbError when Podman refuses or does not answer in time; in the latter case it may run all the same
    */
   start(): Promise<ExecPipe>;
-  /** "maybe": Podman was told to start it, and has not said that it did. */
+  /** "maybe": Podman was told to start it and has not confirmed that. */
   readonly started: 'no' | 'maybe' | 'yes';
   state(signal: AbortSignal): Promise<ExecState>;
-  /** Only where it has a terminal. */
+  /** Resizes its terminal, if it has one. */
   resize(size: { cols: number; rows: number }, signal: AbortSignal): Promise<void>;
 }
 
 export interface ExecState {
   containerId: string;
   running: boolean;
-  /** As Podman counts processes; 0 when it does not run. */
+  /** The process id of the program, 0 when it does not run. */
   pid: number;
-  /** 126 or 127 of one that could not be started. */
+  /** 126 or 127 when the program could not be started. */
   exitCode: number;
 }
 
 export interface ExecPipe {
   /**
-   * Both streams, as fast as they are read; with a terminal all is stdout. Ends with the pipe, for whatever reason:
-   * `state` tells whether the program did too. @throws Error where Podman sends what is no frame
+   * Both output streams, as fast as they are read; with a terminal everything is stdout. Ends with the pipe, for
+   * whatever reason: `state` tells whether the program ended too.
+   *
+   * @throws Error when Podman sends no valid frame
    */
   output: AsyncIterable<Frame>;
-  /** Resolves when there is room for more. What a program that has ended did not read is lost. */
+  /** Resolves when there is room for more. Input that an ended program did not read is lost. */
   write(bytes: Buffer): Promise<void>;
-  /** No more is written. */
+  /** Ends the input. */
   endInput(): void;
   hangUp(): void;
 }
 
-/** As `POST /containers/{id}/exec` of libpod takes it. */
+/** The body of libpod's `POST /containers/{id}/exec`. */
 export interface ExecSpec {
   cmd: string[];
   tty: boolean;
@@ -52,24 +55,29 @@ export interface ExecSpec {
 }
 
 /**
- * Podman lets go of a program when these keys are typed, one by one, and there is no way to tell it not to; its default
- * are two that shells know. Nobody types ctrl-^ this often; one alone reaches the program with what is typed next.
+ * Podman detaches from a program when these keys are typed one after the other, and this cannot be turned off; its
+ * default keys are used in shells. Nobody types ctrl-^ this often. A single one reaches the program together with the
+ * next key.
  */
 const detachKeys = Array(64).fill('ctrl-^').join(',');
 
-/** What a terminal takes for the end of input where a line begins; anywhere else it takes two. */
+/** The character (ctrl-D) that ends the input of a terminal at the beginning of a line. Elsewhere two are needed. */
 const endOfTransmission = '\x04';
 
 export function execJson({ cmd, tty, env, workdir, user }: ExecSpec, attachStdin: boolean): object {
   return {
-    ...{ AttachStdout: true, AttachStderr: true, Cmd: cmd, Env: env, Tty: tty },
+    AttachStdout: true,
+    AttachStderr: true,
+    Cmd: cmd,
+    Env: env,
+    Tty: tty,
     ...(attachStdin ? { AttachStdin: true, DetachKeys: detachKeys } : {}),
     ...(workdir === '' ? {} : { WorkingDir: workdir }),
     ...(user === '' ? {} : { User: user }),
   };
 }
 
-/** Makes ready to run a program, and does not run it yet. @throws VerbError */
+/** Prepares to run a program without running it yet. @throws VerbError */
 export async function createExec(
   connection: PodmanConnection,
   path: string,
@@ -120,7 +128,7 @@ function pipeOf(socket: Socket, tty: boolean): ExecPipe {
       else yield* read(bytes);
   }
 
-  /** A pipe that is gone takes everything: its output says how it ended. */
+  /** Writes to a closed pipe are dropped: the output shows how the program ended. */
   function write(bytes: Buffer | string): Promise<void> {
     if (socket.destroyed || !socket.writable || socket.write(bytes)) return Promise.resolve();
     return new Promise(resolve => {
@@ -140,7 +148,7 @@ function pipeOf(socket: Socket, tty: boolean): ExecPipe {
       return write(bytes);
     },
     endInput() {
-      // A terminal has no end of its own; the line that edits its input makes one of this.
+      // A terminal has no end of input. Its line discipline turns this character into one.
       if (tty) void write(atLineStart ? endOfTransmission : endOfTransmission.repeat(2));
       else if (!socket.destroyed) socket.end();
     },
@@ -149,8 +157,8 @@ function pipeOf(socket: Socket, tty: boolean): ExecPipe {
 }
 
 /**
- * What comes, to the end. Read by events: an iterator of the socket drops what it has when a write fails, as one does when
- * the program ended without reading all of its stdin.
+ * Yields what the socket receives, to its end. Reads by events, because the socket's iterator drops buffered data when
+ * a write fails, as it does when the program ended without reading all of its stdin.
  */
 async function* chunksOf(socket: Socket): AsyncGenerator<Buffer, void, void> {
   const queue: Buffer[] = [];

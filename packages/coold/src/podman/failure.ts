@@ -1,12 +1,13 @@
-import { VerbError } from '../api/verb-error.ts';
+import { codeOf, type Reason, VerbError } from '@coold/errors';
+import { isObject, parseJson } from '@coold/runtime';
 
-/** Its messages go to callers and logs. */
+/** Messages go to callers and logs, so their length is limited. */
 const maxMessageLength = 1024;
 
-/** Podman answered, with another status than a success. */
+/** Podman answered with a status other than success. */
 export class PodmanStatusError extends Error {
   readonly status: number;
-  /** Podman's innermost reason: one of few fixed sentences; empty where it gives none. */
+  /** The `cause` in Podman's answer, one of a few fixed sentences. Empty when there is none. */
   readonly reason: string;
   constructor(status: number, body: string) {
     super((textIn(body, 'message') ?? `status ${status}`).slice(0, maxMessageLength));
@@ -16,35 +17,47 @@ export class PodmanStatusError extends Error {
   }
 }
 
-/** What Podman 4.3 answers 500 to although the caller asked for what is not there, or stands against what is. */
-const codeOfReason: [reason: RegExp, code: number][] = [
-  [/^image not known$/, 404],
-  [/^network not found$/, 404],
-  [/^container state improper$/, 409],
-  [/^that name is already in use$/, 409],
-  [/^network is being used$/, 409],
-  [/is already used on the host or by another config$/, 409],
+/** Causes that mean a missing or conflicting object. Podman 4.3 answers some of these with a 500. */
+const reasonOfCause: [cause: RegExp, reason: Reason][] = [
+  [/^image not known$/, 'image_not_found'],
+  [/^no such image$/, 'image_not_found'],
+  [/^no such container$/, 'container_not_found'],
+  [/^network not found$/, 'network_not_found'],
+  [/^no such volume$/, 'volume_not_found'],
+  [/^container state improper$/, 'container_state'],
+  [/^that name is already in use$/, 'name_taken'],
+  [/^network is being used$/, 'in_use'],
+  [/^volume is being used$/, 'in_use'],
+  [/^image is in use by a container$/, 'in_use'],
+  [/is already used on the host or by another config$/, 'subnet_taken'],
+  [/^repository name must not be more than \d+ characters$/, 'invalid_request'],
+  // The driver of a volume.
+  [/^required plugin missing$/, 'invalid_request'],
 ];
 
-function codeOf({ status, reason }: PodmanStatusError): number {
-  if (status === 404 || status === 409) return status;
-  return codeOfReason.find(([pattern]) => pattern.test(reason))?.[1] ?? 502;
+function reasonOf({ status, reason: cause }: PodmanStatusError): Reason {
+  const told = reasonOfCause.find(([pattern]) => pattern.test(cause))?.[1];
+  if (status === 404) return told !== undefined && codeOf(told) === 404 ? told : 'not_found';
+  if (status === 409) return told !== undefined && codeOf(told) === 409 ? told : 'conflict';
+  return told ?? 'podman_failed';
 }
 
 /**
- * Why a request to Podman brought no result, in the caller's terms: 503 when it could not be asked, 502 when it broke off
- * or failed, its own 404 and 409 as they are.
+ * Translates a failed request to Podman for callers: 503 when it could not be asked, 502 when it broke off or failed;
+ * its own 404 and 409 are kept.
  */
 export function podmanFailure(error: unknown, socketPath: string): VerbError {
   if (error instanceof VerbError) return error;
   if (error instanceof PodmanStatusError) {
-    return new VerbError(codeOf(error), `podman: ${error.message}`, { cause: error });
+    return new VerbError(reasonOf(error), `podman: ${error.message}`, { cause: error });
   }
   const { code, name, message } = (
     error instanceof Error ? error : new Error(String(error))
   ) as NodeJS.ErrnoException;
   if (name === 'AbortError' || name === 'TimeoutError')
-    return new VerbError(503, `podman at ${socketPath} did not answer in time`, { cause: error });
+    return new VerbError('podman_unavailable', `podman at ${socketPath} did not answer in time`, {
+      cause: error,
+    });
   switch (code) {
     case 'ENOENT':
     case 'ECONNREFUSED':
@@ -52,20 +65,19 @@ export function podmanFailure(error: unknown, socketPath: string): VerbError {
     case 'ENOTSOCK':
     case 'EAGAIN':
     case 'UND_ERR_CONNECT_TIMEOUT':
-      return new VerbError(503, `podman is not reachable at ${socketPath}: ${message}`, { cause: error });
+      return new VerbError('podman_unavailable', `podman is not reachable at ${socketPath}: ${message}`, {
+        cause: error,
+      });
     default:
-      return new VerbError(502, `podman at ${socketPath} broke off its answer: ${message}`, { cause: error });
+      return new VerbError('podman_failed', `podman at ${socketPath} broke off its answer: ${message}`, {
+        cause: error,
+      });
   }
 }
 
-/** A text of Podman's error body, `{"message","cause","response"}`. */
+/** Returns a text of Podman's error body, `{"message","cause","response"}`. */
 function textIn(body: string, key: 'message' | 'cause'): string | undefined {
-  try {
-    const parsed: unknown = JSON.parse(body);
-    if (typeof parsed !== 'object' || parsed === null) return undefined;
-    const value = (parsed as Record<string, unknown>)[key];
-    return typeof value === 'string' ? value : undefined;
-  } catch {
-    return undefined;
-  }
+  const parsed = parseJson(body);
+  const value = isObject(parsed) ? parsed[key] : undefined;
+  return typeof value === 'string' ? value : undefined;
 }

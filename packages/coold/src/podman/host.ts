@@ -1,9 +1,9 @@
-import { VerbError } from '../api/verb-error.ts';
+import { VerbError } from '@coold/errors';
 import type { PodmanConnection } from './connection.ts';
 import { networksOf } from './network-modes.ts';
 import { count, list, number, object, text, texts } from './shape.ts';
 
-/** Podman about itself. */
+/** Podman's facts about itself. */
 export interface PodmanFacts {
   version: string;
   storageDriver: string;
@@ -20,7 +20,7 @@ export interface HostContainer {
   /** "unknown" without a healthcheck. */
   health: string;
   networks: string[];
-  /** By network, of networks where it has one. */
+  /** The address on each network where the container has one, by name of the network. */
   addresses: Record<string, string>;
   labels: Record<string, string>;
 }
@@ -39,14 +39,20 @@ export interface ContainerStats {
 }
 
 export interface PodmanHost {
+  /** Asks for the version only: for all facts Podman starts a dozen programs, such as dpkg-query. */
+  version(signal: AbortSignal): Promise<string>;
   facts(signal: AbortSignal): Promise<PodmanFacts>;
   containers(signal: AbortSignal): Promise<HostContainer[]>;
-  /** One snapshot of every container; of one that does not run, zeros. */
+  /** Returns one snapshot of all containers. A container that does not run has zeros. */
   stats(signal: AbortSignal): Promise<ContainerStats[]>;
 }
 
 export function podmanHost(connection: PodmanConnection): PodmanHost {
   return {
+    async version(signal) {
+      const { headers } = await connection.libpodHead({ path: '/_ping' }, signal);
+      return text(headers['libpod-api-version'], 'header Libpod-API-Version');
+    },
     facts: async signal => readFacts(await connection.libpod({ path: '/info' }, signal)),
     async containers(signal) {
       const call = { path: '/containers/json', query: { all: true } };
@@ -81,7 +87,7 @@ function readFacts(answer: unknown): PodmanFacts {
   };
 }
 
-/** Joins the two lists; a container that only one of them has came or went in between. @throws VerbError 502 */
+/** Joins two lists. A container in only one of them was created or removed in between and is left out. @throws VerbError 502 */
 export function readHostContainers(compatible: unknown, libpod: unknown): HostContainer[] {
   const addressesById = new Map(
     list(compatible, 'containers').map((entry, index) => {
@@ -124,7 +130,7 @@ export function readStats(answer: unknown): ContainerStats[] {
   const report = object(answer, 'stats');
   const error = report['Error'];
   if (error !== null && error !== undefined)
-    throw new VerbError(502, `podman: statistics failed: ${JSON.stringify(error).slice(0, 500)}`);
+    throw new VerbError('podman_failed', `podman: statistics failed: ${JSON.stringify(error).slice(0, 500)}`);
   return list(report['Stats'] ?? [], 'stats').map((entry, index) => {
     const at = `stats[${index}]`;
     const stats = object(entry, at);
@@ -143,7 +149,7 @@ export function readStats(answer: unknown): ContainerStats[] {
   });
 }
 
-/** Podman 4 adds up what a container's interfaces carried, Podman 5 tells it of each; one that does not run has none. */
+/** Returns the network traffic of a container. Podman 4 reports the sum of its interfaces, Podman 5 each of them. A container that does not run has none. */
 function traffic(stats: Record<string, unknown>, at: string): Pick<ContainerStats, 'netRx' | 'netTx'> {
   if (!('Network' in stats))
     return {

@@ -1,4 +1,4 @@
-import { VerbError } from '../api/verb-error.ts';
+import { VerbError } from '@coold/errors';
 import { type PodmanConnection, segment } from './connection.ts';
 import { count, list, number, object, text, texts } from './shape.ts';
 
@@ -14,11 +14,11 @@ export interface ListedImage {
   created: bigint;
 }
 
-/** What an image says of itself, and its containers inherit. */
+/** The part of an image's configuration that containers inherit. */
 export interface ImageWords {
   annotations: Record<string, string>;
   labels: Record<string, string>;
-  /** Where they get volumes that nobody asked for. */
+  /** The paths at which containers get anonymous volumes. */
   volumes: string[];
 }
 
@@ -28,7 +28,7 @@ export interface RegistryAuth {
 }
 
 export interface PodmanImages {
-  /** @returns the digest, "sha256:…"; its own progress is read and dropped */
+  /** Pulls an image. Its progress is dropped. @returns the digest, "sha256:…" */
   pull(
     ref: string,
     auth: RegistryAuth | undefined,
@@ -55,7 +55,7 @@ export function podmanImages(connection: PodmanConnection): PodmanImages {
         headers: auth === undefined ? {} : { 'x-registry-auth': authHeader(auth) },
         timeoutMs,
       } as const;
-      // The status is sent before the outcome is known: what went wrong is a line like any other.
+      // Podman sends the status before the result is known. An error is a line of the body.
       const onLine = (line: string) => {
         const report = object(JSON.parse(line), 'pull');
         if (typeof report['error'] === 'string' && report['error'] !== '') failure = report['error'];
@@ -103,17 +103,13 @@ export function readImageList(answer: unknown): ListedImage[] {
       // An image built to be reproducible may say that it is older than 1970.
       created: count(Math.max(0, Math.floor(number(image['Created'], `${at}.Created`))), `${at}.Created`),
     };
-    return (refs.length > 0 ? refs : ['']).map(ref => ({
-      ref,
-      digest: digestOf(ref, image, at),
-      ...facts,
-    }));
+    return (refs.length > 0 ? refs : ['']).map(ref => ({ ref, digest: digestOf(ref, image, at), ...facts }));
   });
 }
 
 /**
- * The digest under which the registry of a reference knows an image. One that is here under several names has several
- * digests, and its own `Digest` is that of whichever came first, say of the build whose push is now pulled.
+ * Returns the digest under which the registry of a reference knows an image. An image with several names has several
+ * digests, and its own `Digest` is that of the first, for example of the build whose push is now pulled.
  *
  * @param image an entry of `GET /images/json`, or `GET /images/{id}/json`
  */
@@ -123,7 +119,7 @@ export function digestOf(ref: string, image: Record<string, unknown>, at: string
   const repository = named.replace(/:[^:/]*$/, '');
   const digests = list(image['RepoDigests'] ?? [], `${at}.RepoDigests`)
     .map((entry, index) => text(entry, `${at}.RepoDigests[${index}]`).split('@'))
-    // A short name was completed by Podman: docker.io/library/nginx for nginx.
+    // Podman completed a short name: docker.io/library/nginx for nginx.
     .filter(([name = '']) => name === repository || name.endsWith(`/${repository}`))
     .map(([, digest = '']) => digest);
   const first = text(image['Digest'] ?? '', `${at}.Digest`);
@@ -134,14 +130,14 @@ function authHeader({ username, password }: RegistryAuth): string {
   return Buffer.from(JSON.stringify({ username, password })).toString('base64url');
 }
 
-/** Podman's words; the tail, since what it says of the cause comes last. */
+/** Returns the end of Podman's message, since the cause comes last. */
 const maxMessageLength = 1000;
 
 function pullFailure(message: string): VerbError {
   const said = `podman: ${message.slice(-maxMessageLength)}`;
   if (/manifest unknown|name unknown|repository .*not found/i.test(message))
-    return new VerbError(404, said, { field: 'ref' });
+    return new VerbError('image_not_found', said, { field: 'ref' });
   if (/unauthorized|authentication required|access to the resource is denied/i.test(message))
-    return new VerbError(502, said, { field: 'auth' });
-  return new VerbError(502, said);
+    return new VerbError('registry_denied', said, { field: 'auth' });
+  return new VerbError('registry_failed', said);
 }

@@ -1,9 +1,9 @@
 import { join } from 'node:path';
+import { VerbError } from '@coold/errors';
 import { type PodmanService, scratchFolder, startPodman } from '@coold/testbed';
 import { soon } from '@coold/testbed/soon';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { VerbError } from '../api/verb-error.ts';
 import { createPodman, type Podman } from './client.ts';
 import { readEvent, readFacts, readListed } from './lifecycle.ts';
 
@@ -11,22 +11,31 @@ const forever = new AbortController().signal;
 
 describe("Podman's answers", () => {
   const inspected = {
-    Id: 'abc',
+    Id: 'abcdef0123456789',
     Name: '/web',
     State: { Status: 'Running', Health: { Status: 'Healthy' } },
-    NetworkSettings: { Networks: { n: { IPAddress: '10.0.0.2' }, m: {} } },
+    NetworkSettings: {
+      Networks: {
+        n: { IPAddress: '10.0.0.2', Aliases: ['abcdef012345', 'www'] },
+        m: { Aliases: ['abcdef012345'] },
+        o: {},
+      },
+    },
   };
 
   it('are read in our terms', () => {
     expect(readFacts(inspected)).toEqual({
-      id: 'abc',
+      id: 'abcdef0123456789',
       name: 'web',
       state: 'running',
       health: 'healthy',
       networks: new Map([
         ['n', '10.0.0.2'],
         ['m', ''],
+        ['o', ''],
       ]),
+      aliases: new Map([['n', ['www']]]),
+      run: { startedAt: '', exitCode: 0 },
     });
   });
 
@@ -103,7 +112,12 @@ describe('a real Podman', () => {
     await soon(() => expect(told).toContain(id));
     const [before] = await podman.lifecycle.list(forever);
     expect(await podman.lifecycle.facts(id, forever)).toEqual({
-      ...{ id, name: 'web', state: 'running', health: 'unknown' },
+      id,
+      name: 'web',
+      state: 'running',
+      health: 'unknown',
+      aliases: new Map(),
+      run: { startedAt: expect.stringMatching(/^20\d\d-/), exitCode: 0 },
       networks: new Map([['podman', expect.stringMatching(/^10\.88\./)]]),
     });
     await podman.networks.create(
@@ -136,5 +150,9 @@ describe('a real Podman', () => {
     }
     expect(before?.fingerprint).toContain('web');
     await expect(podman.lifecycle.facts(id, forever)).rejects.toMatchObject({ code: 404 });
+  });
+
+  it('says the same version in a header as among its facts', async () => {
+    expect(await podman.host.version(forever)).toBe((await podman.host.facts(forever)).version);
   });
 });

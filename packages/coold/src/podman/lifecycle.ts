@@ -4,42 +4,46 @@ import { networksOf } from './network-modes.ts';
 import { pinnedAddress } from './pinned-address.ts';
 import { list, object, text, texts } from './shape.ts';
 
-/** What discovery has to know of a container. */
+/** What discovery needs to know of a container. */
 export interface ContainerFacts {
   id: string;
   name: string;
-  /** Lower-case, as Podman says. */
+  /** The state in lower case, as Podman reports it. */
   state: string;
-  /** Lower-case; "unknown" without a healthcheck (docs/contract.md §5). */
+  /** The health in lower case, "unknown" without a healthcheck (docs/contract.md §5). */
   health: string;
-  /** Its networks, each with its IPv4 address there, or the one it will have once it runs; empty while it has none. */
+  /** The networks with the IPv4 address on each, or the address that it will have when it runs. Empty without an address. */
   networks: Map<string, string>;
+  /** The aliases on each network that has some, by name of the network. */
+  aliases: Map<string, string[]>;
+  /** The latest run, which may be in progress. */
+  run?: { startedAt: string; exitCode: number };
 }
 
-/** A container of the list. */
+/** A container in the list. */
 export interface Listed {
   id: string;
-  /** Another text whenever its facts may be others. */
+  /** A text that changes whenever the container's facts may have changed. */
   fingerprint: string;
 }
 
-/** What an event tells of: a health check, which comes again and again and seldom changes anything, or something else. */
+/** The subject of an event: a health check, which is frequent and seldom changes anything, or another change. */
 export type EventSubject = 'health' | 'change';
 
-/** How containers come, change and go. */
+/** Notices containers that are created, changed or removed. */
 export interface PodmanLifecycle {
-  /** Every container: one request, which says what has changed and not everything about it. */
+  /** Lists all containers in one request, with enough to see which have changed. */
   list(signal: AbortSignal): Promise<Listed[]>;
-  /** @throws VerbError 404 when there is none */
+  /** Returns the facts of one container. @throws VerbError 404 when Podman does not know it */
   facts(id: string, signal: AbortSignal): Promise<ContainerFacts>;
   /**
-   * Calls back for every event that may have changed a container's facts. Resolves when Podman ends the stream, as it does
-   * when it stops.
+   * Calls `onContainer` for every event that may have changed a container's facts. Resolves when Podman ends the stream, for
+   * example when it stops.
    */
   events(onContainer: (id: string, about: EventSubject) => void, signal: AbortSignal): Promise<void>;
 }
 
-/** So that a stream that went deaf does not stay so for good, ms. */
+/** How long events are followed before the stream is opened again, in ms, in case it stopped delivering. */
 const eventsForMs = 24 * 3_600_000;
 
 export function podmanLifecycle(connection: PodmanConnection): PodmanLifecycle {
@@ -74,7 +78,7 @@ export function readListed(answer: unknown): Listed[] {
     const { Names, Networks, State, Status, StartedAt, Pid } = container;
     return {
       id: text(container['Id'], `${at}.Id`),
-      // A restart may give it another address; Networks come in another order every time.
+      // A restart may change the address. The order of networks changes, too.
       fingerprint: JSON.stringify([
         Names,
         Array.isArray(Networks) ? Networks.toSorted() : Networks,
@@ -87,30 +91,47 @@ export function readListed(answer: unknown): Listed[] {
   });
 }
 
+const shortIdLength = 12;
+
 /** Reads libpod's `GET /containers/{id}/json`. @throws VerbError 502 */
 export function readFacts(answer: unknown): ContainerFacts {
   const container = object(answer, 'container');
   const state = object(container['State'], 'container.State');
-  // Podman 4.3 says Health; others say Healthcheck.
+  // Podman 4.3 calls the field Health, other versions Healthcheck.
   const health = object(state['Health'] ?? state['Healthcheck'] ?? {}, 'container.State.Health');
   const settings = object(container['NetworkSettings'] ?? {}, 'container.NetworkSettings');
   const at = 'container.NetworkSettings.Networks';
   const config = object(container['Config'] ?? {}, 'container.Config');
   const labels = texts(config['Labels'], 'container.Config.Labels');
-  const networks = networksOf(settings['Networks'], at).map(([name, network]) => {
+  const id = text(container['Id'], 'container.Id');
+  const connected = networksOf(settings['Networks'], at);
+  // Podman adds the short id as an alias for its own DNS.
+  const aliases = connected.flatMap(([name, network]) => {
+    const given = list(object(network, `${at}.${name}`)['Aliases'] ?? [], `${at}.${name}.Aliases`)
+      .map((alias, index) => text(alias, `${at}.${name}.Aliases[${index}]`))
+      .filter(alias => alias !== id.slice(0, shortIdLength));
+    return given.length === 0 ? [] : [[name, given] as const];
+  });
+  const startedAt = text(state['StartedAt'] ?? '', 'container.State.StartedAt');
+  const networks = connected.map(([name, network]) => {
     const address = text(object(network, `${at}.${name}`)['IPAddress'] ?? '', `${at}.${name}.IPAddress`);
     return [name, address === '' ? (pinnedAddress(labels, name) ?? '') : address] as const;
   });
   return {
-    id: text(container['Id'], 'container.Id'),
+    id,
     name: text(container['Name'], 'container.Name').replace(/^\//, ''),
     state: text(state['Status'], 'container.State.Status').toLowerCase(),
     health: text(health['Status'] ?? '', 'container.State.Health.Status').toLowerCase() || 'unknown',
     networks: new Map(networks),
+    aliases: new Map(aliases),
+    run: {
+      startedAt: startedAt.startsWith('0001-') ? '' : startedAt,
+      exitCode: typeof state['ExitCode'] === 'number' ? Math.trunc(state['ExitCode']) : 0,
+    },
   };
 }
 
-/** What happens often and changes nothing that discovery knows. */
+/** Frequent events that change nothing for discovery. */
 const idle = new Set([
   'exec',
   'exec_died',
@@ -123,7 +144,7 @@ const idle = new Set([
   'checkpoint',
 ]);
 
-/** The container of an event, and what it is about. @throws VerbError 502 */
+/** Reads the container and the kind of an event. @throws VerbError 502 */
 export function readEvent(answer: unknown): { id: string; about: EventSubject } | undefined {
   const event = object(answer, 'event');
   const type = text(event['Type'] ?? '', 'event.Type');

@@ -1,6 +1,6 @@
+import { VerbError } from '@coold/errors';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { VerbError } from '../api/verb-error.ts';
 import { isCurrent, readListedContainers } from './listed-containers.ts';
 
 /** As libpod of Podman 4.3 lists a container. */
@@ -25,12 +25,27 @@ describe("libpod's list", () => {
     const bare = { ...listed, Names: ['ash'], Status: '', Labels: null, Networks: null, Ports: null };
     expect(readListedContainers([listed, bare])).toEqual([
       {
-        ...{ id: 'df4a', name: 'ash', image: 'localhost/tiny:latest', imageId: 'a857', state: 'running' },
-        ...{ health: 'unknown', created: 1_796_011_724n, labels: {}, networks: [], ports: [] },
+        id: 'df4a',
+        name: 'ash',
+        image: 'localhost/tiny:latest',
+        imageId: 'a857',
+        state: 'running',
+        health: 'unknown',
+        created: 1_796_011_724n,
+        labels: {},
+        networks: [],
+        ports: [],
       },
       {
-        ...{ id: 'df4a', name: 'web', image: 'localhost/tiny:latest', imageId: 'a857', state: 'running' },
-        ...{ health: 'healthy', created: 1_796_011_724n, labels: { app: 'shop' }, networks: ['n', 'z'] },
+        id: 'df4a',
+        name: 'web',
+        image: 'localhost/tiny:latest',
+        imageId: 'a857',
+        state: 'running',
+        health: 'healthy',
+        created: 1_796_011_724n,
+        labels: { app: 'shop' },
+        networks: ['n', 'z'],
         ports: [
           { hostIp: '', hostPort: 8080, containerPort: 80, protocol: 'tcp' },
           { hostIp: '', hostPort: 8081, containerPort: 81, protocol: 'tcp' },
@@ -56,7 +71,12 @@ describe("libpod's list", () => {
 describe('what is known of addresses', () => {
   const [container] = readListedContainers([listed]);
   const facts = (state: string, networks: [string, string][]) => ({
-    ...{ id: 'df4a', name: 'web', health: 'healthy', state, networks: new Map(networks) },
+    id: 'df4a',
+    name: 'web',
+    health: 'healthy',
+    state,
+    networks: new Map(networks),
+    aliases: new Map<string, string[]>(),
   });
 
   it.each<[boolean, string, [string, string][]]>([

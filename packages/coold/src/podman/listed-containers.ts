@@ -2,22 +2,22 @@ import type { ContainerFacts } from './lifecycle.ts';
 import { isNetwork } from './network-modes.ts';
 import { list, number, object, seconds, text, texts } from './shape.ts';
 
-/** A published port, as a create request has it. */
+/** A published port, in the form of a create request. */
 export interface PublishedPort {
-  /** Empty: every address of the host. */
+  /** Empty for every address of the host. */
   hostIp: string;
   hostPort: number;
   containerPort: number;
   protocol: string;
 }
 
-/** A container as libpod lists it: everything but its addresses. */
+/** A container as libpod lists it: everything except its addresses. */
 export interface ListedContainer {
   id: string;
   name: string;
   image: string;
   imageId: string;
-  /** Lower-case, as Podman says. */
+  /** The state in lower case, as Podman reports it. */
   state: string;
   /** "unknown" without a healthcheck. */
   health: string;
@@ -28,7 +28,7 @@ export interface ListedContainer {
   ports: PublishedPort[];
 }
 
-/** Reads libpod's `GET /containers/json`, by name. @throws VerbError 502 naming what is not as expected */
+/** Reads libpod's `GET /containers/json`, by name. @throws VerbError 502 naming the unexpected field */
 export function readListedContainers(answer: unknown): ListedContainer[] {
   return list(answer, 'containers')
     .map((entry, index) => readContainer(object(entry, `containers[${index}]`), `containers[${index}]`))
@@ -56,7 +56,7 @@ function readContainer(container: Record<string, unknown>, at: string): ListedCo
   };
 }
 
-/** More than a host has ports. */
+/** The number of ports of a host. */
 const maxRange = 65_536;
 
 /** Podman joins neighbouring ports to a range. */
@@ -75,7 +75,7 @@ function readPorts(port: Record<string, unknown>, at: string): PublishedPort[] {
   }));
 }
 
-/** Whether what is known of a container's addresses is from the state that it is listed in. */
+/** Whether the known addresses of a container belong to the state in which it is listed. */
 export function isCurrent(facts: ContainerFacts, { state, networks }: ListedContainer): boolean {
   return (
     facts.state === state &&

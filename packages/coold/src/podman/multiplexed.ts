@@ -1,19 +1,19 @@
-/** A piece of what a container or a program in it wrote. */
+/** A part of the output of a container or of a program in it. */
 export interface Frame {
   stream: 'stdout' | 'stderr';
   data: Buffer;
 }
 
 const headerLength = 8;
-/** Podman's frames are lines or reads of a pipe, 16 and 32 KiB; one beyond this is no frame. */
+/** The longest frame, in bytes. Podman's frames are lines or reads of a pipe, 16 and 32 KiB. */
 const maxFrameLength = 1 << 20;
 
 /**
- * Reads the two streams out of one, as Docker and Podman multiplex them: a header of the stream's number (1 stdout, 2 stderr,
- * 3 what Podman itself has to say) and the length, then that many bytes.
+ * Splits the multiplexed stream of Docker and Podman: a header with the stream's number (1 stdout, 2 stderr, 3 Podman's
+ * own messages) and a length, then that many bytes.
  *
- * @returns a function from the bytes as they come to the frames that they complete
- * @throws Error when the bytes are no frames
+ * @returns a function that takes bytes as they come and returns completed frames
+ * @throws Error when the bytes are not frames
  */
 export function demultiplexer(): (bytes: Buffer) => Frame[] {
   let rest: Buffer = Buffer.alloc(0);

@@ -1,9 +1,9 @@
 import { object } from './shape.ts';
 
-/** How Podman calls a way to have no network of its own; it lets nobody make a network of that name. */
+/** The network modes of Podman that are not networks. Podman refuses to create a network with such a name. */
 const modes: ReadonlySet<string> = new Set(['none', 'host', 'pasta', 'slirp4netns']);
 
-/** Whether it is the name of a network, and not of a way to have none. */
+/** Whether a text names a network, and not a network mode such as `host` or `none`. */
 export const isNetwork = (name: string): boolean => !modes.has(name);
 
 /**

@@ -1,4 +1,4 @@
-import { VerbError } from '../api/verb-error.ts';
+import { VerbError } from '@coold/errors';
 import { type PodmanConnection, segment } from './connection.ts';
 import { mayBeginId, noneNamed } from './exact-names.ts';
 import { list, object, text, texts } from './shape.ts';
@@ -20,11 +20,11 @@ export interface NetworkSpec {
 }
 
 export interface PodmanNetworks {
-  /** Without Podman's own DNS, always (coold answers for its networks). */
+  /** Creates a network without Podman's own DNS: coold answers for its networks. */
   create(spec: NetworkSpec, signal: AbortSignal): Promise<PodmanNetwork>;
-  /** By name; Podman has them in another order every time. */
+  /** Returns the networks sorted by name: Podman's order changes. */
   list(signal: AbortSignal): Promise<PodmanNetwork[]>;
-  /** @throws VerbError 404 when none is called just so */
+  /** Removes the network with exactly this name. @throws VerbError 404 when it does not exist */
   remove(name: string, signal: AbortSignal): Promise<void>;
 }
 
@@ -55,10 +55,12 @@ export function podmanNetworks(connection: PodmanConnection): PodmanNetworks {
       const path = `/networks/${segment(name)}`;
       const call = { method: 'DELETE', path, success: [200, 204] } as const;
       const removed = list((await connection.libpod(call, signal)) ?? [], 'networks');
-      // Some of its refusals are a 200 that says so, the one for its own default network for instance.
+      // Podman sends some refusals with status 200, for example the one for its default network.
       for (const [index, entry] of removed.entries()) {
         const refusal = object(entry, `networks[${index}]`)['Err'] ?? '';
-        if (refusal !== '') throw new VerbError(409, `podman: ${text(refusal, `networks[${index}].Err`)}`);
+        if (refusal === '') continue;
+        const why = text(refusal, `networks[${index}].Err`);
+        throw new VerbError(/being used/.test(why) ? 'in_use' : 'conflict', `podman: ${why}`);
       }
     },
   };

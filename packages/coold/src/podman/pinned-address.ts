@@ -16,7 +16,7 @@ export function isPinLabel(name: string): boolean {
   return name.startsWith(labelPrefix);
 }
 
-/** The address that a container was given on a network; undefined where it was given none. */
+/** Returns the fixed address that was requested for a container on a network, undefined without one. */
 export function pinnedAddress(labels: Record<string, string>, network: string): string | undefined {
   const address = labels[pinLabel(network)];
   return address !== undefined && isIPv4(address) ? address : undefined;

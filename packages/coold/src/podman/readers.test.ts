@@ -1,6 +1,6 @@
+import { VerbError } from '@coold/errors';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { VerbError } from '../api/verb-error.ts';
 import { bindMounts } from './containers.ts';
 import { readHostContainers, readStats, withIdle } from './host.ts';
 import { digestOf, readImageList } from './images.ts';
@@ -11,7 +11,11 @@ const compatible = (id: string, address: string) => ({
   NetworkSettings: { Networks: { n: { IPAddress: address } } },
 });
 const libpod = (id: string, health: string) => ({
-  ...{ Id: id, Names: [id], Image: 'i', State: 'Running', Status: health },
+  Id: id,
+  Names: [id],
+  Image: 'i',
+  State: 'Running',
+  Status: health,
 });
 
 describe("Podman's two lists", () => {
@@ -21,12 +25,24 @@ describe("Podman's two lists", () => {
       readHostContainers([a, b, gone], [libpod('a', 'healthy'), libpod('b', ''), libpod('new', '')]),
     ).toEqual([
       {
-        ...{ id: 'a', name: 'a', image: 'i', state: 'running', health: 'healthy' },
-        ...{ networks: ['n'], addresses: { n: '10.0.0.2' }, labels: {} },
+        id: 'a',
+        name: 'a',
+        image: 'i',
+        state: 'running',
+        health: 'healthy',
+        networks: ['n'],
+        addresses: { n: '10.0.0.2' },
+        labels: {},
       },
       {
-        ...{ id: 'b', name: 'b', image: 'i', state: 'running', health: 'unknown' },
-        ...{ networks: ['n'], addresses: {}, labels: {} },
+        id: 'b',
+        name: 'b',
+        image: 'i',
+        state: 'running',
+        health: 'unknown',
+        networks: ['n'],
+        addresses: {},
+        labels: {},
       },
     ]);
   });
@@ -39,16 +55,14 @@ it('a container without a network has none, also where Podman 5 lists its mode a
 
 describe('statistics of what a container sent and received', () => {
   const stats = {
-    ...{
-      ContainerID: 'a',
-      Name: 'a',
-      CPU: 0.5,
-      MemUsage: 1,
-      MemLimit: 2,
-      BlockInput: 3,
-      BlockOutput: 4,
-      PIDs: 5,
-    },
+    ContainerID: 'a',
+    Name: 'a',
+    CPU: 0.5,
+    MemUsage: 1,
+    MemLimit: 2,
+    BlockInput: 3,
+    BlockOutput: 4,
+    PIDs: 5,
   };
   const carried = (network: object) => {
     const [first] = readStats({ Error: null, Stats: [{ ...stats, ...network }] });
@@ -78,8 +92,16 @@ it('a container that does not run has zeros, whether Podman tells of it or not',
     Error: null,
     Stats: [
       {
-        ...{ ContainerID: 'a', Name: 'runs', CPU: 0.5, MemUsage: 1, MemLimit: 2, NetInput: 3, NetOutput: 4 },
-        ...{ BlockInput: 5, BlockOutput: 6, PIDs: 7 },
+        ContainerID: 'a',
+        Name: 'runs',
+        CPU: 0.5,
+        MemUsage: 1,
+        MemLimit: 2,
+        NetInput: 3,
+        NetOutput: 4,
+        BlockInput: 5,
+        BlockOutput: 6,
+        PIDs: 7,
       },
     ],
   });

@@ -1,6 +1,7 @@
-import { VerbError } from '../api/verb-error.ts';
+import { VerbError } from '@coold/errors';
+import { isObject } from '@coold/runtime';
 
-// Readers for what Podman answers: `at` says where in the answer, each throws a VerbError 502 that names it.
+// Readers for Podman's answers. `at` names the place in the answer; each reader throws a VerbError 502 that names it.
 
 export function text(value: unknown, at: string): string {
   if (typeof value !== 'string') throw unexpected(at);
@@ -18,15 +19,15 @@ export function number(value: unknown, at: string): number {
   return value;
 }
 
-/** A size or a count: whole and not negative. "No limit" is 2^64 - 1 in places, more than a number of JSON can say. */
+/** Reads a size or a count: a whole number, not negative. Podman writes "no limit" as 2^64 - 1, more than a JSON number can hold, so larger values are capped. */
 export function count(value: unknown, at: string): bigint {
   if (typeof value !== 'number' || !Number.isInteger(value) || value < 0) throw unexpected(at);
   return BigInt(Math.min(value, Number.MAX_SAFE_INTEGER));
 }
 
 export function object(value: unknown, at: string): Record<string, unknown> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw unexpected(at);
-  return value as Record<string, unknown>;
+  if (!isObject(value)) throw unexpected(at);
+  return value;
 }
 
 export function list(value: unknown, at: string): unknown[] {
@@ -34,7 +35,7 @@ export function list(value: unknown, at: string): unknown[] {
   return value;
 }
 
-/** A map of texts; Go writes an empty one as null or leaves it out. */
+/** Reads a map of strings. Go writes an empty map as null or leaves it out. */
 export function texts(value: unknown, at: string): Record<string, string> {
   return Object.fromEntries(
     Object.entries(object(value ?? {}, at)).map(([key, item]) => [key, text(item, `${at}.${key}`)]),
@@ -48,7 +49,7 @@ export function seconds(value: unknown, at: string): bigint {
   return BigInt(Math.max(0, Math.floor(ms / 1000)));
 }
 
-/** For an answer that none of the readers above fits. */
+/** Returns the error for an unexpected answer. */
 export function unexpected(at: string): VerbError {
-  return new VerbError(502, `podman's answer is not understood: ${at} is not as expected`);
+  return new VerbError('podman_failed', `podman's answer is not understood: ${at} is not as expected`);
 }

@@ -4,8 +4,8 @@ import type { Duplex } from 'node:stream';
 import { PodmanStatusError } from './failure.ts';
 
 /**
- * Posts JSON to a Unix socket and keeps the connection as a pipe, both ways at once and each with its own end; undici's
- * upgrade carries no body. Whatever ends the pipe, nothing but reading and writing it says so.
+ * Posts JSON to a Unix socket and keeps the connection as a pipe, with separate ends for both directions; undici's
+ * upgrade sends no body. Only reads and writes report what ended the pipe.
  *
  * @param options.signal ends the waiting for the pipe, not the pipe
  * @throws PodmanStatusError when the answer is another one
@@ -38,7 +38,7 @@ export function upgrade(
   asked.once('error', reject);
   asked.once('upgrade', (_answer, socket: Duplex, head) => {
     signal.removeEventListener('abort', onAbort);
-    // For as long as nobody reads or writes it.
+    // The pipe may be idle without limit.
     socket.on('error', () => {});
     if (head.length > 0) socket.unshift(head);
     resolve(socket as Socket);

@@ -16,7 +16,7 @@ export interface PodmanVolumes {
     signal: AbortSignal,
   ): Promise<Volume>;
   inspect(name: string, signal: AbortSignal): Promise<Volume>;
-  /** @throws VerbError 404 when none is called just so */
+  /** Removes the volume with exactly this name. @throws VerbError 404 when it does not exist */
   remove(name: string, signal: AbortSignal): Promise<void>;
 }
 
@@ -33,7 +33,7 @@ export function podmanVolumes(connection: PodmanConnection): PodmanVolumes {
     },
     inspect,
     async remove(name, signal) {
-      // To remove it, and for nothing else, Podman takes the beginning of a name: another volume's data would be lost.
+      // When removing, Podman accepts the beginning of a name, and another volume's data would be lost.
       await inspect(name, signal);
       const path = `/volumes/${segment(name)}`;
       await connection.libpod({ method: 'DELETE', path, success: [204], timeoutMs: removeTimeoutMs }, signal);

@@ -1,8 +1,8 @@
 import type { PodmanNetwork, PodmanNetworks } from './networks.ts';
 
 /**
- * The same networks, for callers; and whenever they are listed, created or removed, `onNetworks` is told all that there are
- * now. A list that was begun before a change, and so may lack it, is not told.
+ * Wraps the calls for networks. Whenever networks are listed, created or removed, `onNetworks` is called with all
+ * existing ones. A list begun before a change is not reported, because it may lack the change.
  */
 export function watchNetworks(
   networks: PodmanNetworks,

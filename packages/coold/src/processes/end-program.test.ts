@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { VerbError } from '@coold/errors';
 import { describe, expect, it } from 'vitest';
-import { silent } from '../api/testing.ts';
-import { VerbError } from '../api/verb-error.ts';
+import { silent } from '../../test/caller.ts';
 import type { ExecSession, ExecState } from '../podman/exec-session.ts';
 import { createEndProgram } from './end-program.ts';
 import type { ProcessTable } from './process-table.ts';
@@ -17,7 +17,9 @@ function sessionWith(state: () => Promise<ExecState>): ExecSession {
 
 const ended: ExecState = { containerId: 'c', running: false, pid: 0, exitCode: 0 };
 const tooLate = () =>
-  new VerbError(503, 'podman did not answer in time', { cause: new DOMException('late', 'TimeoutError') });
+  new VerbError('podman_unavailable', 'podman did not answer in time', {
+    cause: new DOMException('late', 'TimeoutError'),
+  });
 
 describe('programs of a lost caller', () => {
   it('are asked about a few at a time, however many there are', async () => {
@@ -67,7 +69,7 @@ describe('programs of a lost caller', () => {
     let asked = 0;
     const session = sessionWith(() => {
       asked += 1;
-      return Promise.reject(new VerbError(503, 'podman is not reachable'));
+      return Promise.reject(new VerbError('podman_unavailable', 'podman is not reachable'));
     });
     await createEndProgram(nothing, log)(session);
     expect([asked, warned.length]).toEqual([1, 1]);

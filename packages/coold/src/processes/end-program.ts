@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { VerbError } from '@coold/errors';
 import type { Logger } from '@coold/runtime';
-import { VerbError } from '../api/verb-error.ts';
 import type { ExecSession, ExecState } from '../podman/exec-session.ts';
 import {
   type ContainerProcess,

@@ -1,8 +1,16 @@
 import { formatAge, type ScreenRow, screen } from '@coold/runtime';
 import type { CooldStatus } from './status.ts';
 
-/** One screen for a person. Pure. */
-export function renderStatus(status: CooldStatus, problems: readonly string[], now: Date): string {
+/** Renders one screen for a person. Pure. */
+export function renderStatus(
+  status: CooldStatus,
+  {
+    problems,
+    unfinished,
+    late,
+  }: { problems: readonly string[]; unfinished: readonly string[]; late: readonly string[] },
+  now: Date,
+): string {
   const { version, node, uptime_s, link, podman, directory, sync, dns, firewall, builds, recent } = status;
   const ago = (at: string) => formatAge((now.getTime() - Date.parse(at)) / 1000);
   const bound = dns.listeners.filter(listener => listener.bound).length;
@@ -20,7 +28,7 @@ export function renderStatus(status: CooldStatus, problems: readonly string[], n
     ],
     [
       'own rows',
-      `${sync.rows}; failures since the start: Podman ${sync.podman_failures}, Corrosion ${sync.corrosion_failures}`,
+      `${sync.rows}${directory.network_pool === null ? '' : `; networks of apps from ${directory.network_pool}`}; failures since the start: Podman ${sync.podman_failures}, Corrosion ${sync.corrosion_failures}`,
     ],
     [
       'DNS',
@@ -42,12 +50,12 @@ export function renderStatus(status: CooldStatus, problems: readonly string[], n
       'builds',
       builds === null
         ? 'none here'
-        : `${builds.running} running, ${builds.queued} queued, ${builds.finished} with a result that nobody has read`,
+        : `${builds.running} running, ${builds.queued} queued, ${builds.finished} with an unread result`,
     ],
   ];
   const lines = recent.map(
     ({ at, level, message, reason }) =>
       `${ago(at)} ago  ${level}  ${message}${reason === undefined ? '' : `: ${reason}`}`,
   );
-  return screen({ rows, lists: [{ title: 'last warnings and errors', lines }], problems });
+  return screen({ rows, lists: [{ title: 'last warnings and errors', lines }], problems, unfinished, late });
 }

@@ -4,8 +4,8 @@ const comment = 'builds: judged by nft table inet coolify_build';
 const ours = ['-m', 'comment', '--comment', comment, '-j', 'ACCEPT'];
 
 /**
- * Rules for the end of iptables' own chains, for hosts on which those drop what nothing accepts (Docker and ufw set that
- * policy). They open nothing: our nft table judges every packet of a build too, and what it refuses stays refused.
+ * Accepting rules at the end of iptables' built-in chains, for hosts whose chains have the policy DROP (Docker and ufw set
+ * it). They open nothing: the nft table coolify_build also filters every packet of a build, and its refusals are final.
  */
 const rules: readonly { chain: 'FORWARD' | 'INPUT'; match: readonly string[] }[] = [
   { chain: 'FORWARD', match: ['-i', `${cablePrefix}+`] },
@@ -16,15 +16,20 @@ const rules: readonly { chain: 'FORWARD' | 'INPUT'; match: readonly string[] }[]
   { chain: 'INPUT', match: ['-i', `${cablePrefix}+`] },
 ];
 
-/** What has to be done so that iptables lets builds out. */
+/** Returns the lines of `iptables -S` that are these rules. */
+export function buildAcceptLines(listing: readonly string[]): string[] {
+  return listing.filter(line => line.includes(`"${comment}"`));
+}
+
+/** The changes that make iptables accept packets of builds. */
 export interface Acceptance {
-  /** Arguments of iptables, one rule each. */
+  /** Missing rules, each as arguments of iptables. */
   missing: string[][];
-  /** Rules that end every packet before ours are reached: builds cannot get out, and only the operator can mend that. */
+  /** Rules before ours that drop or reject every packet. Builds then have no network, and only the operator can change that. */
   blocking: string[];
 }
 
-/** @param listing lines of `iptables -S` of FORWARD and INPUT */
+/** Compares the rules of this host with those that builds need. @param listing the lines of `iptables -S` for FORWARD and INPUT */
 export function planAcceptance(listing: readonly string[]): Acceptance {
   const missing = rules
     .filter(

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { scratchFolder } from '@coold/testbed';
 import { soon } from '@coold/testbed/soon';
 import { expect, it } from 'vitest';
-import { silent as log } from '../../api/testing.ts';
+import { silent as log } from '../../../test/caller.ts';
 import { type BuildNetworksOptions, createBuildNetworks } from './build-networks.ts';
 import type { HostNetwork } from './host-network.ts';
 
@@ -20,6 +20,9 @@ async function setUp(changed: Partial<BuildNetworksOptions> = {}, stray: readonl
     interfaces: ['lo', 'eth0'],
     routes: [{ to: 'default', devices: ['eth0'] }],
     rules: undefined as string | undefined,
+    held: undefined as string | undefined,
+    isOld: false,
+    tries: 0,
     applied: 0,
     iptables: ['-P FORWARD DROP'] as string[] | undefined,
     isLocked: false,
@@ -46,6 +49,14 @@ async function setUp(changed: Partial<BuildNetworksOptions> = {}, stray: readonl
       kernel.rules = text;
       kernel.applied += 1;
     },
+    async holdRules({ line }) {
+      kernel.tries += 1;
+      if (kernel.isOld) throw new Error('Operation not supported');
+      kernel.held = line;
+    },
+    letRulesGo() {
+      kernel.held = undefined;
+    },
     listRules: async () => kernel.rules,
     async listAcceptance() {
       if (kernel.isLocked) throw new Error('iptables -S failed (exit 4): another app holds the lock');
@@ -62,15 +73,25 @@ async function setUp(changed: Partial<BuildNetworksOptions> = {}, stray: readonl
     },
   };
   const networks = createBuildNetworks({
-    ...{ net, allowed: ['10.1.0.0/16'], denied: ['10.210.0.0/16', 'fd00::/8'], mesh: 'wg0', log, host },
+    net,
+    allowed: ['10.1.0.0/16'],
+    denied: ['10.210.0.0/16', 'fd00::/8'],
+    mesh: 'wg0',
+    log,
+    host,
     dns: { zone: 'coolify.internal', upstreams: [{ host: '127.0.0.1', port: 9 }] },
-    ...{ resolvConf, lookEveryMs: 20, lastSlot: 1 },
+    resolvConf,
+    lookEveryMs: 20,
+    lastSlot: 1,
     ...changed,
   });
   const stop = new AbortController();
   const ended = networks.run(stop.signal);
   return {
-    ...{ networks, kernel, net, resolvConf },
+    networks,
+    kernel,
+    net,
+    resolvConf,
     addressOf: (slot: number) => net.replace('.0/24', `.${slot}`),
     async [Symbol.asyncDispose]() {
       stop.abort();
@@ -85,7 +106,11 @@ it('gives each build an address of its own, and none that is still plugged in', 
   t.kernel.interfaces.push('coolbuild3');
   const a = await t.networks.prepare('a');
   expect(a).toEqual({
-    ...{ slot: 2, address: t.addressOf(2), gateway: t.addressOf(1), mtu: 1400, resolvConf: t.resolvConf },
+    slot: 2,
+    address: t.addressOf(2),
+    gateway: t.addressOf(1),
+    mtu: 1400,
+    resolvConf: t.resolvConf,
   });
   const [b, c] = await Promise.all([t.networks.prepare('b'), t.networks.prepare('c')]);
   expect([b.slot, c.slot]).toEqual([4, 5]);
@@ -118,7 +143,7 @@ it('puts in what a build needs before it is given a network', async () => {
   expect(t.kernel.applied).toBe(1);
 });
 
-it('does without iptables where there is none, or none that answers', async () => {
+it('works without iptables where it is missing or does not answer', async () => {
   await using t = await setUp();
   t.kernel.iptables = undefined;
   await t.networks.prepare('a');
@@ -140,6 +165,21 @@ it('puts back what something else took out, and follows the way out, for as long
   await soon(() => expect(t.kernel.rules).toContain('"eth1"'));
 });
 
+it('holds the same rules in a table that nothing else takes out, and does without where the kernel has none', async () => {
+  await using t = await setUp();
+  await t.networks.prepare('a');
+  expect(t.kernel.held).toContain('flags owner; set uplinks { type ifname; elements = { "eth0" } };');
+  await using old = await setUp();
+  old.kernel.isOld = true;
+  old.kernel.routes = [{ to: 'default', devices: ['eth1'] }];
+  await old.networks.prepare('a');
+  await old.networks.prepare('b');
+  const { tries } = old.kernel;
+  await old.networks.prepare('c');
+  expect(old.kernel.tries, 'it is not tried each time').toBe(tries);
+  expect(old.kernel.rules).toContain('"eth1"');
+});
+
 it('gives no network in a range that the host uses for something else', async () => {
   await using t = await setUp();
   t.kernel.routes.push({ to: t.net.replace('.0/24', '.128/25'), devices: ['eth0'] });
@@ -153,7 +193,8 @@ it('gives none while the packet filter cannot be looked at', async () => {
   await t.networks.prepare('a');
   t.kernel.broken = new Error('ip route show table all failed (exit 1)');
   await expect(t.networks.prepare('b')).rejects.toMatchObject({
-    ...{ name: 'NetworkError', message: 'ip route show table all failed (exit 1)' },
+    name: 'NetworkError',
+    message: 'ip route show table all failed (exit 1)',
   });
   t.kernel.broken = undefined;
   await t.networks.prepare('b');

@@ -1,27 +1,35 @@
 import { randomInt } from 'node:crypto';
-import { setTimeout as delay } from 'node:timers/promises';
-import { createBackoff, type Logger, type Task, writeFileAtomically } from '@coold/runtime';
-import { planAcceptance } from './accept-rules.ts';
+import {
+  createBackoff,
+  createChangeSignal,
+  errorMessage,
+  type Logger,
+  pause,
+  type Task,
+  writeFileAtomically,
+} from '@coold/runtime';
+import { makeRunFolder } from '../../run-folder.ts';
 import { planAddresses } from './address-plan.ts';
 import { type BuildNetwork, slotOfCable } from './cable.ts';
 import type { HostNetwork } from './host-network.ts';
+import { BuildPacketFilter } from './keep-packet-filter.ts';
 import { type NameServer, type NameServerOptions, startNameServer } from './name-server.ts';
 import { NetworkError } from './network-error.ts';
-import { packetRules } from './packet-rules.ts';
 import { buildResolvConf } from './resolvers.ts';
 import { collision, type Route, uplinksOf } from './routes.ts';
+import { Slots } from './slots.ts';
 
-/** The networks of this host's builds: each has one of its own, with one way out (docs/contract.md §7). */
+/** The networks of this host's builds. Each build has its own, which leads to the internet only (docs/contract.md §7). */
 export interface BuildNetworks {
   /**
-   * Sees to it that the packet filter stands, and gives a build its place in it.
+   * Makes sure that the packet filter is in place, and reserves a slot and address for a build.
    *
    * @throws NetworkError when a build cannot have a network now
    */
   prepare(requestId: string): Promise<BuildNetwork>;
-  /** Its unit is over, or never came to be. Its cable is gone with its namespace. */
+  /** Frees the slot of a build whose unit is over or never started. The kernel removes the cable with the namespace. */
   release(requestId: string): void;
-  /** Keeps the packet filter and the name server for as long as builds run, also those of an earlier coold. */
+  /** Maintains the packet filter and the name server while builds run, including those of an earlier coold. */
   run: Task;
 }
 
@@ -30,196 +38,148 @@ export interface BuildNetworksOptions {
   net: string;
   allowed: readonly string[];
   denied: readonly string[];
-  /** The mesh's interface. */
+  /** The interface of the mesh. */
   mesh: string;
   dns: Pick<NameServerOptions, 'zone' | 'upstreams'>;
-  /** Where builds' resolv.conf is put. */
+  /** The path of the resolv.conf of builds. */
   resolvConf: string;
   host: HostNetwork;
   log: Logger;
-  /** How often it is looked whether what was put in is still there while builds run, in ms. */
+  /** The interval of checks of the packet filter while builds run, in ms. */
   lookEveryMs?: number;
   /**
-   * The slot before the first that is given out. Default: any, so that a coold that was killed while it started a build and
-   * the next one hardly give out the same.
+   * The slot before the first one that is reserved. Default: random, so that a coold that was killed while it started a build
+   * and the next coold are unlikely to reserve the same slot.
    */
   lastSlot?: number;
 }
 
-/** A build waits no longer than this for what coold sets up when it starts, in ms. */
+/** How long a build waits for the setup of the network when coold starts, in ms. */
 const setUpMs = 10_000;
-const ipv4Only = (nets: readonly string[]) => nets.filter(net => !net.includes(':'));
 
 export function createBuildNetworks(options: BuildNetworksOptions): BuildNetworks {
   const { mesh, dns, resolvConf, host, log, lookEveryMs = 2000 } = options;
   const plan = planAddresses(options.net);
-  const taken = new Map<string, number>();
-  let last = options.lastSlot ?? randomInt(plan.slots.first, plan.slots.last);
+  const slots = new Slots(plan.slots, options.lastSlot ?? randomInt(plan.slots.first, plan.slots.last));
+  const filter = new BuildPacketFilter({ ...options, plan });
+  /** undefined: the network of builds is not set up now. */
   let server: NameServer | undefined;
-  const ready = Promise.withResolvers<void>();
-  /** What was last put in, and how nft lists it. */
-  let applied: { text: string; listed: string | undefined } | undefined;
-  let warned = '';
-  let queue: Promise<unknown> = Promise.resolve();
+  /** Announced each time the network of builds has been set up. */
+  const ready = createChangeSignal();
+  const inTurn = createTurns();
+  const ensure = () => filter.ensure(server);
 
-  /** Two at once would each undo the other's. */
-  function inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const result = queue.then(work);
-    queue = result.catch(() => {});
-    return result;
-  }
-
-  async function ensureRules(routes: readonly Route[], listed: string | undefined): Promise<void> {
-    if (server === undefined) throw new NetworkError('the name server of builds is not up');
-    const text = packetRules({
-      ...{ net: plan.net, gateway: plan.gateway, dnsPort: server.port, uplinks: uplinksOf(routes, mesh) },
-      ...{ allowed: ipv4Only(options.allowed), denied: ipv4Only(options.denied) },
-    });
-    if (applied?.text === text && listed !== undefined && applied.listed === listed) return;
-    if (applied?.text === text)
-      log.warn('the nft table of builds was changed or removed by something else; it is put back');
-    await host.applyRules(text);
-    applied = { text, listed: await host.listRules() };
-  }
-
-  /** Without it builds still get out of most hosts, so that nothing waits for it. Never rejects. */
-  async function ensureAcceptance(): Promise<void> {
-    try {
-      await acceptInIptables(await host.listAcceptance());
-    } catch (error) {
-      log.warn({ err: error }, 'iptables could not be told to let builds out');
-    }
-  }
-
-  async function acceptInIptables(listing: readonly string[] | undefined): Promise<void> {
-    if (listing === undefined) return;
-    const { missing, blocking } = planAcceptance(listing);
-    for (const rule of missing) await host.accept(rule);
-    const blocked = blocking.join('; ');
-    if (blocked !== warned && blocked !== '')
-      log.warn({ rules: blocking }, 'iptables ends every packet of a build here: builds cannot get out');
-    warned = blocked;
-  }
-
-  /** @returns the routes that it goes by */
-  async function ensure(): Promise<Route[]> {
-    const [routes, listed, forwards] = await Promise.all([
-      ...([host.routes(), host.listRules(), host.forwards()] as const),
-      ...[ensureAcceptance(), server?.refresh()],
-    ]);
-    await ensureRules(routes, listed);
-    if (!forwards) await host.letForward();
-    return routes;
-  }
-
-  async function setUp(): Promise<void> {
+  async function setUp(): Promise<NameServer> {
     await host.holdGateway(plan.gateway);
-    server = await startNameServer({ ...dns, gateway: plan.gateway });
-    await writeFileAtomically(resolvConf, buildResolvConf(plan.gateway), 0o644);
+    const started = await startNameServer({ ...dns, gateway: plan.gateway });
+    server = started;
+    await writeResolvConf();
     await inTurn(ensure);
-    await removeStray().catch((error: unknown) => {
+    await removeStrayNamespaces(host, log).catch((error: unknown) => {
       log.warn({ err: error }, 'network namespaces without a build stay until the next start');
     });
+    return started;
   }
 
-  async function removeStray(): Promise<void> {
-    for (const name of await host.strayNamespaces()) {
-      log.warn({ namespace: name }, 'a network namespace without a build; it is removed');
-      await host.removeNamespace(name);
-    }
-  }
-
-  async function freeSlot(plugged: ReadonlySet<number>): Promise<number> {
-    const { first, last: end } = plan.slots;
-    const used = new Set([...plugged, ...taken.values()]);
-    // The next one, and not the lowest: packets may still be under way to the build that had that.
-    for (let step = 1; step <= end - first + 1; step += 1) {
-      const slot = first + ((last - first + step) % (end - first + 1));
-      if (!used.has(slot)) return slot;
-    }
-    throw new NetworkError(`COOLD_BUILDER_NET=${plan.net} has no free address for another build`);
-  }
-
-  async function cables(): Promise<Set<number>> {
-    const names = await host.interfaces();
-    return new Set(names.map(slotOfCable).filter(slot => slot !== undefined));
+  async function writeResolvConf(): Promise<void> {
+    await makeRunFolder(resolvConf);
+    await writeFileAtomically(resolvConf, buildResolvConf(plan.gateway), 0o644);
   }
 
   async function place(requestId: string): Promise<BuildNetwork> {
-    const [routes, plugged] = await Promise.all([ensure(), cables()]);
-    const other = collision(routes, plan.net);
-    if (other !== undefined)
-      throw new NetworkError(
-        `COOLD_BUILDER_NET=${plan.net} is not free: this host has a route to ${other.to} by ${other.devices.join(', ')}; name another network`,
-      );
-    const uplinks = uplinksOf(routes, mesh);
-    const slot = await freeSlot(plugged);
-    taken.set(requestId, slot);
-    last = slot;
-    const mtus = await Promise.all(uplinks.map(host.mtuOf));
+    const [routes, plugged] = await Promise.all([ensure(), pluggedSlots(host)]);
+    checkFree(routes, plan.net);
+    // Written again, since systemd may have removed the folder together with the unit of a broker.
+    await writeResolvConf();
+    const slot = slots.reserve(requestId, plugged);
+    if (slot === undefined)
+      throw new NetworkError(`COOLD_BUILDER_NET=${plan.net} has no free address for another build`);
+    const mtus = await Promise.all(uplinksOf(routes, mesh).map(host.mtuOf));
     return {
-      ...{ slot, address: plan.addressOf(slot), gateway: plan.gateway, resolvConf },
+      slot,
+      address: plan.addressOf(slot),
+      gateway: plan.gateway,
+      resolvConf,
       mtu: Math.min(1500, ...mtus),
     };
   }
 
+  /** Checks the packet filter until coold stops or the name server fails. @throws the error of the name server */
+  async function keep({ failed }: NameServer, stop: AbortSignal): Promise<void> {
+    const either = AbortSignal.any([stop, failed]);
+    while (!either.aborted) {
+      await pause(lookEveryMs, either);
+      if (either.aborted) break;
+      if (slots.size === 0 && (await pluggedSlots(host)).size === 0) continue;
+      await inTurn(ensure).catch((error: unknown) => {
+        log.error({ err: error }, 'cannot check the packet filter of builds; trying again');
+      });
+    }
+    if (!stop.aborted) throw failed.reason;
+  }
+
   return {
     async prepare(requestId) {
-      const late = new AbortController();
       try {
-        await Promise.race([ready.promise, delay(setUpMs, undefined, { signal: late.signal }).then(giveUp)]);
+        await ready.later(0, setUpMs);
+        if (ready.count() === 0)
+          throw new NetworkError('the network of builds is not set up yet; the log of coold says why');
         return await inTurn(() => place(requestId));
       } catch (error) {
         if (error instanceof NetworkError) throw error;
-        throw new NetworkError((error as Error).message, { cause: error });
-      } finally {
-        late.abort();
+        throw new NetworkError(errorMessage(error), { cause: error });
       }
     },
-    release(requestId) {
-      taken.delete(requestId);
-    },
+    release: requestId => slots.release(requestId),
     async run(stop) {
-      const wait = (ms: number, signal: AbortSignal = stop) =>
-        delay(ms, undefined, { signal }).catch(() => {});
       const backoff = createBackoff({ firstMs: 500, maxMs: 30_000 });
       while (!stop.aborted) {
         try {
-          await setUp();
+          const serving = await setUp();
           backoff.reset();
-          ready.resolve();
-          await keep(stop, wait);
+          ready.announce();
+          await keep(serving, stop);
         } catch (error) {
           log.error({ err: error }, 'builds have no network; trying again');
         } finally {
           server?.close();
           server = undefined;
         }
-        if (stop.aborted) return;
-        await wait(backoff.next());
+        if (!stop.aborted) await pause(backoff.next(), stop);
       }
+      host.letRulesGo();
     },
   };
+}
 
-  /** Ends with coold, or when the name server breaks. */
-  async function keep(
-    stop: AbortSignal,
-    wait: (ms: number, signal: AbortSignal) => Promise<void>,
-  ): Promise<void> {
-    if (server === undefined) return;
-    const either = AbortSignal.any([stop, server.failed]);
-    while (!either.aborted) {
-      await wait(lookEveryMs, either);
-      if (either.aborted) break;
-      if (taken.size === 0 && (await cables()).size === 0) continue;
-      await inTurn(ensure).catch((error: unknown) => {
-        log.error({ err: error }, 'the packet filter of builds could not be looked at; trying again');
-      });
-    }
-    if (!stop.aborted) throw server.failed.reason;
+/** Returns what runs changes one after the other: two at once would undo each other. */
+function createTurns(): <T>(work: () => Promise<T>) => Promise<T> {
+  let queue: Promise<unknown> = Promise.resolve();
+  return work => {
+    const result = queue.then(work);
+    queue = result.catch(() => {});
+    return result;
+  };
+}
+
+/** Returns the slots whose cable is in the kernel. */
+async function pluggedSlots(host: HostNetwork): Promise<Set<number>> {
+  const names = await host.interfaces();
+  return new Set(names.map(slotOfCable).filter(slot => slot !== undefined));
+}
+
+async function removeStrayNamespaces(host: HostNetwork, log: Logger): Promise<void> {
+  for (const name of await host.strayNamespaces()) {
+    log.warn({ namespace: name }, 'removing a network namespace that has no build');
+    await host.removeNamespace(name);
   }
 }
 
-function giveUp(): never {
-  throw new NetworkError('the network of builds is not set up yet; the log of coold says why');
+/** @throws NetworkError when this host has a route to a part of the network */
+function checkFree(routes: readonly Route[], net: string): void {
+  const other = collision(routes, net);
+  if (other !== undefined)
+    throw new NetworkError(
+      `COOLD_BUILDER_NET=${net} is not free: this host has a route to ${other.to} by ${other.devices.join(', ')}; name another network`,
+    );
 }

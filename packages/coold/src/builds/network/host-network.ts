@@ -1,41 +1,49 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { runChild } from '@coold/runtime';
-import { listIptables, runTool } from '../../firewall/iptables.ts';
+import { listIptables, runTool } from '../../firewall/planes/iptables.ts';
 import { namespaceFolder, namespacePrefix } from './cable.ts';
+import { createHeldTable, type HeldText } from './held-table.ts';
 import { NetworkError } from './network-error.ts';
 import { table } from './packet-rules.ts';
 import { type Route, readRoutes } from './routes.ts';
 
-/** What the network of builds needs of this host's kernel and systemd. Each call but the first rejects with an Error. */
+/** The calls to this host's kernel and systemd that the network of builds needs. They reject with an Error. */
 export interface HostNetwork {
-  /** Names of all interfaces. */
+  /** Returns the names of all interfaces. */
   interfaces(): Promise<string[]>;
+  /** Returns the IPv4 routes of all tables. */
   routes(): Promise<Route[]>;
-  /** In bytes; 1500 where it is not known. */
+  /** Returns the MTU of an interface in bytes, 1500 where it is not known. Never rejects. */
   mtuOf(device: string): Promise<number>;
-  /** The gateway is an address of this host from here on, also while no cable has it. */
+  /** Makes the gateway an address of this host, even while no cable has it. */
   holdGateway(address: string): Promise<void>;
-  /** Whether packets pass from one interface to another at all. */
+  /** Whether IPv4 forwarding is enabled. */
   forwards(): Promise<boolean>;
-  /** Makes them, as Podman does when it makes a network. */
+  /** Enables IPv4 forwarding, as Podman does when it creates a network. */
   letForward(): Promise<void>;
+  /** Applies input of nft as one transaction. */
   applyRules(text: string): Promise<void>;
-  /** Our nft table without the elements of its sets; undefined: it is not there. */
+  /** Applies rules in a table that no other program can remove. Cheap when they are applied already. */
+  holdRules(text: HeldText): Promise<void>;
+  /** Removes that table. */
+  letRulesGo(): void;
+  /** Returns the listing of our nft table without the elements of its sets, undefined when it does not exist. */
   listRules(): Promise<string | undefined>;
-  /** `iptables -S` of FORWARD and INPUT; undefined where there is no iptables. */
+  /** Returns the lines of `iptables -S` for FORWARD and INPUT, undefined on a host without iptables. */
   listAcceptance(): Promise<string[] | undefined>;
+  /** Adds a rule to iptables. */
   accept(rule: readonly string[]): Promise<void>;
-  /** Namespaces whose unit is gone. */
+  /** Returns the names of build namespaces whose unit is gone. */
   strayNamespaces(): Promise<string[]>;
   removeNamespace(name: string): Promise<void>;
 }
 
 const timeoutMs = 10_000;
 
-/** This host's own. */
+/** Returns the calls for the host that this process runs on. */
 export function createHostNetwork(): HostNetwork {
   const ip = (...args: string[]) => runTool('ip', args, '', undefined, timeoutMs);
-  /** coold lacks what it takes; a unit of its own, which PID 1 starts for root, has it. */
+  /** Runs a command in a transient unit: coold lacks the privileges, a unit that PID 1 starts has them. */
   const asUnit = (...command: string[]) =>
     runTool(
       'systemd-run',
@@ -44,6 +52,7 @@ export function createHostNetwork(): HostNetwork {
       undefined,
       timeoutMs,
     );
+  const held = createHeldTable();
   return {
     interfaces: () => readdir('/sys/class/net'),
     async routes() {
@@ -65,6 +74,8 @@ export function createHostNetwork(): HostNetwork {
     async applyRules(text) {
       await runTool('nft', ['-f', '-'], text);
     },
+    holdRules: held.hold,
+    letRulesGo: held.close,
     async listRules() {
       const { code, stdout, stderr } = await runChild('nft', ['-t', '-s', 'list', 'table', 'inet', table], {
         timeoutMs,

@@ -48,14 +48,14 @@ it("answers what the host's resolver knows, over UDP and TCP", async () => {
   expect(await t.ask('-x', '192.0.2.7')).toEqual(['NOERROR', 'git.example.org.']);
 });
 
-it('says of nothing in the mesh that it exists, whatever that resolver says', async () => {
+it('answers that no name of the mesh exists, regardless of the resolver', async () => {
   await using t = await setUp(`nameserver ${resolver}\n`);
   for (const name of ['web.shop.coolify.internal', 'WEB.Shop.Coolify.Internal', 'coolify.internal'])
     expect(await t.ask(name)).toEqual(['NXDOMAIN']);
   expect(await t.ask('-x', '10.210.0.5')).toEqual(['NXDOMAIN']);
 });
 
-it('asks the next resolver where one does not answer, and the configured one where there is none', async () => {
+it('asks the next resolver where one does not answer, and the configured one where the host has none', async () => {
   await using t = await setUp(`nameserver ${silent}\nnameserver ${resolver}\n`);
   expect(await t.ask('git.example.org')).toEqual(['NOERROR', '192.0.2.7']);
   await t.write('');

@@ -1,47 +1,47 @@
 import { randomInt } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { type AnswerPacket, createAnswerPacket, encodeFailure } from '../../dns/answer.ts';
-import type { Asking } from '../../dns/asking.ts';
+import { bindByNode } from '@coold/udp-io';
 import { createQueryCounts } from '../../dns/counts.ts';
-import { createForwarder } from '../../dns/forwarder.ts';
-import { readResolvers } from '../../dns/host-resolvers.ts';
-import { wireName } from '../../dns/names.ts';
-import { createServeQuery } from '../../dns/serve-query.ts';
-import { listenTcp } from '../../dns/tcp-listener.ts';
-import { listenUdp } from '../../dns/udp-listener.ts';
-import type { Upstream } from '../../dns/upstream.ts';
-import { placeUpstreams } from '../../dns/upstream-health.ts';
-import { isInZone } from '../../dns/zone.ts';
+import type { Asking } from '../../dns/forward/asking.ts';
+import { createForwarder } from '../../dns/forward/forwarder.ts';
+import { readResolvers } from '../../dns/forward/host-resolvers.ts';
+import type { Upstream } from '../../dns/forward/upstream.ts';
+import { placeUpstreams } from '../../dns/forward/upstream-health.ts';
+import { createServeQuery } from '../../dns/listen/serve-query.ts';
+import { listenTcp } from '../../dns/listen/tcp-listener.ts';
+import { listenUdp } from '../../dns/listen/udp-listener.ts';
+import { type AnswerPacket, createAnswerPacket, encodeFailure } from '../../dns/zone/answer.ts';
+import { isInZone, wireName } from '../../dns/zone/names.ts';
 import { privateReverseZones } from './not-public.ts';
 
-/** Answers the questions of builds, with what this host's own resolver says. */
+/** The name server of builds, which forwards to the resolver of this host. */
 export interface NameServer {
-  /** On the gateway, over UDP and TCP. */
+  /** The port on the gateway, for UDP and TCP. */
   port: number;
-  /** Aborts when it broke by itself, with the error. */
+  /** Aborts when the server fails, with the error as its reason. */
   failed: AbortSignal;
-  /** Reads the host's resolv.conf again, which DHCP and operators change. Never rejects. */
+  /** Reads the host's resolv.conf again, which DHCP and operators may have changed. Never rejects. */
   refresh(): Promise<void>;
   close(): void;
 }
 
 export interface NameServerOptions {
-  /** Where it listens, an address of this host. */
+  /** The address of this host to listen on. */
   gateway: string;
-  /** The mesh's zone: a build is told that no name in it exists. */
+  /** The zone of the mesh. Every name in it is answered with NXDOMAIN. */
   zone: string;
-  /** Asked where the host's resolv.conf names no resolver. */
+  /** The resolvers to ask when the host's resolv.conf names none. */
   upstreams: readonly Upstream[];
-  /** Default: /etc/resolv.conf */
+  /** The path of the host's resolv.conf. Default: /etc/resolv.conf */
   resolvConf?: string;
 }
 
 /**
- * A name server for builds, which cannot reach this host's resolver: it may be 127.0.0.53 or 127.0.0.1, and one on the
- * network may be a neighbour. It listens on a port of its own, so that it does not matter who has port 53; the packet
- * filter leads questions there.
+ * Starts the name server of builds. Builds cannot reach the resolver of this host: it may be 127.0.0.53 or 127.0.0.1, and a
+ * resolver on the local network is a neighbour that they must not reach. The server listens on a free port, since another
+ * program may have port 53; the packet filter redirects queries to it.
  *
- * @throws Error with the system's code when there is no such address
+ * @throws Error with the system's code when it cannot listen
  */
 export async function startNameServer(options: NameServerOptions): Promise<NameServer> {
   const { gateway, zone, resolvConf = '/etc/resolv.conf' } = options;
@@ -81,7 +81,8 @@ export async function startNameServer(options: NameServerOptions): Promise<NameS
   const serve = createServeQuery(answerPacket, asking, forwarder.isOwn, createQueryCounts());
 
   const tcp = await listenTcp({ host: gateway, port: 0 }, serve);
-  const udp = await listenUdp({ host: gateway, port: tcp.port }, serve).catch((error: unknown) => {
+  const at = { host: gateway, port: tcp.port };
+  const udp = await listenUdp(bindByNode, at, false, serve).catch((error: unknown) => {
     tcp.close();
     forwarder.close();
     throw error;

@@ -1,4 +1,4 @@
-/** A build cannot get a network on this host; the message says why, and is told to who asked for the build. */
+/** A build cannot get a network on this host. The message says why; the caller of the build gets it. */
 export class NetworkError extends Error {
   constructor(message: string, options?: ErrorOptions) {
     super(message, options);

@@ -1,6 +1,6 @@
 /**
- * Networks that no host on the internet has: those of IANA's IPv4 special-purpose address registry that are not globally
- * reachable, and multicast. A build reaches one of them when COOLD_BUILDER_ALLOW_NETS names it.
+ * Networks that are not on the internet: those of IANA's IPv4 special-purpose address registry that are not globally
+ * reachable, and multicast. A build reaches one of them only when COOLD_BUILDER_ALLOW_NETS names it.
  */
 export const notPublic: readonly string[] = [
   ...['0.0.0.0/8', '10.0.0.0/8', '100.64.0.0/10', '127.0.0.0/8', '169.254.0.0/16', '172.16.0.0/12'],
@@ -9,15 +9,15 @@ export const notPublic: readonly string[] = [
 ];
 
 /**
- * What COOLD_BUILDER_ALLOW_NETS does not open: what is link-local, which is where clouds have their metadata services, and
- * the addresses of those that have theirs elsewhere (Azure, Alibaba, Oracle), one of which is a public one.
+ * Networks that COOLD_BUILDER_ALLOW_NETS does not open: link-local addresses, where most clouds have their metadata services,
+ * and the addresses of metadata services elsewhere (Azure, Alibaba, Oracle), one of which is public.
  */
 export const neverAllowed: readonly string[] = [
   ...['0.0.0.0/8', '127.0.0.0/8', '169.254.0.0/16', '224.0.0.0/4', '255.255.255.255/32'],
   ...['168.63.129.16/32', '100.100.100.200/32', '192.0.0.192/32'],
 ];
 
-/** The names under which addresses of private networks are looked up in reverse; they tell of neighbours. */
+/** The reverse zones of private networks. Builds get no answer from them, since it would reveal neighbours. */
 export const privateReverseZones: readonly string[] = [
   ...['10.in-addr.arpa', '127.in-addr.arpa', '254.169.in-addr.arpa', '168.192.in-addr.arpa'],
   ...Array.from({ length: 16 }, (_, index) => `${16 + index}.172.in-addr.arpa`),

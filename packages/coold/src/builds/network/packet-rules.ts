@@ -1,44 +1,70 @@
+import { createHash } from 'node:crypto';
 import { cablePrefix } from './cable.ts';
 import { neverAllowed, notPublic } from './not-public.ts';
 
 export const table = 'coolify_build';
+/** A second table with the same rules, see held-table.ts. */
+export const heldTable = 'coolify_build_held';
 
 export interface PacketRules {
-  /** All addresses of builds, as a network. */
+  /** The network of all build addresses. */
   net: string;
   /** This host's address on every cable. */
   gateway: string;
-  /** Where coold answers DNS on that address, for UDP and TCP; builds ask port 53. */
+  /** The port of the name server on the gateway, for UDP and TCP. Builds send to port 53. */
   dnsPort: number;
   /** Interfaces that lead to the internet. */
   uplinks: readonly string[];
-  /** Of COOLD_BUILDER_ALLOW_NETS, IPv4. */
+  /** The IPv4 networks of COOLD_BUILDER_ALLOW_NETS. */
   allowed: readonly string[];
-  /** Of COOLD_BUILDER_DENY_NETS, IPv4: the mesh's pools. */
+  /** The IPv4 networks of COOLD_BUILDER_DENY_NETS: the pools of the mesh. */
   denied: readonly string[];
 }
 
-/** DNS questions of one build: beyond, they are dropped, so that none keeps coold busy. */
+/** The most DNS queries of one build per second. More are dropped, so that a build cannot keep coold busy. */
 const questionsASecond = 200;
 
 /**
- * Input for `nft -f`: what comes from a build's cable passes if it is meant for the internet or an allowed network, and leaves
- * by an interface that leads there. All else is refused, whatever accepts it elsewhere: a drop or reject is final.
+ * Returns input for `nft -f`. A packet from a build's cable passes only if it goes to the internet or an allowed network, by
+ * an interface that leads there. Everything else is refused, whatever other tables accept: a drop or reject is final.
  *
- * What is denied is asked of the kernel packet by packet and is no list that could be out of date: whether an address is
- * one of this host's (`fib daddr type`), whether a packet would leave by a bridge, a tunnel or another cable (its output
- * interface), whether its source is the address of that very cable (`fib saddr . iif`).
+ * The kernel decides for each packet whether an address belongs to this host (`fib daddr type`), whether the packet would
+ * leave by a bridge, a tunnel or another cable (its output interface), and whether its source is the address of its cable
+ * (`fib saddr . iif`). So there is no list that could be out of date.
  *
- * The table is replaced as a whole, in one transaction. Pure.
+ * One transaction replaces the whole table. Pure.
  */
 export function packetRules(rules: PacketRules): string {
-  const { net, gateway, dnsPort, uplinks, allowed, denied } = rules;
-  const cable = `"${cablePrefix}*"`;
-  const dns = `ip daddr ${gateway} meta l4proto { tcp, udp } th dport`;
   return `table inet ${table}
 delete table inet ${table}
 table inet ${table} {
-  set uplinks { type ifname; ${elements(uplinks.map(name => `"${name}"`))} }
+${contentOf(rules)}}
+`;
+}
+
+/**
+ * Returns the same rules on one line, for a table that only its creator can change. Both tables filter every packet, so both
+ * must be gone before a forbidden packet passes.
+ *
+ * @returns the line, and a mark by which a listing shows that this line was applied
+ */
+export function heldPacketRules(rules: PacketRules): { line: string; mark: string } {
+  const content = contentOf(rules);
+  const mark = `text_${createHash('sha256').update(content).digest('hex').slice(0, 16)}`;
+  const empty = `table inet ${heldTable} {\nflags owner\n`;
+  const text = `${empty}}\ndelete table inet ${heldTable}\n${empty}${content}chain ${mark} {\n}\n}\n`;
+  const lines = text
+    .split('\n')
+    .map(line => line.trim())
+    .filter(line => line !== '' && !line.startsWith('#'));
+  return { line: lines.map(line => (line.endsWith('{') ? `${line} ` : `${line}; `)).join(''), mark };
+}
+
+function contentOf(rules: PacketRules): string {
+  const { net, gateway, dnsPort, uplinks, allowed, denied } = rules;
+  const cable = `"${cablePrefix}*"`;
+  const dns = `ip daddr ${gateway} meta l4proto { tcp, udp } th dport`;
+  return `  set uplinks { type ifname; ${elements(uplinks.map(name => `"${name}"`))} }
   set allowed { type ipv4_addr; flags interval; auto-merge; ${elements(allowed)} }
   set denied { type ipv4_addr; flags interval; auto-merge; ${elements([...neverAllowed, ...denied, net])} }
   set not_public { type ipv4_addr; flags interval; auto-merge; ${elements(notPublic)} }
@@ -92,8 +118,8 @@ table inet ${table} {
     meta oifkind "team" return
     meta oifkind != "none" goto refused
   }
-  # Nothing of this host calls on a build; it gets answers, and is told what does not work. That nobody answers DNS is not
-  # told, because coold may be back before the question is asked again.
+  # This host opens no connection to a build. A build gets answers and ICMP errors. A missing DNS server is not reported,
+  # because coold may be back before the build asks again.
   chain answering {
     type filter hook output priority filter - 10; policy accept;
     oifname != ${cable} accept
@@ -109,7 +135,6 @@ table inet ${table} {
   chain refused {
     reject with icmpx admin-prohibited
   }
-}
 `;
 }
 

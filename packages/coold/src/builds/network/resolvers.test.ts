@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { readResolvers } from '../../dns/host-resolvers.ts';
+import { readResolvers } from '../../dns/forward/host-resolvers.ts';
 import { buildResolvConf } from './resolvers.ts';
 
 it('reads the resolvers of a host, in their order, and no more than the C library asks', () => {

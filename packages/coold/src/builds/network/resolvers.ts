@@ -1,4 +1,4 @@
-/** A build's /etc/resolv.conf: patient enough for a restart of coold. */
+/** Returns the /etc/resolv.conf of a build. Its timeouts outlast a restart of coold. */
 export function buildResolvConf(gateway: string): string {
   return [
     '# Names in builds are looked up by coold, with the resolver of this host.',

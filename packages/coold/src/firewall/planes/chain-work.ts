@@ -1,23 +1,30 @@
-import type { Change } from '../change.ts';
-import type { Mirror, Place } from '../mirror.ts';
-import type { Rule } from '../rule.ts';
+import type { Change } from '../rule/change.ts';
+import type { Rule } from '../rule/rule.ts';
+import type { Mirror, Place } from './mirror.ts';
 
-/** What is left to do of some changes in a chain. */
+/** What remains to be done in a chain for some changes. */
 export interface ChainWork {
   add: readonly Rule[];
-  /** Where the rules stand that are to go. */
+  /** The places of the rules to remove. */
   remove: readonly Place[];
   /**
-   * Defined: so many go that the chain is emptied and filled with these in one transaction, since the kernel searches the
-   * whole chain for each rule that is deleted. Their counters begin anew.
+   * Defined when so many rules are removed that the chain is emptied and filled with these rules in one transaction,
+   * because the kernel searches the whole chain for each rule it deletes. The rules' counters start again at zero.
    */
   anew: readonly Rule[] | undefined;
 }
 
-/** One of so many rules of a chain, from which on writing it anew is quicker than deleting; measured at 20,000. */
+/**
+ * When at least one in this many rules is removed, writing the chain again is quicker than deleting; measured at 20,000
+ * rules.
+ */
 const shareForAnew = 16;
 
-/** Compares some changes with what stands in a chain. Pure. @param many fewer rules that go are always deleted */
+/**
+ * Compares some changes with the chain's content. Pure.
+ *
+ * @param many fewer removals than this are always deleted one by one
+ */
 export function chainWork(
   changes: readonly Change[],
   plane: 'iptables' | 'nft',
@@ -37,7 +44,7 @@ export function chainWork(
       gone.add(id);
     }
   }
-  // What others put in has an order of its own, and is left where it is.
+  // Rules of other programs have an order of their own; a chain with such rules is not written again.
   const isAnew =
     gone.size >= many && gone.size * shareForAnew >= mirror.rules.size && mirror.foreign.size === 0;
   return { add, remove, anew: isAnew ? [...stay(mirror, gone), ...add] : undefined };

@@ -1,14 +1,14 @@
-import { changeRouted, checkRouted, listLegacy } from '../iptables-plane.ts';
-import { createMirror } from '../mirror.ts';
 import { chainWork } from './chain-work.ts';
 import type { RoutedPlane } from './iptables-nft.ts';
+import { changeRouted, checkRouted, listLegacy } from './iptables-plane.ts';
+import { createMirror } from './mirror.ts';
 import { createVanished } from './vanished.ts';
 
 /**
- * The routed plane where iptables keeps its rules in the kernel's older tables: nothing is announced, rules have no handles
- * and are deleted by their text, and every change is looked for by a listing.
+ * The routed plane where iptables uses the older kernel tables: nothing is announced, rules have no handles and are
+ * deleted by their text, and only a listing shows a change.
  *
- * @param many from so many rules that go on, the chain may be written anew
+ * @param many with at least this many removals the chain may be written again
  */
 export function createIptablesLegacy(chain: string, many: number): RoutedPlane {
   let mirror = createMirror(false);
@@ -39,6 +39,7 @@ export function createIptablesLegacy(chain: string, many: number): RoutedPlane {
         command: isNeeded
           ? {
               work: run => changeRouted(run, { chain, exists: mirror.exists, add, remove: lines, anew }),
+              provedWork: undefined,
               isAnnounced: () => true,
             }
           : undefined,
@@ -50,6 +51,8 @@ export function createIptablesLegacy(chain: string, many: number): RoutedPlane {
     trial: forms => ({ command: run => checkRouted(run, chain, mirror.exists, forms), script: [] }),
     hasVanished: rule => vanished.has(rule.id),
     isAnyVanished: vanished.isAny,
-    forgetVanished: vanished.forget,
+    forgetVanished() {
+      if (mirror.exists) vanished.forget();
+    },
   };
 }

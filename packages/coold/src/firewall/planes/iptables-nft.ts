@@ -1,8 +1,9 @@
-import { changeRouted, checkRouted, flowKey, listRouted, placeOf } from '../iptables-plane.ts';
-import { createMirror, type Mirror } from '../mirror.ts';
-import { deletions } from '../nft-plane.ts';
 import { chainWork } from './chain-work.ts';
-import { createHandledChain } from './handled-chain.ts';
+import { HandledChain } from './handled-chain.ts';
+import { changeRouted, checkRouted, flowKey, listRouted, placeOf } from './iptables-plane.ts';
+import { createMirror, type Mirror } from './mirror.ts';
+import { deletions } from './nft-plane.ts';
+import { proofChain } from './nft-proof.ts';
 import type { Plane } from './plane.ts';
 
 export interface RoutedPlane extends Plane {
@@ -10,17 +11,17 @@ export interface RoutedPlane extends Plane {
 }
 
 /**
- * The routed plane where iptables keeps its rules in nf_tables: iptables adds, since it alone writes its comments, and nft
- * deletes by handle, which it does in the transaction of the other planes.
+ * The routed plane where iptables uses nf_tables. iptables adds rules, because only it can write its comments; nft
+ * deletes them by handle, in the transaction of the other planes.
  *
- * @param many from so many rules that go on, the chain may be written anew
+ * @param many with at least this many removals the chain may be written again
  */
 export function createIptablesNft(chain: string, many: number): RoutedPlane {
-  const handled = createHandledChain({
+  const handled = new HandledChain({
     place: { family: 'ip', table: 'filter', chain },
     keyOf: flowKey,
-    // nft does not show the comment, so only what we are adding ourselves can be told from others' rules.
-    recognise: (flow, awaited) => awaited(flowKey(flow)),
+    // nft does not show the comment, so only rules that this process is adding can be told from others' rules.
+    recognise: (flow, expectedRules) => expectedRules(flowKey(flow)),
   });
   handled.adopt(createMirror(false));
   const mirrorNow = () => handled.mirror ?? createMirror(false);
@@ -36,7 +37,7 @@ export function createIptablesNft(chain: string, many: number): RoutedPlane {
       return () => handled.adopt(found);
     },
     take: event => handled.take(event),
-    canRemove: handled.canRemove,
+    canRemove: rule => handled.canRemove(rule),
     plan(changes) {
       const mirror = mirrorNow();
       const work = chainWork(changes, 'iptables', mirror, many);
@@ -44,12 +45,14 @@ export function createIptablesNft(chain: string, many: number): RoutedPlane {
       const handles = work.remove.filter(place => typeof place === 'number');
       const isCommand = anew !== undefined || add.length > 0;
       const isScript = anew === undefined && handles.length > 0;
+      const change = { chain, exists: mirror.exists, add, remove: [], anew };
       return {
         adds: add.length,
         removes: work.remove.length,
         command: isCommand
           ? {
-              work: run => changeRouted(run, { chain, exists: mirror.exists, add, remove: [], anew }),
+              work: run => changeRouted(run, change),
+              provedWork: run => changeRouted(run, { ...change, proof: proofChain }),
               isAnnounced: () => handled.isAnnounced(work, 'additions'),
             }
           : undefined,
@@ -63,12 +66,11 @@ export function createIptablesNft(chain: string, many: number): RoutedPlane {
         settle: () => handled.settle(work),
       };
     },
-    trial: forms => ({
-      command: run => checkRouted(run, chain, mirrorNow().exists, forms),
-      script: [],
-    }),
+    trial: forms => ({ command: run => checkRouted(run, chain, mirrorNow().exists, forms), script: [] }),
     hasVanished: rule => handled.vanished.has(rule.id),
     isAnyVanished: handled.vanished.isAny,
-    forgetVanished: handled.vanished.forget,
+    forgetVanished() {
+      if (handled.mirror?.exists === true) handled.vanished.forget();
+    },
   };
 }

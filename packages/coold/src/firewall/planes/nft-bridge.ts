@@ -1,29 +1,29 @@
-import { flowKey } from '../iptables-plane.ts';
-import type { Mirror } from '../mirror.ts';
-import { bridgeAdditions, deletions, flushed, listBridge } from '../nft-plane.ts';
-import { bridgeChain, bridgePlace, bridgeTable } from '../nft-rule.ts';
-import { commentOf, recognise } from '../rule.ts';
+import { bridgeChain, bridgePlace, bridgeTable } from '../rule/nft-rule.ts';
+import { commentOf, recognise } from '../rule/rule.ts';
 import { type ChainWork, chainWork } from './chain-work.ts';
-import { createHandledChain } from './handled-chain.ts';
+import { HandledChain } from './handled-chain.ts';
+import { flowKey } from './iptables-plane.ts';
+import type { Mirror } from './mirror.ts';
+import { bridgeAdditions, deletions, flushed, listBridge } from './nft-plane.ts';
 import type { Plane } from './plane.ts';
 
 export interface BridgedPlane extends Plane {
-  /** Undefined: a permissive host, which has no bridged plane (docs/contract.md §4). */
+  /** Undefined on a permissive host, which has no bridged plane (docs/contract.md §4). */
   readonly mirror: Mirror | undefined;
 }
 
 /**
- * The bridged plane, which is nft's alone.
+ * The bridged plane, which only nft changes.
  *
- * @param many from so many rules that go on, the chain may be written anew
+ * @param many with at least this many removals the chain may be written again
  */
 export function createNftBridge(many: number): BridgedPlane {
-  const handled = createHandledChain({
+  const handled = new HandledChain({
     place: { family: 'bridge', table: bridgeTable, chain: bridgeChain },
     keyOf: commentOf,
-    // The object of those that we are adding, for there are thousands.
-    recognise(flow, awaited) {
-      const added = awaited(flow.comment);
+    // Uses the object of the rule being added, because there are thousands.
+    recognise(flow, expectedRules) {
+      const added = expectedRules(flow.comment);
       return added !== undefined && flowKey(added) === flowKey(flow) ? added : recognise(flow);
     },
   });
@@ -51,7 +51,7 @@ export function createNftBridge(many: number): BridgedPlane {
       return () => handled.adopt(found);
     },
     take: event => handled.take(event),
-    canRemove: handled.canRemove,
+    canRemove: rule => handled.canRemove(rule),
     plan(changes) {
       const { mirror } = handled;
       const work = mirror === undefined ? nothing : chainWork(changes, 'nft', mirror, many);
@@ -76,6 +76,8 @@ export function createNftBridge(many: number): BridgedPlane {
     }),
     hasVanished: rule => handled.vanished.has(rule.id),
     isAnyVanished: handled.vanished.isAny,
-    forgetVanished: handled.vanished.forget,
+    forgetVanished() {
+      if (handled.mirror?.exists === true) handled.vanished.forget();
+    },
   };
 }

@@ -1,64 +1,70 @@
-import type { Change } from '../change.ts';
-import type { Look } from '../look.ts';
-import type { NftEvent } from '../nft-event.ts';
-import type { RunTool } from '../nft-plane.ts';
-import type { Rule } from '../rule.ts';
+import type { Change } from '../rule/change.ts';
+import type { Rule } from '../rule/rule.ts';
+import type { Look } from './look.ts';
+import type { NftEvent } from './monitor/nft-event.ts';
+import type { RunTool } from './nft-plane.ts';
 
-/** The places in the kernel where allow rules stand: the two of docs/contract.md §4, and the guard's sets. */
+/** The places in the kernel that hold allow rules: the two of docs/contract.md §4, and the guard's sets. */
 export type PlaneName = 'iptables' | 'nft' | 'guard';
 
-/** What an announcement was to a plane. `unclear`: it was about this plane, and only a listing tells what stands now. */
+/** What an announcement meant to a plane. `unclear`: it concerned this plane, and only a listing tells the result. */
 export type Taken = 'taken' | 'unclear' | 'elsewhere';
 
 /**
- * One place in the kernel where allow rules stand: what stands there, as listed last and followed since, and how it is
- * changed. Each backend is a file beside this one.
+ * One place in the kernel that holds allow rules: its content, as last listed and followed since, and how it is
+ * changed. Each backend is a file in this folder.
  */
 export interface Plane {
   readonly name: PlaneName;
-  /** The program that changes it, by which a failure is named. */
+  /** The program that changes it. Failures are named after it. */
   readonly program: 'iptables' | 'nft';
-  /** Whether the kernel announces its changes; where it does not, only a listing tells. */
+  /** Whether the kernel announces its changes; otherwise only a listing tells. */
   readonly isAnnounced: boolean;
-  /** Lists what stands. It counts once the function that this resolves with is called. @throws Error */
+  /** Lists the content. It takes effect when the returned function is called. @throws Error */
   read(look: Look): Promise<() => void>;
-  /** Takes in what the kernel announced. */
+  /** Applies an announcement of the kernel. */
   take(event: NftEvent): Taken;
-  /** Whether everything is known that removing the rule takes. */
+  /** Whether everything is known that removing the rule requires. */
   canRemove(rule: Rule): boolean;
-  /** What is not done yet of some changes; reads and changes nothing. */
+  /** Returns what remains to be done for some changes. Reads and changes nothing. */
   plan(changes: readonly Change[]): Step;
-  /** How to ask whether it would take rules of some forms, without any of it happening. */
+  /** Returns how to ask whether rules of some forms would be accepted, without changing anything. */
   trial(forms: readonly Rule[]): Trial;
-  /** Whether the rule went from here together with what it stood in, and has not been forgotten since. */
+  /** Whether the rule disappeared together with its chain, set or table, and has not been forgotten since. */
   hasVanished(rule: Rule): boolean;
   isAnyVanished(): boolean;
+  /** Forgets those rules, unless what held them is still missing. */
   forgetVanished(): void;
 }
 
-/** What one plane does of a change: by a command of its own, in the nft transaction that all planes share, or both. */
+/** What one plane does for a change: with a command of its own, in the nft transaction that all planes share, or both. */
 export interface Step {
-  /** Rules that it adds and removes here. */
+  /** The number of rules that it adds and removes. */
   adds: number;
   removes: number;
-  /** Undefined: nothing is done by a command. @throws Error */
-  command: Phase<(run: RunTool) => Promise<void>> | undefined;
-  /** Undefined: nothing is done in the transaction. */
+  /** Undefined when no command is needed. @throws Error */
+  command: Command | undefined;
+  /** Undefined when nothing is done in the shared transaction. */
   script: Phase<() => Iterable<string>> | undefined;
-  /** Called before anything is done: what is announced from now on may be of this. */
+  /** Called before anything is done: announcements from now on may belong to this. */
   expect(): void;
-  /** Called when it is known that everything was done, and before all of it was announced. */
+  /** Called when everything is known to be done, and before all of it was announced. */
   settle(): void;
 }
 
-/** Work, and whether the first that is announced of it was: all of it is in the kernel then. */
+/** Work, and whether its first announcement has arrived; the whole transaction is in the kernel then. */
 export interface Phase<Work> {
   work: Work;
   isAnnounced(): boolean;
 }
 
+export interface Command extends Phase<(run: RunTool) => Promise<void>> {
+  /** The same in a transaction that leaves a proof (nft-proof.ts). Undefined when it cannot leave one. */
+  provedWork: ((run: RunTool) => Promise<void>) | undefined;
+}
+
 export interface Trial {
-  /** Undefined: the script is enough. @throws Error with what the program said */
+  /** Undefined when the script is enough. @throws Error with the program's message */
   command: ((run: RunTool) => Promise<void>) | undefined;
   script: Iterable<string>;
 }

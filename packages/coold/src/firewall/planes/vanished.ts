@@ -1,21 +1,21 @@
-import type { Rule } from '../rule.ts';
+import type { Rule } from '../rule/rule.ts';
 
 /**
- * Rules that went all at once with what they stood in: their chain, set or table. A foreign `flush ruleset` does that, and
- * hardly anybody who means one rule.
+ * Rules that disappeared together with their chain, set or table. A `flush ruleset` by another program does that;
+ * somebody who means one rule hardly does.
  */
 export interface Vanished {
-  /** A rule went; with its chain, if that goes before the transaction ends. */
+  /** Records that a rule was deleted. It counts as vanished when its chain is deleted in the same transaction. */
   went(rule: Rule): void;
   transactionEnded(): void;
-  /** What they stood in went. */
+  /** Records that the chain, set or table was deleted. */
   all(): void;
   has(id: string): boolean;
   isAny(): boolean;
   forget(): void;
 }
 
-/** @param standing those that have not gone yet when what they stand in goes */
+/** @param standing returns the rules that are still there when what holds them is deleted */
 export function createVanished(standing: () => readonly Rule[]): Vanished {
   const vanished = new Set<string>();
   let inTransaction: Rule[] = [];

@@ -1,0 +1,45 @@
+<?php
+// Made from proto/coolify/agent/v1 by `npm run docs`: changes here are lost.
+declare(strict_types=1);
+
+namespace Coolify\Coold\Command;
+
+/**
+ * Podman's own description of a container.
+ * @implements Command<array<string, mixed>>
+ */
+final readonly class ContainersInspect implements Command
+{
+    /** @param string $id The container, by its full name, its id, or at least 12 digits of its id. */
+    public function __construct(
+        public string $id,
+    ) {
+    }
+
+    public function type(): string
+    {
+        return 'containers.inspect';
+    }
+
+    public function fields(): array
+    {
+        return array_filter([
+            'id' => $this->id,
+        ], static fn (mixed $value): bool => $value !== null);
+    }
+
+    public function deadline(): ?float
+    {
+        return null;
+    }
+
+    public function worksAnew(): bool
+    {
+        return false;
+    }
+
+    public function read(mixed $data): array
+    {
+        return $data;
+    }
+}

@@ -1,0 +1,45 @@
+<?php
+// Made from proto/coolify/agent/v1 by `npm run docs`: changes here are lost.
+declare(strict_types=1);
+
+namespace Coolify\Coold\Command;
+
+/**
+ * Takes one flow back; an unknown id is no error.
+ * @implements Command<null>
+ */
+final readonly class FirewallRevoke implements Command
+{
+    /** @param string $id The id of the rule. */
+    public function __construct(
+        public string $id,
+    ) {
+    }
+
+    public function type(): string
+    {
+        return 'firewall.revoke';
+    }
+
+    public function fields(): array
+    {
+        return array_filter([
+            'id' => $this->id,
+        ], static fn (mixed $value): bool => $value !== null);
+    }
+
+    public function deadline(): ?float
+    {
+        return null;
+    }
+
+    public function worksAnew(): bool
+    {
+        return false;
+    }
+
+    public function read(mixed $data): mixed
+    {
+        return null;
+    }
+}

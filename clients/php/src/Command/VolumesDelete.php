@@ -1,0 +1,45 @@
+<?php
+// Made from proto/coolify/agent/v1 by `npm run docs`: changes here are lost.
+declare(strict_types=1);
+
+namespace Coolify\Coold\Command;
+
+/**
+ * Removes a volume that no container uses.
+ * @implements Command<null>
+ */
+final readonly class VolumesDelete implements Command
+{
+    /** @param string $name The full name of the volume. */
+    public function __construct(
+        public string $name,
+    ) {
+    }
+
+    public function type(): string
+    {
+        return 'volumes.delete';
+    }
+
+    public function fields(): array
+    {
+        return array_filter([
+            'name' => $this->name,
+        ], static fn (mixed $value): bool => $value !== null);
+    }
+
+    public function deadline(): ?float
+    {
+        return null;
+    }
+
+    public function worksAnew(): bool
+    {
+        return false;
+    }
+
+    public function read(mixed $data): mixed
+    {
+        return null;
+    }
+}

@@ -1,6 +1,6 @@
 import { dirname } from 'node:path';
 import { expect, test } from 'vitest';
-import { licenceTexts, packageFolder } from './licences.ts';
+import { licenceTexts, packageFolder, packagesOf } from './licences.ts';
 
 test.each([
   ['node_modules/pino/lib/proto.js', 'node_modules/pino'],
@@ -18,7 +18,7 @@ test('gives the text of each package once', async () => {
     'node_modules/typescript/README.md',
     'setup/run.mjs',
   ];
-  const text = await licenceTexts(root, files);
+  const text = await licenceTexts(await packagesOf(root, files));
   expect(text.match(/^==== /gm)).toHaveLength(1);
   expect(text).toMatch(/^==== typescript .*\(Apache-2.0\)/);
   expect(text).toContain('Apache License');

@@ -2,6 +2,8 @@
 export interface Program {
   /** Its name in /usr/local/bin. */
   name: string;
+  /** Other names of the same program among the release assets, for callers that know it by them. */
+  otherNames?: readonly string[];
   /** Its main module, from the root of the repository. */
   entry: string;
   /** Main modules of its threads, each bundled under its own name. */
@@ -15,9 +17,9 @@ export const programs: readonly Program[] = [
   {
     name: 'coold',
     entry: 'packages/coold/src/main.ts',
-    threads: ['packages/coold/src/dns/dns-thread.ts'],
+    threads: ['packages/coold/src/dns/listen/dns-thread.ts'],
     role: 'host',
   },
   { name: 'builder', entry: 'packages/builder/src/main.ts', role: 'host' },
-  { name: 'broker', entry: 'packages/broker/src/main.ts', role: 'central' },
+  { name: 'broker', otherNames: ['scheduler'], entry: 'packages/broker/src/main.ts', role: 'central' },
 ];

@@ -8,6 +8,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import {
   benchPackages,
+  demoPackages,
   installPackages,
   missingPackages,
   packagingPackages,
@@ -24,8 +25,11 @@ const pnpmBin = join(toolchain, 'node_modules', '@pnpm', `exe.linux-${process.ar
 /** task → the script that does it, and the Debian packages it needs */
 const tasks = {
   setup: { script: null, packages: testPackages },
-  quickstart: { script: 'e2e/quickstart.ts', packages: quickstartPackages },
+  quickstart: { script: 'e2e/quickstart/main.ts', packages: quickstartPackages },
+  demo: { script: 'e2e/demo/main.ts', packages: demoPackages },
   test: { script: 'e2e/test.ts', packages: testPackages },
+  'test:all': { script: 'e2e/test.ts', args: ['--all'], packages: testPackages },
+  dev: { script: 'e2e/test.ts', args: ['--watch'], packages: testPackages },
   e2e: { script: 'e2e/run.ts', packages: testPackages },
   bench: { script: 'e2e/bench/main.ts', packages: benchPackages },
   check: { script: 'e2e/test.ts', args: ['--static'], packages: [] },
@@ -92,25 +96,23 @@ if (task.packages.length > 0) {
   }
 }
 
-once(
-  'fetching the pinned Node and pnpm',
-  join(toolchain, '.stamp'),
-  ['toolchain/package.json', 'toolchain/package-lock.json'],
-  () => {
-    mkdirSync(toolchain, { recursive: true });
+/** Fetches the pinned Node and pnpm for a kind of machine, by the lock file's hashes. */
+function fetchToolchain(label, folder, arch) {
+  const inputs = ['toolchain/package.json', 'toolchain/package-lock.json'];
+  once(label, join(folder, '.stamp'), inputs, () => {
+    mkdirSync(folder, { recursive: true });
     for (const file of ['package.json', 'package-lock.json'])
-      writeFileSync(join(toolchain, file), readFileSync(join(root, 'toolchain', file)));
-    run('npm', [
-      'ci',
-      '--prefix',
-      toolchain,
-      '--ignore-scripts',
-      '--no-audit',
-      '--no-fund',
-      '--loglevel=error',
-    ]);
-  },
-);
+      writeFileSync(join(folder, file), readFileSync(join(root, 'toolchain', file)));
+    const quiet = ['--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'];
+    run('npm', ['ci', '--prefix', folder, `--cpu=${arch}`, '--os=linux', '--libc=glibc', ...quiet]);
+  });
+}
+fetchToolchain('fetching the pinned Node and pnpm', toolchain, process.arch);
+// Release assets are made for both kinds of machine.
+if (task.packages.includes('patchelf')) {
+  const other = process.arch === 'x64' ? 'arm64' : 'x64';
+  fetchToolchain(`fetching the pinned Node for ${other}`, join(toolchain, 'other'), other);
+}
 
 const env = {
   ...process.env,
@@ -134,9 +136,14 @@ once(
 once(
   'generating TypeScript from proto/',
   join(root, 'proto/gen', '.stamp'),
-  ['proto/buf.yaml', 'proto/buf.gen.yaml', 'pnpm-lock.yaml', ...filesUnder('proto/coolify', '.proto')],
+  [
+    ...['proto/buf.yaml', 'proto/buf.gen.yaml', 'pnpm-lock.yaml'],
+    ...['proto/src/write-comments.ts', 'proto/src/comments-of.ts'],
+    ...filesUnder('proto/coolify', '.proto'),
+  ],
   () => {
     run('buf', ['generate'], { cwd: join(root, 'proto'), env });
+    run('node', [join(root, 'proto/src/write-comments.ts')], { env });
   },
 );
 
@@ -144,6 +151,9 @@ if (task.script === null) {
   say('done');
   process.exit(0);
 }
+// What is started often, and by people who wait for it, is compiled once.
+if (name === 'quickstart' || name === 'demo')
+  env.NODE_COMPILE_CACHE = join(root, 'node_modules/.cache/compiled');
 const child = spawn(
   join(nodeBin, 'node'),
   [join(root, task.script), ...(task.args ?? []), ...process.argv.slice(3)],
@@ -152,6 +162,23 @@ const child = spawn(
 // A Ctrl-C reaches the whole terminal group, the task too; a plain kill reaches only us, so it is handed on.
 process.on('SIGINT', () => {});
 process.on('SIGTERM', () => child.kill('SIGTERM'));
+// When npm itself is killed no signal comes, neither here nor to the shell between us; then that shell, or we, are somebody
+// else's child.
+const descent = () => `${process.ppid} ${parentOf(process.ppid)}`;
+const born = descent();
+if (process.env.npm_lifecycle_event !== undefined)
+  setInterval(() => descent() === born || child.kill('SIGTERM'), 500).unref();
+
+/** The parent of a process, empty when that has ended. */
+function parentOf(pid) {
+  try {
+    // The program's name comes second, in parentheses, and may itself hold spaces and parentheses.
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1];
+  } catch {
+    return '';
+  }
+}
 child.on('exit', (code, signal) =>
   process.exit(signal === null ? (code ?? 1) : 128 + constants.signals[signal]),
 );

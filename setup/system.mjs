@@ -5,34 +5,59 @@ import { existsSync, readFileSync } from 'node:fs';
 
 /** Debian packages each task needs; `npm test` needs what quickstart needs, and more. */
 export const quickstartPackages = [
+  'buildah',
   'busybox-static',
   'ca-certificates',
+  'catatonit',
   'conmon',
   'crun',
+  'curl',
+  'dbus',
+  'git',
   'iproute2',
   'iptables',
+  'libatomic1',
   'mount',
   'netavark',
   'nftables',
   'podman',
+  'procps',
+  'systemd',
   'util-linux',
+  'wireguard-go',
+  'wireguard-tools',
 ];
 /** Made smaller and independent of the machine: the runtime inside the installable package. */
-export const packagingPackages = ['binutils', 'libatomic1', 'patchelf'];
+const crossPackages =
+  process.arch === 'x64'
+    ? ['binutils-aarch64-linux-gnu', 'libatomic1-arm64-cross']
+    : ['binutils-x86-64-linux-gnu', 'libatomic1-amd64-cross'];
+export const packagingPackages = ['binutils', ...crossPackages, 'libatomic1', 'patchelf'];
+/** What the demo needs: the package, a registry, certificates of brokers, and PHP, by which the harness calls them. */
+export const demoPackages = [
+  ...quickstartPackages,
+  ...packagingPackages,
+  ...['docker-registry', 'openssl', 'php-cli', 'php-curl'],
+];
+/** Programs for the other kind of machine run on this one by them. */
+const emulationPackages =
+  process.arch === 'x64'
+    ? ['libc6-arm64-cross', 'libstdc++6-arm64-cross', 'qemu-user-static']
+    : ['libc6-amd64-cross', 'libstdc++6-amd64-cross', 'qemu-user-static'];
 export const testPackages = [
   ...quickstartPackages,
   ...packagingPackages,
+  ...emulationPackages,
   'bind9-dnsutils',
-  'buildah',
-  'catatonit',
   'conntrack',
-  'curl',
-  'dbus',
   'dnsmasq-base',
   'dnsperf',
+  // fish, zsh and man-db read what the Debian packages bring for them, lintian reads the packages.
+  'fish',
   'docker-registry',
-  'git',
   'iputils-ping',
+  'lintian',
+  'man-db',
   'mmdebstrap',
   'nats-server',
   'openssh-client',
@@ -41,12 +66,19 @@ export const testPackages = [
   'perl-base',
   'php-cli',
   'php-curl',
-  'procps',
+  // Laravel's own packages, for the PHP client beside them.
+  'php-guzzlehttp-guzzle',
+  'php-illuminate-events',
+  'php-illuminate-http',
+  'php-illuminate-queue',
+  'php-sqlite3',
+  'php-vlucas-phpdotenv',
+  'prometheus',
   'python3',
-  'systemd',
+  // schemathesis is installed by pip.
+  'python3-venv',
   'ufw',
-  'wireguard-go',
-  'wireguard-tools',
+  'zsh',
 ];
 
 /** What the benchmarks compare with and measure with. */
@@ -93,11 +125,16 @@ const systemctl = ['/usr/bin/systemctl', '/bin/systemctl'].find(path => existsSy
 
 /** @param {string[]} packages */
 export function installPackages(packages, run) {
-  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+  // In runlevel 1 the scripts of System V start nothing, where systemd is not there to be told.
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' };
   const lock = 'DPkg::Lock::Timeout=300';
-  // Its sshd is for hosts that tests make. Debian would start it on this machine as well, which is nobody's wish here.
-  if (packages.includes('openssh-server') && systemctl !== undefined)
-    run(systemctl, ['mask', '--', 'ssh.service', 'ssh.socket'], { env });
+  // Its sshd is for hosts that tests make. Debian would start it on this machine as well, which is unwanted here.
+  // So is a Prometheus of this machine: tests check configurations with its tools.
+  const unwanted = [
+    ...(packages.includes('openssh-server') ? ['ssh.service', 'ssh.socket'] : []),
+    ...(packages.includes('prometheus') ? ['prometheus.service'] : []),
+  ];
+  if (unwanted.length > 0 && systemctl !== undefined) run(systemctl, ['mask', '--', ...unwanted], { env });
   run('apt-get', ['-o', lock, 'update', '-q'], { env });
   run('apt-get', ['-o', lock, 'install', '-q', '-y', '--no-install-recommends', '--', ...packages], { env });
 }

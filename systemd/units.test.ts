@@ -66,3 +66,14 @@ test('coold.service starts after what it talks to, and wants what it needs', () 
   );
   expect(settings('coolify-mesh-allow.service', 'After')).toEqual(['coolify-mesh-fw.service']);
 });
+
+test.each(['coolify-mesh-fw.service', 'coolify-mesh-allow.service'])(
+  '%s follows what empties the packet filter',
+  unit => {
+    const emptying = ['nftables.service netfilter-persistent.service'];
+    expect(settings(unit, 'PartOf')).toEqual(emptying);
+    expect(settings(unit, 'ReloadPropagatedFrom')).toEqual(emptying);
+    expect(settings(unit, 'WantedBy')).toContain(emptying[0]);
+    expect(settings(unit, 'ExecReload')).toHaveLength(1);
+  },
+);

@@ -1,8 +1,8 @@
 // The package as a host meets it: built, carried to a machine that has no Node, no libatomic and no network, installed,
 // run, upgraded. Needs root.
-import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { runChild } from '@coold/runtime';
 import { createMachine, type Machine } from '@coold/testbed/machine';
@@ -18,11 +18,13 @@ let unpacked: string;
 
 beforeAll(async () => {
   dist = await mkdtemp(join(tmpdir(), 'coold-package-'));
-  const { code, stderr } = await runChild(process.execPath, [join(import.meta.dirname, 'build.ts'), dist], {
-    timeoutMs: 120_000,
-  });
+  const { code, stderr } = await runChild(
+    process.execPath,
+    [join(import.meta.dirname, 'build.ts'), dist, '--archive'],
+    { timeoutMs: 120_000 },
+  );
   if (code !== 0) throw new Error(stderr);
-  archive = join(dist, (await readdir(dist))[0] ?? '');
+  archive = join(dist, (await readdir(dist)).find(name => name.endsWith('.tar.gz')) ?? '');
   const { stdout } = await runChild('sh', ['-c', 'ls -d /usr/lib/*/libatomic.so.1*'], { timeoutMs: 5000 });
   machine = await createMachine([
     ...stdout.trim().split('\n'),
@@ -50,12 +52,55 @@ async function sh(line: string): Promise<string> {
 
 test('the archive is named for its version and machine, and small enough to carry', async () => {
   expect(archive).toMatch(/\/coold-\d+\.\d+\.\d+-linux-(x64|arm64)\.tar\.gz$/);
-  expect((await stat(archive)).size).toBeLessThan(60e6);
+  expect((await stat(archive)).size).toBeLessThan(35e6);
 });
 
-test('the archive carries its licence and the README', async () => {
+test('SHA256SUMS beside it names it, and a second build gives the same bytes', async () => {
+  const again = await mkdtemp(join(tmpdir(), 'coold-package-'));
+  try {
+    const check = await runChild('sh', ['-c', `cd ${dist} && sha256sum --check --strict SHA256SUMS`], {
+      timeoutMs: 30_000,
+    });
+    expect(check.stdout).toContain(`${basename(archive)}: OK\n`);
+    const build = `umask 077; exec ${process.execPath} ${join(import.meta.dirname, 'build.ts')} ${again} --archive`;
+    expect(await runChild('sh', ['-c', build], { timeoutMs: 120_000 })).toMatchObject({ code: 0 });
+    const sums = (folder: string) => readFile(join(folder, 'SHA256SUMS'), 'utf8');
+    expect(await sums(again)).toBe(await sums(dist));
+  } finally {
+    await rm(again, { recursive: true, force: true });
+  }
+}, 180_000);
+
+test('what is installed takes less than 100 MB', async () => {
+  const kilobytes = Number((await sh('du -sk /usr/local | cut -f 1')).trim());
+  expect(kilobytes * 1024).toBeLessThan(100e6);
+});
+
+test('the archive carries its licence and those of others, its bill of materials and the README', async () => {
   expect(await sh(`cat ${unpacked}/LICENSE`)).toContain('Apache License');
+  const others = await sh(`cat ${unpacked}/THIRD-PARTY-LICENCES`);
+  for (const text of ['==== undici ', '==== Node.js', 'OpenSSL', '==== libatomic'])
+    expect(others).toContain(text);
+  const bill = JSON.parse(await sh(`cat ${unpacked}/sbom.cdx.json`)) as {
+    bomFormat: string;
+    components: unknown[];
+  };
+  expect(bill.bomFormat).toBe('CycloneDX');
+  expect(bill.components.length).toBeGreaterThan(20);
   expect(await sh(`head -n 1 ${unpacked}/README.md`)).toBe('# coold\n');
+});
+
+test('every page that the README or a guide of the archive links to is in the archive', async () => {
+  const pages = (await sh(`cd ${unpacked} && ls README.md docs/guide/*.md`)).trim().split('\n');
+  const linked = new Set<string>();
+  for (const page of pages)
+    for (const [, target = ''] of (await sh(`cat ${unpacked}/${page}`)).matchAll(/\]\(([^)#\s]+)[^)]*\)/g))
+      if (!/^[a-z]+:/.test(target)) linked.add(join(dirname(page), target));
+  expect(linked).toContain('docs/guide/install.md');
+  const missing: string[] = [];
+  for (const path of linked)
+    if ((await sh(`test -e ${unpacked}/${path} || echo missing`)) !== '') missing.push(path);
+  expect(missing).toEqual([]);
 });
 
 test.each(programs)(
@@ -66,7 +111,9 @@ test.each(programs)(
       // The processor's time, which a busy machine does not make longer than it is.
       const timed = `TIMEFORMAT='%U %S'; { time ${name} --version; } 2>&1`;
       const [line, work] = (await sh(`bash -c ${JSON.stringify(timed)}`)).trim().split('\n');
-      expect(line).toMatch(new RegExp(`^${name} \\d+\\.\\d+\\.\\d+$`));
+      expect(line).toMatch(
+        new RegExp(`^${name} \\d+\\.\\d+\\.\\d+ \\(commit [0-9a-f]{12}(?:, changed)?, schema 1-2\\)$`),
+      );
       times.push((work ?? '').split(' ').reduce((sum, seconds) => sum + Number(seconds) * 1000, 0));
     }
     expect(Math.min(...times)).toBeLessThan(200);
@@ -87,7 +134,7 @@ test('what it makes has the owner, mode and content that the programs expect', a
   ]);
   expect(await sh(`cat ${etc}/api-token`)).toMatch(/^[0-9a-f]{64}\n$/);
   expect(await sh('cat /etc/corrosion/schemas/*.sql')).toMatch(
-    /TABLE host_routes[\s\S]*TABLE service_endpoints[\s\S]*TABLE service_registrations/,
+    /TABLE broker_heartbeats[\s\S]*TABLE host_routes[\s\S]*TABLE service_endpoints[\s\S]*TABLE service_registrations/,
   );
 });
 
@@ -109,6 +156,16 @@ test('a second run changes nothing but what a killed one left, and configuration
   expect(await sh(state)).toBe(before);
 });
 
+test('who runs Corrosion without its unit is told of new tables, once', async () => {
+  const told =
+    /Corrosion has new tables: if it runs, run corrosion reload -c \/etc\/corrosion\/config.toml\n/;
+  await sh('rm /etc/corrosion/schemas/host_seen.sql && touch /etc/corrosion/config.toml');
+  expect((await machine.exec(`${unpacked}/install.sh`, [])).stdout).toMatch(told);
+  expect((await machine.exec(`${unpacked}/install.sh`, [])).stdout).not.toMatch(told);
+  await sh('rm /etc/corrosion/schemas/host_seen.sql /etc/corrosion/config.toml');
+  expect((await machine.exec(`${unpacked}/install.sh`, [])).stdout).not.toMatch(told);
+});
+
 test('a table that another schema file declares is left to it', async () => {
   await sh(
     'cd /etc/corrosion/schemas && rm service_endpoints.sql && echo "CREATE TABLE IF NOT EXISTS service_endpoints (x);" >init.sql',
@@ -116,7 +173,7 @@ test('a table that another schema file declares is left to it', async () => {
   const { stdout } = await machine.exec(`${unpacked}/install.sh`, []);
   expect(stdout).toContain('init.sql declares service_endpoints already');
   expect(await sh('ls /etc/corrosion/schemas')).toBe(
-    'host_routes.sql\nhost_seen.sql\ninit.sql\nservice_registrations.sql\n',
+    'broker_heartbeats.sql\nhost_pools.sql\nhost_routes.sql\nhost_seen.sql\ninit.sql\nservice_registrations.sql\n',
   );
 });
 
@@ -163,9 +220,7 @@ test('systemd finds nothing wrong with the units as installed, and with the samp
   const done = await machine.exec(
     'sh',
     ['-c', `cd /usr/local/lib/systemd/system && systemd-analyze verify ${units}`],
-    {
-      mayFail: true,
-    },
+    { mayFail: true },
   );
   expect(`${done.stdout}${done.stderr}`).toBe('');
   expect(done.code).toBe(0);

@@ -1,14 +1,16 @@
-// One request over both transports: broker.sock and REST.
+// Sends one request over both transports: broker.sock and REST.
 import type { Verb } from '@coold/proto';
 import { streamedCall } from '@coold/testbed';
 import { type Agent, request } from 'undici';
 import type { Stack } from './stack.ts';
 
-/** What a caller learns, without the words of its transport. */
-export type Outcome = { data: unknown } | { code: unknown; message: unknown; field: unknown };
+/** What a caller learns, apart from the transport's form. */
+export type Outcome =
+  | { data: unknown }
+  | { code: unknown; reason: unknown; message: unknown; field: unknown };
 
 export type RestVerb = Verb & { http: NonNullable<Verb['http']> };
-/** What a stream said, and what became of its input. */
+/** The output of a stream, and what became of its input. */
 export interface Streamed {
   said: Outcome;
   input: Outcome | undefined;
@@ -17,19 +19,19 @@ export interface Streamed {
 export interface Transports {
   overStream(name: string, fields: Record<string, unknown>): Promise<Outcome>;
   overRest(verb: RestVerb, fields: Record<string, unknown>): Promise<Outcome>;
-  /** @param input lines for its input call, once it has begun; where they are refused the caller hangs up */
+  /** @param input lines for its input call, sent once it has begun; when they are refused, the caller hangs up */
   streamOverLane(name: string, fields: Record<string, unknown>, input?: object[]): Promise<Streamed>;
   streamOverRest(verb: RestVerb, fields: Record<string, unknown>, input?: object[]): Promise<Streamed>;
 }
 
-/** @param origin of REST */
+/** Returns functions that call a host over either transport. @param origin of the REST API */
 export function transportsTo(stack: Stack, origin: string, agent: Agent): Transports {
   let requests = 0;
   async function overStream(name: string, fields: Record<string, unknown>): Promise<Outcome> {
     requests += 1;
     const answer = await stack.dispatch(`e-${requests}`, { type: name, ...fields });
-    const { status, data, code, message, field } = answer.json() as Record<string, unknown>;
-    return status === 'ok' ? { data } : { code, message, field };
+    const { status, data, ...error } = answer.json() as Record<string, unknown>;
+    return status === 'ok' ? { data } : laneError(error);
   }
 
   async function overRest(verb: RestVerb, fields: Record<string, unknown>): Promise<Outcome> {
@@ -37,6 +39,7 @@ export function transportsTo(stack: Stack, origin: string, agent: Agent): Transp
     const answer = await askRest(verb, fields);
     const text = await answer.body.text();
     const { statusCode } = answer;
+    if (statusCode === http.status && verb.lines) return { data: linesOf(text) };
     if (statusCode === http.status && streams) return { data: collected(text) };
     if (statusCode === http.status)
       return { data: statusCode === 204 && text === '' ? null : JSON.parse(text) };
@@ -97,10 +100,7 @@ export function transportsTo(stack: Stack, origin: string, agent: Agent): Transp
     const brought = await request(`${origin}${at}/${String(answer.headers['x-exec-session'])}/input`, {
       dispatcher: agent,
       method: 'POST',
-      headers: {
-        authorization: `Bearer ${stack.pairing.apiToken}`,
-        'content-type': 'application/x-ndjson',
-      },
+      headers: { authorization: `Bearer ${stack.pairing.apiToken}`, 'content-type': 'application/x-ndjson' },
       body: input.map(line => `${JSON.stringify(line)}\n`).join(''),
     });
     const text = await brought.body.text();
@@ -109,18 +109,20 @@ export function transportsTo(stack: Stack, origin: string, agent: Agent): Transp
     return { said: { data: null }, input: restError(brought.statusCode, text) };
   }
 
-  /** Where output is cut into lines is up to the pipes it came through; what comes after what, within one source, is not. */
-  /** What a stream said, as the bounded answer of a plain dispatch has it. */
+  /**
+   * The output of a stream in the form of a plain dispatch's answer. Where output is cut into lines depends on the
+   * pipes it went through; the order within one source does not.
+   */
   return { overStream, overRest, streamOverLane, streamOverRest };
 }
 
 function restError(code: number, text: string): Outcome {
-  const { error, field } = JSON.parse(text) as Record<string, unknown>;
-  return { code, message: error, field };
+  const { error, reason, field } = JSON.parse(text) as Record<string, unknown>;
+  return { code, reason, message: error, field };
 }
 
-function laneError({ code, message, field }: Record<string, unknown>): Outcome {
-  return { code, message, field };
+function laneError({ code, reason, message, field }: Record<string, unknown>): Outcome {
+  return { code, reason, message, field };
 }
 
 function joined(lines: unknown[]): unknown {
@@ -138,9 +140,13 @@ function joined(lines: unknown[]): unknown {
   return { output, others };
 }
 
-function collected(ndjson: string): unknown {
+function linesOf(ndjson: string): Record<string, unknown>[] {
   const lines = ndjson.split('\n').slice(0, -1);
-  const said = lines.map(line => JSON.parse(line) as Record<string, unknown>);
+  return lines.map(line => JSON.parse(line) as Record<string, unknown>);
+}
+
+function collected(ndjson: string): unknown {
+  const said = linesOf(ndjson);
   const { exit_code } = said.at(-1) ?? {};
   if (exit_code === undefined) return { frames: said, truncated: false };
   return { exit_code, output: said.map(({ data }) => data ?? '').join(''), truncated: false };

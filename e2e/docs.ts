@@ -1,8 +1,9 @@
-// `npm run docs`: brings the generated parts of the pages up to date.
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+// `npm run docs`: updates the generated parts of the pages and the generated files.
+import { mkdir, readFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { writeFileAtomically } from '@coold/runtime';
 import { renderPage } from './docs/generated-tables.ts';
+import { madeFiles } from './docs/made-files.ts';
 import { listPages, root } from './docs/tree.ts';
 
 for (const page of listPages()) {
@@ -12,4 +13,12 @@ for (const page of listPages()) {
   if (rendered === text) continue;
   await writeFileAtomically(path, rendered, 0o644);
   process.stdout.write(`docs: ${page} changed\n`);
+}
+
+for (const { path, make } of madeFiles) {
+  const text = make();
+  if ((await readFile(join(root, path), 'utf8').catch(() => undefined)) === text) continue;
+  await mkdir(dirname(join(root, path)), { recursive: true });
+  await writeFileAtomically(join(root, path), text, 0o644);
+  process.stdout.write(`docs: ${path} written\n`);
 }

@@ -1,45 +1,57 @@
-// What every verb with a place on REST is asked, for the test that both transports answer the same.
+// Example requests for every verb with a place on REST, for the test that both transports answer the same.
 
 export interface Example {
   fields?: Record<string, unknown>;
-  /** Makes the host as the request wants to find it, before each of the two. */
+  /** Prepares the host before each of the two requests. */
   prepare?: () => Promise<unknown>;
-  /** Compared by names and types: its values are other ones at every call. */
+  /** Compares only names and types, because the values differ between calls. */
   varies?: true;
 }
 
 export interface Examples {
   answered: Example[];
   refused: (Example & { code: number; field?: string })[];
-  /** What is only asked for as a stream, beside all of the above; of verbs that stream. */
+  /** Examples for verbs that stream, which are requested only as a stream, in addition to those above. */
   streamed?: (Example & {
-    /** Lines for its input call, once it has begun; where they are refused the caller hangs up. */
+    /** Lines that are sent as its input once it has begun. When they are refused, the caller disconnects. */
     input?: object[];
     inputRefused?: { code: number; field: string };
   })[];
 }
 
-/** Brings a host to where an example wants it. */
+/** Functions that bring a host into the state that an example needs. */
 export interface HostHands {
-  /** @returns the data of the answer @throws Error when it has none */
+  /** Calls a verb. @returns the data of the answer @throws Error when it has none */
   call(name: string, fields: Record<string, unknown>): Promise<unknown>;
   absent(kind: 'images' | 'containers' | 'volumes' | 'networks', name: string): Promise<void>;
-  /** A container of that name that was never started. */
+  /** Replaces the container of that name by one that was never started. */
   fresh(name: string): Promise<void>;
   revokeAll(): Promise<void>;
+  /** Returns the host's own token from its file. */
+  token(): string;
 }
 
 export const image = 'localhost/tiny:latest';
 export const spare = '127.0.0.1:5000/tiny:1';
 export const web = { image, name: 'web', network: 'n', stop_timeout: 0 };
 
+/** Podman 5 orders variables arbitrarily. */
+const printEnv = ['/bin/busybox', 'sh', '-c', 'echo "$PORT $DEBUG"'];
 const cat = { id: 'web', cmd: ['/bin/busybox', 'cat'] };
 const size = { code: 400, field: 'lines[0].resize.cols' };
 const shop = { service_id: 's', name: 'shop', namespace: 'default', container_id: 'web', port: 80 };
 const flow = { src: '10.210.5.2', dst: '10.210.6.3', proto: 'tcp', port: 80 };
+/** Addresses on a bridge that the test creates. */
+export const explained = { gateway: '10.231.77.1', one: '10.231.77.2', other: '10.231.77.3' };
 const flowId = '644d80ecc835';
 
-export const examplesOf = ({ call, absent, fresh, revokeAll }: HostHands): Record<string, Examples> => ({
+export const examplesOf = ({
+  call,
+  absent,
+  fresh,
+  revokeAll,
+  token,
+}: HostHands): Record<string, Examples> => ({
   'images.pull': {
     answered: [
       { fields: { ref: spare } },
@@ -73,6 +85,29 @@ export const examplesOf = ({ call, absent, fresh, revokeAll }: HostHands): Recor
       { fields: { nosuch: 'x' }, code: 400, field: 'nosuch' },
     ],
   },
+  'host.jwt.set': {
+    answered: [
+      {
+        get fields() {
+          return { token: token() };
+        },
+      },
+    ],
+    refused: [
+      { fields: { token: 'x' }, code: 400, field: 'token' },
+      { fields: {}, code: 400, field: 'token' },
+    ],
+  },
+  'coold.logs': {
+    answered: [{ fields: {} }, { fields: { tail: 3 } }],
+    refused: [{ fields: { tail: 100_001 }, code: 400, field: 'tail' }],
+    streamed: [{ fields: { tail: 0 } }],
+  },
+  'host.events': {
+    answered: [{ fields: { follow: false }, varies: true }],
+    refused: [{ fields: { since: 'yesterday', follow: false }, code: 400, field: 'since' }],
+    streamed: [{ fields: { follow: false }, varies: true }],
+  },
   'mesh.forget': {
     answered: [{ fields: { host_mgmt_ip: '100.64.255.254' } }],
     refused: [
@@ -81,7 +116,25 @@ export const examplesOf = ({ call, absent, fresh, revokeAll }: HostHands): Recor
     ],
   },
   'containers.create': {
-    answered: [{ fields: { image, name: 'new' }, prepare: () => absent('containers', 'new'), varies: true }],
+    answered: [
+      { fields: { image, name: 'new' }, prepare: () => absent('containers', 'new'), varies: true },
+      // PHP encodes empty or absent values like this.
+      {
+        fields: {
+          image,
+          name: 'new',
+          env: [],
+          labels: [],
+          mounts: [],
+          ports: null,
+          healthcheck: null,
+          restart_policy: null,
+          resources: [],
+        },
+        prepare: () => absent('containers', 'new'),
+        varies: true,
+      },
+    ],
     refused: [
       { fields: { image, name: 'new', cap_add: ['SYS_ADMIN'] }, code: 403, field: 'cap_add[0]' },
       {
@@ -102,10 +155,11 @@ export const examplesOf = ({ call, absent, fresh, revokeAll }: HostHands): Recor
     refused: [{ fields: { id: 'nosuch' }, code: 404 }],
   },
   'containers.restart': {
-    answered: [{ fields: { id: 'web' } }],
+    answered: [{ fields: { id: 'web' } }, { fields: { id: 'web', timeout: 0 } }],
     refused: [
       { fields: { id: 'nosuch' }, code: 404 },
       { fields: { id: '../web' }, code: 400, field: 'id' },
+      { fields: { id: 'web', timeout: 86_401 }, code: 400, field: 'timeout' },
     ],
   },
   'containers.stop': {
@@ -120,7 +174,7 @@ export const examplesOf = ({ call, absent, fresh, revokeAll }: HostHands): Recor
     answered: [
       { fields: { id: 'new' }, prepare: () => fresh('new') },
       {
-        fields: { id: 'new', force: true },
+        fields: { id: 'new', force: true, timeout: 1 },
         prepare: async () => {
           await fresh('new');
           await call('containers.start', { id: 'new' });
@@ -128,6 +182,7 @@ export const examplesOf = ({ call, absent, fresh, revokeAll }: HostHands): Recor
       },
     ],
     refused: [
+      { fields: { id: 'nosuch', timeout: 86_401 }, code: 400, field: 'timeout' },
       { fields: { id: 'nosuch' }, code: 404 },
       { fields: { id: 'web', force: false }, code: 409 },
     ],
@@ -139,7 +194,7 @@ export const examplesOf = ({ call, absent, fresh, revokeAll }: HostHands): Recor
       { fields: { id: 'ü' }, code: 400, field: 'id' },
     ],
   },
-  // Streams on REST, bounded in a plain dispatch: compared by what both have said at the end.
+  // These verbs stream on REST and are bounded in a plain dispatch. Their complete output is compared.
   'containers.logs': {
     answered: [{ fields: { id: 'talker' } }, { fields: { id: 'talker', tail: 1, timestamps: true } }],
     refused: [
@@ -154,6 +209,7 @@ export const examplesOf = ({ call, absent, fresh, revokeAll }: HostHands): Recor
     answered: [
       { fields: { id: 'web', cmd: ['/bin/busybox', 'echo', 'hé'] } },
       { fields: { id: 'web', cmd: ['/bin/busybox', 'sh', '-c', 'exit 3'], env: { A: 'b' } } },
+      { fields: { id: 'web', cmd: printEnv, env: { PORT: 8080, DEBUG: true } } },
       { fields: { id: 'web', cmd: ['/bin/busybox', 'tty'], tty: true } },
     ],
     refused: [
@@ -167,7 +223,7 @@ export const examplesOf = ({ call, absent, fresh, revokeAll }: HostHands): Recor
       { fields: cat, input: [{ stdin: 5 }], inputRefused: { code: 400, field: 'lines[0].stdin' } },
       { fields: cat, input: [{ resize: { cols: 0, rows: 1 } }], inputRefused: size },
       {
-        // It still runs when more is sent after the end of its input.
+        // The command still runs when more input arrives after the end of its input.
         fields: { id: 'web', cmd: ['/bin/busybox', 'sleep', '1000'] },
         input: [{ eof: true }, { stdin: 'more' }],
         inputRefused: { code: 409, field: 'stdin' },
@@ -272,10 +328,7 @@ export const examplesOf = ({ call, absent, fresh, revokeAll }: HostHands): Recor
   },
   'firewall.bulk': {
     answered: [
-      {
-        fields: { add: [flow, { ...flow, port: 81 }], remove: ['000000000000'] },
-        prepare: revokeAll,
-      },
+      { fields: { add: [flow, { ...flow, port: 81 }], remove: ['000000000000'] }, prepare: revokeAll },
     ],
     refused: [
       { fields: { add: [flow, { ...flow, src: '10.1' }] }, code: 400, field: 'add[1].src' },
@@ -285,6 +338,23 @@ export const examplesOf = ({ call, absent, fresh, revokeAll }: HostHands): Recor
   },
   'firewall.reconcile': { answered: [{}], refused: [{ fields: { force: true }, code: 400, field: 'force' }] },
   'firewall.status': { answered: [{}], refused: [{ fields: { nosuch: 'x' }, code: 400, field: 'nosuch' }] },
+  'firewall.explain': {
+    answered: [
+      { fields: { src: explained.one, dst: explained.other, proto: 'tcp', port: 80 } },
+      { fields: { src: explained.one, dst: explained.other } },
+    ],
+    refused: [
+      { fields: { src: '', dst: 'web' }, code: 400, field: 'src' },
+      { fields: { src: 'nosuch', dst: 'web' }, code: 404, field: 'src' },
+      { fields: { src: 'web', dst: 'fd00::1' }, code: 400, field: 'dst' },
+      { fields: { src: 'web', dst: explained.gateway }, code: 400, field: 'dst' },
+      { fields: { src: 'web', dst: '198.51.100.9' }, code: 400, field: 'dst' },
+      { fields: { src: 'web', dst: 'web' }, code: 400, field: 'dst' },
+      { fields: { src: 'web', dst: 'nosuch.default.coolify.internal' }, code: 404, field: 'dst' },
+      { fields: { src: explained.one, dst: explained.other, proto: 'icmp' }, code: 400, field: 'proto' },
+      { fields: { src: explained.one, dst: explained.other, port: 80 }, code: 400, field: 'port' },
+    ],
+  },
   'services.register': {
     answered: [{ fields: shop }, { fields: { ...shop, port: 0 } }],
     refused: [
@@ -303,7 +373,7 @@ export const examplesOf = ({ call, absent, fresh, revokeAll }: HostHands): Recor
   },
   'services.endpoints': {
     answered: [
-      // What is known of a container follows what happened to it a moment later.
+      // The directory learns of a change to a container a moment later.
       { fields: { id: 's' }, prepare: () => call('services.register', shop), varies: true },
       { fields: { id: 'nosuch' } },
     ],

@@ -1,5 +1,5 @@
-// `npm run e2e`: the scenarios, on hosts of the lab, or of Hetzner with E2E_PROVIDER=hetzner. `--list` names them,
-// `--sweep` removes servers that killed runs have left at Hetzner; what else is given is a part of a scenario's name.
+// `npm run e2e`: runs the scenarios on lab hosts, or on Hetzner with E2E_PROVIDER=hetzner. `--list` names them;
+// `--sweep` removes servers that killed runs left at Hetzner. Other arguments are parts of scenario names.
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -22,10 +22,12 @@ async function main(): Promise<number> {
   if (flags.includes('--sweep')) return await sweep();
   if (flags.includes('--list')) return await vitest(['list', ...named()]);
   checkGround();
-  // What one command makes is found again by this name, should its parts be killed.
+  // Everything that one command creates has this name, so that it can be removed when parts of the command are killed.
   process.env['E2E_GROUP'] = randomBytes(4).toString('hex');
-  // Of the table of packets a short selection runs, unless it is named.
+  // Only a short selection of the packet table runs, unless it is named.
   if (names.some(name => name.startsWith('packets'))) process.env['E2E_PACKETS'] = 'whole';
+  // Likewise, not all faults are made unless they are named.
+  if (names.some(name => name.includes('fault'))) process.env['E2E_FAULTS'] = 'whole';
   const begun = performance.now();
   const folder = mkdtempSync(join(tmpdir(), 'coold-e2e-'));
   try {
@@ -46,7 +48,7 @@ function named(): string[] {
   return names.length === 0 ? [] : ['--testNamePattern', names.join(' ')];
 }
 
-/** Scenarios that ran to an end, good or bad; none, when vitest was ended before it could say. */
+/** Returns the number of scenarios that passed or failed; 0 when vitest ended before it could report. */
 function countRun(report: string): number {
   try {
     const { numPassedTests, numFailedTests } = JSON.parse(readFileSync(report, 'utf8')) as Record<
@@ -59,10 +61,10 @@ function countRun(report: string): number {
   }
 }
 
-/** Runs vitest over the scenarios; a signal ends it, and us once what it left has been removed. */
+/** Runs vitest over the scenarios. A signal ends vitest, and then this process once everything left behind is removed. */
 function vitest(argv: readonly string[]): Promise<number> {
   const child = spawn('vitest', [...argv, 'e2e/scenarios/'], { stdio: 'inherit' });
-  // A Ctrl-C reaches vitest by itself; a plain kill reaches only us.
+  // A Ctrl-C reaches vitest directly; a plain kill reaches only this process.
   process.on('SIGINT', () => {});
   process.on('SIGTERM', () => child.kill('SIGTERM'));
   return new Promise((resolve, reject) => {

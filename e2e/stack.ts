@@ -1,5 +1,4 @@
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import {
   createPairing,
   freePort,
@@ -11,26 +10,26 @@ import {
   startPodman,
   unixHttp,
 } from '@coold/testbed';
+import { startStandIn } from '@coold/testbed/corrosion';
 import { createPacketFilter, type PacketFilter } from '@coold/testbed/packet-filter';
-import { startAgent } from './corrosion/agent.ts';
 
 /**
- * A broker, a coold and a Podman, all real, each a process of its own, and the stand-in for Corrosion; what a test of the
- * whole begins with.
+ * A real broker, coold and Podman, each in its own process, and the stand-in for Corrosion: the start of a test of the
+ * whole product.
  */
 export interface Stack extends AsyncDisposable {
   folder: string;
   pairing: Pairing;
   podman: PodmanService;
-  /** What coold's iptables and nft act on. */
+  /** The packet filter that coold's iptables and nft change. */
   filter: PacketFilter;
   broker: Program;
   coold: Program;
   /** Posts a command for the stack's host. */
   dispatch(requestId: string, command?: object): Promise<HttpAnswer>;
-  /** One more, with rules of its own. */
+  /** Starts another coold, with its own rules. */
   startCoold(env: Record<string, string>): Program;
-  /** Puts a program that a test killed back, and resolves once the host is connected again. */
+  /** Restarts a broker that a test killed, and resolves once the host is connected again. */
   restartBroker(): Promise<void>;
   restartCoold(): Promise<void>;
 }
@@ -43,14 +42,7 @@ export async function startStack(
   try {
     const { path: folder } = cleanup.use(await scratchFolder());
     const podman = cleanup.use(await startPodman(join(folder, 'podman')));
-    const anyPort = { host: '127.0.0.1', port: 0 };
-    const corrosion = await startAgent({
-      dbPath: join(folder, 'corrosion.db'),
-      schemaPaths: [fileURLToPath(new URL('../packaging/corrosion/', import.meta.url))],
-      ...{ gossip: anyPort, api: anyPort, bootstrap: [], bearerToken: undefined },
-    });
-    cleanup.defer(() => corrosion.close());
-    const corrosionUrl = `http://127.0.0.1:${corrosion.api.port}`;
+    const corrosion = cleanup.use(await startStandIn(folder));
     const pairing = await createPairing({
       folder,
       hostId: 'host-1',
@@ -63,14 +55,14 @@ export async function startStack(
       await broker.logged(line => line.msg === 'listening for Laravel');
       return broker;
     };
-    // coold is this machine's, but the packet filter it changes is not.
+    // coold runs on this machine, but changes a packet filter in a separate namespace.
     const filter = cleanup.use(await createPacketFilter(join(folder, 'packet-filter')));
     await filter.scaffold();
     const own = {
       PATH: filter.path,
       COOLD_RULES_PATH: join(folder, 'allow.rules'),
       COOLD_BRIDGE_RULES_PATH: join(folder, 'allow.nft'),
-      COOLD_CORROSION_URL: corrosionUrl,
+      COOLD_CORROSION_URL: corrosion.url,
     };
     const startCoold = () => cleanup.use(pairing.startCoold({ env: { ...own, ...env.coold } }));
     const connected = (broker: Program, after: number) =>

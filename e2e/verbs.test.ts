@@ -1,5 +1,5 @@
 // The verbs as Laravel calls them: JSON to a real broker, its stream, a real coold and a real Podman.
-import { mkdir } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readVerbs } from '@coold/proto';
 import { scratchFolder } from '@coold/testbed';
@@ -37,27 +37,30 @@ describe('over broker.sock', () => {
   const text = expect.any(String) as string;
   const number = expect.any(Number) as number;
 
-  it('a deployment goes through, every answer as it should be', async () => {
+  it('a deployment succeeds, with the right answer at every step', async () => {
     expect(
       await call('networks.create', { name: 'n', namespace: 'default', subnet: '10.231.5.0/24' }),
     ).toEqual({
-      ...{
-        name: 'n',
-        namespace: 'default',
-        driver: 'bridge',
-        subnet: '10.231.5.0/24',
-        gateway: '10.231.5.1',
-      },
+      name: 'n',
+      namespace: 'default',
+      driver: 'bridge',
+      subnet: '10.231.5.0/24',
+      gateway: '10.231.5.1',
       labels: {
         'coolify.namespace': 'default',
-        ...{ 'io.coolify.managed': 'true', 'io.coolify.namespace': 'default' },
+        'io.coolify.managed': 'true',
+        'io.coolify.namespace': 'default',
       },
     });
     const volume = { name: 'v', driver: 'local', mountpoint: text, labels: {}, created_at: number };
     expect(await call('volumes.create', { name: 'v' })).toEqual(volume);
     expect(await call('volumes.inspect', { name: 'v' })).toEqual(volume);
     const created = await call('containers.create', {
-      ...{ image, name: 'web', network: 'n', ip: '10.231.5.9', stop_timeout: 0 },
+      image,
+      name: 'web',
+      network: 'n',
+      ip: '10.231.5.9',
+      stop_timeout: 0,
       mounts: [
         { volume: 'v', target: '/v' },
         { bind: data, target: '/b', read_only: true },
@@ -71,10 +74,14 @@ describe('over broker.sock', () => {
       State: { Running: true },
     });
     expect(await call('containers.healthcheck', { id: 'web' })).toEqual({
-      ...{ status: 'healthy', exit_code: 0, log: '' },
+      status: 'healthy',
+      exit_code: 0,
+      log: '',
     });
     expect(await call('containers.exec', { id: 'web', cmd: ['/bin/busybox', 'echo', 'hi'] })).toEqual({
-      ...{ exit_code: 0, output: 'hi\n', truncated: false },
+      exit_code: 0,
+      output: 'hi\n',
+      truncated: false,
     });
     expect(await call('containers.logs', { id: 'web' })).toEqual({ frames: [], truncated: false });
     expect(await call('list_containers')).toMatchObject([{ name: 'web', networks: ['n'] }]);
@@ -85,20 +92,31 @@ describe('over broker.sock', () => {
     const service = { service_id: 's', name: 'site', namespace: 'default', container_id: 'web', port: 80 };
     const { id } = created as { id: string };
     expect(await call('services.register', service)).toEqual({
-      ...{ ...service, container_id: id, host_mgmt_ip: '127.0.0.1' },
+      ...service,
+      container_id: id,
+      host_mgmt_ip: '127.0.0.1',
     });
-    // It is written as soon as Podman said that it is healthy.
+    // The row is written as soon as Podman reports that it is healthy.
     await soon(async () =>
       expect(await call('services.endpoints', { id: 's' })).toEqual([
         {
-          ...{ container_id: id, container_ip: '10.231.5.9', host_mgmt_ip: '127.0.0.1', port: 80 },
-          ...{ state: 'running', health: 'healthy' },
+          container_id: id,
+          container_ip: '10.231.5.9',
+          host_mgmt_ip: '127.0.0.1',
+          port: 80,
+          state: 'running',
+          health: 'healthy',
         },
       ]),
     );
     expect(await call('services.unregister', { id: 's', container_id: id })).toBeNull();
     expect(await call('services.endpoints', { id: 's' })).toEqual([]);
     expect(await call('mesh.forget', { host_mgmt_ip: '100.64.255.254' })).toBeNull();
+    const token = await readFile(join(stack.folder, 'host-jwt'), 'utf8');
+    expect(await call('host.jwt.set', { token })).toBeNull();
+    // coold does not run in a unit here, so it has no journal.
+    expect(await call('coold.logs')).toEqual({ frames: [], truncated: false });
+    expect(((await call('host.events')) as object[])[0]).toMatchObject({ type: 'begin' });
     expect(await call('host.stats')).toMatchObject([{ name: 'web', memory: number, pids: 1 }]);
     expect(await call('host.info')).toMatchObject({
       load: [number, number, number],
@@ -121,15 +139,25 @@ describe('over broker.sock', () => {
     expect(await call('firewall.list')).toEqual([rule]);
     expect(await call('firewall.list', { namespace: 'shop' })).toEqual([]);
     expect(await call('firewall.show', { id: rule.id })).toEqual({ ...rule, packets: 0, bytes: 0 });
+    // Neither end is behind a bridge of this machine.
+    expect(await dispatch('firewall.explain', flow)).toMatchObject({
+      status: 'error',
+      code: 400,
+      field: 'src',
+    });
     const line = `-s 10.210.5.2/32 -d 10.210.6.3/32 -p tcp -m tcp --dport 80 -m comment --comment "cid:${rule.id}:default"`;
     expect(await stack.filter.iptables('-S', 'COOLIFY-ALLOW')).toContain(line);
     const none = { count: 0, ids: [] };
-    // No container has these addresses; that is said once the mesh is known.
+    // No container has these addresses; that is reported once the mesh is known.
     const status = async () => (await call('firewall.status')) as { orphans?: unknown };
     await expect.poll(async () => (await status()).orphans, { timeout: 20_000 }).toBeDefined();
     expect(await status()).toEqual({
       orphans: { count: 1, ids: [rule.id] },
-      ...{ mode: 'enforcing', permissive: false, backend: 'nf_tables', watched: true, foreign: [] },
+      mode: 'enforcing',
+      permissive: false,
+      backend: 'nf_tables',
+      watched: true,
+      foreign: [],
       rules: { model: 1, iptables: 1, nft: 1, guard: 1, snapshot: 1 },
       drift: { in_kernel_only: none, in_model_only: none, planes_differ: none, snapshot_differs: none },
       hook_repairs: 0,
@@ -140,7 +168,9 @@ describe('over broker.sock', () => {
     expect(await stack.filter.iptables('-S', 'COOLIFY-ALLOW')).toContain(line);
     const other = { src: '10.210.5.2', dst: '10.210.6.4' };
     expect(await call('firewall.bulk', { add: [other], remove: [rule.id] })).toEqual({
-      ...{ added: 1, removed: 1, total: 1 },
+      added: 1,
+      removed: 1,
+      total: 1,
     });
     const [left] = (await call('firewall.list')) as { id: string }[];
     expect(left).toMatchObject(other);
@@ -153,7 +183,9 @@ describe('over broker.sock', () => {
   it('a host’s refusal arrives with its code and field', async () => {
     const spec = { image, name: 'bad' };
     expect(await dispatch('containers.create', { ...spec, cap_add: ['SYS_ADMIN'] })).toMatchObject({
-      ...{ status: 'error', code: 403, field: 'cap_add[0]' },
+      status: 'error',
+      code: 403,
+      field: 'cap_add[0]',
     });
     const outside = { ...spec, mounts: [{ bind: '/etc', target: '/x' }] };
     expect(await dispatch('containers.create', outside)).toMatchObject({
@@ -166,11 +198,13 @@ describe('over broker.sock', () => {
     });
     expect(await dispatch('containers.inspect', { id: 'nosuch' })).toMatchObject({ code: 404 });
     expect(await dispatch('networks.create', { name: 'x', subnet: '127.0.0.0/24' })).toMatchObject({
-      ...{ code: 400, field: 'subnet', message: expect.stringContaining('private') as string },
+      code: 400,
+      field: 'subnet',
+      message: expect.stringContaining('private') as string,
     });
   });
 
-  it('credentials and variables leave no trace in what the programs say', async () => {
+  it(`credentials and variables leave no trace in the programs' logs`, async () => {
     const auth = { username: 'robot-name', password: 'hush-password' };
     const pull = await dispatch('images.pull', { ref: '127.0.0.1:1/app', auth });
     expect(pull).toMatchObject({ status: 'error' });
@@ -180,7 +214,7 @@ describe('over broker.sock', () => {
     expect(said).not.toMatch(/hush|robot-name/);
   });
 
-  it('a name is looked up as a container would', async () => {
+  it('a name is looked up like a container would', async () => {
     const name = 'nobody.nowhere.coolify.internal';
     expect(await call('dns.lookup', { name })).toMatchObject({ name, in_zone: true, answers: [] });
     expect(await call('dns.stats')).toMatchObject({ queries: expect.any(Number) as number });

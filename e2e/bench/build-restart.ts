@@ -12,7 +12,10 @@ import type { Figure } from './suite.ts';
 const hostCount = 10;
 const buildsPerHost = 10;
 
-/** A broker killed with a hundred builds in flight on ten stub hosts: what it knows of them once each has come back. */
+/**
+ * Kills a broker with a hundred builds in flight on ten stub hosts, and measures what it knows of them once every host
+ * has reconnected.
+ */
 export async function measureRestart(): Promise<Figure[]> {
   await using cleanup = new AsyncDisposableStack();
   const { path: folder } = cleanup.use(await scratchFolder());
@@ -34,8 +37,10 @@ export async function measureRestart(): Promise<Figure[]> {
     hosts.push(host);
   }
   const command = {
-    ...{ type: 'static_build', repo_url: 'https://git.example/app.git' },
-    ...{ git_ref: 'main', target_image: 'localhost/app:v1' },
+    type: 'static_build',
+    repo_url: 'https://git.example/app.git',
+    git_ref: 'main',
+    target_image: 'localhost/app:v1',
   };
   const total = hostCount * buildsPerHost;
   for (let n = 0; n < total; n += 1) {
@@ -48,7 +53,8 @@ export async function measureRestart(): Promise<Figure[]> {
     const streams = JSON.parse(text) as { builds: { running: number; queued: number } }[];
     return streams.reduce((sum, { builds }) => sum + builds.running + builds.queued, 0);
   };
-  // Accepted is what the broker has sent; a command that is still on its way when it is killed is lost to the host.
+  // "Accepted" means that the broker has sent the command. A command still on its way when the broker is killed never
+  // reaches the host.
   const begunBuilds = () => hosts.reduce((sum, { builds }) => sum + builds.size, 0);
   await eventually('every host to have its builds', async () => begunBuilds() === total || undefined, {
     timeoutMs: 30_000,

@@ -19,24 +19,35 @@ import { summarise } from './load.ts';
 import { runBeside } from './run-beside.ts';
 import type { Suite } from './suite.ts';
 
-/** What systemd runs so that a build has a network of its own, and what it runs at its end, as argument vectors. */
+/** The commands, as argument vectors, that systemd runs to give a build its own network, and to remove it. */
 function networkCommands(): { before: string[][]; after: string[] } {
   const requestId = 'bench';
   const name = `coolify-build-${requestId}`;
   const properties = buildUnitProperties({
-    ...{ requestId, stack: 'static', workFolder: '/bench' },
+    requestId,
+    stack: 'static',
+    workFolder: '/bench',
     network: {
-      ...{ slot: 2, address: '240.0.0.2', gateway: '240.0.0.1', mtu: 1500 },
+      slot: 2,
+      address: '240.0.0.2',
+      gateway: '240.0.0.1',
+      mtu: 1500,
       resolvConf: '/run/coolify/build-resolv.conf',
     },
     config: {
-      ...{ bin: '/builder', timeoutSecs: 60, memoryMax: '2G', cpuQuota: '200%' },
-      ...{ diskMax: '10G', cacheMax: '5G', denyNets: [] },
+      bin: '/builder',
+      timeoutSecs: 60,
+      memoryMax: '2G',
+      cpuQuota: '200%',
+      diskMax: '10G',
+      inodesMax: '2000000',
+      cacheMax: '5G',
+      denyNets: [],
     },
   });
   const plugs = properties
     .filter(property => property.startsWith('ExecStartPre=+'))
-    // PID 1 of this machine is in another network than the bench.
+    // PID 1 of this machine is in a different network namespace from the benchmark.
     .map(each =>
       each.replace('ExecStartPre=+', '').replace('nsenter --net=/proc/1/ns/net -- ', '').split(' '),
     );
@@ -50,8 +61,8 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 const files = 300;
 
 /**
- * A static site from a git server to an image: the builder as it is packaged, against a script that clones and builds, in
- * turns, with the same storage, server and registry.
+ * Builds a static site from a git server into an image: the packaged builder against a script that clones and builds,
+ * in turns, with the same storage, server and registry.
  */
 export const buildSuite: Suite = {
   name: 'build',
@@ -123,7 +134,7 @@ export const buildSuite: Suite = {
       ];
       await rm(work, { recursive: true });
       await rm(join(folder, 'clone'), { recursive: true });
-      if (round === 0) continue; // the first warms both
+      if (round === 0) continue; // the first round warms up both
       seen.ours.push(ours + network);
       seen.network.push(network);
       seen.raw.push(bare);

@@ -6,9 +6,10 @@ import { programs } from '../../packaging/programs.ts';
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
 /**
- * coold and the broker as the package has them: from source, what strips their types stays in their memory.
+ * Bundles coold and the broker as the package does: run from source, the code that strips their types would stay in
+ * their memory.
  *
- * @returns their main modules, in `folder`
+ * @returns the paths of their main modules in `folder`
  */
 export async function bundled(folder: string): Promise<Record<'broker' | 'coold', string>> {
   for (const program of programs) await bundleProgram(root, program, folder);

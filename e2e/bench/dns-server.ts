@@ -1,8 +1,10 @@
-// A server of the dns suite as a process of its own, in the network namespace that started it: coold's DNS with so many threads,
-// a bare loop that answers the same bytes, or one that hands all on to the upstream. Says "answering" once it does.
+// Runs one server of the dns suite in its own process, in the network namespace that started it: coold's DNS with a
+// given number of threads, a bare loop that answers the same bytes, or a relay that forwards everything to the
+// upstream. Prints "answering" once it answers.
 import { createSocket } from 'node:dgram';
 import { createDns } from '@coold/coold/dns';
-import { createLogger, logFilter } from '@coold/runtime';
+import { logFilter } from '@coold/runtime';
+import { createLogger } from '@coold/runtime/logger';
 import { addressOf, namespace, zone } from './dns-names.ts';
 
 const [kind, gateway = '', upstream = '', threads = '1'] = process.argv.slice(2);
@@ -40,6 +42,7 @@ async function serveCoold() {
         lists.set(name, known);
         return known;
       },
+      bearers: () => undefined,
       leftOut: () => [],
       hasNamespace: wanted => wanted === namespace,
       watch() {},
@@ -51,7 +54,7 @@ async function serveCoold() {
   await dns.run(new AbortController().signal);
 }
 
-/** Node's own datagram socket as its manual shows it, and the least that makes an answer: no name is looked at. */
+/** Node's own datagram socket as its manual shows it, with the minimal code to answer. It does not look up names. */
 function serveBare() {
   const socket = createSocket('udp4');
   const record = Buffer.from([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 5, 0, 4, 10, 210, 0, 5]);
@@ -64,7 +67,10 @@ function serveBare() {
   socket.bind(53, gateway, () => process.stderr.write('{"msg":"answering DNS"}\n'));
 }
 
-/** The least that hands a question on and its answer back: what Node's own sockets add to the upstream's time. */
+/**
+ * The minimal code that forwards a question and returns its answer: it shows what Node's sockets add to the upstream's
+ * time.
+ */
 function serveRelay() {
   const socket = createSocket('udp4');
   const asking = createSocket('udp4');

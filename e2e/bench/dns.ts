@@ -23,15 +23,16 @@ import type { Suite } from './suite.ts';
 const gateway = '10.77.0.1';
 const client = '10.77.0.2';
 const upstream = '10.77.0.9';
-/** Queries a second that every one of them can bear: latencies at saturation would only tell of dnsperf's queue. */
+/** Queries per second that every server can handle. Latencies at saturation would only measure dnsperf's queue. */
 const steadyRate = 5000;
 const forwardedRate = 1000;
-/** Containers ask from a socket for each question; with few, the kernel may give most of them to one thread. */
+/** Containers use a new socket for each question. With few sockets, the kernel may send most of them to one thread. */
 const load = { server: gateway, from: client, clients: 40, outstanding: 100 };
 
 /**
- * Names of the zone and names outside it: coold's DNS with one thread and with two, a bare dgram loop, dnsmasq and
- * aardvark-dns, each alone in a network namespace with the same dnsmasq as its upstream, in turns, with the same load.
+ * Looks up names inside and outside the zone with coold's DNS (one thread and two), a bare dgram loop, dnsmasq and
+ * aardvark-dns. Each runs alone in a network namespace with the same dnsmasq as its upstream, in turns, under the same
+ * load.
  */
 export const dnsSuite: Suite = {
   name: 'dns',
@@ -62,7 +63,7 @@ export const dnsSuite: Suite = {
     for (let round = 0; round <= rounds; round += 1)
       for (const { netns, seen } of Object.values(subjects)) {
         const measured = await measureDns(netns, { ...load, queries: inside, durationMs }, steadyRate);
-        if (round > 0) seen.push(measured); // the first warms up
+        if (round > 0) seen.push(measured); // the first round warms up
       }
 
     const relay = await subject(cleanup, netns => startNode(cleanup, netns, 'relay', 1));
@@ -79,7 +80,7 @@ export const dnsSuite: Suite = {
       if (round > 0) fromCache.push(measured);
     }
     const asked = { coold: own.netns, relay: relay.netns, dnsmasq: peer.netns, upstream: own.netns };
-    // A difference of small figures: in shorter turns, so that what disturbs one disturbs the others as well.
+    // The difference is between small figures. Shorter turns spread a disturbance over all of them.
     for (let round = 0; round <= rounds * 2; round += 1)
       for (const who of ['coold', 'relay', 'dnsmasq', 'upstream'] as const) {
         const netns = asked[who];
@@ -120,11 +121,7 @@ export const dnsSuite: Suite = {
         { subject: 'the upstream itself', ...direct },
       ],
       ratios: [
-        {
-          what: 'req/s, coold over the bare loop',
-          value: coold.rate / bare.rate,
-          aim: 'at least 0.9',
-        },
+        { what: 'req/s, coold over the bare loop', value: coold.rate / bare.rate, aim: 'at least 0.9' },
         { what: 'req/s, coold over dnsmasq', value: coold.rate / dnsmasq.rate, aim: 'at least 0.75' },
         {
           what: 'req/s, 2 threads over one',
@@ -158,7 +155,7 @@ interface Subject {
   seen: Measurement[];
 }
 
-/** A network namespace with the addresses, the upstream and one server. */
+/** Creates a network namespace with the addresses, the upstream and one server. */
 async function subject(
   cleanup: AsyncDisposableStack,
   start: (netns: Netns) => Promise<void>,
@@ -189,7 +186,7 @@ async function startNode(
   await server.logged(({ msg }) => msg === 'answering DNS');
 }
 
-/** Podman's own resolver, with what netavark would write for it: it answers clients that are containers themselves. */
+/** Starts Podman's own resolver with the files that netavark would write. It answers only containers. */
 async function startAardvark(cleanup: AsyncDisposableStack, netns: Netns, folder: string): Promise<void> {
   await mkdir(folder);
   const container = (index: number, address: string, name: string) =>
@@ -220,7 +217,7 @@ async function startAardvark(cleanup: AsyncDisposableStack, netns: Netns, folder
   );
 }
 
-/** What answers is a child of what was started, which has ended long ago; its id is where netavark would look for it. */
+/** Kills the daemon by the id in the file that netavark reads: it is a child of a started process that has ended. */
 async function killDaemon(folder: string): Promise<void> {
   const pid = Number(await readFile(join(folder, 'aardvark.pid'), 'utf8').catch(() => ''));
   if (!(pid > 1)) return;

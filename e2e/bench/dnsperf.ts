@@ -4,26 +4,26 @@ import { type Measurement, summarise } from './load.ts';
 
 export interface DnsLoad {
   server: string;
-  /** Sends from here. */
+  /** The address that queries are sent from. */
   from: string;
-  /** File of lines `name type`. */
+  /** Path of a file with lines `name type`. */
   queries: string;
   durationMs: number;
-  /** Clients, each with a socket of its own. */
+  /** The number of clients; each has its own socket. */
   clients: number;
-  /** Queries under way at once. */
+  /** The number of queries in flight at once. */
   outstanding: number;
-  /** Queries a second; undefined: as many as are answered. */
+  /** Queries per second; undefined: as many as are answered. */
   rate?: number;
 }
 
-/** What dnsperf reports itself; answers that never came or were not NOERROR end the run. @throws Error */
+/** Runs dnsperf and returns its own report. @throws Error when an answer is missing or is not NOERROR */
 export async function runDnsperf(
   netns: Netns,
   load: DnsLoad,
 ): Promise<{ rate: number; latencies: number[] }> {
   const seconds = String(load.durationMs / 1000);
-  // One line for each query costs dnsperf too much to find out how many there could be.
+  // Reporting each query costs dnsperf too much when the maximum rate is measured.
   const eachQuery = load.rate === undefined ? [] : ['-v', '-Q', String(load.rate)];
   const { code, stdout, stderr } = await runChild(
     'nsenter',
@@ -55,7 +55,7 @@ export async function runDnsperf(
   return { rate, latencies };
 }
 
-/** As many a second as there can be, and the latency at a load that all can bear. */
+/** Returns the maximum rate, and the latency at a load that every server can handle. */
 export async function measureDns(
   netns: Netns,
   load: Omit<DnsLoad, 'rate'>,

@@ -1,5 +1,5 @@
-// The peer of the dispatch benchmark: fastify on a unix socket and grpc-js, and nothing of ours between them. A body that
-// is posted goes down the one stream as it is, and what comes back is the answer. Arguments: socket, gRPC port.
+// The peer of the dispatch benchmark: fastify on a Unix socket and grpc-js, with no code of this project between them.
+// It sends a posted body unchanged down the one stream and answers with what comes back. Arguments: socket, gRPC port.
 import { Server, ServerCredentials, type ServerDuplexStream } from '@grpc/grpc-js';
 import Fastify from 'fastify';
 import { echoStream } from './echo-wire.ts';

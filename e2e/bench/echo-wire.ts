@@ -1,4 +1,4 @@
-/** The bare peer's stream: frames of a number of four bytes and a body, echoed. */
+/** The stream of the bare peer: it echoes frames of a four-byte number and a body. */
 export const echoStream = {
   path: '/bench.Echo/Stream',
   requestStream: true,

@@ -17,10 +17,10 @@ import type { SuiteResult } from './suite.ts';
 type Figure = NonNullable<SuiteResult['figures']>[number];
 
 const proberScript = fileURLToPath(new URL('prober.ts', import.meta.url));
-/** Dispatches sent and not yet at the host, while the places are taken. */
+/** Dispatches that are sent but not yet at the host, while the pending table is filled. */
 const maxUnread = 200;
 
-/** A host that never answers and callers that ask all the same: what one caller more is told, and how health fares. */
+/** A host never answers and callers keep asking: measures the refusal of one more caller and the latency of health. */
 export async function measureFlood(quick: boolean): Promise<Figure[]> {
   const cap = quick ? 100 : 10_000;
   await using cleanup = new AsyncDisposableStack();
@@ -57,8 +57,8 @@ export async function measureFlood(quick: boolean): Promise<Figure[]> {
       headers: { 'content-type': 'application/json' },
       body: dispatchBody(id),
     });
-  // They end when the broker does, and nobody waits for them. No faster than the host takes them: what it leaves unread
-  // would be refused for that.
+  // These requests end with the broker, and nothing waits for them. They are sent no faster than the host reads: unread
+  // commands would be refused for another reason.
   for (let n = 0; n < cap; n += 1) {
     void park(`parked-${n}`).catch(() => {});
     while (n - received >= maxUnread) await delay(1);
@@ -76,7 +76,7 @@ export async function measureFlood(quick: boolean): Promise<Figure[]> {
       const headers = { 'content-type': 'application/json' };
       await flooding.request({ method: 'POST', path: '/v1/coold/dispatch', body, headers });
     },
-    // Longer than the probe takes, with its start.
+    // Longer than the probe takes, including its start.
     { concurrency: 64, durationMs: quick ? 1000 : 8000 },
   );
   const health = await probe(pairing.socketPath, 'health', quick ? 200 : 5000);

@@ -1,4 +1,4 @@
-/** What a load showed; latencies in ms. */
+/** The result of a load; latencies in ms. */
 export interface Measurement {
   requests: number;
   /** Requests per second. */
@@ -7,7 +7,7 @@ export interface Measurement {
   p99: number;
 }
 
-/** Keeps `concurrency` requests under way for `durationMs`; a request that throws ends the run. */
+/** Keeps `concurrency` requests in flight for `durationMs`. A request that throws ends the run. */
 export async function closedLoop(
   request: () => Promise<void>,
   { concurrency, durationMs }: { concurrency: number; durationMs: number },
@@ -27,7 +27,7 @@ export async function closedLoop(
   return summarise(latencies, performance.now() - begun);
 }
 
-/** Joins rounds of one subject; `elapsedMs` is their time together. */
+/** Summarises the rounds of one subject; `elapsedMs` is their total time. */
 export function summarise(latencies: number[], elapsedMs: number): Measurement {
   const sorted = latencies.toSorted((a, b) => a - b);
   const at = (share: number) =>
@@ -35,7 +35,7 @@ export function summarise(latencies: number[], elapsedMs: number): Measurement {
   return { requests: sorted.length, rate: (sorted.length / elapsedMs) * 1000, p50: at(0.5), p99: at(0.99) };
 }
 
-/** The middle of several rounds, figure by figure: one round that something else disturbed does not decide. */
+/** Returns the median of several rounds for each figure, so that one disturbed round does not decide. */
 export function median(rounds: Measurement[]): Measurement {
   const middle = (of: (round: Measurement) => number) =>
     rounds.map(of).toSorted((a, b) => a - b)[Math.floor(rounds.length / 2)] ?? Number.NaN;

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 
-/** Starts a real nats-server on a port of 127.0.0.1; it dies with the process that started it. */
+/** Starts a real nats-server on a port of 127.0.0.1. It is killed when the process that started it ends. */
 export async function startNatsServer(port: number): Promise<AsyncDisposable> {
   const args = ['--pdeathsig', 'KILL', '--', 'nats-server', '--addr', '127.0.0.1', '--port', String(port)];
   const child = spawn('setpriv', args, { stdio: ['ignore', 'ignore', 'pipe'] });

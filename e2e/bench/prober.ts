@@ -1,12 +1,12 @@
-// One caller in a process of its own, whose latency is then the broker's and not that of a process which floods it.
-// Arguments: socket, "refusal" TURNS or "health" MS. Its p99 in ms is the line {"msg":"measured","p99":…}.
+// A single caller in its own process, so that its latency shows the broker and not the process that floods the broker.
+// Arguments: socket, "refusal" TURNS or "health" MS. It prints its p99 in ms as the line {"msg":"measured","p99":…}.
 import { unixHttp } from '@coold/testbed';
 import { closedLoop, summarise } from './load.ts';
 
 const [socketPath = '', what = '', amount = ''] = process.argv.slice(2);
 await using http = unixHttp(socketPath);
 const health = async () => void (await http.request({ path: '/v1/health' }));
-await health(); // the connection is warm by then
+await health(); // the connection is warm by now
 
 async function refused(n: number): Promise<void> {
   const json = { host_id: 'mute', request_id: `over-${n}`, command: { type: 'list_containers' } };

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { type Report, renderPage, renderTable } from './report.ts';
+import { type Report, renderPage, renderSection, renderTable } from './report.ts';
 
 const report: Report = {
   machine: { cpu: 'a processor', cores: 2, memory_gib: 24, kernel: '6.1', node: 'v26.0.0' },
@@ -15,7 +15,7 @@ const report: Report = {
   },
 };
 
-test('for a person at a terminal', () => {
+test('renders a table for a terminal', () => {
   expect(renderTable(report)).toBe(`2 × a processor, 24 GiB, Linux 6.1, Node v26.0.0
 
 dns        req/s    p50 ms    p99 ms
@@ -26,15 +26,12 @@ growth: -1.25 MB
 `);
 });
 
-test('as the page of the documentation', () => {
-  expect(renderPage(report, '2026-01-31', new Map([['dns', 'questions and answers']]))).toBe(`# Benchmarks
-
-Measured on 2026-01-31 by \`npm run bench -- --record\`, which wrote this page: 2 × a processor, 24 GiB, Linux 6.1, Node v26.0.0. Every subject and its peers
-ran in the same run, the load on the same machine; a ratio says more than the figures it is made of.
-
-## dns
+const { dns } = report.results;
+const dnsSection = `## dns
 
 Questions and answers.
+
+Measured on 2026-01-31: 2 × a processor, 24 GiB, Linux 6.1, Node v26.0.0.
 
 | | req/s | p50 ms | p99 ms |
 |---|---:|---:|---:|
@@ -45,5 +42,27 @@ Questions and answers.
 | ratio: coold over a\\|b | 0.76 | at least 0.75 |
 | memory | 12 MB | below 20 |
 | growth | -1.25 MB |  |
-`);
+`;
+
+test('renders a section of the documentation', () => {
+  if (dns === undefined) throw new Error('the report has no dns');
+  const facts = { day: '2026-01-31', machine: report.machine, summary: 'questions and answers' };
+  expect(renderSection('dns', dns, facts)).toBe(dnsSection);
+});
+
+test('replaces measured sections and keeps the others', () => {
+  const suites = ['build', 'dns', 'streams'];
+  const page = renderPage(
+    '',
+    new Map([
+      ['streams', '## streams\n\nfirst\n'],
+      ['build', '## build\n\nfirst\n'],
+    ]),
+    suites,
+  );
+  expect(page).toMatch(/^# Benchmarks\n/);
+  const again = renderPage(page, new Map([['streams', '## streams\n\nsecond\n']]), suites);
+  expect(again).toBe(page.replace('## streams\n\nfirst', '## streams\n\nsecond'));
+  const more = renderPage(again, new Map([['dns', dnsSection]]), suites);
+  expect(more).toBe(again.replace('## streams', `${dnsSection}\n## streams`));
 });

@@ -1,6 +1,6 @@
 import type { SuiteResult } from './suite.ts';
 
-/** What the figures were measured on. */
+/** The machine on which the figures were measured. */
 export interface MachineFacts {
   cpu: string;
   cores: number;
@@ -18,7 +18,7 @@ const machineLine = ({ cores, cpu, memory_gib, kernel, node }: MachineFacts) =>
   `${cores} × ${cpu}, ${memory_gib} GiB, Linux ${kernel}, Node ${node}`;
 const round = (value: number) => value.toFixed(Math.abs(value) < 10 ? 2 : 0);
 
-/** For a person at a terminal. */
+/** Renders a report as a table for a terminal. */
 export function renderTable({ machine, results }: Report): string {
   const lines = [machineLine(machine)];
   for (const [name, { rows, ratios, figures = [] }] of Object.entries(results)) {
@@ -36,37 +36,65 @@ export function renderTable({ machine, results }: Report): string {
   return `${lines.join('\n')}\n`;
 }
 
-/** `docs/benchmarks.md`. @param day as 2026-01-31 */
-export function renderPage(
-  { machine, results }: Report,
-  day: string,
-  summaries: ReadonlyMap<string, string>,
+/** Renders a suite's section of `docs/benchmarks.md`. @param day as 2026-01-31 */
+export function renderSection(
+  name: string,
+  { rows, ratios, figures = [] }: SuiteResult,
+  { day, machine, summary }: { day: string; machine: MachineFacts; summary: string },
 ): string {
   const parts = [
-    '# Benchmarks',
-    `Measured on ${day} by \`npm run bench -- --record\`, which wrote this page: ${machineLine(machine)}. Every subject and its peers`,
-    'ran in the same run, the load on the same machine; a ratio says more than the figures it is made of.',
+    `## ${name}`,
+    '',
+    `${capital(summary)}.`,
+    '',
+    `Measured on ${day}: ${machineLine(machine)}.`,
   ];
-  for (const [name, { rows, ratios, figures = [] }] of Object.entries(results)) {
-    parts.push('', `## ${name}`, '', `${capital(summaries.get(name) ?? name)}.`);
-    if (rows.length > 0)
-      parts.push(
-        ...['', '| | req/s | p50 ms | p99 ms |', '|---|---:|---:|---:|'],
-        ...rows.map(
-          ({ subject, rate, p50, p99 }) =>
-            `| ${cell(subject)} | ${rate.toFixed(0)} | ${p50.toFixed(2)} | ${p99.toFixed(2)} |`,
-        ),
-      );
-    const found = [
-      ...ratios.map(({ what, value, aim }) => ({ what: `ratio: ${what}`, value: value.toFixed(2), aim })),
-      ...figures.map(({ what, value, unit, aim }) => ({ what, value: `${round(value)} ${unit}`, aim })),
-    ];
+  if (rows.length > 0)
     parts.push(
-      ...['', '| | measured | aim |', '|---|---:|---|'],
-      ...found.map(({ what, value, aim }) => `| ${cell(what)} | ${value} | ${cell(aim)} |`),
+      ...['', '| | req/s | p50 ms | p99 ms |', '|---|---:|---:|---:|'],
+      ...rows.map(
+        ({ subject, rate, p50, p99 }) =>
+          `| ${cell(subject)} | ${rate.toFixed(0)} | ${p50.toFixed(2)} | ${p99.toFixed(2)} |`,
+      ),
     );
-  }
-  return `${parts.join('\n')}\n`.replace('# Benchmarks\n', '# Benchmarks\n\n');
+  const found = [
+    ...ratios.map(({ what, value, aim }) => ({ what: `ratio: ${what}`, value: value.toFixed(2), aim })),
+    ...figures.map(({ what, value, unit, aim }) => ({ what, value: `${round(value)} ${unit}`, aim })),
+  ];
+  parts.push(
+    ...['', '| | measured | aim |', '|---|---:|---|'],
+    ...found.map(({ what, value, aim }) => `| ${cell(what)} | ${value} | ${cell(aim)} |`),
+  );
+  return `${parts.join('\n')}\n`;
+}
+
+const head = `# Benchmarks
+
+\`npm run bench -- --record\` writes this page; \`npm run bench -- --record NAME…\` measures these suites anew and keeps the
+others. Every subject of a suite and its peers ran in the same run, the load on the same machine; a ratio says more than the
+figures it is made of. Not every run had the machine to itself, so compare figures within one suite only.
+`;
+
+/**
+ * Returns the new text of `docs/benchmarks.md`.
+ *
+ * @param page its current text
+ * @param measured the new sections by suite
+ * @param suites in the order of the page
+ */
+export function renderPage(
+  page: string,
+  measured: ReadonlyMap<string, string>,
+  suites: readonly string[],
+): string {
+  const kept = new Map(
+    page
+      .split(/^(?=## )/m)
+      .slice(1)
+      .map(section => [/^## (.*)/.exec(section)?.[1] ?? '', `${section.trimEnd()}\n`]),
+  );
+  const sections = suites.flatMap(name => measured.get(name) ?? kept.get(name) ?? []);
+  return [head, ...sections].join('\n');
 }
 
 const cell = (text: string) => text.replaceAll('|', '\\|');

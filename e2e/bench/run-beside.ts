@@ -1,7 +1,7 @@
 import { runChild } from '@coold/runtime';
 import type { PodmanService } from '@coold/testbed';
 
-/** Runs a program beside Podman. @returns how long it took, in ms */
+/** Runs a program that uses a Podman service. @returns how long it took, in ms */
 export async function runBeside(podman: PodmanService, command: string[]): Promise<number> {
   const [program = '', ...args] = [...podman.beside, ...command];
   const started = performance.now();

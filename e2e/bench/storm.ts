@@ -12,17 +12,20 @@ export interface StormOptions {
   quick: boolean;
 }
 
-/** What a caller saw while the fleet came back. */
+/** The answers that a caller got while the fleet reconnected. */
 interface Seen {
   latencies: number[];
   unanswered: number;
 }
 
 const giveUpMs = 180_000;
-/** Between two questions of each kind. */
+/** The pause between two requests of each kind, in ms. */
 const askEveryMs = 50;
 
-/** Kills a broker among its hosts and starts it again: how they come back, and whether it answers meanwhile. */
+/**
+ * Kills a broker that has hosts and restarts it: measures how the hosts reconnect and whether the broker answers
+ * meanwhile.
+ */
 export async function measureStorm({ fleet, socketPath, killAndRestart }: StormOptions): Promise<Figure[]> {
   const { hosts } = fleet;
   const refusedBefore = count(fleet.refusals());
@@ -38,7 +41,7 @@ export async function measureStorm({ fleet, socketPath, killAndRestart }: StormO
     const seen: Seen = { latencies: [], unanswered: 0 };
     while (!done.signal.aborted) {
       const asked = performance.now();
-      // Any status is an answer: a host that is not back yet is a 404 at once.
+      // Any status counts as an answer: a host that has not reconnected gives a 404 at once.
       await request().catch(() => {
         seen.unanswered += 1;
       });

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { createPairing, freePort, scratchFolder, startScript, unixHttp } from '@coold/testbed';
+import { bundled } from './bundled.ts';
 import { cpuPercent } from './cpu.ts';
 import { type Fleet, startFleet } from './fleet/start-fleet.ts';
 import { measureFlood } from './flood.ts';
@@ -16,8 +17,8 @@ const bareBroker = fileURLToPath(new URL('fleet/bare-broker.ts', import.meta.url
 const allInMs = 180_000;
 
 /**
- * What a host's stream costs a real broker, and what a fleet of them does to dispatches, beside grpc-js with nothing of
- * ours: hosts over plain HTTP/2 from processes of their own.
+ * Measures the cost of a host's stream for a real broker and the effect of a fleet on dispatches, compared with plain
+ * grpc-js. The hosts use plain HTTP/2 from processes of their own.
  */
 export const streamsSuite: Suite = {
   name: 'streams',
@@ -72,18 +73,19 @@ export const streamsSuite: Suite = {
 export interface RunningBroker {
   pid(): number;
   socketPath: string;
-  /** Kills it as the kernel would, and starts it again at once. */
+  /** Kills the broker with SIGKILL and restarts it at once. */
   killAndRestart(): void;
   dispatchTo(host: number): Promise<void>;
   startHosts(hosts: number): Promise<Fleet>;
 }
 
-/** Gives a broker of its own to `use`, and ends it and its hosts afterwards. */
-async function withBroker<T>(use: (broker: RunningBroker) => Promise<T>): Promise<T> {
+/** Passes a new broker to `use`, then stops it and its hosts. */
+export async function withBroker<T>(use: (broker: RunningBroker) => Promise<T>): Promise<T> {
   await using cleanup = new AsyncDisposableStack();
   const { path: folder } = cleanup.use(await scratchFolder());
   const port = await freePort();
-  const pairing = await createPairing({ folder, hostId: 'unused', port, podmanSocket: '/nowhere' });
+  const scripts = await bundled(folder);
+  const pairing = await createPairing({ folder, hostId: 'unused', port, podmanSocket: '/nowhere', scripts });
   const start = () => cleanup.use(pairing.startBroker({ env: { BROKER_LOG_LEVEL: 'info' } }));
   let broker = start();
   await broker.logged(line => line.msg === 'listening for Laravel');
@@ -116,18 +118,19 @@ async function withBroker<T>(use: (broker: RunningBroker) => Promise<T>): Promis
   });
 }
 
-/** Such a run takes minutes. */
+/** Reports progress, since a run takes minutes. */
 function say(what: string): void {
   process.stderr.write(`bench: streams: ${what}\n`);
 }
 
 async function measureDispatch(request: () => Promise<void>, quick: boolean): Promise<Measurement> {
-  // Once before, so that it is not the compiler that is measured.
+  // A warm-up, so that the compiler is not measured.
   await closedLoop(request, { concurrency: 8, durationMs: quick ? 50 : 2000 });
   return closedLoop(request, { concurrency: 8, durationMs: quick ? 200 : 10_000 });
 }
 
-async function toEach(hosts: number, dispatchTo: (host: number) => Promise<void>): Promise<void> {
+/** Dispatches once to each host. */
+export async function toEach(hosts: number, dispatchTo: (host: number) => Promise<void>): Promise<void> {
   let next = 0;
   const worker = async () => {
     while (next < hosts) {
@@ -138,7 +141,7 @@ async function toEach(hosts: number, dispatchTo: (host: number) => Promise<void>
   await Promise.all(Array.from({ length: 32 }, worker));
 }
 
-/** The same fleet on grpc-js alone, with a message to each and back. */
+/** Measures the same fleet on plain grpc-js, with one message to each host and back. */
 async function measurePeer(hosts: number, quick: boolean): Promise<Figure[]> {
   await using cleanup = new AsyncDisposableStack();
   const { path: folder } = cleanup.use(await scratchFolder());

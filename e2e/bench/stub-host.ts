@@ -1,4 +1,4 @@
-// The host of the dispatch benchmark, for the broker and for each of its peers: answers at once with the same three
+// The host of the dispatch benchmark, for the broker and for its peers: it answers at once with the same three
 // containers. Arguments: "broker" ADDRESS TOKEN, "echo" ADDRESS, or "nats" ADDRESS.
 import { create, toBinary } from '@bufbuild/protobuf';
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
@@ -20,7 +20,7 @@ const answer = Buffer.from(JSON.stringify({ request_id: 'bench-000000', status: 
 
 const [kind, address = '', token = ''] = process.argv.slice(2);
 if (kind === 'broker') {
-  // Encoded once: what is measured is the broker, and the host of its peer encodes nothing either.
+  // Encoded once: the broker is measured, and the peer's host encodes nothing either.
   const listContainers = create(ResponseSchema, { body: { case: 'listContainers', value: { containers } } });
   const body = toBinary(ResponseSchema, listContainers);
   const { number } = ClientMsgSchema.field.response;

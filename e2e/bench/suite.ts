@@ -2,9 +2,9 @@ import type { Measurement } from './load.ts';
 
 export interface SuiteResult {
   rows: ({ subject: string } & Measurement)[];
-  /** What the suite is for: ours over a peer, measured in the same run. */
+  /** The ratios of ours to a peer, measured in the same run. */
   ratios: { what: string; value: number; aim: string }[];
-  /** What has no peer: limits of our own. */
+  /** Figures without a peer; the limits are our own. */
   figures?: Figure[];
 }
 
@@ -18,6 +18,10 @@ export interface Figure {
 export interface Suite {
   name: string;
   summary: string;
-  /** @param quick one short round: to see that it runs, not what it measures */
-  run(quick: boolean): Promise<SuiteResult>;
+  /**
+   * @param quick one short round, which checks that the suite runs but measures nothing useful
+   *
+   * @param against the archive of another build, made by `npm run package`, that is measured in turns with this one
+   */
+  run(quick: boolean, against?: string): Promise<SuiteResult>;
 }

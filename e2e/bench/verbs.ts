@@ -12,8 +12,8 @@ import type { Suite, SuiteResult } from './suite.ts';
 const mb = 1e6;
 
 /**
- * What coold adds to Podman and what streams cost, with a real coold, broker and Podman: inspect over REST beside Podman's
- * own answer, in turns; then many streams at once; then one stream that is read slowly.
+ * Measures what coold adds to Podman and what streams cost, with a real coold, broker and Podman: inspect over REST
+ * against Podman's own answer, in turns; many concurrent streams; one stream with a slow reader.
  */
 export const verbsSuite: Suite = {
   name: 'verbs',
@@ -70,7 +70,8 @@ async function inspectBeside(stack: Stack, api: Api, id: string, quick: boolean)
   const subjects = {
     rest: async () => {
       const { statusCode, body } = await request(`${api.origin}/api/v1/containers/${id}`, {
-        ...{ dispatcher, headers: api.headers },
+        dispatcher,
+        headers: api.headers,
       });
       await body.text();
       if (statusCode !== 200) throw new Error(`inspect answered ${statusCode}`);
@@ -98,7 +99,7 @@ async function inspectBeside(stack: Stack, api: Api, id: string, quick: boolean)
   };
 }
 
-/** Opens execs and followers of one container, all of them sure to run, and looks at coold while they do. */
+/** Opens execs and log followers of one container, makes sure that all run, and measures coold meanwhile. */
 async function manyStreams(stack: Stack, api: Api, id: string, [execs, followers]: [number, number]) {
   const open: IncomingMessage[] = [];
   const start = async (options: RequestOptions, path: string, body?: object) => {
@@ -126,7 +127,7 @@ async function manyStreams(stack: Stack, api: Api, id: string, [execs, followers
   return { what: `${execs} execs and ${followers} followers open`, coold };
 }
 
-/** Reads a log of so many bytes through broker.sock, at 2 MB/s, and looks at both programs on the way. */
+/** Reads a log of `bytes` bytes through broker.sock at 2 MB/s, and measures both programs meanwhile. */
 async function slowReader(stack: Stack, bytes: number) {
   const lines = Math.ceil(bytes / 100);
   const writer = `yes ${'x'.repeat(99)} | head -n ${lines}`;
@@ -157,7 +158,9 @@ async function slowReader(stack: Stack, bytes: number) {
     command: { type: 'containers.logs', id: name },
   };
   const sent = httpRequest({
-    ...{ socketPath: stack.pairing.socketPath, method: 'POST', path: '/v1/coold/stream' },
+    socketPath: stack.pairing.socketPath,
+    method: 'POST',
+    path: '/v1/coold/stream',
     headers: { 'content-type': 'application/json' },
   });
   sent.end(JSON.stringify(json));

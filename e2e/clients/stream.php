@@ -1,6 +1,7 @@
 <?php
-// Laravel's side of a streamed command: what Http::withOptions(['curl' => [CURLOPT_UNIX_SOCKET_PATH => …], 'stream' =>
-// true]) does, with php-curl alone. Each line of the answer is printed as it comes.
+// A streamed command with php-curl alone. Laravel's own client cannot do it: for its option 'stream' Guzzle leaves curl for PHP's
+// own streams, which know no Unix socket. clients/php does it with input and output side by side. Each line of the answer is
+// printed as it comes.
 //
 //   php stream.php SOCKET JSON [INPUT]
 //

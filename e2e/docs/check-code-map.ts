@@ -1,4 +1,4 @@
-// Part of `npm run check`: fails when a folder has no purpose in folders.txt, or a purpose no folder.
+// Part of `npm run check`: fails when a folder has no purpose in folders.txt, or a purpose has no folder.
 import { readCodeMap } from './code-map.ts';
 
 const { problems } = readCodeMap();

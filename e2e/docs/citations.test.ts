@@ -1,4 +1,4 @@
-// What comments and pages cite has to be in the repository: sections of the contract, pages, flows.
+// Checks that everything cited in comments and pages exists: sections of the contract, pages, flows.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -6,29 +6,29 @@ import { headingsOf } from './markdown.ts';
 import { listFiles, root } from './tree.ts';
 
 const files = listFiles();
-/** Pages that a run of `npm run e2e` writes; a checkout need not have them. */
+/** Pages that `npm run e2e` writes. A checkout need not have them. */
 const written = ['docs/packets.md'];
 const read = (path: string) => readFileSync(join(root, path), 'utf8');
 
-/** Files that cite: source and pages. Not this one, and not what a tool writes. */
+/** The files that are searched for citations: source and pages, without this file and without generated ones. */
 const citing = files
   .filter(file => /\.(?:ts|mjs|proto|sh|sql|service|php|md|json|txt)$/.test(file))
   .filter(file => !/(?:^|\/)package-lock\.json$|\/citations\.test\.ts$/.test(file))
   .map(file => ({ file, text: onOneLine(read(file)) }));
 
-/** A citation may go on in the next line of a comment. */
+/** Joins the lines, because a citation may continue on the next line of a comment. */
 function onOneLine(text: string): string {
   return text.replaceAll(/\n\s*(?:\*|\/\/|#)? */g, ' ');
 }
 
-/** `file: what` for everything that `pattern` finds and `stands` denies. */
+/** Returns `file: citation` for every match of `pattern` that `stands` rejects. */
 function missing(pattern: RegExp, stands: (found: RegExpMatchArray) => boolean): string[] {
   return citing.flatMap(({ file, text }) =>
     [...text.matchAll(pattern)].filter(found => !stands(found)).map(found => `${file}: ${found[0]}`),
   );
 }
 
-describe('what is cited is in the repository', () => {
+describe('everything cited is in the repository', () => {
   it('every section of the contract', () => {
     const sections = headingsOf(read('docs/contract.md')).flatMap(
       heading => /^(\d+)\. /.exec(heading)?.[1] ?? [],
@@ -43,7 +43,7 @@ describe('what is cited is in the repository', () => {
     expect(missing(cited, found => numbers(found).every(number => sections.includes(number)))).toEqual([]);
   });
 
-  it('no section without the page that has it', () => {
+  it('every citation of a section names its page', () => {
     const bare = /(?<!docs\/contract\.md |§\d+, |RFC \d+ )§\d+(?!\d|\]\(contract\.md).{0,40}/g;
     const pages = missing(bare, () => false).filter(line => !/^[\w/-]+\.md: /.test(line));
     expect(pages).toEqual([]);
@@ -61,7 +61,7 @@ describe('what is cited is in the repository', () => {
     expect(missing(cited, ([, flow = '']) => flows.includes(flow))).toEqual([]);
   });
 
-  it('no text that only its authors have', () => {
+  it('no citation of a text outside the repository', () => {
     expect(missing(/\b[Mm]ission\b|\bCONTRACT\.md|\bDESIGN\.md/g, () => false)).toEqual([]);
   });
 });

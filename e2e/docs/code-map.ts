@@ -1,27 +1,27 @@
-// The code map of docs/architecture.md: every folder that holds files, with the purpose that folders.txt has for it.
+// The code map of docs/architecture.md: every folder that holds files, with its purpose from folders.txt.
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { listFiles, root } from './tree.ts';
 
-/** Where the purposes are kept: a line a folder, `folder: purpose`. */
+/** The file with the purposes, one line per folder: `folder: purpose`. */
 export const purposesFile = 'folders.txt';
 
 export interface CodeMap {
-  /** In the order of the folders' names. */
+  /** Sorted by name. */
   folders: { folder: string; purpose: string }[];
-  /** One line for everything that keeps tree and purposes from agreeing; says what to do. */
+  /** One line per disagreement between the tree and the purposes; each says how to fix it. */
   problems: string[];
 }
 
-/** The map of this checkout. */
+/** Returns the map of this checkout. */
 export function readCodeMap(): CodeMap {
   return mapFolders(listFiles(), readFileSync(join(root, purposesFile), 'utf8'));
 }
 
 /**
- * Joins the folders that hold `files` with the purposes in `text`. A package's `src` is the package. Pure.
+ * Joins the folders of `files` with the purposes in `text`. A package's `src` counts as the package itself. Pure.
  *
- * @param files paths below the repository's root
+ * @param files paths relative to the repository's root
  */
 export function mapFolders(files: readonly string[], text: string): CodeMap {
   const problems: string[] = [];

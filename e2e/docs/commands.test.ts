@@ -1,16 +1,19 @@
-// What pages tell a reader to type runs, and what they tell a reader to configure is understood. Needs root.
+// Runs the commands that the pages show, and checks that the programs accept the settings shown there. Needs root.
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { brokerCommand } from '@coold/broker/config';
+import { doctorCommand } from '@coold/broker/doctor-command';
 import { statusCommand } from '@coold/broker/status-command';
-import { keygenCommand, tokenCommand } from '@coold/broker/token';
+import { keygenCommand, tokenCommand } from '@coold/broker/token-commands';
 import { readBuildRequest } from '@coold/builder-core';
 import { cooldCommand } from '@coold/coold/config';
+import { doctorCommand as cooldDoctorCommand } from '@coold/coold/doctor-command';
 import { scaffoldCommand } from '@coold/coold/scaffold-command';
 import { statusCommand as cooldStatusCommand } from '@coold/coold/status-command';
+import { supportCommand } from '@coold/coold/support-command';
 import { teardownCommand } from '@coold/coold/teardown-command';
 import { type Described, optionRows, parseEnvironmentFile, runChild } from '@coold/runtime';
 import { programs, scratchFolder } from '@coold/testbed';
@@ -23,29 +26,39 @@ import { listFiles, listPages, root } from './tree.ts';
 
 const files = listFiles();
 const pages = listPages(files).map(page => ({ page, text: readFileSync(join(root, page), 'utf8') }));
-const commands = pages.flatMap(({ page, text: said }) =>
-  commandsOf(said).map(command => ({ page, command })),
-);
+/** Pages whose blocks are run in order, as a reader does: e2e/scenarios/*-guide.long.test.ts. */
+const followed = ['docs/guide/backup.md', 'docs/guide/first-app.md', 'docs/guide/mesh.md'];
+const commands = pages
+  .filter(({ page }) => !followed.includes(page))
+  .flatMap(({ page, text: said }) => commandsOf(said).map(command => ({ page, command })));
 const including = (...parts: string[]) =>
   commands.filter(({ command }) => parts.every(part => command.includes(part)));
 
 const described: Record<string, Described> = {
   broker: brokerCommand,
+  'broker doctor': doctorCommand,
   'broker keygen': keygenCommand,
   'broker status': statusCommand,
   'broker token': tokenCommand,
   coold: cooldCommand,
+  'coold doctor': cooldDoctorCommand,
   'coold firewall teardown': teardownCommand,
   'coold scaffold': scaffoldCommand,
   'coold status': cooldStatusCommand,
+  'coold support-bundle': supportCommand,
 };
 
-/** Programs of commands that are run below, or by the tests that are named. */
+/** Programs whose commands are run below, or by the tests named here. */
 const isRun = [
   ...['curl', 'alias', 'lane', 'coold', 'broker'],
-  ...['npm'], // readme.test.ts runs the quickstart; running the others here would run this test again
-  ...['tar', 'install.sh'], // packaging/package.test.ts
-  ...['systemctl', 'journalctl'], // e2e/scenarios; their units are looked for below
+  ...['openssl'], // below
+  ...['npm'], // e2e/quickstart/quickstart.long.test.ts runs the quickstart; running the other commands here would run this test again
+  ...['tar', 'install.sh'], // packaging/package.long.test.ts; install.sh --uninstall: e2e/scenarios/install.long.test.ts
+  ...['sha256sum'], // packaging/package.long.test.ts
+  ...['apt-get'], // e2e/scenarios/deb.long.test.ts installs with dpkg, which apt-get calls and which needs no mirror
+  ...['node'], // e2e/scenarios/doctor.long.test.ts runs the doctor of the unpacked archive
+  ...['systemctl', 'journalctl'], // e2e/scenarios; their units are checked below
+  ...['find'], // packages/coold/src/discovery/faults.long.test.ts empties Corrosion's folder as in troubleshooting.md
   ...['builder'], // packages/builder/src/builder.test.ts; its request is read below
 ];
 const ofDevelopers = ['CONTRIBUTING.md'];
@@ -59,7 +72,16 @@ describe('the commands of the pages', () => {
     expect(commands.length).toBeGreaterThan(25);
   });
 
-  it('have flags that the programs know', () => {
+  it.each(followed)('%s is followed by a scenario', page => {
+    const name = page.replace(/^.*\//, '').replace('.md', '');
+    const scenarios = files.filter(file => /^e2e\/scenarios\/.*-guide\.long\.test\.ts$/.test(file));
+    const texts = scenarios.map(file => readFileSync(join(root, file), 'utf8'));
+    expect(
+      texts.filter(said => said.includes(`read('${name}')`) || said.includes(`${name}.md'`)),
+    ).toHaveLength(1);
+  });
+
+  it('have only flags that the programs know', () => {
     const names = Object.keys(described).sort((a, b) => b.length - a.length);
     const unknown = commands.flatMap(({ command }) => {
       const name = names.find(it => command === it || command.startsWith(`${it} `));
@@ -71,7 +93,21 @@ describe('the commands of the pages', () => {
     expect(unknown).toEqual([]);
   });
 
-  it('name units that are installed', () => {
+  it('request a certificate with the id of its broker and its address', async () => {
+    await using folder = await scratchFolder();
+    const said = including('openssl', ' req ');
+    expect(said).toHaveLength(1);
+    const [program = '', ...args] = said[0]?.command.split(' ') ?? [];
+    const key = ['genpkey', '-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:P-256', '-out', 'peer.key'];
+    const options = { cwd: folder.path, timeoutMs: 20_000 };
+    expect(await runChild(program, key, options)).toMatchObject({ code: 0 });
+    expect(await runChild(program, args, options)).toMatchObject({ code: 0, stderr: '' });
+    const read = await runChild(program, ['req', '-in', 'peer.csr', '-noout', '-text'], options);
+    expect(read.stdout).toMatch(/Subject: CN ?= ?broker-2\b/);
+    expect(read.stdout).toContain('IP Address:100.64.0.2');
+  });
+
+  it('name only units that are installed', () => {
     const named = including('systemctl').flatMap(({ command }) => command.match(/\S+\.service/g) ?? []);
     expect(named.length).toBeGreaterThan(3);
     expect(named.filter(unit => !files.includes(`systemd/${unit}`))).toEqual([]);
@@ -79,14 +115,19 @@ describe('the commands of the pages', () => {
 });
 
 describe('the settings of the pages', () => {
-  const known = new Set(Object.values(described).flatMap(it => optionRows(it).map(({ env }) => env)));
+  const known = new Set(
+    Object.values(described).flatMap(it => [
+      ...optionRows(it).map(({ env }) => env),
+      ...Object.values(it.otherNames?.names ?? {}).flat(),
+    ]),
+  );
   const blocks = pages.flatMap(({ page, text: said }) =>
     fencesOf(said)
       .filter(({ language }) => language === 'ini')
       .map(fence => ({ page, variables: parseEnvironmentFile(fence.text) })),
   );
 
-  it.each(blocks)('$page: $variables are understood', ({ variables }) => {
+  it.each(blocks)('$page: the programs accept $variables', ({ variables }) => {
     for (const [name, value] of Object.entries(variables)) {
       const option = Object.values(described)
         .flatMap(command => Object.entries(command.options).map(([key, it]) => ({ command, key, it })))
@@ -97,20 +138,23 @@ describe('the settings of the pages', () => {
     }
   });
 
-  it('and every variable that a page names are variables of the programs', () => {
-    // These say what will be or what was.
+  it('every variable that a page names exists', () => {
+    // These pages describe past or future versions.
     const others = ['docs/contract.md', 'CHANGELOG.md'];
+    // Variables of the Laravel app, which the PHP client's configuration names.
+    const settings = readFileSync(join(root, 'clients/php/config/coold.php'), 'utf8');
+    const laravel = new Set([...settings.matchAll(/\benv\('(\w+)'/g)].map(([, name]) => name));
     const strange = pages
       .filter(({ page }) => !others.includes(page))
       .flatMap(({ page, text: said }) =>
         [...said.matchAll(/\b(?:COOLD|BROKER)_[A-Z_]*[A-Z]\b/g)]
-          .filter(([name]) => !known.has(name))
+          .filter(([name]) => !known.has(name) && !laravel.has(name))
           .map(([name]) => `${page}: ${name}`),
       );
     expect(strange).toEqual([]);
   });
 
-  it('and the request of a build is one', () => {
+  it('the build request on the page is valid', () => {
     const requests = pages.flatMap(({ text: said }) =>
       fencesOf(said).filter(fence => fence.language === 'json' && fence.text.includes('"stack"')),
     );
@@ -132,9 +176,7 @@ describe('what a reader types', () => {
       await writeFile(
         join(folder, 'bin', name),
         `#!/bin/sh\nexec ${process.execPath} ${programs[name]} "$@"\n`,
-        {
-          mode: 0o755,
-        },
+        { mode: 0o755 },
       );
     stack = cleanup.use(await startStack());
     api = String((await stack.coold.logged(({ msg }) => msg === 'serving the API'))['address']);
@@ -142,7 +184,7 @@ describe('what a reader types', () => {
   }, 120_000);
   afterAll(() => cleanup.disposeAsync());
 
-  /** As a page has it, with the places of this test instead of an installed host's. */
+  /** Replaces the paths and addresses of an installed host by those of this test. */
   const here = (command: string) =>
     command
       .replaceAll('/run/coolify/broker.sock', stack.pairing.socketPath)
@@ -163,9 +205,9 @@ describe('what a reader types', () => {
     }
   });
 
-  it('streams, and brings input', async () => {
+  it('streams, and sends input', async () => {
     const [open, input] = ['/v1/coold/stream \\', '/input \\'].map(part => including(part)[0]?.command ?? '');
-    // The container is of an image that has busybox and nothing else.
+    // The image of this container has only busybox.
     const typed = here(open ?? '').replace('"cmd":["cat"]', '"cmd":["/bin/busybox","cat"]');
     const stream = spawn('bash', ['-c', typed], { stdio: ['ignore', 'pipe', 'ignore'] });
     const said = text(stream.stdout);
@@ -178,7 +220,7 @@ describe('what a reader types', () => {
     ]);
   });
 
-  it('asks for a build, which no host here makes', async () => {
+  it('requests a build, which no host here makes', async () => {
     const [alias, ...lines] = commands.filter(({ command }) => /^(?:alias )?lane\b/.test(command));
     expect(lines.length).toBeGreaterThan(3);
     const setUp = `shopt -s expand_aliases\n${here(alias?.command ?? '')}\n`;
@@ -203,7 +245,7 @@ describe('what a reader types', () => {
     expect(await readFile(join(folder, 'jwt.pub'), 'utf8')).toContain('BEGIN PUBLIC KEY');
   });
 
-  it('prints the scaffold, applies it and takes it out again', async () => {
+  it('prints the scaffold, applies it and removes it', async () => {
     const netns = await createNetns();
     try {
       const env = {
@@ -226,7 +268,7 @@ describe('what a reader types', () => {
   });
 });
 
-/** Whether a flag is that of an option's key. */
+/** Whether a flag belongs to an option's key. */
 function matches(flag: string, key: string): boolean {
   return flag.replaceAll('-', '') === key.toLowerCase();
 }

@@ -1,7 +1,10 @@
-// The commands that pages show. Pure.
+// Reads the commands that pages show. Pure.
 import { fencesOf } from './markdown.ts';
 
-/** The commands of a page's sh blocks, in their order, without comments; one that goes on over lines is one. */
+/**
+ * Returns the commands of a page's sh blocks in order, without comments. A command that continues over several lines is
+ * one.
+ */
 export function commandsOf(page: string): string[] {
   return fencesOf(page)
     .filter(({ language }) => language === 'sh')
@@ -22,7 +25,7 @@ function splitCommands(text: string): string[] {
   return commands;
 }
 
-/** The program that a command starts. */
+/** Returns the program that a command starts. */
 export function programOf(command: string): string {
   return command.replace(/^sudo /, '').split(' ', 1)[0] ?? '';
 }

@@ -1,12 +1,20 @@
 import { brokerCommand } from '@coold/broker/config';
+import { doctorCommand } from '@coold/broker/doctor-command';
 import { statusCommand } from '@coold/broker/status-command';
-import { keygenCommand, tokenCommand } from '@coold/broker/token';
+import { keygenCommand, tokenCommand } from '@coold/broker/token-commands';
 import { cooldCommand } from '@coold/coold/config';
+import { doctorCommand as cooldDoctorCommand } from '@coold/coold/doctor-command';
 import { scaffoldCommand } from '@coold/coold/scaffold-command';
 import { statusCommand as cooldStatusCommand } from '@coold/coold/status-command';
+import { supportCommand } from '@coold/coold/support-command';
 import { teardownCommand } from '@coold/coold/teardown-command';
+import { whyCommand } from '@coold/coold/why-command';
+import { reasons } from '@coold/errors';
 import { readVerbs } from '@coold/proto';
 import { type Described, optionRows } from '@coold/runtime';
+import { scaleTable } from '../bench/scale-model.ts';
+import { faultColumns, faultRows } from '../faults/page.ts';
+import { faults } from '../faults/table.ts';
 import { readCodeMap } from './code-map.ts';
 
 /** What is derived in the pages, by the name in its markers; each stands in exactly one page. */
@@ -17,10 +25,20 @@ const sections: Record<string, () => string> = {
   'coold firewall teardown variables': () => optionTable(teardownCommand),
   'broker keygen flags': () => optionTable(keygenCommand),
   'broker token flags': () => optionTable(tokenCommand),
+  'broker doctor flags': () => optionTable(doctorCommand),
+  'coold doctor flags': () => optionTable(cooldDoctorCommand),
+  'coold support-bundle flags': () => optionTable(supportCommand),
   'broker status flags': () => optionTable(statusCommand),
   'coold status flags': () => optionTable(cooldStatusCommand),
+  'coold why flags': () => optionTable(whyCommand),
   'code map': codeMapTable,
   verbs: verbTable,
+  reasons: reasonTable,
+  faults: () => table(faultColumns, faultRows(faults)),
+  scale: () => {
+    const { head, rows } = scaleTable();
+    return table(head, rows);
+  },
 };
 
 /** The names of everything that is generated. */
@@ -65,15 +83,23 @@ function optionTable(command: Described): string {
 }
 
 function verbTable(): string {
-  const rows = [...readVerbs().values()].map(({ name, http, schema, summary, streams }) => [
+  const rows = [...readVerbs().values()].map(({ name, http, schema, summary, streams, deadline }) => [
     `\`${name}\``,
     http === undefined
       ? 'stream only'
       : `\`${http.method} ${http.path}\` → ${http.status}${streams ? ', NDJSON as it comes' : ''}`,
     String(schema),
+    deadline?.words ?? '',
     summary,
   ]);
-  return table(['verb', 'REST', 'schema', 'what it does'], rows);
+  return table(['verb', 'REST', 'schema', 'deadline', 'what it does'], rows);
+}
+
+function reasonTable(): string {
+  const rows = [...reasons]
+    .sort((a, b) => a.code - b.code)
+    .map(({ word, code, means, remedy }) => [`\`${word}\``, String(code), `${means}.`, `${remedy}.`]);
+  return table(['reason', 'code', 'what happened', 'what to do'], rows);
 }
 
 function table(head: string[], rows: string[][]): string {

@@ -17,7 +17,7 @@ const page = `# coold: variables & flags
 `;
 
 describe('a page', () => {
-  it('has headings, outside of its fenced blocks', () => {
+  it('has headings outside of fenced blocks only', () => {
     expect(headingsOf(page)).toEqual([
       'coold: variables & flags',
       "Change a host's token",
@@ -33,7 +33,7 @@ describe('a page', () => {
     ]);
   });
 
-  it('has links that are not of the web', () => {
+  it('has links other than web addresses', () => {
     expect(linksOf(page)).toEqual(['a.md#x', 'b.png', 'c.md']);
   });
 

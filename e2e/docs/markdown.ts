@@ -1,4 +1,4 @@
-// What the tests of the pages have to know of Markdown. Pure.
+// The parts of Markdown that the tests of the pages need. Pure.
 
 /** A fenced block of a page. */
 export interface Fence {
@@ -6,7 +6,7 @@ export interface Fence {
   text: string;
 }
 
-/** The fenced blocks of a page, in their order. */
+/** Returns the fenced blocks of a page, in order. */
 export function fencesOf(page: string): Fence[] {
   return [...page.matchAll(/^```([a-z]*)\n([\s\S]*?)^```$/gm)].map(([, language = '', text = '']) => ({
     language,
@@ -14,17 +14,17 @@ export function fencesOf(page: string): Fence[] {
   }));
 }
 
-/** A page without its fenced blocks: what is prose, with its lines where they were. */
+/** Returns a page with its fenced blocks blanked, so that line numbers stay the same. */
 function withoutFences(page: string): string {
   return page.replaceAll(/^```[\s\S]*?^```$/gm, block => block.replaceAll(/[^\n]/g, ''));
 }
 
-/** The headings of a page without their marks, in their order. */
+/** Returns the headings of a page without their marks, in order. */
 export function headingsOf(page: string): string[] {
   return [...withoutFences(page).matchAll(/^#{1,6} (.+)$/gm)].map(([, heading = '']) => heading.trim());
 }
 
-/** The anchors that a page's headings have on GitHub: lower-case, without punctuation, `-` for spaces. */
+/** Returns the anchors that GitHub makes of a page's headings: lower-case, without punctuation, `-` for spaces. */
 export function anchorsOf(page: string): string[] {
   const seen = new Map<string, number>();
   return headingsOf(page).map(heading => {
@@ -38,7 +38,7 @@ export function anchorsOf(page: string): string[] {
   });
 }
 
-/** The targets of a page's links and images that are no addresses of the web, as written. */
+/** Returns the targets, as written, of a page's links and images that are not web addresses. */
 export function linksOf(page: string): string[] {
   const prose = withoutFences(page).replaceAll(/`[^`\n]*`/g, '');
   const targets = [

@@ -2,15 +2,15 @@ import { readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** The repository's root, with a slash at its end. */
+/** The repository's root, with a trailing slash. */
 export const root = fileURLToPath(new URL('../..', import.meta.url));
 
-/** Made by the tools, or local to one machine; nothing of it is committed. */
+/** Folders that tools create, or that are local to one machine; they are not committed. */
 const made = new Set(['node_modules', 'gen', 'dist']);
 
 /**
- * Every file of the repository, as a path below its root, sorted. Folders that begin with a dot are left out: they are
- * local or belong to tools.
+ * Returns every file of the repository as a path relative to its root, sorted. Folders whose name begins with a dot are
+ * skipped: they are local or belong to tools.
  */
 export function listFiles(): string[] {
   const found: string[] = [];
@@ -25,7 +25,10 @@ export function listFiles(): string[] {
   return found.sort();
 }
 
-/** The pages that people read, as paths below the root: README.md and its neighbours, and everything in docs/. */
+/**
+ * Returns the pages that people read, as paths relative to the root: README.md and its neighbours, and everything in
+ * docs/.
+ */
 export function listPages(files: readonly string[] = listFiles()): string[] {
   return files.filter(file => file.endsWith('.md') && (dirname(file) === '.' || file.startsWith('docs/')));
 }

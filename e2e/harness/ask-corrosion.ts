@@ -1,7 +1,7 @@
 import { corrosionApiPort } from './corrosion.ts';
 import { expectExec, HarnessError, type Host } from './provider.ts';
 
-/** Runs one statement on a host's agent; the rows of a query. @throws HarnessError when the agent does not do it */
+/** Runs one statement on a host's agent and returns a query's rows. @throws HarnessError when the agent fails */
 export async function askCorrosion(
   host: Host,
   endpoint: 'queries' | 'transactions',

@@ -1,10 +1,10 @@
 import { expectExec, type Host } from './provider.ts';
 
 /**
- * Makes a host a TCP balancer: what it is connected to on the port goes to the backends in turn, by its kernel. It does not
- * look whether they live, which is the harder case for who connects: a dead one refuses its share until it is back.
+ * Makes a host a TCP balancer: its kernel spreads connections to the port over the backends in turn. It makes no health
+ * checks, which is the harder case for clients: a dead backend refuses its share until it is back.
  *
- * @param backends IPv4 addresses that the host reaches
+ * @param backends IPv4 addresses that the host can reach
  * @throws HarnessError
  */
 export async function startBalancer(host: Host, backends: readonly string[], port: number): Promise<void> {

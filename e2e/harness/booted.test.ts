@@ -4,7 +4,7 @@ import { bootedState } from './booted.ts';
 const says = (stdout: string) =>
   bootedState({ name: 'a', exec: () => Promise.resolve({ code: 1, stdout, stderr: '' }) }, 1000);
 
-test('a boot has ended well, has not ended, or has ended badly', async () => {
+test('reads whether a boot succeeded, goes on, or failed', async () => {
   expect(await says('running\n')).toBe('running');
   expect(await says('degraded\n')).toBe('degraded');
   expect(await says('')).toBeUndefined();

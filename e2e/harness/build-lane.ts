@@ -7,19 +7,19 @@ export interface LaneAnswer {
   body: Record<string, unknown> | null;
 }
 
-/** The calls of the build lane, as Laravel makes them: PHP on the central host. */
+/** Calls the build lane as Laravel does: from PHP on the central host. */
 export interface BuildLane {
   dispatch(requestId: string, command: object, hostId?: string): Promise<LaneAnswer>;
-  /** Polls until there is something other than that there is nothing yet. @throws HarnessError */
+  /** Polls until there is a result or an error. @throws HarnessError */
   result(requestId: string, timeoutMs?: number): Promise<LaneAnswer>;
   cancel(requestId: string): Promise<number>;
-  /** Removes a result. @returns the status */
+  /** Removes a result. @returns the HTTP status */
   remove(requestId: string): Promise<number>;
-  /** The frames of GET /v1/build/:id/events, to their end. */
+  /** Returns the frames of GET /v1/build/:id/events, to their end. */
   events(requestId: string): Promise<Record<string, unknown>[]>;
 }
 
-/** Shorter than the client's own patience, in ms. */
+/** Shorter than the client's own timeout, in ms. */
 const pollMs = 10_000;
 
 export function createBuildLane({ central }: Fleet): BuildLane {
@@ -59,15 +59,15 @@ export function createBuildLane({ central }: Fleet): BuildLane {
 
 /** A git server for hosts, whose answers can be held back. */
 export interface GitServer {
-  /** `git://address:port`; a repository's name follows. */
+  /** `git://address:port`, without the repository's name. */
   url: string;
   repository(name: string, files: Record<string, string>): Promise<void>;
-  /** From here on it says nothing to anyone, as a server that hangs. */
+  /** Stops answering, like a server that hangs. */
   hold(): Promise<void>;
   letGo(): Promise<void>;
 }
 
-/** Git's own daemon on a host, on the network beside the mesh, which builds do not reach. @throws HarnessError */
+/** Starts Git's own daemon on a host, on the network beside the mesh, which builds cannot reach. @throws HarnessError */
 export async function startGitServer(host: Host): Promise<GitServer> {
   const root = '/srv/e2e-git';
   await expectExec(host, ['mkdir', '-p', root]);

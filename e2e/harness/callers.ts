@@ -5,7 +5,7 @@ import { eventually } from './eventually.ts';
 import type { Fleet, FleetHost } from './fleet.ts';
 import { expectExec, HarnessError } from './provider.ts';
 
-/** What a verb is called with, as `command` has it. */
+/** A call of a verb, in the form of `command`. */
 export interface Command {
   type: string;
   [field: string]: unknown;
@@ -16,23 +16,23 @@ export type Answer =
   | { ok: false; code: number; message: string; field: string | undefined };
 
 export interface StreamOptions {
-  /** Brought to it once it has begun. */
+  /** Sent once the stream has begun. */
   input?: object[];
-  /** Its caller is gone after so many seconds; else it stays until the end. */
+  /** The caller disconnects after this many seconds; otherwise it stays until the end. */
   leaveAfterS?: number;
 }
 
-/** One way to call the verbs of a host. */
+/** A way to call a host's verbs. */
 export interface Caller {
   call(host: FleetHost, command: Command): Promise<Answer>;
-  /** The same as a stream. @returns its lines after the beginning @throws HarnessError when its input is refused */
+  /** Calls it as a stream. @returns its lines after the beginning @throws HarnessError when its input is refused */
   stream(host: FleetHost, command: Command, options?: StreamOptions): Promise<unknown[]>;
 }
 
 const streamClient = fileURLToPath(new URL('../clients/stream.php', import.meta.url));
 const streamMs = 90_000;
 
-/** Laravel's way: PHP on the central host, broker.sock, the stream. */
+/** Calls as Laravel does: PHP on the central host, broker.sock, the stream. */
 export function laravel(fleet: Fleet): Caller {
   const { host: central } = fleet.central;
   return {
@@ -62,7 +62,7 @@ export function laravel(fleet: Fleet): Caller {
   };
 }
 
-/** The operator's way: on the host itself, curl, its REST API on wg0 with the token that is in its /etc/coolify. */
+/** Calls as an operator does: on the host itself with curl, over its REST API on wg0, with the token in /etc/coolify. */
 export function operator(): Caller {
   const verbs = readVerbs();
   const prepare = async ({ host, mgmtIp }: FleetHost, { type, ...fields }: Command) => {
@@ -111,7 +111,7 @@ export function operator(): Caller {
         const call = [...curl, '--max-time', '60', ...bring, `${url}/${session}/input`] as const;
         const said = await expectExec(host, call, { input: ndjson(input ?? []) });
         if (said === '204') return true;
-        // Not yet there; whatever else is wrong stays so.
+        // The stream is not open yet. Other errors would not go away.
         if (!said.endsWith('404')) throw new HarnessError(`input: ${said}`);
         return undefined;
       };
@@ -126,7 +126,7 @@ function ndjson(values: readonly object[]): string {
   return values.map(value => `${JSON.stringify(value)}\n`).join('');
 }
 
-/** What was said whole. */
+/** Returns the complete lines. */
 function linesOf(text: string): unknown[] {
   return text
     .split('\n')
@@ -134,7 +134,7 @@ function linesOf(text: string): unknown[] {
     .map(line => JSON.parse(line) as unknown);
 }
 
-/** Puts the fields that a path names into it. */
+/** Fills fields into a path's parameters. */
 function fill(template: string, fields: Record<string, unknown>) {
   const rest = { ...fields };
   const path = template.replaceAll(/\{([^}]*)\}/g, (_, name: string) => {
@@ -145,7 +145,7 @@ function fill(template: string, fields: Record<string, unknown>) {
   return { path, rest };
 }
 
-/** JSON, or the lines of a stream brought into the form that a plain dispatch has them in. */
+/** Parses JSON, or turns the lines of a stream into the answer of a plain dispatch. */
 function readBody(body: string): unknown {
   const lines = body.split('\n').filter(line => line !== '');
   if (lines.length <= 1 && !body.startsWith('{"stream"') && !body.startsWith('{"exit_code"'))

@@ -1,42 +1,34 @@
 import { runChild } from '@coold/runtime';
+import { createCoolifyCli, generationOf, type RunCoolify } from './coolify-cli.ts';
 import type { MeshHost } from './mesh.ts';
 import { expectExec, HarnessError, type Host } from './provider.ts';
 
 export interface CoolifyInit {
-  /** The `coolify` program: COOLIFY_BIN. */
+  /** The path of the `coolify` program: COOLIFY_BIN. */
   bin: string;
-  /** Private key that the hosts let in. */
+  /** The private key that the hosts accept. */
   sshKey: string;
 }
 
-/** Installs packages on every host; minutes on small machines. */
-const timeoutMs = 20 * 60_000;
-
 /**
- * Joins hosts as operators do, by `coolify init apply`, the first host being central, and reads back what that made of
- * them: addresses on wg0 and each namespace's Podman network.
+ * Joins hosts to a mesh as operators do, with `coolify init`; the first host is central. Reads the result back:
+ * addresses on wg0 and each namespace's Podman network.
  *
- * @throws HarnessError with what coolify said, or naming what it did not leave on a host
+ * @throws HarnessError with coolify's output, or naming what is missing on a host
  */
 export async function joinByCoolify(
   hosts: readonly Host[],
   namespaces: readonly string[],
   { bin, sshKey }: CoolifyInit,
 ): Promise<MeshHost[]> {
-  const servers = hosts.map(({ address }) => address);
-  const args = [
-    ...['init', 'apply', '--servers', servers.join(','), '--central', servers[0] ?? ''],
-    ...['--namespaces', namespaces.join(','), '--ssh-key', sshKey, '--yes'],
-  ];
-  const { code, stdout, stderr } = await runChild(bin, args, { timeoutMs });
-  if (code !== 0) {
-    const said = (stderr.trim() || stdout.trim()).replaceAll(/\s*\n\s*/g, ' | ').slice(-600);
-    throw new HarnessError(`coolify init apply failed (${code ?? 'signal'}): ${said}`);
-  }
+  const run: RunCoolify = (args, timeoutMs) => runChild(bin, args, { timeoutMs });
+  const cli = createCoolifyCli(run, await generationOf(run));
+  await cli.bootstrap({ servers: hosts.map(({ address }) => address), namespaces, sshKey });
   return await Promise.all(hosts.map(host => readBack(host, namespaces)));
 }
 
-async function readBack(host: Host, namespaces: readonly string[]): Promise<MeshHost> {
+/** Reads what `coolify init` has set up on a host. @throws HarnessError naming what is missing */
+export async function readBack(host: Host, namespaces: readonly string[]): Promise<MeshHost> {
   const addresses: unknown = JSON.parse(
     await expectExec(host, ['ip', '-j', '-4', 'address', 'show', 'dev', 'wg0']),
   );
@@ -52,7 +44,7 @@ async function readBack(host: Host, namespaces: readonly string[]): Promise<Mesh
   return { name: host.name, host, mgmtIp, publicKey, namespaces: networks };
 }
 
-/** Follows a path into JSON to a text. */
+/** Returns the text at a path in JSON. */
 function text(json: unknown, path: readonly (string | number)[], what: string): string {
   let value = json;
   for (const key of path) value = (value as Record<string | number, unknown> | null | undefined)?.[key];

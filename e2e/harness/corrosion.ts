@@ -1,32 +1,32 @@
-import { accessSync, constants, readdirSync, statSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { corrosionConfig, findProgram } from '@coold/testbed';
 import { eventually } from './eventually.ts';
 import { expectExec, type Host } from './provider.ts';
 
-/** A host as Corrosion sees it: who it is, and the address that the others gossip with. */
+/** A host in Corrosion's cluster, and its gossip address. */
 export interface CorrosionHost {
   host: Host;
   mgmtIp: string;
 }
 
 export interface CorrosionOptions {
-  /** Schema files by name, as they are to lie under /etc/corrosion/schemas. */
+  /** Schema files by name, for /etc/corrosion/schemas. */
   schemas: Record<string, string>;
   bearerToken?: string;
-  /** Where a real `corrosion` is looked for; default this process's PATH. */
+  /** Where a real `corrosion` is searched. Default: this process's PATH. */
   path?: string;
 }
 
 export const corrosionApiPort = 8080;
-const gossipPort = 8787;
 const library = '/usr/local/lib/coold-e2e';
 const configPath = '/etc/corrosion/config.toml';
 
 /**
- * Installs and starts corrosion.service on every host of a mesh: Corrosion itself where a `corrosion` program is on this
- * machine's PATH, else the stand-in, which is started by the same command with the same configuration. A unit that is
- * already installed is kept. Resolves when every agent answers.
+ * Installs and starts corrosion.service on every host of a mesh: Corrosion itself when a `corrosion` program is on this
+ * machine's PATH, else the stand-in, which takes the same command and configuration. An installed unit is kept.
+ * Resolves when every agent answers.
  */
 export async function installCorrosion(
   hosts: readonly CorrosionHost[],
@@ -53,30 +53,7 @@ export async function installCorrosion(
   return real === undefined ? 'stand-in' : 'corrosion';
 }
 
-/** The text of an agent's configuration. Pure. */
-export function corrosionConfig(mgmtIp: string, peers: readonly string[], bearerToken?: string): string {
-  const lines = [
-    '[db]',
-    'path = "/var/lib/corrosion/corrosion.db"',
-    'schema_paths = ["/etc/corrosion/schemas"]',
-    '',
-    '[gossip]',
-    `addr = "${mgmtIp}:${gossipPort}"`,
-    `bootstrap = ${JSON.stringify(peers.map(peer => `${peer}:${gossipPort}`))}`,
-    'plaintext = true',
-    '',
-    '[api]',
-    `addr = "127.0.0.1:${corrosionApiPort}"`,
-    '',
-    '[admin]',
-    'path = "/run/corrosion/admin.sock"',
-  ];
-  if (bearerToken !== undefined)
-    lines.push('', '[api.authz]', `bearer-token = ${JSON.stringify(bearerToken)}`);
-  return `${lines.join('\n')}\n`;
-}
-
-// wg-quick first: the gossip address is wg0's. It may still fail to bind, in which case it is tried again.
+// After wg-quick, because the gossip address is wg0's. Binding may still fail, and is tried again.
 const unit = `[Unit]
 Description=Corrosion
 After=network-online.target wg-quick@wg0.service
@@ -93,9 +70,9 @@ StateDirectory=corrosion
 WantedBy=multi-user.target
 `;
 
-/** The stand-in needs its own files and the Node that runs the harness; hosts have an older one or none. */
-async function putStandIn(host: Host): Promise<void> {
-  const folder = fileURLToPath(new URL('../corrosion/', import.meta.url));
+/** The stand-in needs its own files and the harness's Node; hosts have an older Node or none. */
+export async function putStandIn(host: Host): Promise<void> {
+  const folder = fileURLToPath(new URL('../../packages/testbed/src/corrosion/', import.meta.url));
   const files = readdirSync(folder).filter(name => name.endsWith('.ts') && !name.endsWith('.test.ts'));
   for (const name of files)
     await host.put({ file: join(folder, name) }, `${library}/corrosion/${name}`, 0o644);
@@ -114,18 +91,4 @@ async function answers(host: Host): Promise<void> {
     },
     { timeoutMs: 20_000 },
   );
-}
-
-function findProgram(name: string, path: string): string | undefined {
-  return path
-    .split(delimiter)
-    .map(folder => join(folder, name))
-    .find(candidate => {
-      try {
-        accessSync(candidate, constants.X_OK);
-        return statSync(candidate).isFile();
-      } catch {
-        return false;
-      }
-    });
 }

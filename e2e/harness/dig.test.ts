@@ -3,7 +3,7 @@ import { createNetns } from '@coold/testbed/netns';
 import { expect, test } from 'vitest';
 import { addressesIn, parseDig } from './dig.ts';
 
-test('what dig prints is read as it was meant', async () => {
+test('parses the output of dig', async () => {
   await using cleanup = new AsyncDisposableStack();
   const netns = await createNetns();
   cleanup.defer(() => netns.close());

@@ -1,11 +1,11 @@
 import { expectExec, type Host } from './provider.ts';
 
-/** Where a question is asked from: a container's network, whose namespace has this gateway. */
+/** Where questions are asked from: a container's network, in the namespace of a gateway. */
 export interface Vantage {
   host: Host;
-  /** The container's first process. */
+  /** The process id of the container's first process. */
   pid: number;
-  /** The server that is asked. */
+  /** The server to ask. */
   server: string;
 }
 
@@ -13,7 +13,7 @@ export interface Dug {
   rcode: string;
   /** "qr", "aa", "tc" and so on. */
   flags: string[];
-  /** The question's name as it came back. */
+  /** The question's name in the answer. */
   question: string;
   answers: { ttl: number; type: string; data: string }[];
 }
@@ -23,7 +23,7 @@ export interface DigOptions {
   transport?: 'udp' | 'tcp';
 }
 
-/** Where programs of a host are to run so that they are in a container's network, as a user of it. @throws HarnessError */
+/** Returns where to run a host's programs so that they use a container's network. @throws HarnessError */
 export async function vantage(host: Host, container: string, server: string): Promise<Vantage> {
   const pid = await expectExec(host, [
     ...(['podman', 'inspect', '--type', 'container', '--format', '{{.State.Pid}}', container] as const),
@@ -31,31 +31,31 @@ export async function vantage(host: Host, container: string, server: string): Pr
   return { host, pid: Number(pid), server };
 }
 
-/** Puts a program into a container's network and leaves it the host's files: an image need not have it. */
+/** Runs a program in a container's network with the host's files, because an image need not contain it. */
 export function within({ pid }: Vantage, program: readonly string[]): [string, ...string[]] {
   return ['nsenter', '--target', String(pid), '--net', '--', ...program];
 }
 
-/** One question. @throws HarnessError when no answer comes */
+/** Asks one question. @throws HarnessError when no answer comes */
 export async function dig(from: Vantage, name: string, options: DigOptions = {}): Promise<Dug> {
   const [dug] = await digAll(from, [name], options);
   if (dug === undefined) throw new Error(`dig ${name}: no answer that is understood`);
   return dug;
 }
 
-/** Several, one after the other. @throws HarnessError when one gets no answer */
+/** Asks several questions in turn. @throws HarnessError when one gets no answer */
 export async function digAll(
   from: Vantage,
   names: readonly string[],
   { type = 'A', transport = 'udp' }: DigOptions = {},
 ): Promise<Dug[]> {
-  // Its first line would repeat all names, cut off where it gets too long, even without its end.
+  // Without it, dig's first line would repeat all names, cut off without an end when they are too many.
   const options = ['+nocmd', '+tries=2', '+time=5', transport === 'tcp' ? '+tcp' : '+notcp', '+nocookie'];
   const argv = within(from, ['dig', `@${from.server}`, ...options, ...names.flatMap(name => [name, type])]);
   return parseDig(await expectExec(from.host, argv));
 }
 
-/** What dig prints, answer by answer. Pure. */
+/** Parses dig's output, one entry per answer. Pure. */
 export function parseDig(text: string): Dug[] {
   const [, ...blocks] = text.split(/^;; Got answer:$/m);
   return blocks.map(block => ({
@@ -72,7 +72,7 @@ export function parseDig(text: string): Dug[] {
   }));
 }
 
-/** The addresses in an answer, in an order that can be compared. */
+/** Returns the addresses of an answer, sorted. */
 export function addressesIn({ answers }: Dug): string[] {
   return answers.map(({ data }) => data).toSorted();
 }

@@ -10,7 +10,7 @@ test('resolves with the first answer', async () => {
   expect([answer, asked]).toEqual(['here', 3]);
 });
 
-test('gives up in time, saying what it waited for; an error of the probe is not waited out', async () => {
+test('times out with the awaited thing in its message, and fails at once with an error of the probe', async () => {
   await expect(eventually('rain', () => undefined, { timeoutMs: 20, everyMs: 5 })).rejects.toThrow(
     'waited 20 ms for rain',
   );

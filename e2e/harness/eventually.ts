@@ -2,10 +2,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { HarnessError } from './provider.ts';
 
 /**
- * Asks until the answer is something other than undefined; for states that no event announces.
+ * Calls the probe until it returns something other than undefined, for states that no event announces.
  *
  * @param what completes "waited … ms for" in the error
- * @throws HarnessError when the time is up; an error of the probe ends the wait at once
+ * @throws HarnessError on timeout; an error of the probe ends the wait at once
  */
 export async function eventually<T>(
   what: string,

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { generateKeys, mintToken } from '@coold/broker/token';
 import { installCorrosion } from './corrosion.ts';
@@ -8,80 +9,85 @@ import { containerPool } from './mesh-plan.ts';
 import { builtPackage } from './product.ts';
 import { expectExec, HarnessError, type Host, type HostOrder, type Provider } from './provider.ts';
 
-/** A host with the product on it; its name is its host id. */
+/** A host with the product installed; its name is its host id. */
 export type FleetHost = MeshHost;
 
-/** Installed, configured, started: the first host is central and a host, the others are hosts. */
+/** A fleet, installed, configured and started: the first host is central and a host, the others are hosts. */
 export interface Fleet {
   central: FleetHost;
   hosts: FleetHost[];
-  /** Posts a command from the central host to its broker.sock, as Laravel does: with PHP. */
+  /** Posts a command from the central host to its broker.sock with PHP, as Laravel does. */
   dispatch(hostId: string, requestId: string, command?: object): Promise<Dispatched>;
-  /** When each host's stream began, by host id, as the broker tells. */
+  /** Returns when each host's stream began, by host id, according to the broker. */
   streams(): Promise<Record<string, string>>;
-  /** Resolves when these hosts, and no others, have streams; ms it took. */
+  /** Resolves when exactly these hosts have streams, with the ms that it took. */
   allConnected(timeoutMs: number): Promise<number>;
 }
 
 export interface Dispatched {
   status: number;
   body: { status: string; code?: number; message?: string; field?: string; data?: unknown };
-  /** How long the caller waited. */
+  /** How long the caller waited, in ms. */
   ms: number;
 }
 
 const phpClient = fileURLToPath(new URL('../clients/dispatch.php', import.meta.url));
-/** The sample that the package carries. */
+/** The sample unit that the package contains. */
 const corrosionUnit = fileURLToPath(new URL('../../systemd/corrosion.service', import.meta.url));
 const grpcPort = 6443;
 const apiPort = 8443;
-/** The group PHP-FPM has on Debian. */
+/** The group of PHP-FPM on Debian. */
 export const laravelGroup = 'www-data';
 
-/** Where a fleet's hosts come from, and how they become a mesh. */
+/** Where a fleet's hosts come from, and how they are joined to a mesh. */
 export interface Ground {
   provider: Provider;
   join: (hosts: readonly Host[], namespaces: readonly string[]) => Promise<MeshHost[]>;
 }
 
 export interface FleetOptions {
-  /** Hosts that build, by name, each with what its coold.env gets beside COOLD_BUILDER_ENABLED. */
+  /** Hosts that build, by name, each with its additional variables in coold.env. */
   builders?: Record<string, Record<string, string>>;
-  /** Every host is central too. */
+  /** Makes every host central too, or those in `on`. */
   brokers?: BrokersOptions;
+  /** A shared folder with the unpacked package; by default each host unpacks its own. */
+  unpacked?: string;
+  /** Called with the hosts when they did not become a fleet; by default their journals go to stderr. */
+  onFailure?: (hosts: readonly Host[]) => Promise<void>;
 }
 
-/** Brokers beside each other. */
+/** Several brokers. */
 export interface BrokersOptions {
-  /** What coolds dial instead of the central host. */
+  /** The address that coolds dial instead of the central host's. */
   dialled: string;
-  /** What a host's broker.env gets; called once the hosts are a mesh, before anything is started. */
+  /** The hosts with a broker, including the first one; default all. */
+  on?: readonly string[];
+  /**
+   * Returns a host's additional variables in broker.env; called once the hosts are a mesh, before anything is started.
+   */
   configure(member: FleetHost): Promise<Record<string, string>>;
 }
 
-/**
- * Brings hosts up and makes a fleet of them.
- *
- * @throws HarnessError; what the hosts' journals say of our units goes to stderr first
- */
+/** Boots hosts and makes a fleet of them. @throws HarnessError; the journals of our units go to stderr first */
 export async function createFleet(
   { provider, join }: Ground,
   wanted: readonly (string | HostOrder)[],
   namespaces: readonly string[],
   options: FleetOptions = {},
 ): Promise<Fleet> {
-  const archive = await builtPackage();
+  const source = options.unpacked === undefined ? await builtPackage() : { unpacked: options.unpacked };
   const up = await provider.up(wanted);
   try {
     const hosts = await join(up, namespaces);
     const [central] = hosts;
     if (central === undefined) throw new HarnessError('a fleet of no hosts');
-    await setUp(hosts, central, archive, options);
-    const fleet = createControls(hosts, central, options.brokers === undefined ? [central] : hosts);
+    await setUp(hosts, central, source, options);
+    const brokers = hosts.filter(member => hasBroker(member, central, options.brokers));
+    const fleet = createControls(hosts, central, brokers);
     await fleet.allConnected(30_000);
     return fleet;
   } catch (error) {
-    await printJournals(up);
+    await (options.onFailure ?? printJournals)(up);
     throw error;
   }
 }
@@ -89,14 +95,14 @@ export async function createFleet(
 async function setUp(
   hosts: readonly FleetHost[],
   central: FleetHost,
-  archive: string,
+  source: PackageSource,
   { builders = {}, brokers }: FleetOptions,
 ): Promise<void> {
   const keys = generateKeys();
-  const isCentral = (member: FleetHost) => member === central || brokers !== undefined;
+  const isCentral = (member: FleetHost) => hasBroker(member, central, brokers);
   await Promise.all(
     hosts.map(async member => {
-      await Promise.all([install(member, archive, isCentral(member)), loadBusyboxImage(member.host)]);
+      await Promise.all([install(member, source, isCentral(member)), loadBusyboxImage(member.host)]);
       await configure(member, keys, {
         brokerUrl: `grpc://${brokers?.dialled ?? `${central.mgmtIp}:${grpcPort}`}/v1/agent`,
         builder: builderOf(member, hosts, builders),
@@ -105,12 +111,17 @@ async function setUp(
       await member.host.put({ file: corrosionUnit }, '/etc/systemd/system/corrosion.service', 0o644);
     }),
   );
-  await installCorrosion(hosts, { schemas: {} }); // the package has brought them
+  await installCorrosion(hosts, { schemas: {} }); // the package installed them
   await Promise.all(hosts.filter(isCentral).map(member => start(member, ['broker.service'])));
   await Promise.all(hosts.map(member => start(member, hostUnits)));
 }
 
-/** What a host's coold.env gets for building: scenarios have git servers and registries on hosts, beside the mesh. */
+function hasBroker(member: FleetHost, central: FleetHost, brokers: BrokersOptions | undefined): boolean {
+  if (member === central) return true;
+  return brokers !== undefined && (brokers.on?.includes(member.name) ?? true);
+}
+
+/** Returns a host's variables for building: scenarios have git servers and registries on hosts, beside the mesh. */
 function builderOf(
   { name }: FleetHost,
   hosts: readonly FleetHost[],
@@ -156,7 +167,7 @@ function createControls(hosts: FleetHost[], central: FleetHost, brokers: FleetHo
   return fleet;
 }
 
-/** The hosts that have streams to the broker of this one. */
+/** Returns the hosts that have streams to a host's broker. */
 export async function streamsOf(broker: FleetHost): Promise<{ host_id: string; connected_at: string }[]> {
   const { body } = (await askLane(broker, 'GET', '/v1/streams')) as {
     body: { host_id: string; connected_at: string }[];
@@ -164,7 +175,7 @@ export async function streamsOf(broker: FleetHost): Promise<{ host_id: string; c
   return body;
 }
 
-/** The last of what each host's journal says of our units, on stderr. */
+/** Prints the end of each host's journal of our units on stderr. */
 export async function printJournals(hosts: readonly Host[]): Promise<void> {
   for (const host of hosts)
     for (const unit of [
@@ -181,7 +192,7 @@ export async function printJournals(hosts: readonly Host[]): Promise<void> {
     }
 }
 
-/** Everything a host runs for the product, in the order it starts. */
+/** Every unit of the product on a host, in the order of their start. */
 export const hostUnits = [
   'corrosion.service',
   'podman.socket',
@@ -190,19 +201,25 @@ export const hostUnits = [
   'coold.service',
 ];
 
-/** Carries the package to a host and installs it there; again is an upgrade in place. */
-export async function install({ host }: FleetHost, archive: string, central: boolean): Promise<void> {
-  await host.put({ file: archive }, '/root/coold.tar.gz', 0o600);
+/** The archive, or the folder with the unpacked package where hosts can see it. */
+type PackageSource = string | { unpacked: string };
+
+/** Copies the package to a host and installs it there. A second time it is an upgrade in place. */
+export async function install({ host }: FleetHost, source: PackageSource, central: boolean): Promise<void> {
   await host.put({ file: phpClient }, '/root/dispatch.php', 0o644);
-  await expectExec(host, ['mkdir', '-p', '/root/coold']);
-  await expectExec(host, ['tar', '-xzf', '/root/coold.tar.gz', '-C', '/root/coold', '--strip-components=1']);
-  await expectExec(host, ['/root/coold/install.sh', '--role', central ? 'both' : 'host'], {
+  const unpacked = typeof source === 'string' ? '/root/coold' : source.unpacked;
+  if (typeof source === 'string') {
+    await host.put({ file: source }, '/root/coold.tar.gz', 0o600);
+    await expectExec(host, ['mkdir', '-p', unpacked]);
+    await expectExec(host, ['tar', '-xzf', '/root/coold.tar.gz', '-C', unpacked, '--strip-components=1']);
+  }
+  await expectExec(host, [join(unpacked, 'install.sh'), '--role', central ? 'both' : 'host'], {
     timeoutMs: 120_000,
   });
   await expectExec(host, ['rm', '-rf', '/root/coold', '/root/coold.tar.gz']);
 }
 
-/** What an operator, or `coolify init`, puts into /etc/coolify. */
+/** Writes what an operator or `coolify init` puts into /etc/coolify. */
 async function configure(
   member: FleetHost,
   keys: ReturnType<typeof generateKeys>,
@@ -213,7 +230,7 @@ async function configure(
   }: {
     brokerUrl: string;
     builder: Record<string, string> | undefined;
-    /** Undefined: there is none on this host. */
+    /** Undefined when this host has no broker. */
     broker: Record<string, string> | undefined;
   },
 ): Promise<void> {
@@ -235,8 +252,11 @@ async function configure(
   );
   await file(
     lines({
-      ...{ COOLD_HOST_MGMT_IP: mgmtIp, COOLD_BROKER_URL: brokerUrl, COOLD_NAMESPACES: mesh.join(',') },
-      ...{ COOLD_API_BIND: `${mgmtIp}:${apiPort}`, COOLD_API_TOKEN_FILE: '/etc/coolify/api-token' },
+      COOLD_HOST_MGMT_IP: mgmtIp,
+      COOLD_BROKER_URL: brokerUrl,
+      COOLD_NAMESPACES: mesh.join(','),
+      COOLD_API_BIND: `${mgmtIp}:${apiPort}`,
+      COOLD_API_TOKEN_FILE: '/etc/coolify/api-token',
       ...(builder === undefined ? {} : { COOLD_BUILDER_ENABLED: '1', ...builder }),
     }),
     'coold.env',
@@ -258,7 +278,7 @@ async function start({ host }: FleetHost, units: readonly string[]): Promise<voi
   await expectExec(host, ['systemctl', 'start', ...units], { timeoutMs: 60_000 });
 }
 
-/** One HTTP call on the central host's broker.sock, by PHP; what it answered, as JSON. */
+/** Makes one HTTP call on the central host's broker.sock with PHP, and returns the JSON answer. */
 export async function askLane({ host }: FleetHost, ...request: string[]): Promise<unknown> {
   const client = ['php', '/root/dispatch.php', '/run/coolify/broker.sock'] as const;
   return JSON.parse(await expectExec(host, [...client, ...request], { timeoutMs: 40_000 }));

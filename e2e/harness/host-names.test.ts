@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { claimNames } from './host-names.ts';
 
-test('names are taken all together or not at all', () => {
+test('claims all names or none', () => {
   const taken = new Set(['old']);
   for (const name of ['', 'UPPER', '-a', 'a-', '1a', 'a/b', 'thirteen-char'])
     expect(() => claimNames(['fine', name], taken, 9)).toThrow('DNS label of at most 12 characters');

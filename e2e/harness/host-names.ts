@@ -1,10 +1,6 @@
 import { HarnessError } from './provider.ts';
 
-/**
- * Adds the wanted names to those that are taken: all of them or, with an error, none.
- *
- * @throws HarnessError
- */
+/** Adds the wanted names to the taken ones: all of them or, with an error, none. @throws HarnessError */
 export function claimNames(wanted: readonly string[], taken: Set<string>, most: number): void {
   for (const [number, name] of wanted.entries()) {
     if (!/^[a-z]([a-z0-9-]{0,10}[a-z0-9])?$/.test(name))

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { planMesh } from './mesh-plan.ts';
 
-test('every host has an address, every namespace on every host a /24 of its own', () => {
+test('every host has an address, and every namespace has its own /24 on every host', () => {
   const { hosts } = planMesh(['a', 'b'], ['default', 'alpha']);
   expect(hosts).toEqual([
     {
@@ -23,14 +23,14 @@ test('every host has an address, every namespace on every host a /24 of its own'
   ]);
 });
 
-test('no two subnets of the largest mesh are the same', () => {
+test('no two subnets of the largest mesh are equal', () => {
   const names = (prefix: string) => Array.from({ length: 16 }, (_, n) => `${prefix}${n}`);
   const { hosts } = planMesh(names('h'), names('n'));
   const subnets = hosts.flatMap(host => Object.values(host.namespaces).map(({ subnet }) => subnet));
   expect(new Set(subnets).size).toBe(256);
 });
 
-test('a mesh that does not fit its pools, or a namespace that is no label, is refused', () => {
+test('refuses a mesh that does not fit its pools, or a namespace that is not a label', () => {
   expect(() =>
     planMesh(
       Array.from({ length: 17 }, (_, n) => `h${n}`),

@@ -1,15 +1,15 @@
 import { HarnessError } from './provider.ts';
 
-/** Where a mesh puts what, as plain data. */
+/** The addresses and networks of a mesh, as plain data. */
 export interface MeshPlan {
   hosts: PlannedHost[];
 }
 
 export interface PlannedHost {
   name: string;
-  /** Address on wg0; nothing but the mesh reaches it. */
+  /** Address on wg0; only the mesh reaches it. */
   mgmtIp: string;
-  /** By namespace. */
+  /** Networks by namespace. */
   namespaces: Record<string, NamespaceNetwork>;
 }
 
@@ -29,9 +29,9 @@ export const containerPool = '10.210.0.0/16';
 const hostsPerNamespace = 16;
 
 /**
- * Lays a mesh out over hosts: the nth host of the mth namespace always gets the same subnet, whatever else there is. Pure.
+ * Plans a mesh: the nth host of the mth namespace always gets the same subnet, independent of the others. Pure.
  *
- * @throws HarnessError beyond 16 hosts or 16 namespaces
+ * @throws HarnessError for more than 16 hosts or 16 namespaces
  */
 export function planMesh(hosts: readonly string[], namespaces: readonly string[]): MeshPlan {
   if (hosts.length > hostsPerNamespace)

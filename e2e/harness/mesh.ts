@@ -3,16 +3,16 @@ import { type PlannedHost, planMesh } from './mesh-plan.ts';
 import { expectExec, HarnessError, type Host } from './provider.ts';
 import { generateKeys, type KeyPair, type Peer, wgQuickConfig, wireguardPort } from './wireguard.ts';
 
-/** A host with its place in the mesh. */
+/** A host with its addresses in the mesh. */
 export interface MeshHost extends PlannedHost {
   host: Host;
   publicKey: string;
 }
 
 /**
- * Joins hosts by WireGuard and gives each a Podman network per namespace: wg0 by wg-quick@wg0, which a reboot brings back
- * by itself, in the kernel or by wireguard-go where the kernel has none. Resolves when every host has heard from every
- * other one.
+ * Joins hosts by WireGuard and creates a Podman network per namespace on each. wg-quick@wg0 brings wg0 up, also after a
+ * reboot, with the kernel's WireGuard or with wireguard-go where the kernel has none. Resolves when every host has had
+ * a handshake with every other.
  *
  * @returns in the order of `hosts`
  * @throws HarnessError
@@ -49,7 +49,35 @@ function asPeer(member: PlannedHost & { host: Host; keys: KeyPair }): Peer {
   };
 }
 
-/** Without Podman's DNS: the gateway's port 53 belongs to coold. One after the other, since Podman locks its networks. */
+/**
+ * Routes networks to one host from all the others: their AllowedIPs and routes, in wg-quick's configuration and in the
+ * running one.
+ *
+ * @throws HarnessError
+ */
+export async function routeNetworks(
+  members: readonly MeshHost[],
+  owner: MeshHost,
+  networks: readonly string[],
+): Promise<void> {
+  const configuration = '/etc/wireguard/wg0.conf';
+  for (const { host } of members.filter(member => member !== owner)) {
+    const before = (await host.get(configuration)).toString();
+    const own = `AllowedIPs = ${owner.mgmtIp}/32, `;
+    await host.put(before.replace(own, `${own}${networks.join(', ')}, `), configuration, 0o600);
+    const stripped = await expectExec(host, ['wg-quick', 'strip', 'wg0']);
+    // wg needs a file that it can open, and stdin is a socket here.
+    const synced = '/run/wg0.stripped';
+    await host.put(stripped, synced, 0o600);
+    await expectExec(host, ['wg', 'syncconf', 'wg0', synced]);
+    for (const network of networks) await expectExec(host, ['ip', 'route', 'replace', network, 'dev', 'wg0']);
+  }
+}
+
+/**
+ * Creates networks without Podman's DNS: port 53 of the gateway belongs to coold. Sequential, because Podman locks its
+ * networks.
+ */
 async function createNetworks({ host, namespaces }: { host: Host } & PlannedHost): Promise<void> {
   for (const { network, subnet, gateway } of Object.values(namespaces)) {
     await expectExec(host, [
@@ -59,7 +87,7 @@ async function createNetworks({ host, namespaces }: { host: Host } & PlannedHost
   }
 }
 
-/** Resolves when the host has completed a handshake with this many peers since wg0 came up. */
+/** Resolves when the host has completed handshakes with this many peers since wg0 came up. */
 export async function heardFrom(host: Host, peers: number, timeoutMs = 15_000): Promise<void> {
   await eventually(
     `${host.name} to have heard from ${peers} of its mesh`,

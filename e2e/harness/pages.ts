@@ -2,7 +2,7 @@ import type { FleetHost } from './fleet.ts';
 import { type RunningContainer, runContainer } from './images.ts';
 import { expectExec } from './provider.ts';
 
-/** Starts an HTTP server that says its name, on port 80 or on others. */
+/** Starts an HTTP server that answers with its name, on port 80 or on others. */
 export function serve(
   { host }: FleetHost,
   name: string,
@@ -15,14 +15,14 @@ export function serve(
   return runContainer(host, { name, network, args, command: ['sh', '-c', script] });
 }
 
-/** What a container gets from an address: a page at once, or nothing. */
+/** Requests a page once from a container. @returns the page; empty without an answer */
 export async function fetched(from: FleetHost, container: string, url: string): Promise<string> {
   const wget = ['busybox', 'timeout', '-s', 'KILL', '2', 'wget', '-q', '-O', '-', url];
   const { stdout } = await from.host.exec(['podman', 'exec', container, ...wget], { timeoutMs: 30_000 });
   return stdout.trim();
 }
 
-/** The address that a container has now; empty when it has none. */
+/** Returns the current address of a container; empty when it has none. */
 export async function addressOf({ host }: FleetHost, name: string): Promise<string> {
   const format = '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}';
   return (

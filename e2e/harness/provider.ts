@@ -1,18 +1,18 @@
 /**
- * What scenarios see of the hosts they run on: real machines with systemd, Podman, netfilter and WireGuard, made by a
- * provider and gone with it. A scenario that runs on one provider runs on any.
+ * A source of hosts for scenarios: real machines with systemd, Podman, netfilter and WireGuard, which the provider
+ * creates and removes. A scenario that runs on one provider runs on any.
  */
 export interface Provider {
   name: string;
   /**
-   * Brings up hosts side by side and resolves when systemd has finished booting on each, in the order of `wanted`. May
+   * Creates hosts concurrently and resolves when systemd has finished booting on each, in the order of `wanted`. It may
    * be called again for more hosts.
    *
-   * @param wanted one host each; a name alone asks for a host of the provider's own choice of system
-   * @throws HarnessError naming the cause; a host that did not come up takes the provider with it: all is gone then
+   * @param wanted one entry per host; a name alone leaves the system to the provider
+   * @throws HarnessError naming the cause; when one host fails, the provider removes all of them
    */
   up(wanted: readonly (string | HostOrder)[]): Promise<Host[]>;
-  /** Everything of this provider is gone: hosts, disks, networks. Safe to call again. */
+  /** Removes everything of this provider: hosts, disks, networks. Safe to call again. */
   close(): Promise<void>;
 }
 
@@ -20,52 +20,52 @@ export interface Provider {
 export const hostSystems = ['debian-12', 'debian-13'] as const;
 export type HostSystem = (typeof hostSystems)[number];
 
-/** A host that is wanted. */
+/** A request for a host. */
 export interface HostOrder {
   /** A DNS label of at most 12 characters. */
   name: string;
   /** Default: the provider's choice. */
   system?: HostSystem | undefined;
   /**
-   * A folder of this machine that the host sees at the same path; what the host writes there vanishes with it. For hosts
-   * of the lab alone.
+   * A folder of this machine that the host sees at the same path; the host's writes there disappear with it. Only for
+   * lab hosts.
    */
   share?: string;
 }
 
-/** What is wanted, in its full form. Pure. */
+/** Returns the full form of a request. Pure. */
 export function asOrder(wanted: string | HostOrder): HostOrder {
   return typeof wanted === 'string' ? { name: wanted } : wanted;
 }
 
 export interface Host {
   name: string;
-  /** IPv4 address on the network that carries the mesh; the same after a reboot. */
+  /** IPv4 address on the network under the mesh; a reboot keeps it. */
   address: string;
-  /** Runs a program as root, by argument vector; a non-zero exit is a result and does not reject. */
+  /** Runs a program as root, by argument vector; a non-zero exit code is a result and does not reject. */
   exec(argv: readonly [string, ...string[]], options?: ExecOptions): Promise<ExecResult>;
-  /** Writes a file whole, with its parent folders, in place of what was there. */
+  /** Writes a complete file, with its parent folders, replacing an existing one. */
   put(source: FileSource, remotePath: string, mode: number): Promise<void>;
   get(remotePath: string): Promise<Buffer>;
-  /** The journal, of one unit or of all, of every boot; readable also while the host is down. */
+  /** Returns the journal of one unit or of all, of every boot; also readable while the host is off. */
   journal(unit?: string): Promise<string>;
-  /** The host's link is down: a partition, in which its processes live on. */
+  /** Sets the host's link down: a partition in which its processes live on. */
   cut(): Promise<void>;
   heal(): Promise<void>;
-  /** Power is lost: every process is killed at once, the disk stays. */
+  /** Cuts the power: every process is killed at once, the disk stays. */
   crash(): Promise<void>;
-  /** Starts after `crash`, with the same disk; resolves when systemd has finished booting. */
+  /** Boots after `crash` with the same disk; resolves when systemd has finished booting. */
   boot(): Promise<void>;
-  /** An orderly reboot, as `systemctl reboot` does it. */
+  /** Reboots in an orderly way, like `systemctl reboot`. */
   reboot(): Promise<void>;
 }
 
 export interface ExecOptions {
   input?: string | Uint8Array;
-  /** The program and what it started are killed after this long and the promise rejects. Default 60 s. */
+  /** After this many ms the program and its children are killed and the promise rejects. Default 60 s. */
   timeoutMs?: number;
   env?: Record<string, string>;
-  /** Kept of each of stdout and stderr; default 8 MiB. */
+  /** Limit for each of stdout and stderr; default 8 MiB. */
   maxOutputBytes?: number;
 }
 
@@ -76,10 +76,10 @@ export interface ExecResult {
   stderr: string;
 }
 
-/** Bytes, text, or a file of this machine. */
+/** Bytes, text, or the path of a file on this machine. */
 export type FileSource = string | Uint8Array | { file: string };
 
-/** What keeps the harness from doing what it was asked; the message is one line that names the cause. */
+/** The harness could not do what it was asked; the message is one line that names the cause. */
 export class HarnessError extends Error {
   constructor(message: string, options?: ErrorOptions) {
     super(message, options);
@@ -90,7 +90,7 @@ export class HarnessError extends Error {
 /**
  * Runs a program that has to succeed and returns its stdout.
  *
- * @throws HarnessError with the host, the program and what it said
+ * @throws HarnessError with the host, the program and its output
  */
 export async function expectExec(
   host: Pick<Host, 'name' | 'exec'>,

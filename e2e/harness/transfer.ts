@@ -1,10 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { expectExec, type FileSource, type Host } from './provider.ts';
 
-/** A host that runs programs; files go through them. */
+/** A host that can run programs, through which files are copied. */
 type Runs = Pick<Host, 'name' | 'exec'>;
 
-/** `Host.put` by a shell on the host. */
+/** Implements `Host.put` with a shell on the host. */
 export async function putFile(
   host: Runs,
   source: FileSource,
@@ -16,7 +16,7 @@ export async function putFile(
   await expectExec(host, ['sh', '-c', receive, 'sh', remotePath, mode.toString(8)], { input, timeoutMs });
 }
 
-/** `Host.get` as text on the way, so that any bytes arrive as they are. */
+/** Implements `Host.get`. The file is sent as text, so that all bytes arrive unchanged. */
 export async function getFile(host: Runs, remotePath: string, timeoutMs = 60_000): Promise<Buffer> {
   const encoded = await expectExec(host, ['base64', '-w0', '--', remotePath], {
     maxOutputBytes: 1 << 30,
@@ -25,6 +25,9 @@ export async function getFile(host: Runs, remotePath: string, timeoutMs = 60_000
   return Buffer.from(encoded, 'base64');
 }
 
-/** Writes stdin beside the file and renames it into place: a running program can be replaced, a reader sees it whole. */
+/**
+ * Writes stdin beside the file and renames it into place: a running program can be replaced, and readers see a complete
+ * file.
+ */
 const receive =
   'set -eu; mkdir -p -- "$(dirname -- "$1")"; umask 077; cat >"$1.incoming"; chmod "$2" "$1.incoming"; mv -fT -- "$1.incoming" "$1"';

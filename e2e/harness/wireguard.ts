@@ -1,12 +1,12 @@
 import { generateKeyPairSync } from 'node:crypto';
 
-/** A WireGuard key pair, both in the base64 that wg(8) reads. */
+/** A WireGuard key pair, in the base64 that wg(8) reads. */
 export interface KeyPair {
   privateKey: string;
   publicKey: string;
 }
 
-/** One side of the mesh as the others see it. */
+/** A member of the mesh as its peers configure it. */
 export interface Peer {
   publicKey: string;
   /** `address:port` on the underlay. */
@@ -16,7 +16,7 @@ export interface Peer {
 
 export const wireguardPort = 51_820;
 
-/** A Curve25519 pair, which is all that a WireGuard key is. */
+/** Generates a Curve25519 pair, which is what WireGuard uses. */
 export function generateKeys(): KeyPair {
   const { x = '', d = '' } = generateKeyPairSync('x25519').privateKey.export({ format: 'jwk' });
   const base64 = (base64url: string) => Buffer.from(base64url, 'base64url').toString('base64');
@@ -24,10 +24,9 @@ export function generateKeys(): KeyPair {
 }
 
 /**
- * The text of wg-quick(8)'s configuration of one host; it routes what its peers are allowed. Pure.
- *
- * The keepalive is short so that a host that comes back calls its peers by itself, and is found within seconds: to them
- * the old session looks alive for up to three minutes.
+ * Returns the wg-quick(8) configuration of one host; its routes are its peers' AllowedIPs. Pure. The keepalive is
+ * short, so that a returning host calls its peers by itself and is found within seconds: to them the old session looks
+ * alive for up to three minutes.
  */
 export function wgQuickConfig(own: { privateKey: string; address: string }, peers: readonly Peer[]): string {
   const sections = peers.map(peer =>

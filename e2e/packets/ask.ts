@@ -5,18 +5,18 @@ import { rulesOf, writeRules } from './rules.ts';
 import type { Scene } from './scene.ts';
 import type { World } from './world.ts';
 
-/** One row in one world: what was expected and what is wrong with what was seen. */
+/** The result of one row in one world: what was expected, and what differs. */
 export interface Outcome {
   id: string;
   group: Group;
   expected: Verdict;
-  /** Absent: it was as expected. */
+  /** Absent when it was as expected. */
   wrong?: string;
-  /** An open way was shut by somebody else, and `coold status` names the problem. */
+  /** Another firewall blocked an open path, and `coold status` names the problem. */
   told?: true;
 }
 
-/** Brings the hosts into a world, sends the packets of every row that is asked there, and leaves it again. */
+/** Brings the hosts into a world, sends the packets of every row that applies there, and restores the hosts. */
 export async function askIn(
   world: World,
   scene: Scene,

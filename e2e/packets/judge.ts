@@ -3,7 +3,7 @@ import { containerAt, hostOf } from './places.ts';
 import { type Row, type Verdict, whileItChanges } from './row.ts';
 import type { World } from './world.ts';
 
-/** What a row is expected to be in a world; undefined where it is not asked. */
+/** Returns the expected verdict of a row in a world; undefined when the row does not apply there. */
 export function verdictIn(row: Row, world: World): Verdict | undefined {
   const { only, elsewhere = {}, verdict, rule, from, to } = row;
   if (only !== undefined && !only.includes(world.name)) return undefined;
@@ -12,16 +12,17 @@ export function verdictIn(row: Row, world: World): Verdict | undefined {
   if (whileItChanges(row) && world.during === undefined) return undefined;
   if (other !== undefined) return other;
   if (world.nothingAllowed && rule !== undefined) return 'dropped';
-  // The way is gone; and what goes to the mesh by any other way is dropped.
+  // The path is gone, and packets for the mesh are dropped on any other path.
   if (world.name === 'wg0 down' && verdict === 'passes' && hostOf(from) !== hostOf(to) && isOfMesh(to))
     return 'dropped';
   return verdict;
 }
 
-/** What is wrong with what was seen, in one line; undefined when it is as expected. Pure. */
+/** Describes what differs from the expectation, in one line; undefined when nothing does. Pure. */
 export function judge(row: Row, expected: Verdict, seen: Observation): string | undefined {
   const { inTheClear } = seen;
-  // A packet for the mesh of another host may be dropped there, but the network between must never see it in the clear.
+  // A packet for another host's mesh address may be dropped there, but must never appear unencrypted on the network
+  // between.
   if (isOfMesh(row.to) && hostOf(row.from) !== 'n' && inTheClear.length > 0)
     return `left by eth0 in the clear, as from ${inTheClear[0]?.source}`;
   return expected === 'passes' ? whyNotPassed(row, seen) : whyNotDropped(row, seen);
@@ -66,27 +67,29 @@ function whyNotDropped(row: Row, seen: Observation): string | undefined {
     return `went on for ${(Math.max(...still.map(({ last }) => last)) - changed).toFixed(1)} s`;
   }
   if (packet.kind === 'udp' && packet.size !== undefined)
-    // Later fragments name no port, so that they alone tell nothing.
+    // Later fragments carry no port, so they alone prove nothing.
     return result.answered ? 'passed' : undefined;
-  const count = arrived.reduce((sum, { count }) => sum + count, 0);
-  if (count > 0) return `passed, ${count} packets as from ${arrived[0]?.source}`;
-  // On a bridge the host hears a broadcast too, and may answer it.
+  // When both ends send first, neither may hear the other.
+  const heard = [...arrived, ...arrivedBack];
+  const count = heard.reduce((sum, { count }) => sum + count, 0);
+  if (count > 0) return `passed, ${count} packets as from ${heard[0]?.source}`;
+  // On a bridge the host receives broadcasts too, and may answer them.
   if (row.at === 'broadcast' || row.at === 'everyone') return undefined;
   return result.answered ? 'passed' : undefined;
 }
 
 /**
- * Whether the destination has to see the sender's own address: on one bridge, and across hosts, where the rules of the
- * other host name it. Between two bridges of a host netavark masquerades once the rules have been asked.
+ * Whether the destination has to see the sender's own address: on one bridge, and across hosts, where the other host's
+ * rules name it. Between two bridges of a host netavark masquerades after the rules were applied.
  */
 function seesOwnAddress({ from, to, seen = 'own' }: Row): boolean {
   const networkOf = (place: Row['from']) => containerAt(place)?.networks[0];
   return seen === 'own' && (hostOf(from) !== hostOf(to) || networkOf(from) === networkOf(to));
 }
 
-/** A flow that sends every 50 ms and was not heard of for so long has ended. */
+/** A flow that sends every 50 ms and has been silent for this long has ended, in s. */
 const liveS = 1;
-/** What was on its way when the rule went. */
+/** How long packets in flight may arrive after the rule was removed, in s. */
 const graceS = 0.3;
 
 const latest = (arrivals: Observation['arrived']) => Math.max(0, ...arrivals.map(({ last }) => last));

@@ -15,36 +15,36 @@ import { type Row, whileItChanges } from './row.ts';
 import type { Scene, Where } from './scene.ts';
 import { metricsPort } from './table.ts';
 
-/** What was seen of one row. */
+/** What was observed of one row. */
 export interface Observation {
   result: ProbeResult;
   /** Packets that reached the destination. */
   arrived: Arrival[];
-  /** Packets that the destination sent by itself on a held connection, and that reached the sender. */
+  /** Packets that the destination sent on a held connection and that reached the sender. */
   arrivedBack: Arrival[];
-  /** Packets that left a host by its underlay interface as they are, outside of WireGuard. */
+  /** Packets that left a host by its underlay interface unencrypted. */
   inTheClear: Arrival[];
-  /** Address that the destination should see. */
+  /** The address that the destination should see. */
   own: string;
-  /** When the world had changed, for what is measured while it does; Unix time in seconds. */
+  /** When the world had changed, for rows measured during a change; Unix time in seconds. */
   changed: number | undefined;
-  /** When the measurement was over. */
+  /** When the measurement ended. */
   end: number;
 }
 
-/** Where packets that leave a host by its underlay are reported. */
+/** The name under which packets that leave a host by its underlay are reported. */
 const clear = (host: HostName) => `${host}:eth0`;
 
-/** From the first packet on: connections try again after 1 s, and a deny has to hold for that too. */
+/** From the first packet: connections retry after 1 s, and a deny has to hold for that too. */
 const windowMs = 2000;
-/** For changes of the world: before the first, and after the last. */
+/** The pause before the first change of the world, and after the last, in ms. */
 const beforeChangeMs = 1000;
 const afterChangeMs = 2000;
 
 /**
- * Sends the packets of all rows at once and says what became of each.
+ * Sends the packets of all rows at once and reports what became of each.
  *
- * @param during what happens meanwhile; the measurement goes on for a while after it
+ * @param during what happens meanwhile; the measurement continues for a while after it
  */
 export async function measure(
   scene: Scene,
@@ -85,7 +85,9 @@ export async function measure(
       return [
         row.id,
         {
-          ...{ result: results[number] ?? { answered: false }, changed, end },
+          result: results[number] ?? { answered: false },
+          changed,
+          end,
           arrived: of(number, row.to),
           arrivedBack: of(back, row.from),
           inTheClear: hostNames.flatMap(host => of(number, clear(host))),
@@ -96,7 +98,7 @@ export async function measure(
   );
 }
 
-/** Everything that a host's prober does: servers, watchers, and the probes that are sent from there. */
+/** Returns everything that a host's prober does: its servers, watchers and probes. */
 function specOf(
   host: HostName,
   folder: string,
@@ -111,7 +113,7 @@ function specOf(
   const ports = servedPorts(rows);
   const serve = [
     ...here.flatMap(space => ports.map(port => ({ space, ...port }))),
-    // Of a host only what nothing else of it can answer.
+    // Only ports that nothing else on the host answers.
     ...ports.filter(({ port }) => port === servedPort).map(port => ({ space: host, ...port })),
     ...(host === 'n' ? [] : [{ space: host, proto: 'tcp' as const, port: metricsPort }]),
   ];
@@ -122,7 +124,7 @@ function specOf(
   return { folder, spaces, serve, watch, probes: own.map(({ place, ...rest }) => rest) };
 }
 
-/** The ports that some row asks for; `closed` ones are not served. */
+/** Returns the ports that rows use; `closed` ones are not served. */
 function servedPorts(rows: readonly Row[]): Server[] {
   const asked = [
     ...rows.flatMap(serverOf),
@@ -155,7 +157,7 @@ function serverOf({ packet }: Row): Server[] {
   }
 }
 
-/** The address that a row's packets have as their source when they leave. */
+/** Returns the source address of a row's packets when they leave. */
 function sourceOf({ from, packet }: Row, where: Where): string {
   if (packet.kind === 'raw' && packet.as !== undefined)
     return where.addressOf(packet.as.place, packet.as.at ?? 'own', from);
@@ -169,7 +171,10 @@ function probesOf(
   const { from, to, packet } = row;
   const address = where.addressOf(to, row.at ?? 'own', from);
   const common = {
-    ...{ number, place: from, space: from, to: address },
+    number,
+    place: from,
+    space: from,
+    to: address,
     ...(row.at === 'link-local' ? { interface: 'eth0' } : {}),
   };
   switch (packet.kind) {
@@ -191,18 +196,22 @@ function probesOf(
     case 'flood':
       return [{ ...common, kind: 'flood', port: packet.port }];
     case 'both first':
-      // Each sends to the port that the other's probe has by its number.
+      // Each sends to the port of the other's probe, which follows from its number.
       return [
         { ...common, kind: 'flood', port: firstPort + back },
         {
-          ...{ number: back, place: to, space: to, to: where.addressOf(from, 'own', to) },
-          ...{ kind: 'flood', port: firstPort + number },
+          number: back,
+          place: to,
+          space: to,
+          to: where.addressOf(from, 'own', to),
+          kind: 'flood',
+          port: firstPort + number,
         },
       ];
   }
 }
 
-/** As prober.py has it. */
+/** The same as in prober.py. */
 const firstPort = 20_000;
 
 /** `SOA coolify.internal`, which every gateway answers. */
@@ -214,12 +223,12 @@ const dnsQuestion = [
   '0000060001',
 ].join('');
 
-/** Rows that are measured together. */
+/** Splits rows into those that are measured together. */
 export function split(rows: readonly Row[]): { settled: Row[]; changing: Row[] } {
   return { settled: rows.filter(row => !whileItChanges(row)), changing: rows.filter(whileItChanges) };
 }
 
-/** Whether a place's address is one of the mesh's own. */
+/** Whether a place's address belongs to the mesh. */
 export function isOfMesh(place: Place): boolean {
   return !isHost(place) && !('byHand' in containers[place]);
 }

@@ -10,7 +10,7 @@ import type { IptablesVariant } from './scene.ts';
 import { packetTable } from './table.ts';
 import { worlds } from './world.ts';
 
-/** The kinds of hosts that the page tells of. */
+/** The kinds of hosts in the page. */
 export const grounds: readonly { system: HostSystem; variant: IptablesVariant; name: string }[] = [
   { system: 'debian-12', variant: 'nft', name: 'Debian 12, iptables-nft' },
   { system: 'debian-12', variant: 'legacy', name: 'Debian 12, iptables-legacy' },
@@ -23,7 +23,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 const folder = join(root, 'dist/packets');
 const pagePath = join(root, 'docs/packets.md');
 
-/** Keeps what one kind of host did, and writes the page once there are results of this table for every kind. */
+/** Stores the results of one kind of host, and writes the page once this table has results for every kind. */
 export async function keepOutcomes(ground: PacketGround, outcomes: GroundResult['outcomes']): Promise<void> {
   await mkdir(folder, { recursive: true });
   const kept = { table: fingerprint(packetTable()), outcomes };
@@ -42,7 +42,7 @@ async function readKept(ground: PacketGround): Promise<GroundResult | undefined>
     };
     return table === fingerprint(packetTable()) ? { name: ground.name, outcomes } : undefined;
   } catch {
-    return undefined; // never measured here
+    return undefined; // not measured in this checkout yet
   }
 }
 

@@ -5,7 +5,7 @@ import { worlds } from './world.ts';
 
 const group = 'Allow rules' as const;
 
-test('the page has every row, one line for all ways of a kind, and what each kind of host did', () => {
+test('the page has every row, one line for all paths of a kind, and the results of each kind of host', () => {
   const page = renderPage(packetTable(), worlds, [
     {
       name: 'Debian 12',
@@ -26,7 +26,7 @@ test('the page has every row, one line for all ways of a kind, and what each kin
   expect(page).toContain('- Debian 12, fresh: `rule-on-both` is expected as passes: did not arrive');
 });
 
-test('a page of which everything holds says nothing of failures', () => {
+test('a page without failures mentions none', () => {
   const outcomes = { fresh: [{ id: 'rule-on-both', group, expected: 'passes' as const }] };
   const page = renderPage(packetTable(), worlds, [{ name: 'Debian 13', outcomes }]);
   expect(page).not.toContain('does not hold');

@@ -1,14 +1,14 @@
-/** Two hosts of the mesh, and a neighbour of theirs that is outside of it. */
+/** Two hosts of the mesh, and a neighbour outside it. */
 export type HostName = 'a' | 'b' | 'n';
 
 /** A container of the scene. */
 export interface PlacedContainer {
   host: HostName;
-  /** Podman networks, the first one's address being the container's own. */
+  /** Podman networks. The container's own address is on the first. */
   networks: readonly [string, ...string[]];
-  /** Ports of the host that lead to it. */
+  /** Published ports. */
   ports?: readonly { host_port: number; container_port: number; protocol: 'tcp' | 'udp' }[];
-  /** Made by `podman run` alone, as an operator does who knows nothing of coold. */
+  /** Created with `podman run`, as by an operator who does not use coold. */
   byHand?: true;
 }
 
@@ -20,12 +20,12 @@ const inNamespace = (host: HostName, namespace: string): PlacedContainer => ({
 
 export const namespaces = ['default', 'alpha', 'beta'] as const;
 
-/** The network that `networks.create` makes for a namespace, outside of the pool. */
+/** A network created by `networks.create` for a namespace, outside the pool. */
 export const appNetwork = { name: 'app', namespace: 'default', subnet: '192.168.60.0/24' };
-/** A network that an operator makes by Podman alone. */
+/** A network that an operator created with Podman. */
 export const strangeNetwork = { name: 'strange', subnet: '192.168.61.0/24' };
 
-/** Where every published port leads. */
+/** The container port behind every published port. */
 export const publishedPort = 8088;
 export const servedPort = 7000;
 const published = (['tcp', 'udp'] as const).map(protocol => ({
@@ -42,7 +42,7 @@ export const containers = {
   'b/default': inNamespace('b', 'default'),
   'b/alpha': inNamespace('b', 'alpha'),
   'b/beta': inNamespace('b', 'beta'),
-  /** Ends of rules that name no port or no protocol, which would open the ways of others. */
+  /** Ends of rules without a port or protocol, which would open the paths of other rows. */
   'a/wide': inNamespace('a', 'alpha'),
   'a/wide2': inNamespace('a', 'alpha'),
   'b/wide': inNamespace('b', 'beta'),
@@ -62,7 +62,7 @@ export type Place = ContainerName | HostName;
 
 export const hostNames: readonly HostName[] = ['a', 'b', 'n'];
 
-/** The container at a place; undefined for a host itself. */
+/** Returns the container at a place; undefined for a host itself. */
 export function containerAt(place: Place): PlacedContainer | undefined {
   return isHost(place) ? undefined : containers[place];
 }
@@ -75,7 +75,7 @@ export function hostOf(place: Place): HostName {
   return isHost(place) ? place : containers[place].host;
 }
 
-/** The containers of one host, by the name that Podman has for them. */
+/** Returns the containers of a host, by their Podman names. */
 export function containersOn(
   host: HostName,
 ): { place: ContainerName; name: string; spec: PlacedContainer }[] {

@@ -1,31 +1,31 @@
 import { expectExec, HarnessError, type Host } from '../harness/provider.ts';
 
-/** What prober.py is told, in JSON. */
+/** The configuration of prober.py, as JSON. */
 export interface ProberSpec {
-  /** Where it is steered: of this measurement alone, on the host. */
+  /** The control folder on the host, for this measurement only. */
   folder: string;
-  /** Network namespaces by name: a process in each, 0 for the host's own. */
+  /** Network namespaces by name, each with a process in it; 0 is the host's own. */
   spaces: Record<string, number>;
-  /** `name` is what its arrivals are reported under; default the namespace. `outgoing`: what leaves instead. */
+  /** `name` labels its arrivals; default: the namespace. `outgoing` watches leaving packets instead. */
   watch: { space: string; name?: string; interface?: string; outgoing?: true }[];
   serve: { space: string; proto: 'tcp' | 'udp'; port: number }[];
   probes: Probe[];
 }
 
 export interface Probe {
-  /** Its packets carry it: less than 10000, and of no other probe of the last minute. */
+  /** Part of its packets: below 10000, and unused by other probes within the last minute. */
   number: number;
   space: string;
   kind: 'tcp' | 'udp' | 'flood' | 'icmp' | 'raw';
   to: string;
   port?: number;
-  /** Of a link-local address. */
+  /** The interface for a link-local address. */
   interface?: string;
   size?: number;
-  /** Hexadecimal; in place of a numbered payload. */
+  /** Hexadecimal; replaces the numbered payload. */
   payload?: string;
   connectOnly?: true;
-  /** The connection is held, and its server sends packets of this number back. */
+  /** The connection is held, and its server sends packets with this number back. */
   back?: number;
   form?: string;
   source?: string;
@@ -38,7 +38,7 @@ export interface ProberReport {
 
 export interface ProbeResult {
   answered: boolean;
-  /** The sender's address as the server saw it. */
+  /** The sender's address as seen by the server. */
   peer?: string;
   /** An ICMP error came back. */
   refused?: true;
@@ -55,10 +55,10 @@ export interface Arrival {
   count: number;
 }
 
-/** Where the numbers of probes start again; a flow of the same number was forgotten by then. */
+/** Probe numbers wrap here; by then the kernel has forgotten the flow with the same number. */
 const numbers = 10_000;
 
-/** Gives out numbers for probes. */
+/** Returns a function that allocates probe numbers. */
 export function probeNumbers(): () => number {
   let last = 0;
   return () => {
@@ -70,11 +70,11 @@ export function probeNumbers(): () => number {
 /** A prober that listens and watches, and has not sent anything yet. */
 export interface Prober {
   begin(): Promise<void>;
-  /** Ends the sending. @throws HarnessError when the prober has failed */
+  /** Stops sending and returns the report. @throws HarnessError when the prober has failed */
   end(): Promise<ProberReport>;
 }
 
-/** The most that a prober stays without being steered; prober.py has the same. */
+/** How long a prober runs without control; the same as in prober.py. */
 const longestMs = 180_000;
 
 /** Starts a prober on a host and resolves when it listens. @throws HarnessError */

@@ -1,24 +1,24 @@
 import type { Place } from './places.ts';
 import type { WorldName } from './world.ts';
 
-/** One line of the table: who sends what to whom, and what becomes of it. */
+/** One row of the table: sender, destination, packet and verdict. */
 export interface Row {
-  /** Stable: pages, tests and people name rows by it. */
+  /** Stable: pages, tests and people refer to rows by it. */
   id: string;
   group: Group;
   from: Place;
   to: Place;
-  /** Which address of `to`. Default: a container's own, of its first network; a host's on the mesh. */
+  /** The kind of address of `to`. Default: a container's own in its first network; a host's on the mesh. */
   at?: AddressKind;
   packet: Packet;
-  /** The allow rule that stands for it; none by default. */
+  /** The allow rule for this row; default: none. */
   rule?: RuleOfRow;
   verdict: Verdict;
-  /** Whose address the destination sees. Default `own`: the sender's, which its rules name. */
+  /** The source address that the destination sees. Default `own`: the sender's, which its rules name. */
   seen?: 'own' | 'any';
-  /** Worlds where the verdict is another one, or is not asked for. */
+  /** States with another verdict, or where the row is not tested. */
   elsewhere?: Partial<Record<WorldName, Verdict | 'not asked'>>;
-  /** Asked in these worlds alone. */
+  /** The only states where the row is tested. */
   only?: readonly WorldName[];
   why: string;
 }
@@ -35,25 +35,25 @@ export type AddressKind =
   | 'everyone';
 
 export type Packet =
-  /** A connection that is opened, used and answered; `size` bytes are sent. */
+  /** Opens a connection, sends `size` bytes and gets an answer. */
   | { kind: 'tcp'; port: number; size?: number }
-  /** A connection that is opened and no more: its server speaks something else. */
+  /** Only opens a connection: its server speaks another protocol. */
   | { kind: 'connect'; port: number }
-  /** A datagram that is answered. */
+  /** Sends a datagram that is answered. */
   | { kind: 'udp'; port: number; size?: number }
-  /** A question to a DNS server. */
+  /** Sends a question to a DNS server. */
   | { kind: 'query'; port: number }
-  /** An echo request. */
+  /** Sends an echo request. */
   | { kind: 'icmp' }
-  /** A datagram to a port where nothing listens; it passes when the ICMP error comes back. */
+  /** Sends a datagram to a port where nothing listens; it passes when the ICMP error comes back. */
   | { kind: 'closed'; port: number }
-  /** A single packet, made by hand, with the source address of another place. */
+  /** Sends a single hand-made packet with the source address of another place. */
   | { kind: 'raw'; form: RawForm; port: number; as?: { place: Place; at?: AddressKind } }
-  /** A connection, or a flow of datagrams, that is open when the world changes; both ends send by themselves. */
+  /** Keeps a connection, or a flow of datagrams, open during the change; both ends send by themselves. */
   | { kind: 'held'; proto: 'tcp' | 'udp'; port: number }
-  /** Datagrams without an end while the world changes. */
+  /** Sends datagrams without pause during the change. */
   | { kind: 'flood'; port: number }
-  /** Both ends send first, each from the port that the other sends to. */
+  /** Both ends send first, each from the port to which the other sends. */
   | { kind: 'both first' };
 
 export type RawForm = 'udp' | 'syn' | 'ack' | 'echo' | 'icmp error' | 'later fragment';
@@ -61,11 +61,11 @@ export type RawForm = 'udp' | 'syn' | 'ack' | 'echo' | 'icmp error' | 'later fra
 export interface RuleOfRow {
   proto?: 'tcp' | 'udp';
   port?: number;
-  /** The host, or hosts, where it was written. Default: the destination's. */
+  /** The hosts where the rule is written. Default: the destination's. */
   on?: 'destination' | 'source' | 'both';
-  /** The rule is of the way back. */
+  /** The rule is for the reverse direction. */
   reversed?: true;
-  /** It names this address of the destination. Default: its own. */
+  /** The kind of the destination's address in the rule. Default: its own. */
   at?: AddressKind;
 }
 
@@ -81,7 +81,7 @@ export const groups = [
 ] as const;
 export type Group = (typeof groups)[number];
 
-/** Rows of these kinds are measured while the world changes, all others once it has. */
+/** Whether rows of this kind are measured during the change; all others are measured after it. */
 export function whileItChanges({ packet }: Row): boolean {
   return packet.kind === 'held' || packet.kind === 'flood';
 }

@@ -11,7 +11,7 @@ export interface WantedRule {
   port?: number;
 }
 
-/** The rules that the rows need, each where its row wants it written. */
+/** Returns the rules that the rows need, each for the host that the row names. */
 export function rulesOf(rows: readonly Row[], where: Where): WantedRule[] {
   return rows.flatMap(row => {
     const { rule, from, to } = row;
@@ -36,7 +36,7 @@ export function rulesOf(rows: readonly Row[], where: Where): WantedRule[] {
   });
 }
 
-/** Makes these the rules that stand, and no others. */
+/** Replaces all existing rules by these. */
 export async function writeRules(scene: Scene, wanted: readonly WantedRule[]): Promise<void> {
   await Promise.all(scene.fleet.hosts.map(member => writeOn(scene, member, wanted)));
 }

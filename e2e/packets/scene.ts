@@ -22,7 +22,7 @@ import { metricsPort } from './table.ts';
 
 export type IptablesVariant = 'nft' | 'legacy';
 
-/** The hosts and containers of the table, with the product on them. */
+/** The hosts and containers of the table, with the product installed. */
 export interface Scene {
   fleet: Fleet;
   a: FleetHost;
@@ -30,21 +30,21 @@ export interface Scene {
   hosts: Record<HostName, Host>;
   /** Calls a verb that has to succeed, over REST on the host itself. */
   call(host: FleetHost, command: Command): Promise<unknown>;
-  /** Where everything is now. @throws HarnessError when a container does not run */
+  /** Returns the current addresses and processes. @throws HarnessError when a container does not run */
   look(): Promise<Where>;
-  /** Resolves when containers run, coold is connected and the mesh is up, as far as each is expected to be. */
+  /** Resolves when containers run, coold is connected and the mesh is up, as far as expected. */
   settled(expected?: { coold?: boolean }): Promise<void>;
-  /** Puts the prober on a host, where it is not there yet. */
+  /** The path of the prober on this machine, for hosts without it. */
   prober: string;
 }
 
-/** Addresses and processes, as they are at one moment. */
+/** Addresses and processes at one moment. */
 export interface Where {
   addressOf(place: Place, kind: AddressKind, seenFrom: Place): string;
   pidOf(place: Place): number;
 }
 
-/** Where a host of the scene has the prober. */
+/** The path of the prober on a host. */
 const proberPath = '/root/prober.py';
 
 export async function createScene(
@@ -74,7 +74,11 @@ export async function createScene(
   const hosts = { a: a.host, b: b.host, n };
   const caller = operator();
   const scene: Scene = {
-    ...{ fleet, a, b, hosts, prober: proberPath },
+    fleet,
+    a,
+    b,
+    hosts,
+    prober: proberPath,
     async call(host, command) {
       const answer = await caller.call(host, command);
       if (answer.ok) return answer.data;
@@ -99,7 +103,7 @@ export async function createScene(
   return scene;
 }
 
-/** @throws HarnessError where Debian's alternative is missing, or the kernel has no tables for it */
+/** @throws HarnessError when Debian's alternative is missing or the kernel lacks its tables */
 async function useLegacyIptables(host: Host): Promise<void> {
   for (const name of ['iptables', 'ip6tables'])
     await expectExec(host, ['update-alternatives', '--set', name, `/usr/sbin/${name}-legacy`]);
@@ -113,7 +117,7 @@ async function setUp(scene: Scene): Promise<void> {
   const { fleet, a, hosts } = scene;
   const prober = readFileSync(new URL('prober.py', import.meta.url));
   await Promise.all(Object.values(hosts).map(host => host.put(prober, proberPath, 0o644)));
-  // A neighbour that means to get in: it routes what is the mesh's to host a.
+  // A hostile neighbour: it routes the mesh's networks to host a.
   for (const network of [containerPool, appNetwork.subnet, '100.64.0.0/16'])
     await expectExec(hosts.n, ['ip', 'route', 'add', network, 'via', hosts.a.address]);
   await Promise.all(
@@ -145,8 +149,13 @@ async function setUp(scene: Scene): Promise<void> {
           continue;
         }
         await scene.call(member, {
-          ...{ type: 'containers.create', name, image: busyboxImage, networks, ports },
-          ...{ restart_policy: 'always', stop_timeout: 0 },
+          type: 'containers.create',
+          name,
+          image: busyboxImage,
+          networks,
+          ports,
+          restart_policy: 'always',
+          stop_timeout: 0,
         });
         await scene.call(member, { type: 'containers.start', id: name });
       }
@@ -225,7 +234,7 @@ function gatewayOf(fleet: Fleet, name: HostName): string {
   return gateway;
 }
 
-/** The address that the kernel makes of a MAC address (RFC 4291, appendix A). */
+/** Returns the link-local address that the kernel derives from a MAC address (RFC 4291, appendix A). */
 export function linkLocalOf(mac: string): string {
   const [first = 0, ...rest] = mac.split(':').map(part => Number.parseInt(part, 16));
   const bytes = [first ^ 2, ...rest.slice(0, 2), 0xff, 0xfe, ...rest.slice(2)];

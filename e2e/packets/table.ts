@@ -2,8 +2,8 @@ import { type Place, publishedPort, servedPort } from './places.ts';
 import type { Packet, Row, RuleOfRow } from './row.ts';
 
 /**
- * The table of packets: what docs/contract.md §4 means for every kind of packet that we know of. A host decides what goes
- * to its own containers; what leaves for another host by WireGuard passes, since that host decides.
+ * Returns the table of packets: what docs/contract.md §4 means for every kind of packet that we know. A host judges
+ * packets to its own containers. Packets that leave by WireGuard for another host pass, since that host judges them.
  */
 export function packetTable(): Row[] {
   const rows = [
@@ -52,7 +52,11 @@ function matrix(): Row[] {
     ways.map(
       ({ from, to }): Row => ({
         id: `${name}/${from.replace('/', '.')}/${to.replace('/', '.')}`,
-        ...{ group, from, to, packet, why },
+        group,
+        from,
+        to,
+        packet,
+        why,
         ...(rule === undefined ? {} : { rule }),
         verdict: rule === undefined ? 'dropped' : 'passes',
       }),
@@ -68,17 +72,20 @@ function allowRules(): Row[] {
   const tcp = (port: number): Packet => ({ kind: 'tcp', port });
   const rows: Omit<Row, 'group'>[] = [
     {
-      ...{
-        id: 'rule-on-source',
-        ...across,
-        packet: tcp(7010),
-        rule: { proto: 'tcp', port: 7010, on: 'source' },
-      },
-      ...{ verdict: 'dropped', why: 'the destination’s host decides, and knows no rule' },
+      id: 'rule-on-source',
+      ...across,
+      packet: tcp(7010),
+      rule: { proto: 'tcp', port: 7010, on: 'source' },
+      verdict: 'dropped',
+      why: 'the destination’s host decides, and knows no rule',
     },
     {
-      ...{ id: 'rule-on-both', ...across, packet: tcp(7011), rule: { proto: 'tcp', port: 7011, on: 'both' } },
-      ...{ verdict: 'passes', why: 'a rule too many does no harm' },
+      id: 'rule-on-both',
+      ...across,
+      packet: tcp(7011),
+      rule: { proto: 'tcp', port: 7011, on: 'both' },
+      verdict: 'passes',
+      why: 'a rule too many does no harm',
     },
     ...(
       [
@@ -90,51 +97,67 @@ function allowRules(): Row[] {
       const port = 7020 + 5 * place;
       return [
         {
-          ...{ id: `way-back-${name}`, ...way, packet: tcp(port), verdict: 'dropped' },
-          ...{
-            rule: { proto: 'tcp', port, reversed: true, on: 'both' },
-            why: 'the rule is of the other way',
-          },
+          id: `way-back-${name}`,
+          ...way,
+          packet: tcp(port),
+          verdict: 'dropped',
+          rule: { proto: 'tcp', port, reversed: true, on: 'both' },
+          why: 'the rule is of the other way',
         },
         {
-          ...{ id: `other-port-${name}`, ...way, packet: tcp(port + 2), verdict: 'dropped' },
-          ...{ rule: { proto: 'tcp', port: port + 1 }, why: 'the rule is of another port' },
+          id: `other-port-${name}`,
+          ...way,
+          packet: tcp(port + 2),
+          verdict: 'dropped',
+          rule: { proto: 'tcp', port: port + 1 },
+          why: 'the rule is of another port',
         },
         {
-          ...{
-            id: `other-protocol-${name}`,
-            ...way,
-            packet: { kind: 'udp', port: port + 3 },
-            verdict: 'dropped',
-          },
-          ...{ rule: { proto: 'tcp', port: port + 3 }, why: 'the rule is of another protocol' },
+          id: `other-protocol-${name}`,
+          ...way,
+          packet: { kind: 'udp', port: port + 3 },
+          verdict: 'dropped',
+          rule: { proto: 'tcp', port: port + 3 },
+          why: 'the rule is of another protocol',
         },
         {
-          ...{ id: `bulk-${name}`, ...way, packet: { kind: 'tcp', port: port + 4, size: 300_000 } },
-          ...{ rule: { proto: 'tcp', port: port + 4 }, verdict: 'passes', why: 'full segments fit the way' },
+          id: `bulk-${name}`,
+          ...way,
+          packet: { kind: 'tcp', port: port + 4, size: 300_000 },
+          rule: { proto: 'tcp', port: port + 4 },
+          verdict: 'passes',
+          why: 'full segments fit the way',
         },
       ];
     }),
     ...(['tcp', 'udp', 'icmp'] as const).map(
       (kind): Omit<Row, 'group'> => ({
-        ...{ id: `any-protocol-${kind}`, from: 'a/wide', to: 'a/wide2', rule: {}, verdict: 'passes' },
+        id: `any-protocol-${kind}`,
+        from: 'a/wide',
+        to: 'a/wide2',
+        rule: {},
+        verdict: 'passes',
         packet: kind === 'icmp' ? { kind } : { kind, port: servedPort },
         why: 'a rule without a protocol is of every protocol',
       }),
     ),
     {
-      ...{
-        id: 'any-port-tcp',
-        from: 'a/wide',
-        to: 'b/wide',
-        packet: tcp(servedPort),
-        rule: { proto: 'tcp' },
-      },
-      ...{ verdict: 'passes', why: 'a rule without a port is of every port' },
+      id: 'any-port-tcp',
+      from: 'a/wide',
+      to: 'b/wide',
+      packet: tcp(servedPort),
+      rule: { proto: 'tcp' },
+      verdict: 'passes',
+      why: 'a rule without a port is of every port',
     },
     {
-      ...{ id: 'any-port-udp', from: 'a/wide', to: 'b/wide', packet: { kind: 'udp', port: servedPort } },
-      ...{ rule: { proto: 'tcp' }, verdict: 'dropped', why: 'the rule is of TCP alone' },
+      id: 'any-port-udp',
+      from: 'a/wide',
+      to: 'b/wide',
+      packet: { kind: 'udp', port: servedPort },
+      rule: { proto: 'tcp' },
+      verdict: 'dropped',
+      why: 'the rule is of TCP alone',
     },
   ];
   return rows.map(row => ({ ...row, group }));
@@ -143,7 +166,11 @@ function allowRules(): Row[] {
 function networks(): Row[] {
   const group = 'Networks beside the mesh';
   const row = (id: string, way: Pick<Row, 'from' | 'to'> & Partial<Row>, why: string): Row => ({
-    ...{ id, group, packet: { kind: 'tcp', port: servedPort }, verdict: 'dropped', why },
+    id,
+    group,
+    packet: { kind: 'tcp', port: servedPort },
+    verdict: 'dropped',
+    why,
     ...way,
   });
   const allowed = {
@@ -153,7 +180,7 @@ function networks(): Row[] {
   } as const;
   const twice = 'a container on two networks opens no way between them';
   const joined = 'a network that was made for a namespace is denied like the namespace’s own';
-  const beside = 'the deny is for whatever goes to a container of the mesh, whoever sends it';
+  const beside = 'the deny covers every packet to a container of the mesh, from any sender';
   return [
     row('app-in', { from: 'a/default', to: 'a/app' }, joined),
     row('app-out', { from: 'a/app', to: 'a/alpha' }, joined),
@@ -186,10 +213,16 @@ function networks(): Row[] {
 
 function published(): Row[] {
   const group = 'Published ports and the outside';
+  // These are Podman's own rules. After a flush they are missing until `podman network reload --all`.
+  const beforeReload = { 'nftables restarted': 'not asked' } as const;
   const row = (id: string, way: Pick<Row, 'from' | 'to' | 'packet'> & Partial<Row>, why: string): Row => ({
-    ...{ id, group, at: 'underlay', seen: 'any', verdict: 'passes', why },
-    // They are Podman's own rules, and gone with a flush until `podman network reload --all`.
-    ...(way.verdict === 'dropped' ? {} : { elsewhere: { 'nftables restarted': 'not asked' } }),
+    id,
+    group,
+    at: 'underlay',
+    seen: 'any',
+    verdict: 'passes',
+    why,
+    ...(way.verdict === 'dropped' ? {} : { elsewhere: beforeReload }),
     ...way,
   });
   const tcp: Packet = { kind: 'tcp', port: publishedPort };
@@ -208,7 +241,10 @@ function published(): Row[] {
     row(
       'hairpin-self',
       {
-        ...{ from: 'a/published', to: 'a', packet: tcp, verdict: 'dropped' },
+        from: 'a/published',
+        to: 'a',
+        packet: tcp,
+        verdict: 'dropped',
         elsewhere: { 'bridges unseen by iptables': 'passes' },
       },
       'by the publisher itself: the kernel sends nothing back by the bridge port that it came by, and Podman sets no hairpin mode',
@@ -228,35 +264,48 @@ function published(): Row[] {
     row(
       'outside-tcp',
       { from: 'a/default', to: 'n', packet: { kind: 'tcp', port: servedPort } },
-      'egress is nobody’s to deny',
+      'no rule denies egress',
     ),
     row(
       'outside-udp',
       { from: 'b/beta', to: 'n', packet: { kind: 'udp', port: servedPort } },
-      'egress is nobody’s to deny',
+      'no rule denies egress',
     ),
-    row('outside-icmp', { from: 'a/app', to: 'n', packet: { kind: 'icmp' } }, 'egress is nobody’s to deny'),
+    row('outside-icmp', { from: 'a/app', to: 'n', packet: { kind: 'icmp' } }, 'no rule denies egress'),
     row(
       'outside-plain',
-      { from: 'a/plain', to: 'n', packet: { kind: 'tcp', port: servedPort } },
-      'egress is nobody’s to deny',
+      {
+        from: 'a/plain',
+        to: 'n',
+        packet: { kind: 'tcp', port: servedPort },
+        elsewhere: { ...beforeReload, 'ufw on': 'not asked', 'Docker beside it': 'not asked' },
+      },
+      'no rule denies egress; beside ufw and Docker, which drop what they do not know, Podman’s own network is theirs',
     ),
   ];
 }
 
 const restPort = 8443;
-/** A port of metrics on the hosts' mesh addresses, which COOLD_SCAFFOLD_API_PORTS names in this scene. */
+/** A metrics port on the hosts' mesh addresses; COOLD_SCAFFOLD_API_PORTS lists it in this scene. */
 export const metricsPort = 9464;
 
 function hosts(): Row[] {
   const group = 'The hosts themselves';
   const row = (id: string, way: Pick<Row, 'from' | 'to' | 'packet'> & Partial<Row>, why: string): Row => ({
-    ...{ id, group, seen: 'any', verdict: 'dropped', why },
+    id,
+    group,
+    seen: 'any',
+    verdict: 'dropped',
+    why,
     ...way,
   });
   const rest: Packet = { kind: 'connect', port: restPort };
   const metrics: Packet = { kind: 'connect', port: metricsPort };
-  const absent = { 'coold stopped': 'not asked', 'booted without coold': 'not asked' } as const;
+  const absent = {
+    'coold stopped': 'not asked',
+    'networks come and go without coold': 'not asked',
+    'booted without coold': 'not asked',
+  } as const;
   const dead = { ...absent, 'coold killed': 'not asked' } as const;
   const tenants = 'containers reach no host’s API or metrics, unless COOLD_API_ALLOW_FROM names them';
   return [
@@ -278,8 +327,14 @@ function hosts(): Row[] {
     row('metrics-far', { from: 'a/alpha', to: 'b', packet: metrics }, tenants),
     row(
       'rest-mesh',
-      { from: 'b', to: 'a', packet: rest, verdict: 'passes', elsewhere: { ...dead, 'wg0 down': 'dropped' } },
-      'another host of the mesh may ask',
+      {
+        from: 'b',
+        to: 'a',
+        packet: rest,
+        verdict: 'passes',
+        elsewhere: { ...dead, 'wg0 down': 'dropped', 'ufw on': 'dropped' },
+      },
+      'another host of the mesh may ask, unless the operator’s own filter is against it',
     ),
     row(
       'rest-local',
@@ -324,7 +379,7 @@ function hosts(): Row[] {
     row(
       'host-to-far',
       { from: 'b', to: 'a/default', packet: { kind: 'tcp', port: servedPort } },
-      'the deny is for whatever goes to a container of the mesh, whoever sends it',
+      'the deny covers every packet to a container of the mesh, from any sender',
     ),
   ];
 }
@@ -332,7 +387,10 @@ function hosts(): Row[] {
 function odd(): Row[] {
   const group = 'Odd packets';
   const row = (id: string, way: Pick<Row, 'from' | 'to' | 'packet'> & Partial<Row>, why: string): Row => ({
-    ...{ id, group, verdict: 'dropped', why },
+    id,
+    group,
+    verdict: 'dropped',
+    why,
     ...way,
   });
   const ways = {
@@ -341,7 +399,7 @@ function odd(): Row[] {
     across: { from: 'a/default', to: 'b/alpha' },
   } as const;
   const on = Object.entries(ways);
-  // Where nothing tracks the connections of a bridge, only what opens one is judged.
+  // Without connection tracking on bridges, only packets that open a connection are judged.
   const stateless = (name: string): Partial<Row> =>
     name === 'bridged' ? { elsewhere: { 'bridges unseen by iptables': 'not asked' } } : {};
   return [
@@ -412,13 +470,29 @@ function odd(): Row[] {
       { from: 'a/default', to: 'b/beta', packet: { kind: 'both first' }, verdict: 'passes', only: ['fresh'] },
       'what a host cannot see: two containers of two hosts that both send first look like an answer to each of them',
     ),
+    row(
+      'both-first-within',
+      { ...ways.within, packet: { kind: 'both first' } },
+      'on one host both ends are seen to send first, and neither is an answer',
+    ),
+    row(
+      'both-first-bridged',
+      { ...ways.bridged, packet: { kind: 'both first' } },
+      'on one host both ends are seen to send first, and neither is an answer',
+    ),
   ];
 }
 
 function underlay(): Row[] {
   const group = 'The underlay';
   const row = (id: string, way: Partial<Row> & Pick<Row, 'packet'>, why: string): Row => ({
-    ...{ id, group, from: 'n', to: 'a/default', verdict: 'dropped', seen: 'any', why },
+    id,
+    group,
+    from: 'n',
+    to: 'a/default',
+    verdict: 'dropped',
+    seen: 'any',
+    why,
     ...way,
   });
   const forged = 'a mesh address that came in by none of wg0, our bridges and lo';
@@ -453,7 +527,7 @@ function underlay(): Row[] {
       'forged-container',
       {
         to: 'a/default',
-        // A rule allows this flow to the one whose address it is.
+        // A rule allows this flow to the owner of the address.
         packet: { kind: 'raw', form: 'udp', port: allowedPort, as: { place: 'b/alpha' } },
       },
       forged,
@@ -500,29 +574,23 @@ function changing(): Row[] {
   } as const;
   return Object.entries(ways).flatMap(([name, way], place): Row[] => [
     {
-      ...{
-        id: `flood-${name}`,
-        group,
-        ...way,
-        packet: { kind: 'flood', port: servedPort },
-        verdict: 'dropped',
-      },
+      id: `flood-${name}`,
+      group,
+      ...way,
+      packet: { kind: 'flood', port: servedPort },
+      verdict: 'dropped',
       why: 'not one packet, however it changes',
     },
     ...(['tcp', 'udp'] as const).map((proto, second): Row => {
       const port = 7060 + 2 * place + second;
       return {
-        ...{
-          id: `held-${proto}-${name}`,
-          group,
-          ...way,
-          packet: { kind: 'held', proto, port },
-          rule: { proto, port },
-        },
-        ...{
-          verdict: 'passes',
-          elsewhere: { 'revoked while open': 'dropped', 'nothing allowed': 'not asked' },
-        },
+        id: `held-${proto}-${name}`,
+        group,
+        ...way,
+        packet: { kind: 'held', proto, port },
+        rule: { proto, port },
+        verdict: 'passes',
+        elsewhere: { 'revoked while open': 'dropped', 'nothing allowed': 'not asked' },
         why: 'an open connection goes on, and ends in both directions when its rule is revoked',
       };
     }),

@@ -1,7 +1,7 @@
 import { onTestFailed } from 'vitest';
 import { type Fleet, printJournals } from '../harness/fleet.ts';
 
-/** Call at the start of a test: when it fails, the journals of the fleet are printed with it. */
+/** Call it at the start of a test: when the test fails, the fleet's journals are printed. */
 export function journalsOnFailure({ hosts }: Fleet): void {
   onTestFailed(() => printJournals(hosts.map(({ host }) => host)));
 }

@@ -1,4 +1,4 @@
-// The installed product on one host that is everything, Laravel's, the broker's and its own: on each Debian.
+// The installed product on one host, which runs Laravel, the broker and coold, on each Debian.
 import { parseEnvironmentFile } from '@coold/runtime';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createFleet, type Fleet, hostUnits } from '../harness/fleet.ts';
@@ -8,10 +8,10 @@ import { expectExec, hostSystems, type Provider } from '../harness/provider.ts';
 import { journalsOnFailure } from './journals.ts';
 import { chooseGround } from './provider.ts';
 
-/** Rented machines take minutes where the lab takes seconds. */
+/** Rented machines take minutes; the lab takes seconds. */
 const setUpMs = 15 * 60_000;
 
-/** What an operator may write into an environment file, and what a shell would read in another way. */
+/** Lines that an operator may write into an environment file, and that a shell would read differently. */
 const environmentText = [
   '# T_COMMENT=1',
   '; T_OTHER=1',
@@ -62,7 +62,7 @@ describe.each(hostSystems)('on %s', system => {
     });
   });
 
-  test('`coold status` and `broker status` run as the guide prints them, and say what to do where nothing runs', async () => {
+  test('`coold status` and `broker status` print what the guide shows, and say what to do when nothing runs', async () => {
     const { host } = fleet.central;
     expect((await host.get('/etc/coolify/coold.env')).toString()).toContain('COOLD_API_BIND=');
     for (const program of ['coold', 'broker']) {
@@ -77,10 +77,12 @@ describe.each(hostSystems)('on %s', system => {
     await expectExec(host, ['systemctl', 'stop', 'coold.service', 'broker.service']);
     for (const program of ['coold', 'broker'])
       expect(await host.exec([program, 'status'])).toEqual({
-        ...{ code: 3, stdout: '' },
+        code: 3,
+        stdout: '',
         stderr: expect.stringMatching(
+          // The last journal line, in which systemd says that it was stopped.
           new RegExp(
-            `^${program} status: ${program} does not run .*: start it with "systemctl start ${program}".*\\n$`,
+            `^${program} status: ${program} does not run .*: start it with "systemctl start ${program}".*\\n(.*\\n)*.*Stopped ${program}\\.service.*\\n`,
           ),
         ),
       });
@@ -88,7 +90,7 @@ describe.each(hostSystems)('on %s', system => {
     await fleet.allConnected(20_000);
   });
 
-  test('systemd reads an environment file as the programs do', async () => {
+  test('systemd reads an environment file like the programs', async () => {
     const { host } = fleet.central;
     await host.put(environmentText, '/root/tricky.env', 0o600);
     const unit = [
@@ -106,7 +108,7 @@ describe.each(hostSystems)('on %s', system => {
     expect(Object.fromEntries(said)).toEqual(parseEnvironmentFile(environmentText));
   });
 
-  test('coold and the broker stop in good order, and leave containers and the default deny alone', async () => {
+  test('coold and the broker stop in order, and leave containers and the default deny unchanged', async () => {
     const { host } = fleet.central;
     await runContainer(host, { name: 'stays', network: 'coolify-default-mesh' });
     await expectExec(host, ['systemctl', 'stop', 'coold.service', 'broker.service']);
@@ -124,7 +126,7 @@ describe.each(hostSystems)('on %s', system => {
     await fleet.allConnected(20_000);
   });
 
-  test('a bad value in its configuration ends coold with a line that names it, and systemd lets it rest', async () => {
+  test('an invalid setting ends coold with a line that names it, and systemd does not restart it', async () => {
     const { host } = fleet.central;
     const good = await host.get('/etc/coolify/coold.env');
     await host.put(`${good.toString()}COOLD_LOG_LEVEL=loud\n`, '/etc/coolify/coold.env', 0o600);
@@ -140,11 +142,11 @@ describe.each(hostSystems)('on %s', system => {
     await fleet.allConnected(20_000);
   });
 
-  test('an installation that is killed before it has enabled its units is made up for by the next', async () => {
+  test('an installation that was killed before it enabled its units is completed by the next', async () => {
     const { host } = fleet.central;
     const units = ['coold.service', 'coolify-mesh-fw.service'];
     const files = units.map(unit => `/usr/local/lib/systemd/system/${unit}`);
-    // As on a host that has never had them.
+    // The state of a host that has never had them.
     await expectExec(host, ['systemctl', 'disable', '--quiet', ...units]);
     await expectExec(host, ['rm', ...files]);
     await host.put({ file: await builtPackage() }, '/root/coold.tar.gz', 0o600);

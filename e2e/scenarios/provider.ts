@@ -11,14 +11,14 @@ import { HarnessError, type HostSystem, hostSystems } from '../harness/provider.
 
 type Choice =
   | { name: 'lab'; system: HostSystem | undefined }
-  /** `coolifyBin` joins the hosts, where it is set. */
+  /** If set, `coolifyBin` joins the hosts. */
   | { name: 'hetzner'; settings: HetznerSettings; coolifyBin: string | undefined; group: string | undefined };
 
 /**
- * What E2E_PROVIDER names, `lab` by default, once it is clear that it can be had. E2E_SYSTEM names what the lab's hosts
- * run; by default they run what the machine does.
+ * Returns the provider in E2E_PROVIDER, by default `lab`, after checking that it is available. E2E_SYSTEM sets the
+ * system of lab hosts; default: this machine's.
  *
- * @throws HarnessError, one line, naming what is missing
+ * @throws HarnessError with one line that names what is missing
  */
 export function checkGround(): Choice {
   const {
@@ -49,7 +49,7 @@ function asSystem(value: string | undefined): HostSystem | undefined {
   return system;
 }
 
-/** The ground that scenarios stand on. @throws HarnessError */
+/** Returns the functions with which scenarios create hosts. @throws HarnessError */
 export async function chooseGround(): Promise<Ground> {
   const choice = checkGround();
   switch (choice.name) {
@@ -68,7 +68,7 @@ export async function chooseGround(): Promise<Ground> {
   }
 }
 
-/** Removes what scenarios that were killed have left; nothing, where they ended by themselves. @throws HarnessError */
+/** Removes what killed scenarios left. @throws HarnessError */
 export async function clearGround(): Promise<void> {
   const choice = checkGround();
   switch (choice.name) {

@@ -1,125 +1,318 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { addressesIn, digAll, type Vantage, within } from '../harness/dig.ts';
+import { findProgram } from '@coold/testbed';
+import { addressesIn, type Dug, digAll, type Vantage, within } from '../harness/dig.ts';
 import { eventually } from '../harness/eventually.ts';
 import type { Fleet, FleetHost } from '../harness/fleet.ts';
-import { createHistory, type History, type Seen } from '../harness/history.ts';
+import { createHistory, type History, type Seen, secondsFrom } from '../harness/history.ts';
 import { runContainer } from '../harness/images.ts';
 import { expectExec, HarnessError } from '../harness/provider.ts';
+import type { Restart, RestartKind } from './restarts.ts';
+
+/** A container that asks its network's gateway. */
+export interface Asker {
+  member: FleetHost;
+  /** Replaced after each reboot. */
+  vantage: Vantage;
+}
 
 export interface SoakOptions {
   fleet: Fleet;
-  /** Where questions are asked from, one host each. */
-  asking: readonly Vantage[];
+  asking: readonly Asker[];
   namespace: string;
   zone: string;
+  /** Returns the networks for a host's containers, used in turn. */
+  networks: (member: FleetHost) => readonly string[];
+  /** A name in the records of an upstream. */
+  outside: { name: string; address: string };
+  /** Minimum duration, in ms; it is extended until every restart is over. */
   durationMs: number;
+  /** Restarts during the soak, one after the other. Without any, dnsperf also runs and must lose nothing. */
+  restarts?: readonly Restart[];
 }
 
 export interface SoakResult {
   actions: number;
-  /** Answers that were compared with what Podman had said. */
+  /** The number of answers that were compared with Podman's state. */
   answers: number;
-  /** What dnsperf sent meanwhile. */
-  load: { completed: number; lost: number; others: string[] };
-  /** Answers that nothing of the last seconds can account for, and names that were not right at the end. */
+  /** The number of missing answers while the asked resolver was being restarted. */
+  excused: number;
+  /** dnsperf's results; undefined when something was restarted. */
+  load: { completed: number; lost: number; others: string[] } | undefined;
+  restarts: number;
+  /** The largest time since an answer was last true, in ms, among answers that no restart could have delayed. */
+  oldestMs: number;
+  /** Answers that no recent state explains, and names that were wrong at the end. */
   wrong: string[];
+}
+
+/** A container with a name and an alias. */
+interface Subject {
+  name: string;
+  alias: string;
+  owner: FleetHost;
+  network: string;
+  history: History;
+}
+
+/** A restart with its times; `to` is when the part was seen to be back. */
+interface Disturbance {
+  kind: RestartKind;
+  member: FleetHost;
+  from: number;
+  to: number;
+}
+
+interface Told {
+  subject: Subject | undefined;
+  asker: FleetHost;
+  seen: Seen | undefined;
+  begunAt: number;
+  endedAt: number;
+  what: string;
 }
 
 const containersPerHost = 6;
 /** docs/contract.md §6. */
 const ttlMs = 5000;
-/** From Podman's word to the rows of all hosts: the reconcile of 2 s on a machine that has other work to do. */
+/** From Podman's event to the rows on all hosts, in ms: the reconcile interval of 2 s on a busy machine. */
 const gossipMs = 5000;
+/** After a restart, until subscriptions, listeners and gossip have recovered, in ms. */
+const recoveryMs = 20_000;
 const loadRate = 200;
 
+/** Restarts after which a resolver gives no answer for a while. */
+const silencing: readonly RestartKind[] = ['coold', 'reboot'];
+/** Restarts after which a resolver cannot reach its upstreams for a while. */
+const parting: readonly RestartKind[] = [...silencing, 'wg0'];
+/** Restarts after which Corrosion's agents have to reconnect. */
+const separating: readonly RestartKind[] = ['corrosion', 'wg0', 'reboot'];
+/** Separates the addresses of one answer. */
+const separator = ' ';
+
 /**
- * Starts, stops, replaces and kills containers on all hosts at random while all of them are asked for their names, over both
- * transports; what Podman said of each container after each action is the truth that answers are held against.
+ * Starts, stops, replaces and kills containers on all hosts at random, on networks of their namespace and of apps,
+ * while all resolvers are asked for their names and aliases over both transports. Answers are compared with what Podman
+ * on the owning host reported about each container after each action.
  */
 export async function soak(options: SoakOptions): Promise<SoakResult> {
-  const { fleet, asking, namespace, zone, durationMs } = options;
-  const histories = new Map<string, History>();
-  const owners = new Map<string, FleetHost>();
-  for (const member of fleet.hosts)
-    for (let number = 0; number < containersPerHost; number += 1) {
-      const name = `soak-${member.name}-${number}`;
-      owners.set(name, member);
-      histories.set(name, createHistory(performance.now()));
-    }
-  const names = [...histories.keys()];
+  const { fleet, asking, namespace, zone, outside, restarts = [] } = options;
+  const subjects = fleet.hosts.flatMap(member => subjectsOf(member, options.networks(member)));
+  const namesOf = ({ name, alias }: Subject) => [name, alias];
   const domain = (name: string) => `${name}.${namespace}.${zone}`;
-  const end = performance.now() + durationMs;
-  const isOver = () => performance.now() >= end;
+  const questions = [
+    ...subjects.flatMap(subject =>
+      namesOf(subject).map(name => ({ question: domain(name), subject: subject as Subject | undefined })),
+    ),
+    { question: outside.name, subject: undefined },
+  ];
+  const inZone = questions.flatMap(({ question, subject }) => (subject === undefined ? [] : [question]));
+  await clear(subjects, asking, inZone);
+  const disturbances: Disturbance[] = [];
+  const told: Told[] = [];
+  const turns = new Map<FleetHost, Promise<unknown>>();
+  const end = performance.now() + options.durationMs;
+  let isRestarted = restarts.length === 0;
+  let hasFailed = false;
+  const isOver = () => hasFailed || (performance.now() >= end && isRestarted);
   let actions = 0;
-  const told: { name: string; seen: Seen | undefined; window: { from: number; to: number }; what: string }[] =
-    [];
+
+  /** Runs one action at a time on each host, so that Podman's state afterwards is the result of that action. */
+  const alone = <T>(member: FleetHost, work: () => Promise<T>): Promise<T> => {
+    const turn = (turns.get(member) ?? Promise.resolve()).then(work);
+    turns.set(
+      member,
+      turn.catch(() => {}),
+    );
+    return turn;
+  };
 
   const act = async (member: FleetHost) => {
-    const own = names.filter(name => owners.get(name) === member);
+    const own = subjects.filter(({ owner }) => owner === member);
     while (!isOver()) {
-      const name = own[Math.floor(Math.random() * own.length)] ?? '';
-      const history = histories.get(name);
-      if (history === undefined) return;
-      const finish = history.change(performance.now());
-      await actOn(member, name, member.namespaces[namespace]?.network ?? '');
-      finish(performance.now(), await addressOf(member, name, namespace));
+      const subject = own[Math.floor(Math.random() * own.length)];
+      if (subject === undefined) return;
+      await alone(member, async () => {
+        const finish = subject.history.change(performance.now());
+        const what = await actOn(subject);
+        const address = await addressOf(subject);
+        finish(performance.now(), address, what);
+      });
       actions += 1;
       await delay(Math.random() * 400);
     }
   };
 
-  const ask = async (from: Vantage) => {
+  const ask = async (asker: Asker) => {
     for (let turn = 0; !isOver(); turn += 1) {
       const transport = turn % 2 === 0 ? 'udp' : 'tcp';
       const begunAt = performance.now();
-      // An answer that never came is as wrong as one that is not true.
-      const dug = await digAll(from, names.map(domain), { transport }).catch(() => []);
+      // A missing answer is as wrong as a false one.
+      const ofUpstream = digAll(asker.vantage, [outside.name], { transport }).catch(() => []);
+      const ofZone = digAll(asker.vantage, inZone, { transport }).catch(() => []);
+      const dug = (await Promise.all([ofZone, ofUpstream])).flat();
       const byName = new Map(dug.map(one => [one.question, one]));
-      const window = { from: begunAt - ttlMs - gossipMs, to: performance.now() };
-      for (const name of names) {
-        const one = byName.get(`${domain(name)}.`);
-        const seen = one && seenIn(one.rcode, addressesIn(one));
-        const what = `${name} at ${from.server} over ${transport}: ${JSON.stringify(one)}`;
-        told.push({ name, seen, window, what });
+      const endedAt = performance.now();
+      for (const { question, subject } of questions) {
+        const one = byName.get(`${question}.`);
+        const what = `${question} at ${asker.vantage.server} over ${transport}: ${JSON.stringify(one)}`;
+        told.push({ subject, asker: asker.member, seen: one && seenIn(one), begunAt, endedAt, what });
       }
       await delay(200);
     }
   };
 
-  const [first] = asking;
-  if (first === undefined) throw new HarnessError('a soak that nobody asks in');
-  const [load] = await Promise.all([
-    runLoad(first, names.map(domain), durationMs),
-    ...fleet.hosts.map(act),
-    ...asking.map(ask),
-  ]);
+  const restart = async () => {
+    for (const { kind, member, run } of restarts)
+      await alone(member, async () => {
+        const own = subjects.filter(({ owner }) => owner === member);
+        const disturbance = { kind, member, from: performance.now(), to: Number.POSITIVE_INFINITY };
+        disturbances.push(disturbance);
+        // When a host goes down, each of its containers changes.
+        const finishes = own.map(({ history }) => history.change(performance.now()));
+        await run();
+        for (const [index, subject] of own.entries()) {
+          const address = await addressOf(subject);
+          finishes[index]?.(performance.now(), address, `${kind} of ${member.name}`);
+        }
+        disturbance.to = performance.now();
+      });
+    isRestarted = true;
+  };
 
-  const wrong = told
-    .filter(({ name, seen, window }) => seen === undefined || !histories.get(name)?.allows(seen, window))
-    .map(({ what }) => what);
-  for (const name of names) {
-    const owner = owners.get(name);
-    const truth = owner && (await addressOf(owner, name, namespace));
-    for (const from of asking)
-      await eventually(
-        `${name} to be ${truth}`,
-        async () => {
-          const [dug] = await digAll(from, [domain(name)]);
-          return (dug && seenIn(dug.rcode, addressesIn(dug))) === (truth ?? 'missing') || undefined;
-        },
-        { timeoutMs: ttlMs + gossipMs },
-      ).catch((error: Error) => void wrong.push(`${from.server}: ${error.message}`));
-    await owner?.host.exec(['podman', 'rm', '--force', '--time=0', '--ignore', name]);
+  const [first] = asking;
+  if (first === undefined) throw new HarnessError('the soak has no asking container');
+  const loading = restarts.length === 0 ? runLoad(first.vantage, inZone, options.durationMs) : undefined;
+  const parts = [loading, ...fleet.hosts.map(act), ...asking.map(ask), restart()];
+  for (const part of parts)
+    part?.catch(() => {
+      hasFailed = true;
+    });
+  // All parts end before a failure is reported: a part that went on would act on the containers of the next soak.
+  await Promise.allSettled(parts);
+  await Promise.all(parts);
+  const load = await loading;
+
+  const lasting = (disturbance: Disturbance, { begunAt, endedAt }: Told) =>
+    disturbance.from <= endedAt && disturbance.to + recoveryMs >= begunAt;
+  const isExcused = (one: Told) =>
+    one.seen === undefined &&
+    disturbances.some(
+      each =>
+        each.member === one.asker &&
+        (one.subject === undefined ? parting : silencing).includes(each.kind) &&
+        lasting(each, one),
+    );
+  /** An answer may be as old as its TTL plus the gossip time plus any disturbance that delayed the news. */
+  const windowOf = (one: Told) => {
+    let from = one.begunAt - ttlMs - gossipMs;
+    for (const each of disturbances.toReversed())
+      if ([one.asker, one.subject?.owner].includes(each.member) && each.from <= one.endedAt)
+        if (each.to + recoveryMs >= from) from = Math.min(from, each.from - ttlMs - gossipMs);
+    return { from, to: one.endedAt };
+  };
+  /**
+   * Agents that reconnect get new rows at once, and the missed ones, including deletions, later. So a container that
+   * was replaced meanwhile may be in an answer together with its predecessor. The stand-in keeps the order of rows.
+   */
+  const isOutOfOrder = (one: Told) =>
+    findProgram('corrosion', process.env['PATH'] ?? '') !== undefined &&
+    disturbances.some(
+      each =>
+        separating.includes(each.kind) &&
+        [one.asker, one.subject?.owner].includes(each.member) &&
+        lasting(each, one),
+    );
+  const isTrue = ({ history }: Subject, one: Told, seen: Seen) =>
+    history.allows(seen, windowOf(one)) ||
+    (isOutOfOrder(one) && seen.split(separator).every(address => history.allows(address, windowOf(one))));
+  const isRight = (one: Told) =>
+    one.seen !== undefined &&
+    (one.subject === undefined ? one.seen === outside.address : isTrue(one.subject, one, one.seen));
+  /**
+   * Describes everything that may explain an answer, so that the cause of a wrong one can be found from its line alone.
+   */
+  const tell = (one: Told) => {
+    const { what, subject, begunAt, endedAt } = one;
+    const window = windowOf(one);
+    const at = (time: number) => secondsFrom(begunAt, time);
+    const restarted = disturbances.map(
+      ({ kind, member, from, to }) => `${kind} of ${member.name} from ${at(from)} to ${at(to)}`,
+    );
+    return [
+      ...[what, `it took ${at(endedAt)}; right would be what was true from ${at(window.from)} on`],
+      subject === undefined ? 'an upstream answers' : subject.history.tell(begunAt, window),
+      restarted.length === 0 ? 'nothing was restarted' : restarted.join(', '),
+    ].join(' | ');
+  };
+  const isUndisturbed = (one: Told) => windowOf(one).from === one.begunAt - ttlMs - gossipMs;
+  const ages = told
+    .filter(isUndisturbed)
+    .map(({ subject, seen, begunAt }) =>
+      seen === undefined ? 0 : (subject?.history.age(seen, begunAt) ?? 0),
+    );
+  const oldestMs = Math.round(ages.reduce((oldest, age) => Math.max(oldest, age), 0));
+  const wrong = told.filter(one => !isExcused(one) && !isRight(one)).map(tell);
+  for (const subject of subjects) {
+    const truth = await addressOf(subject);
+    for (const { vantage } of asking)
+      for (const name of namesOf(subject))
+        await eventually(
+          `${name} to be ${truth}`,
+          async () => {
+            const [dug] = await digAll(vantage, [domain(name)]).catch(() => []);
+            return (dug && seenIn(dug)) === (truth ?? 'missing') || undefined;
+          },
+          { timeoutMs: restarts.length === 0 ? ttlMs + gossipMs : recoveryMs },
+        ).catch((error: Error) => void wrong.push(`${vantage.server}: ${error.message}`));
+    await subject.owner.host.exec(['podman', 'rm', '--force', '--time=0', '--ignore', subject.name]);
   }
-  return { actions, answers: told.length, load, wrong };
+  return {
+    actions,
+    answers: told.length,
+    excused: told.filter(isExcused).length,
+    load,
+    restarts: disturbances.length,
+    oldestMs,
+    wrong,
+  };
 }
 
-/** One of what happens to containers. */
-async function actOn({ host }: FleetHost, name: string, network: string): Promise<void> {
+/**
+ * Removes what an earlier soak left, including its rows: answers with them would be compared with a history that does
+ * not contain them.
+ *
+ * @throws HarnessError
+ */
+async function clear(subjects: readonly Subject[], asking: readonly Asker[], names: readonly string[]) {
+  for (const { owner, name } of subjects)
+    await expectExec(owner.host, ['podman', 'rm', '--force', '--time=0', '--ignore', name]);
+  for (const { vantage } of asking)
+    await eventually(
+      `names of an earlier soak to be gone at ${vantage.server}`,
+      async () => {
+        const dug = await digAll(vantage, names).catch(() => []);
+        return (dug.length === names.length && dug.every(one => seenIn(one) === 'missing')) || undefined;
+      },
+      { timeoutMs: recoveryMs },
+    );
+}
+
+function subjectsOf(owner: FleetHost, networks: readonly string[]): Subject[] {
+  return Array.from({ length: containersPerHost }, (_, number) => ({
+    name: `soak-${owner.name}-${number}`,
+    alias: `also-${owner.name}-${number}`,
+    owner,
+    network: networks[number % networks.length] ?? '',
+    history: createHistory(performance.now()),
+  }));
+}
+
+/** Performs a random action on a container. @returns the action, and Podman's message if it failed */
+async function actOn({ owner: { host }, name, alias, network }: Subject): Promise<string> {
   const exists = (await host.exec(['podman', 'container', 'exists', name])).code === 0;
   if (!exists) {
-    await runContainer(host, { name, network });
-    return;
+    await runContainer(host, { name, network, args: ['--network-alias', alias] });
+    return 'run';
   }
   const kinds = [
     ['start', name],
@@ -129,33 +322,33 @@ async function actOn({ host }: FleetHost, name: string, network: string): Promis
     ['rm', '--force', '--time=0', name],
   ];
   const chosen = kinds[Math.floor(Math.random() * kinds.length)] ?? [];
-  // To kill what does not run is an error, and changes nothing.
-  await host.exec(['podman', ...chosen]);
+  // Killing a stopped container is an error without effect.
+  const { code, stderr } = await host.exec(['podman', ...chosen]);
+  return `${chosen[0] ?? ''}${code === 0 ? '' : ` (${code ?? 'signal'}: ${stderr.trim()})`}`;
 }
 
-/** What Podman says of a container: its address while it runs. */
-async function addressOf({ host }: FleetHost, name: string, namespace: string): Promise<string | undefined> {
-  const network = `coolify-${namespace}-mesh`;
+/**
+ * Returns a container's address according to Podman, if it runs.
+ *
+ * @throws HarnessError when Podman fails; only an unknown container has no address for that reason
+ */
+async function addressOf({ owner: { host }, name, network }: Subject): Promise<string | undefined> {
   const format = `{{.State.Status}} {{(index .NetworkSettings.Networks "${network}").IPAddress}}`;
-  const { code, stdout } = await host.exec([
-    'podman',
-    'inspect',
-    '--type',
-    'container',
-    '--format',
-    format,
-    name,
-  ]);
-  const [status, address] = stdout.trim().split(' ');
-  return code === 0 && status === 'running' ? address : undefined;
+  const argv = ['podman', 'inspect', '--type', 'container', '--format', format, name] as const;
+  const { code, stdout, stderr } = await host.exec(argv);
+  const [status = '', address = ''] = stdout.trim().split(' ');
+  if (code === 0) return status === 'running' ? address : undefined;
+  if (/no such (container|object)/i.test(stderr)) return undefined;
+  throw new HarnessError(`${host.name}: ${argv.join(' ')} failed (${code ?? 'signal'}): ${stderr.trim()}`);
 }
 
-function seenIn(rcode: string, addresses: readonly string[]): Seen | undefined {
-  if (rcode === 'NXDOMAIN') return 'missing';
-  return rcode === 'NOERROR' && addresses.length === 1 ? addresses[0] : undefined;
+function seenIn(dug: Dug): Seen | undefined {
+  const addresses = addressesIn(dug);
+  if (dug.rcode === 'NXDOMAIN') return 'missing';
+  return dug.rcode === 'NOERROR' && addresses.length > 0 ? addresses.join(separator) : undefined;
 }
 
-/** Asks for the same names by the hundred. */
+/** Queries the same names with dnsperf at a high rate. */
 async function runLoad(
   from: Vantage,
   names: readonly string[],

@@ -4,22 +4,22 @@ import type { Provider } from '../harness/provider.ts';
 import { journalsOnFailure } from './journals.ts';
 import { chooseGround } from './provider.ts';
 
-/** Rented machines take minutes where the lab takes seconds. */
+/** Rented machines take minutes; the lab takes seconds. */
 const setUpMs = 15 * 60_000;
 
 export interface TwoHosts {
   fleet: Fleet;
-  /** Central, and a host. */
+  /** Central, and also a host. */
   a: FleetHost;
   b: FleetHost;
 }
 
 /**
- * For a file of scenarios: two hosts with the product on them before its first, and nothing after its last. When one fails,
- * their journals are printed with it.
+ * Sets up two hosts with the product before the first test of a file, and removes them after the last. When a test
+ * fails, their journals are printed.
  *
- * @param onUp what else there has to be before the first
- * @param options hosts beside the two, by name, and which of all build
+ * @param onUp further set-up before the first test
+ * @param options additional hosts by name, and which hosts build
  */
 export function twoHosts(
   namespaces: readonly string[],

@@ -1,5 +1,5 @@
-// The peer of the streams benchmark: grpc-js and nothing of ours but the path. It takes every stream in, and on SIGUSR2
-// writes the one command to each. Argument: port.
+// The peer of the streams benchmark: grpc-js, with only the path taken from this project. It accepts every stream, and
+// on SIGUSR2 writes the one command to each. Argument: port.
 import { create, toBinary } from '@bufbuild/protobuf';
 import { agentStream, ServerMsgSchema } from '@coold/proto';
 import { Server, ServerCredentials, type ServerDuplexStream } from '@grpc/grpc-js';

@@ -1,5 +1,6 @@
-// A share of the fleet in one process: hosts that dial, say Hello, answer every command at once and dial again as coold
-// does. Arguments: URL, key file, first host, end of hosts. Every change of how many are in is a line of its log.
+// One process with a share of the fleet: hosts that dial, send Hello, answer every command at once and redial as coold
+// does. Arguments: URL, key file, first host, end of hosts. It logs a line whenever the number of accepted hosts
+// changes.
 import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { create, fromBinary, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
@@ -12,9 +13,12 @@ const [url = '', keyPath = '', first = '', end = ''] = process.argv.slice(2);
 const key = await readFile(keyPath, 'utf8');
 /** docs/contract.md §1: both ends PING every 30 s. */
 const pingEveryMs = 30_000;
-/** Dials at once while the fleet first comes up; a fleet that lost its broker is paced by its backoff alone. */
+/** Concurrent dials while the fleet first connects. After losing its broker, only the backoff paces a fleet. */
 const dialsAtOnce = 32;
-/** What a dial gets to be taken in, as with coold's keepalive; a host is not kept for ever by a broker that hangs. */
+/**
+ * How long a dial may take until the broker accepts it, as with coold's keepalive. A broker that hangs must not hold a
+ * host for ever.
+ */
 const dialMs = 40_000;
 
 const live = new Set<RawHost>();
@@ -48,7 +52,10 @@ async function keepHost(hostId: string): Promise<void> {
       if (round === 1) release();
     };
     const host = dialRaw({
-      ...{ url, token, hello, answer },
+      url,
+      token,
+      hello,
+      answer,
       onAccepted() {
         isIn = true;
         accepted += 1;
@@ -69,7 +76,7 @@ async function keepHost(hostId: string): Promise<void> {
   }
 }
 
-/** Resolves when a host may make its first dial. */
+/** Resolves when a host may start its first dial. */
 function place(): Promise<void> {
   if (dialling >= dialsAtOnce) return new Promise(resolve => queue.push(resolve));
   dialling += 1;
@@ -82,7 +89,7 @@ function release(): void {
   else next();
 }
 
-/** The PINGs of a second are those of one host in thirty, as they come from hosts that started at any time. */
+/** Each second, one host in thirty sends a PING, as if the hosts had started at random times. */
 function spreadPings(): void {
   const turns = 30;
   let turn = 0;

@@ -3,32 +3,32 @@ import { type ClientHttp2Session, type ClientHttp2Stream, connect } from 'node:h
 import { agentStream } from '@coold/proto';
 
 export interface RawHostOptions {
-  /** `http://…` or `https://…`; a certificate is not looked at. */
+  /** `http://…` or `https://…`; the certificate is not verified. */
   url: string;
   token: string;
-  /** ClientMsg with the Hello, encoded. */
+  /** The encoded ClientMsg with the Hello. */
   hello: Buffer;
-  /** Answers a ServerMsg, both encoded; undefined: not a word. */
+  /** Returns the encoded answer to an encoded ServerMsg; undefined: no answer. */
   answer: (command: Buffer) => Buffer | undefined;
-  /** Called once: taken in by the broker. */
+  /** Called once, when the broker has accepted the host. */
   onAccepted: () => void;
 }
 
 /**
- * One host with as little as a host can be of: node:http2 and five bytes before each message. A gRPC library would need
- * more memory and time for ten thousand of them than what is measured.
+ * A minimal host: node:http2 and a five-byte header before each message. With a gRPC library, ten thousand hosts would
+ * use more memory and time than the broker that is measured.
  */
 export interface RawHost {
-  /** An HTTP/2 PING, as coold sends one every 30 s. */
+  /** Sends an HTTP/2 PING; coold sends one every 30 s. */
   ping(): void;
-  /** Resolves when stream or connection are over, with the gRPC status or what else there is to say. */
+  /** Resolves when the stream or the connection has ended, with the gRPC status or another reason. */
   ended: Promise<string>;
   destroy(): void;
 }
 
 export function dialRaw({ url, token, hello, answer, onAccepted }: RawHostOptions): RawHost {
   const session: ClientHttp2Session = connect(url, { rejectUnauthorized: false });
-  // What grpc-js sends, so that the header tables at the other end hold what they would of a coold.
+  // The same headers as grpc-js, so that the header tables on the other side have the size that coold causes.
   const stream: ClientHttp2Stream = session.request({
     ':method': 'POST',
     ':path': agentStream.path,

@@ -3,25 +3,25 @@ import { fileURLToPath } from 'node:url';
 import { type Program, startScript } from '@coold/testbed';
 
 export interface FleetOptions {
-  /** Of a broker, or of what stands in its place. */
+  /** URL of a broker, or of its stand-in. */
   url: string;
-  /** Private key that their tokens are signed with. */
+  /** Private key that signs the hosts' tokens. */
   keyPath: string;
   hosts: number;
 }
 
-/** Hosts that answer at once, `host-0` and on, in processes of their own. */
+/** Hosts `host-0` and up that answer at once, in processes of their own. */
 export interface Fleet extends AsyncDisposable {
   hosts: number;
-  /** How many are in now. */
+  /** The number of hosts that are accepted now. */
   accepted(): number;
-  /** Resolves when they all are. @throws Error saying how many were, when it takes too long */
+  /** Resolves when all hosts are accepted. @throws Error with the number of accepted hosts after `timeoutMs` */
   allIn(timeoutMs: number): Promise<void>;
-  /** What hosts were told that were not taken in, or whose stream was ended. */
+  /** Counts the reasons for which hosts were not accepted or lost their stream. */
   refusals(): Record<string, number>;
 }
 
-/** A process may have 20,000 files open here, and a core is busy with a few thousand hosts that dial at once. */
+/** A process may open 20,000 files here, and a few thousand hosts that dial at once keep a core busy. */
 const hostsPerProcess = 2500;
 const script = fileURLToPath(new URL('fleet.ts', import.meta.url));
 

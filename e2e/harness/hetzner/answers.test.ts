@@ -9,7 +9,7 @@ const server = {
   public_net: { ipv4: { id: 1, ip: '192.0.2.1', blocked: false }, ipv6: null },
 };
 
-test('a server is read as far as it is used', () => {
+test('reads the used fields of a server', () => {
   const { id, name, status, labels } = server;
   expect(readServer({ ...server, more: 1 })).toEqual({ id, name, status, labels, address: '192.0.2.1' });
   expect(readServer({ ...server, public_net: { ipv4: null } }).address).toBeUndefined();
@@ -27,14 +27,14 @@ test.each([
   expect(() => readServer(value)).toThrow(`${at} is not as documented`);
 });
 
-test('a failed action has its reason on one line', () => {
+test('puts the reason of a failed action on one line', () => {
   const failed = { id: 1, command: 'create_server', status: 'error' };
   expect(readAction({ ...failed, error: { code: 'c', message: 'a\n b' } }).error).toBe('a b (c)');
   expect(readAction({ ...failed, error: null }).error).toBe('no reason given');
   expect(() => readAction({ ...failed, status: 'new' })).toThrow('action.status');
 });
 
-test('a type is offered where it stays', () => {
+test('leaves out locations where a type is about to end', () => {
   const price = (location: string, net: string) => ({ location, price_hourly: { net, gross: net } });
   const type = {
     name: 'small',
@@ -51,7 +51,7 @@ test('a type is offered where it stays', () => {
   expect(() => readServerType({ ...type, prices: [price('one', 'free')] })).toThrow('price_hourly.net');
 });
 
-test('a page tells which comes next', () => {
+test('reads the number of the next page', () => {
   const read = (value: unknown) => String(value);
   const answer = (next_page: unknown) => ({ list: ['a'], meta: { pagination: { next_page } } });
   expect(readPage(answer(2), 'list', read)).toEqual({ entries: ['a'], next: 2 });
@@ -60,7 +60,7 @@ test('a page tells which comes next', () => {
   expect(() => readPage({}, 'list', read)).toThrow('list is not as documented');
 });
 
-test('an error that is none has no code', () => {
+test('an error body of another form has no code', () => {
   expect(readError({ error: { code: 'locked', message: 'it is locked' } })).toEqual({
     code: 'locked',
     message: 'it is locked',

@@ -1,11 +1,11 @@
 import { isIPv4 } from 'node:net';
 import { HarnessError } from '../provider.ts';
 
-/** What the harness uses of the Hetzner Cloud API's answers (https://docs.hetzner.cloud/reference/cloud). */
+/** The parts of the Hetzner Cloud API's answers that the harness uses (https://docs.hetzner.cloud/reference/cloud). */
 export interface Server {
   id: number;
   name: string;
-  /** running, off, initializing, starting, stopping, deleting and more. */
+  /** running, off, initializing, starting, stopping, deleting and others. */
   status: string;
   /** Public IPv4 address; undefined until the server has one. */
   address: string | undefined;
@@ -22,7 +22,7 @@ export interface Action {
   id: number;
   command: string;
   status: 'running' | 'success' | 'error';
-  /** One line, when the status is error. */
+  /** The reason in one line when the status is error. */
   error: string | undefined;
 }
 
@@ -31,7 +31,7 @@ export interface ServerType {
   architecture: string;
   /** In GB. */
   memory: number;
-  /** Where it is sold and not on its way out, with the price of an hour. */
+  /** The locations where it is sold and not deprecated, with the hourly price. */
   offers: { location: string; hourlyPrice: number }[];
 }
 
@@ -97,7 +97,7 @@ export function readServerType(value: unknown): ServerType {
   };
 }
 
-/** A page of a list: its entries, and the number of the page after it. */
+/** Reads a page of a list. @returns its entries and the number of the next page */
 export function readPage<T>(
   answer: unknown,
   member: string,
@@ -111,18 +111,18 @@ export function readPage<T>(
   return { entries, next: isSet(next) ? id(next, 'meta.pagination.next_page') : undefined };
 }
 
-/** One member of an answer. */
+/** Reads one member of an answer. */
 export function readMember<T>(answer: unknown, member: string, read: (value: unknown) => T): T {
   return read(object(answer, 'the answer')[member]);
 }
 
-/** A list that is part of an answer and may be absent. */
+/** Reads a list in an answer that may be absent. */
 export function readMembers<T>(answer: unknown, member: string, read: (value: unknown) => T): T[] {
   const value = object(answer, 'the answer')[member];
   return isSet(value) ? array(value, member).map(read) : [];
 }
 
-/** The code and message of an error's body; empty when the body is something else, as a proxy's page is. */
+/** Reads the code and message of an error's body. Both are empty for another body, such as a proxy's page. */
 export function readError(body: unknown): { code: string; message: string } {
   const nothing = { code: '', message: '' };
   if (typeof body !== 'object' || body === null || !('error' in body)) return nothing;

@@ -44,7 +44,7 @@ async function order(api: HetznerApi, name: string): Promise<NewServer> {
 const calls = (fake: FakeApi, method: string) =>
   fake.requests.filter(request => request.method === method).map(({ path }) => path);
 
-test('a server is made, switched off and on, and deleted, each when it has really happened', async () => {
+test('creates, powers off and on, and deletes a server, and resolves when each has really happened', async () => {
   const { fake, api } = await start();
   const server = await api.createServer(await order(api, 'a'));
   expect(server).toMatchObject({ name: 'a', status: 'running', labels: { run: '1' } });
@@ -58,7 +58,7 @@ test('a server is made, switched off and on, and deleted, each when it has reall
   await api.deleteServer(server.id);
 });
 
-test('lists are read to their last page', async () => {
+test('reads lists to their last page', async () => {
   const { fake, api } = await start({ pageSize: 3 });
   for (let n = 0; n < 8; n += 1)
     await api.createSshKey({
@@ -71,7 +71,7 @@ test('lists are read to their last page', async () => {
   expect(calls(fake, 'GET')).toHaveLength(3);
 });
 
-test('an action that fails is an error with its reason', async () => {
+test('throws the reason of a failed action', async () => {
   const create = () => Promise.reject(new Error('out of hosts'));
   const { api } = await start({ machines: { create } });
   await expect(api.createServer(await order(api, 'a'))).rejects.toThrow(
@@ -79,12 +79,12 @@ test('an action that fails is an error with its reason', async () => {
   );
 });
 
-test('a server that never runs is waited for only so long', async () => {
+test('stops waiting for a server that never runs', async () => {
   const { api } = await start({ neverRuns: /./ }, { pace: { ...pace, actionMs: 60 } });
   await expect(api.createServer(await order(api, 'a'))).rejects.toThrow('waited 60 ms for a to be running');
 });
 
-test('a server whose making was answered into the void is found, not made twice', async () => {
+test('finds a server whose creation got no answer, and does not create a second one', async () => {
   const { fake, api } = await start();
   const wanted = await order(api, 'a');
   fake.disturb({ match: /^POST .servers$/, times: 1, answer: 'hang-up', after: true });
@@ -92,7 +92,7 @@ test('a server whose making was answered into the void is found, not made twice'
   expect([...fake.servers.keys()]).toEqual([server.id]);
 });
 
-test("a name that is somebody else's is not taken over", async () => {
+test('does not take over a server of another owner with the same name', async () => {
   const { fake, api } = await start();
   const wanted = await order(api, 'a');
   await api.createServer({ ...wanted, labels: { run: '2' } });

@@ -16,9 +16,9 @@ import {
 import type { Placement } from './placement.ts';
 import { ApiError, createTransport, defaultPace, type Pace } from './transport.ts';
 
-export const hetznerCloud = 'https://api.hetzner.cloud/v1';
+const hetznerCloud = 'https://api.hetzner.cloud/v1';
 
-/** The most that a list gives at once. */
+/** The largest page size. */
 const perPage = '50';
 
 export type Labels = Record<string, string>;
@@ -29,18 +29,18 @@ export interface NewServer {
   image: string;
   sshKey: number;
   labels: Labels;
-  /** For cloud-init. */
+  /** User data for cloud-init. */
   userData: string;
 }
 
-/** The part of the Hetzner Cloud API that the harness uses. Everything waits until it has really happened. */
+/** The part of the Hetzner Cloud API that the harness uses. Every call resolves when its effect is complete. */
 export interface HetznerApi {
   /** Resolves when the server runs. */
   createServer(server: NewServer): Promise<Server>;
   servers(labels: Labels): Promise<Server[]>;
-  /** Resolves when it is gone; it may have been gone before. */
+  /** Resolves when the server is gone. It may have been gone before. */
   deleteServer(id: number): Promise<void>;
-  /** The hard way, both: the cable is pulled, or plugged in. Resolves when the server is off, or runs. */
+  /** powerOff cuts the power without a shutdown; both resolve when the server is off, or runs. */
   powerOff(id: number): Promise<void>;
   powerOn(id: number): Promise<void>;
   createSshKey(key: { name: string; publicKey: string; labels: Labels }): Promise<SshKey>;
@@ -57,10 +57,10 @@ export interface HetznerApiOptions {
   signal?: AbortSignal;
 }
 
-/** In ms. */
+/** Time limits, in ms. */
 interface ActionPace {
   pollMs: number;
-  /** For one action and what it leads to; a server is made in less than a minute as a rule. */
+  /** For an action and its effect. A server is usually created in less than a minute. */
   actionMs: number;
 }
 
@@ -86,7 +86,7 @@ export function createHetznerApi(options: HetznerApiOptions): HetznerApi {
       const paged: Record<string, string> = { ...query, page: String(page), per_page: perPage };
       const { entries, next } = readPage(await send('GET', path, { query: paged }), member, read);
       all.push(...entries);
-      // A list that led back to where it was would never end.
+      // A list whose next page is not later would never end.
       page = next !== undefined && next > page ? next : undefined;
     }
     return all;
@@ -143,7 +143,7 @@ export function createHetznerApi(options: HetznerApiOptions): HetznerApi {
         for (const action of readMembers(answer, 'next_actions', readAction)) await done(action, name);
         return await hasStatus(server, name, 'running');
       } catch (error) {
-        // Made by a try whose answer was lost. Names are unique within a project, and ours carry the run.
+        // An earlier try whose answer was lost has created it. Names are unique in a project, and ours contain the run.
         if (!(error instanceof ApiError) || error.code !== 'uniqueness_error') throw error;
         const [server] = await list(
           '/servers',

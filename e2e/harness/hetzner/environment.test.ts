@@ -14,7 +14,7 @@ afterEach(() => rmSync(root, { recursive: true }));
 
 const complete = { HETZNER_TOKEN: 'secret-token', HETZNER_PROJECT: 'e2e', SSH_KEY: 'key' };
 
-test('without a token there is a reason to skip', () => {
+test('gives a reason to skip when there is no token', () => {
   expect(readSurroundings({}, root)).toEqual({
     kind: 'absent',
     reason: expect.stringMatching(/^HETZNER_TOKEN is not set/),
@@ -22,7 +22,7 @@ test('without a token there is a reason to skip', () => {
   expect(readSurroundings({ HETZNER_TOKEN: '' }, root).kind).toBe('absent');
 });
 
-test('exported variables are enough, and the rest has defaults', () => {
+test('accepts exported variables alone, with defaults for the rest', () => {
   expect(readSurroundings(complete, root)).toEqual({
     kind: 'ready',
     settings: {
@@ -37,7 +37,7 @@ test('exported variables are enough, and the rest has defaults', () => {
   });
 });
 
-test('.env is read, exported variables win, and nothing is exported by reading', () => {
+test('reads .env, prefers exported variables, and exports nothing', () => {
   writeFileSync(
     join(root, '.env'),
     `# a comment
@@ -73,7 +73,7 @@ test.each([
   expect(() => readSurroundings({ ...complete, [name]: undefined }, root)).toThrow(message);
 });
 
-test('keys that are not there are named', () => {
+test('names missing keys', () => {
   expect(() => readSurroundings({ ...complete, SSH_KEY: '/nowhere/key' }, root)).toThrow(
     'SSH_KEY: /nowhere/key does not exist',
   );
@@ -81,7 +81,7 @@ test('keys that are not there are named', () => {
   expect(() => readSurroundings(complete, root)).toThrow('key.pub does not exist');
 });
 
-test('what cannot be a token is refused without being repeated', () => {
+test('refuses an impossible token without repeating it', () => {
   expect(() => readSurroundings({ ...complete, HETZNER_TOKEN: 'secret\nInjected: yes' }, root)).toThrow(
     /^HETZNER_TOKEN holds characters(?!.*secret)/,
   );

@@ -5,33 +5,34 @@ import { fileURLToPath } from 'node:url';
 import { parseEnv } from 'node:util';
 import { HarnessError } from '../provider.ts';
 
-/** What the environment says about Hetzner. */
+/** The Hetzner settings from the environment. */
 export interface HetznerSettings {
   token: string;
-  /** Name of the project that the token belongs to, for messages: the API itself knows it by the token. */
+  /** Name of the token's project, for messages only: the API identifies the project by the token. */
   project: string;
-  /** Path of the private key; the public one lies beside it as `.pub`. */
+  /** Path of the private key; the public key is the same path with `.pub`. */
   sshKey: string;
   location: string | undefined;
   image: string;
-  /** undefined: the cheapest that is enough. */
+  /** undefined: the cheapest sufficient type. */
   serverType: string | undefined;
-  /** Servers outlive the run, to be looked at. */
+  /** Servers are kept after the run for inspection. */
   keepServers: boolean;
 }
 
 export type Surroundings =
   | { kind: 'ready'; settings: HetznerSettings }
-  /** Nothing was asked of Hetzner here; tests that need it are skipped, and say why. */
+  /** Hetzner is not configured here; tests that need it are skipped with this reason. */
   | { kind: 'absent'; reason: string };
 
-/** The repository's root, where `.env` lies. */
-export const repositoryRoot = fileURLToPath(new URL('../../..', import.meta.url));
+/** The repository's root, which contains `.env`. */
+const repositoryRoot = fileURLToPath(new URL('../../..', import.meta.url));
 
 /**
- * Reads the settings from exported variables and from `.env`; what is exported wins, and nothing is exported by this.
+ * Reads the settings from exported variables and from `.env`. Exported variables take precedence, and reading exports
+ * nothing.
  *
- * @throws HarnessError when there is a token and something else is missing or bad: that is a mistake, not an absence
+ * @throws HarnessError when there is a token and another setting is missing or invalid, since that is a mistake
  */
 export function readSurroundings(
   exported: NodeJS.ProcessEnv = process.env,
@@ -41,7 +42,7 @@ export function readSurroundings(
   const token = env['HETZNER_TOKEN'];
   if (token === undefined)
     return { kind: 'absent', reason: 'HETZNER_TOKEN is not set: no servers of Hetzner Cloud can be made' };
-  // It goes into a header; what is no token must not get there, nor into a message.
+  // The token is sent in a header. Anything else must reach neither a header nor a message.
   if (!/^[\x21-\x7e]+$/.test(token))
     throw new HarnessError('HETZNER_TOKEN holds characters that no token has (a line break, a space?)');
   const sshKey = absolute(required(env, 'SSH_KEY', 'the path of a private SSH key'), root);
@@ -62,7 +63,7 @@ export function readSurroundings(
   };
 }
 
-/** Whether deleting what is found has been asked for in so many words. */
+/** Whether the caller confirmed the deletion explicitly. */
 export function sweepConfirmed(
   exported: NodeJS.ProcessEnv = process.env,
   root: string = repositoryRoot,
@@ -70,7 +71,7 @@ export function sweepConfirmed(
   return withDotenv(exported, join(root, '.env'))['CONFIRM_SWEEP'] === '1';
 }
 
-/** What is exported, and what `.env` adds to it; empty variables are left out. */
+/** Returns the exported variables and those that `.env` adds; empty variables are left out. */
 export function readEnvironment(
   exported: NodeJS.ProcessEnv = process.env,
   root: string = repositoryRoot,
@@ -80,7 +81,7 @@ export function readEnvironment(
 
 function withDotenv(exported: NodeJS.ProcessEnv, file: string): Partial<Record<string, string>> {
   const merged = { ...readDotenv(file), ...exported };
-  // An empty variable is an unset one: that is how a value of the file is switched off for one run.
+  // An empty variable counts as unset, so that a value of the file can be disabled for one run.
   return Object.fromEntries(
     Object.entries(merged).filter(([, value]) => value !== undefined && value !== ''),
   );

@@ -4,16 +4,16 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 
 /**
- * Stands for the Hetzner Cloud API in tests: the part of https://docs.hetzner.cloud/reference/cloud that the harness
- * uses, on a local port. What it says and when (status codes, error codes, pages, actions that take their time, locks,
- * rate limits) is what is documented there; what servers are behind it is up to the test.
+ * A fake of the Hetzner Cloud API for tests, on a local port: the part of https://docs.hetzner.cloud/reference/cloud
+ * that the harness uses. It follows the documentation for status codes, error codes, pages, actions that take time,
+ * locks and rate limits. The test provides the servers behind it.
  */
 export interface FakeApi {
   baseUrl: string;
   requests: { method: string; path: string; query: URLSearchParams; authorization: string; body: unknown }[];
   servers: Map<number, FakeServer>;
   sshKeys: Map<number, FakeKey>;
-  /** The next `times` requests that match are answered like this and have no effect, unless `after` says so. */
+  /** Answers the next `times` matching requests like this, without an effect unless `after` is set. */
   disturb(fault: Fault): void;
   close(): Promise<void>;
 }
@@ -24,7 +24,7 @@ export interface FakeServer {
   status: string;
   labels: Record<string, string>;
   address: string | null;
-  /** The action that holds it. */
+  /** The action that locks it. */
   lockedBy: number | undefined;
 }
 
@@ -38,17 +38,17 @@ export interface FakeKey {
 export interface Fault {
   match: RegExp;
   times: number;
-  /** `hang-up` closes the connection without a word. */
+  /** `hang-up` closes the connection without an answer. */
   answer:
     | { status: number; code: string; headers?: Record<string, string> }
     | 'hang-up'
     | 'silence'
     | 'garbage';
-  /** The request takes effect, and only its answer is disturbed. */
+  /** The request takes effect; only its answer is replaced. */
   after?: true;
 }
 
-/** What a server is made of; each resolves when it is done, and a rejection fails the action. */
+/** The implementation of servers. Each function resolves when it is done; a rejection fails the action. */
 export interface Machines {
   /** Resolves to the public address once the machine runs. */
   create(order: { id: number; name: string; userData: string; publicKeyIds: number[] }): Promise<string>;
@@ -62,7 +62,7 @@ export interface FakeApiOptions {
   pageSize?: number;
   machines?: Partial<Machines>;
   serverTypes?: unknown[];
-  /** Servers with such a name stay "starting" for ever. */
+  /** Servers whose name matches stay "starting" for ever. */
   neverRuns?: RegExp;
 }
 
@@ -93,7 +93,7 @@ export async function startFakeApi(options: FakeApiOptions = {}): Promise<FakeAp
     return lastId;
   };
 
-  /** Something that takes a while: it is under way in the answer that starts it, and told by its action later. */
+  /** Starts an action: the answer shows it as running, and reading the action later shows its end. */
   const begin = (command: string, server: FakeServer, work: () => Promise<void>): FakeAction => {
     const action: FakeAction = { id: newId(), command, status: 'running', error: null };
     actions.set(action.id, action);
@@ -294,7 +294,10 @@ function refusal(status: number, code: string, message: string): Reply {
   return { status, body: { error: { code, message, details: {} } } };
 }
 
-/** Only `key=value` and `key`, joined by commas; the documented language knows more. */
+/**
+ * Whether labels match a selector. Supports only `key=value` and `key`, joined by commas; the documented language has
+ * more.
+ */
 function matches(labels: Record<string, string>, selector: string | null): boolean {
   return (selector ?? '').split(',').every(term => {
     const [key = '', value] = term.split('=');

@@ -51,10 +51,10 @@ async function fakeApi(options: FakeApiOptions = {}): Promise<FakeApi> {
   return fake;
 }
 
-/** An ssh client that lets everything succeed at once: for tests of what goes on at the API. */
+/** An ssh client for which everything succeeds at once, for tests of the API calls. */
 function agreeableSsh(): [string, ...string[]] {
   const path = join(folder, 'agreeable-ssh');
-  // It reads the mark out of the line it is to run, and answers what is-system-running and its like would.
+  // The script reads the mark from the command line, and prints what is-system-running and similar commands would.
   const script = `#!/bin/sh
 for line; do :; done
 case $line in *perl*) ;; *) exit 0 ;; esac
@@ -75,7 +75,7 @@ const provider = (fake: FakeApi, more: Partial<HetznerOptions> = {}) =>
     ...more,
   });
 
-test('servers and the key are labelled, and gone when the run is over', async () => {
+test('labels servers and the key, and removes them when the run ends', async () => {
   const fake = await fakeApi();
   const hetzner = provider(fake);
   const hosts = await hetzner.up(['a', 'b']);
@@ -102,7 +102,7 @@ test('servers and the key are labelled, and gone when the run is over', async ()
   await expect(hetzner.up(['d'])).rejects.toThrow('closed');
 });
 
-test('one server that cannot be made takes the others with it', async () => {
+test('removes all servers when one cannot be created', async () => {
   const create = ({ name }: { name: string }) =>
     name.endsWith('-b') ? Promise.reject(new Error('no host free')) : Promise.resolve('192.0.2.7');
   const fake = await fakeApi({ machines: { create } });
@@ -112,7 +112,7 @@ test('one server that cannot be made takes the others with it', async () => {
   expect([fake.servers.size, fake.sshKeys.size]).toEqual([0, 0]);
 });
 
-test('a server that never runs is given up, and nothing is left', async () => {
+test('gives up a server that never runs, and leaves nothing', async () => {
   const fake = await fakeApi({ neverRuns: /-a$/ });
   const short = { baseUrl: fake.baseUrl, pace: { ...pace, actionMs: 200 } };
   await expect(provider(fake, { api: short }).up(['a', 'b'])).rejects.toThrow(
@@ -121,7 +121,7 @@ test('a server that never runs is given up, and nothing is left', async () => {
   expect([fake.servers.size, fake.sshKeys.size]).toEqual([0, 0]);
 });
 
-test('a host that nobody can reach is told with the last words of ssh, and nothing is left', async () => {
+test(`reports ssh's last output for an unreachable host, and leaves nothing`, async () => {
   const fake = await fakeApi();
   const path = join(folder, 'failing-ssh');
   writeFileSync(path, '#!/bin/sh\necho "ssh: connect: No route to host" >&2\nexit 255\n', { mode: 0o755 });
@@ -132,7 +132,7 @@ test('a host that nobody can reach is told with the last words of ssh, and nothi
   expect([fake.servers.size, fake.sshKeys.size]).toEqual([0, 0]);
 });
 
-test('a run that is closed while hosts come up leaves nothing', async () => {
+test('leaves nothing when it is closed while hosts come up', async () => {
   const made = Promise.withResolvers<void>();
   const create = () => {
     made.resolve();
@@ -147,7 +147,7 @@ test('a run that is closed while hosts come up leaves nothing', async () => {
   expect([fake.servers.size, fake.sshKeys.size]).toEqual([0, 0]);
 });
 
-test('a rate limit in the midst of it is sat out', async () => {
+test('waits for the end of a rate limit', async () => {
   const fake = await fakeApi();
   const answer = { status: 429, code: 'rate_limit_exceeded' };
   for (const match of [/^POST .servers$/, /^GET .servers.\d+$/, /^DELETE/, /^POST .ssh_keys/])
@@ -158,7 +158,7 @@ test('a rate limit in the midst of it is sat out', async () => {
   expect([fake.servers.size, fake.sshKeys.size]).toEqual([0, 0]);
 });
 
-test("the owner's own key is used, and stays", async () => {
+test(`uses the owner's own key, and keeps it`, async () => {
   const fake = await fakeApi();
   const api = createHetznerApi({ token, baseUrl: fake.baseUrl, pace });
   const publicKey = readFileSync(`${settings.sshKey}.pub`, 'utf8');
@@ -167,15 +167,13 @@ test("the owner's own key is used, and stays", async () => {
   await hetzner.up(['a']);
   expect(
     fake.requests.find(({ path, method }) => path === '/servers' && method === 'POST')?.body,
-  ).toMatchObject({
-    ssh_keys: [id],
-  });
+  ).toMatchObject({ ssh_keys: [id] });
   await hetzner.close();
   expect([...fake.sshKeys.keys()]).toEqual([id]);
   await api.close();
 });
 
-test('what is out of stock is looked for elsewhere', async () => {
+test('tries another location when a type is out of stock', async () => {
   const price = (location: string, net: string) => ({ location, price_hourly: { net, gross: net } });
   const prices = [price('one', '0.1'), price('two', '0.2')];
   const architecture = process.arch === 'arm64' ? 'arm' : 'x86';
@@ -193,7 +191,7 @@ test('what is out of stock is looked for elsewhere', async () => {
   await expect(nowhere.up(['a'])).rejects.toThrow('no server type that is enough is sold in moon');
 });
 
-test('what could not be deleted is named', async () => {
+test('names what could not be deleted', async () => {
   const fake = await fakeApi();
   const hetzner = provider(fake);
   await hetzner.up(['a', 'b']);
@@ -204,7 +202,7 @@ test('what could not be deleted is named', async () => {
   expect([fake.servers.size, fake.sshKeys.size]).toEqual([1, 0]);
 });
 
-test('servers are kept on request, and told how to reach', async () => {
+test('keeps servers on request, and prints how to reach them', async () => {
   const fake = await fakeApi();
   const said: string[] = [];
   const hetzner = provider(fake, {
@@ -218,7 +216,7 @@ test('servers are kept on request, and told how to reach', async () => {
   expect(said.join('\n')).toContain(`root@${a?.address}`);
 });
 
-test('the sweeper tells what it would delete, deletes on confirmation, and leaves what is not ours', async () => {
+test('the sweeper lists what it would delete, deletes on confirmation, and leaves other resources', async () => {
   const fake = await fakeApi({ pageSize: 2 });
   const hetzner = provider(fake, { settings: { ...settings, keepServers: true }, say: () => {} });
   await hetzner.up(['a', 'b', 'c']);
@@ -258,7 +256,7 @@ test('the sweeper tells what it would delete, deletes on confirmation, and leave
   expect((await swept({ HETZNER_TOKEN: undefined })).code).toBe(1);
 });
 
-test('a run that has asked for nothing asks for nothing when it is over', async () => {
+test('makes no request at its end when it made none before', async () => {
   const fake = await fakeApi();
   const hetzner = provider(fake);
   await expect(hetzner.up(['NO NAME'])).rejects.toThrow('DNS label');

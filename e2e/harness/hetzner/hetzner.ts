@@ -22,17 +22,17 @@ import { ApiError } from './transport.ts';
 
 export interface HetznerOptions {
   settings: HetznerSettings;
-  /** Where the API is and how it is waited for; tests put their own in its place. */
+  /** The API's address and time limits, which tests replace. */
   api?: Pick<HetznerApiOptions, 'baseUrl' | 'pace'>;
   ssh?: Pick<SshOptions, 'program' | 'port'>;
   pace?: HostPace;
-  /** Label of all servers that one command made, so that it can remove what its killed parts have left. */
+  /** A label for all servers of one command, so that the command can remove what its killed parts left. */
   group?: string;
-  /** Takes lines for whoever runs this. */
+  /** Called with messages for the user. */
   say?: (line: string) => void;
 }
 
-/** The provider whose hosts are servers of Hetzner Cloud, made for the run and deleted with it. They cost money. */
+/** Creates a provider whose hosts are Hetzner Cloud servers, created for the run and deleted with it. They cost money. */
 export function createHetzner(options: HetznerOptions): Provider {
   const { settings, pace = defaultHostPace } = options;
   const { say = line => void process.stderr.write(`${line}\n`) } = options;
@@ -50,7 +50,7 @@ export function createHetzner(options: HetznerOptions): Provider {
 
   const bringUp = async ({ name, system, share }: HostOrder, sshKey: number): Promise<Host> => {
     if (share !== undefined) throw new HarnessError(`${name}: a server shares no folder with this machine`);
-    // Hetzner's images have the systems' names.
+    // Hetzner's images have the same names as the systems.
     const image = system ?? settings.image;
     const hostname = `#cloud-config\nhostname: ${name}\n`;
     const order = { name: `coolify-e2e-${run}-${name}`, image, sshKey, labels, userData: hostname };
@@ -77,10 +77,10 @@ export function createHetzner(options: HetznerOptions): Provider {
     over.abort();
     await Promise.allSettled(coming);
     await Promise.allSettled([...hosts.values()].map(host => host.disconnect()));
-    // Not the one that is over.
+    // A separate client, because the signal of the first is aborted.
     const cleaner = createHetznerApi({ token, ...options.api });
     try {
-      // Nothing was ever asked for, so there is nothing to look for.
+      // Nothing was requested, so there is nothing to remove.
       if (names.size === 0) return;
       const kept = settings.keepServers ? await cleaner.servers(labels) : [];
       if (kept.length === 0) await deleteLabelled(cleaner, labels);
@@ -103,7 +103,7 @@ export function createHetzner(options: HetznerOptions): Provider {
     return closed;
   };
 
-  /** The first failure ends the others at once, which then fail for no other reason than this one. */
+  /** The first failure aborts the others at once; their own failures only follow from it. */
   const arrive = async (wanted: readonly HostOrder[]): Promise<Host[]> => {
     let first: { error: unknown } | undefined;
     const orElse = (error: unknown) => {
@@ -148,10 +148,13 @@ export function createHetzner(options: HetznerOptions): Provider {
   };
 }
 
-/** More would be a mistake that costs money. */
+/** A larger number is probably a mistake, and it would cost money. */
 const mostHosts = 20;
 
-/** Our public key at Hetzner: a key is there once at most, be it of another run or the owner's own. */
+/**
+ * Makes sure that our public key is at Hetzner. A key can exist only once, so it may belong to another run or to the
+ * owner.
+ */
 async function ensureSshKey(api: HetznerApi, name: string, sshKey: string, labels: Labels): Promise<number> {
   const publicKey = readFileSync(`${sshKey}.pub`, 'utf8').trim();
   try {
@@ -164,7 +167,7 @@ async function ensureSshKey(api: HetznerApi, name: string, sshKey: string, label
   }
 }
 
-/** As the API tells it: MD5 of the key's own bytes, in pairs of hex digits. */
+/** Returns the fingerprint in the API's form: MD5 of the key's bytes, as pairs of hex digits. */
 function fingerprint(publicKey: string): string {
   const bytes = Buffer.from(publicKey.split(/\s+/)[1] ?? '', 'base64');
   return (createHash('md5').update(bytes).digest('hex').match(/../g) ?? []).join(':');
@@ -179,7 +182,7 @@ async function findPlacements(api: HetznerApi, settings: HetznerSettings): Promi
   return placements;
 }
 
-/** The first placement that is in stock. @throws what the last one was refused with */
+/** Creates a server at the first placement in stock. @throws the refusal of the last placement */
 async function createSomewhere(
   api: HetznerApi,
   order: Omit<NewServer, 'placement'>,
@@ -199,6 +202,6 @@ async function createSomewhere(
 
 function isOutOfStock({ code, message }: ApiError): boolean {
   if (code === 'resource_unavailable' || code === 'placement_error') return true;
-  // Prices are listed for locations where the type is no longer taken.
+  // The API lists prices also for locations where the type is no longer available.
   return code === 'invalid_input' && message.includes('location');
 }

@@ -4,16 +4,16 @@ import { createLab } from '../lab/lab.ts';
 import { expectExec, HarnessError, type Host } from '../provider.ts';
 import type { Machines } from './fake-api.ts';
 
-/** Hosts of the lab in the part of servers of Hetzner Cloud. */
+/** Lab hosts that act as servers of Hetzner Cloud. */
 export interface LabMachines {
   machines: Machines;
-  /** An ssh client in the network that the hosts are in; the machine's own has no way there. */
+  /** An ssh client in the hosts' network, which this machine cannot reach. */
   ssh: [string, ...string[]];
   hosts: Map<number, Host>;
   close(): Promise<void>;
 }
 
-/** Each machine has Debian's sshd, with its own settings, and lets the given key in as cloud-init does. */
+/** Creates machines with Debian's sshd and its own settings. Each accepts the given key, as cloud-init would arrange. */
 export async function createLabMachines(publicKey: string): Promise<LabMachines> {
   const runRoot = await mkdtemp('/run/coold-hetzner-test-');
   const lab = await createLab({ runRoot });
@@ -27,12 +27,12 @@ export async function createLabMachines(publicKey: string): Promise<LabMachines>
     return host;
   };
 
-  /** A server that reboots is a machine that starts again; the lab leaves a host off that has ended by itself. */
+  /** Starts a machine again after it reboots; the lab leaves a host off when it ended by itself. */
   const watchReboots = async (id: number) => {
     while (!over.signal.aborted && hosts.has(id)) {
       await delay(200, undefined, { signal: over.signal }).catch(() => undefined);
       if (!on.has(id) || over.signal.aborted) continue;
-      // It rejects when the host is off.
+      // This rejects when the host is off.
       const isUp = await hostOf(id)
         .exec(['true'])
         .then(
@@ -54,11 +54,11 @@ export async function createLabMachines(publicKey: string): Promise<LabMachines>
         if (host === undefined) throw new HarnessError('the lab made nothing');
         hosts.set(id, host);
         on.add(id);
-        // Bash reads it for every program that sshd starts, and what it does is the affair of the machine's owner.
+        // Bash reads it for every program that sshd starts, and its content depends on the owner of this machine.
         await expectExec(host, ['rm', '-f', '/root/.bashrc']);
         await host.put(`${publicKey}\n`, '/root/.ssh/authorized_keys', 0o600);
         await host.put('PermitRootLogin prohibit-password\n', '/etc/ssh/sshd_config.d/50-cloud.conf', 0o644);
-        // The machine that the lab is on may have masked it, so as not to run one itself.
+        // The machine that runs the lab may have masked ssh.service, to run none itself.
         await expectExec(host, ['systemctl', 'unmask', 'ssh.service']);
         await expectExec(host, ['systemctl', 'enable', '--quiet', '--now', 'ssh.service']);
         watches.push(watchReboots(id));
@@ -77,7 +77,7 @@ export async function createLabMachines(publicKey: string): Promise<LabMachines>
         await hostOf(id)
           .crash()
           .catch((error: unknown) => {
-            // One that was in the midst of a reboot is off already.
+            // A host in the middle of a reboot is already off.
             if (!(error instanceof HarnessError)) throw error;
           });
         hosts.delete(id);

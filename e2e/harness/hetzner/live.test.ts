@@ -4,9 +4,9 @@ import { readSurroundings } from './environment.ts';
 import { createHetzner } from './hetzner.ts';
 import { ownLabels } from './removal.ts';
 
-test('two servers of Hetzner Cloud do what hosts do, and are gone afterwards', {
-  timeout: 1_800_000,
-}, async ({ skip }) => {
+test('two servers of Hetzner Cloud work as hosts, and are gone afterwards', { timeout: 1_800_000 }, async ({
+  skip,
+}) => {
   const surroundings = readSurroundings();
   if (surroundings.kind === 'absent') return skip(surroundings.reason);
   const { settings } = surroundings;

@@ -12,7 +12,7 @@ test.skipIf(process.getuid?.() !== 0).each([['192.0.2.1'], ['2001:db8::1']])(
   },
 );
 
-test('the device is read from what ip says, or not at all', () => {
+test('reads the device from the output of ip, or returns undefined', () => {
   expect(deviceOf('[{"dst":"192.0.2.1","gateway":"172.31.1.1","dev":"eth0","flags":[]}]')).toBe('eth0');
   for (const bad of ['', '[]', '[{}]', '{"dev":"eth0"}', '[{"dev":"a\\"b"}]', '[{"dev":7}]'])
     expect(deviceOf(bad)).toBeUndefined();

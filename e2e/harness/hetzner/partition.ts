@@ -1,8 +1,8 @@
-/** Where a partitioned host keeps the rules of its partition, so that they are there again after a reboot. */
+/** The file with a host's partition rules, which a reboot loads again. */
 export const rulesPath = '/etc/coolify-e2e-cut.nft';
 export const rulesTable = 'coolify_e2e_cut';
 
-/** Brings the partition back at boot, before there is a network. */
+/** The unit that restores the partition at boot, before the network starts. */
 export const unitName = 'coolify-e2e-cut.service';
 export const unit = `[Unit]
 Description=Partition of an end-to-end test
@@ -21,14 +21,13 @@ WantedBy=sysinit.target
 `;
 
 /**
- * Rules that part a host from everything but ourselves. A server has one interface, and over it we have to be able to
- * heal the host again: so the link stays up, and what passes it is dropped, save for our SSH. What goes on within the
- * host (loopback, bridges, what enters a tunnel) goes on, as it does when a cable is pulled.
+ * Returns rules that cut a host off from everything except ourselves. A server has one interface, and we need it to
+ * heal the host. So the link stays up and everything on it is dropped except our SSH. Traffic within the host
+ * (loopback, bridges, packets into a tunnel) continues, as with a pulled cable. The rules have a table of their own,
+ * which sees incoming packets first and outgoing packets last. So the product's own tables and translations see the
+ * same as with a pulled cable.
  *
- * A table of its own, first to see what comes in and last to see what goes out: whatever the product does with the
- * others, and whatever it translates, neither sees more nor less than with a pulled cable.
- *
- * @param ours our address as the host sees it
+ * @param ours our address as seen by the host
  * @param port of the host's sshd
  */
 export function partitionRules(device: string, ours: string, port: number): string {
@@ -52,7 +51,7 @@ table inet ${rulesTable} {
 `;
 }
 
-/** The device that leads to an address, by `ip -json route get`. */
+/** Returns the device on the route to an address, from the output of `ip -json route get`. */
 export function deviceOf(routes: string): string | undefined {
   try {
     const answer: unknown = JSON.parse(routes);

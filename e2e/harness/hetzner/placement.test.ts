@@ -22,7 +22,7 @@ const types = [
   type('gone', 8, {}),
 ];
 
-test('the cheapest that is enough comes first, wherever it is', () => {
+test('lists the cheapest sufficient type first, wherever it is', () => {
   const wish = { serverType: undefined, location: undefined, architecture: 'x86' };
   expect(choosePlacements(types, wish)).toEqual([
     { serverType: 'small', location: 'two' },
@@ -35,7 +35,7 @@ test('the cheapest that is enough comes first, wherever it is', () => {
   ]);
 });
 
-test('a location narrows the choice; a type is taken as it is', () => {
+test('a location narrows the choice, and a given type is not checked', () => {
   const wish = { serverType: undefined, location: 'two', architecture: 'x86' };
   expect(choosePlacements(types, wish).map(({ serverType }) => serverType)).toEqual(['small', 'large']);
   expect(choosePlacements(types, { ...wish, location: 'nowhere' })).toEqual([]);
@@ -44,6 +44,6 @@ test('a location narrows the choice; a type is taken as it is', () => {
   ]);
 });
 
-test('architectures go by the names of the API', () => {
+test(`uses the API's names for architectures`, () => {
   expect([architectureOf('x64'), architectureOf('arm64')]).toEqual(['x86', 'arm']);
 });

@@ -1,22 +1,22 @@
 import type { ServerType } from './answers.ts';
 
-/** What to ask for; an undefined location leaves the choice to Hetzner. */
+/** A location and server type to request; an undefined location leaves the choice to Hetzner. */
 export interface Placement {
   serverType: string;
   location: string | undefined;
 }
 
-/** What a host needs to run the product and build with it, in GB. */
+/** Memory that a host needs to run the product and build with it, in GB. */
 const leastMemory = 4;
 
-/** Server types come and go, and what is sold may be out of stock: so many are tried, the cheapest first. */
+/** A server type may be out of stock: this many placements are tried, the cheapest first. */
 const mostPlacements = 6;
 
 /**
- * Where servers may be put and of which type, in the order to try. What is wished for is taken as it is; the rest is
- * chosen from what the API sells.
+ * Returns the locations and server types to try, in order. Given values are used unchecked; the others are chosen from
+ * what the API sells.
  *
- * @param architecture as the API names it: x86 or arm
+ * @param architecture in the API's terms: x86 or arm
  */
 export function choosePlacements(
   types: readonly ServerType[],
@@ -33,7 +33,7 @@ export function choosePlacements(
     .map(offer => ({ serverType: offer.serverType, location: offer.location }));
 }
 
-/** How the API names the architecture that Node calls x64 or arm64. */
+/** Returns the API's name for an architecture that Node calls x64 or arm64. */
 export function architectureOf(nodeArch: string): string {
   return nodeArch === 'arm64' ? 'arm' : 'x86';
 }

@@ -1,7 +1,7 @@
 import { expectExec, type Host } from '../provider.ts';
 import { unit, unitName } from './partition.ts';
 
-/** What a fresh Debian lacks of what the product and the scenarios need. */
+/** Packages that the product and the scenarios need and a fresh Debian lacks. */
 export const packages = [
   'bind9-dnsutils',
   'buildah',
@@ -25,13 +25,13 @@ export const packages = [
   'wireguard-tools',
 ] as const;
 
-/** Debian's mirrors are slow at times, and its own first update may hold the lock. */
+/** Debian's mirrors can be slow, and the first update of a fresh system may hold apt's lock. */
 const installTimeoutMs = 900_000;
 
-/** More programs at once over our one connection than sshd grants by itself, which are 10. */
+/** Allows more concurrent programs over our one connection than sshd's default of 10. */
 const sshdSettings = 'MaxSessions 200\n';
 
-/** Makes a host of a fresh server: the packages, a journal that outlives reboots, and nothing that upgrades by itself. */
+/** Prepares a fresh server: installs the packages, makes the journal persistent, and disables automatic upgrades. */
 export async function prepareHost(host: Pick<Host, 'name' | 'exec' | 'put'>): Promise<void> {
   await expectExec(host, ['systemctl', 'mask', '--now', 'apt-daily.timer', 'apt-daily-upgrade.timer']);
   await installPackages(host);
@@ -53,7 +53,7 @@ async function installPackages(host: Pick<Host, 'name' | 'exec'>): Promise<void>
   await expectExec(host, [...apt, 'install', '-y', '--no-install-recommends', '--', ...missing], options);
 }
 
-/** In the order of `packages`. */
+/** Returns the missing packages, in the order of `packages`. */
 export async function missingPackages(host: Pick<Host, 'exec'>): Promise<string[]> {
   // Packages that dpkg has never heard of make it end with 1; the others are listed all the same.
   // biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg-query's own notation

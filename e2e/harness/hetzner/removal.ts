@@ -1,10 +1,10 @@
 import { HarnessError } from '../provider.ts';
 import type { HetznerApi, Labels } from './api.ts';
 
-/** What everything of ours at Hetzner carries, so that it can be found and told from all else. */
+/** The labels of everything that we create at Hetzner, to find it and tell it from other resources. */
 export const ownLabels: Labels = { 'coolify-e2e': '1' };
 
-/** What the servers of one group carry; of no group, nothing more. */
+/** Returns the labels of a group's servers; empty without a group. */
 export function groupLabels(group: string | undefined): Labels {
   return group === undefined ? {} : { 'coolify-e2e-group': group };
 }
@@ -14,21 +14,17 @@ export interface Found {
   sshKeys: { id: number; name: string }[];
 }
 
-/** Servers and keys that carry all of these labels, and of them only those that are ours. */
+/** Returns servers and keys with all of these labels that are also ours. */
 export async function findLabelled(api: HetznerApi, labels: Labels): Promise<Found> {
   const wanted = { ...labels, ...ownLabels };
-  // Asked for by label, and looked at again: what is deleted by mistake does not come back.
+  // The API filters by label, and the labels are checked again here, because a deletion cannot be undone.
   const ours = (found: { labels: Labels }) =>
     Object.entries(wanted).every(([key, value]) => found.labels[key] === value);
   const [servers, sshKeys] = await Promise.all([api.servers(wanted), api.sshKeys({ labels: wanted })]);
   return { servers: servers.filter(ours), sshKeys: sshKeys.filter(ours) };
 }
 
-/**
- * Deletes them all, whatever becomes of single ones.
- *
- * @throws HarnessError naming what is left
- */
+/** Deletes all of them, continuing after single failures. @throws HarnessError naming what is left */
 export async function deleteLabelled(api: HetznerApi, labels: Labels): Promise<Found> {
   const found = await findLabelled(api, labels);
   const failures: string[] = [];

@@ -11,17 +11,17 @@ import { deviceOf, partitionRules, rulesPath, rulesTable } from './partition.ts'
 import { prepareHost } from './prepare.ts';
 import type { Ssh } from './ssh.ts';
 
-/** Waits, in ms. */
+/** Time limits, in ms. */
 export interface HostPace {
-  /** Until sshd answers, from the moment that the server runs. */
+  /** From the server's start until sshd answers. */
   reachableMs: number;
-  /** Until systemd has finished booting: the first time, cloud-init has its share in it. */
+  /** Until systemd has finished booting; the first boot includes cloud-init. */
   bootMs: number;
 }
 
 export const defaultHostPace: HostPace = { reachableMs: 180_000, bootMs: 300_000 };
 
-/** For a file on its way: a package weighs some 100 MB, and the line may be slow. */
+/** For a file transfer: a package has about 100 MB, and the line may be slow. */
 const transferMs = 600_000;
 
 export interface ServerHostOptions {
@@ -29,14 +29,14 @@ export interface ServerHostOptions {
   server: { id: number; address: string };
   api: Pick<HetznerApi, 'powerOff' | 'powerOn'>;
   ssh: Ssh;
-  /** A private folder of the run: takes the journal of a host that is off. */
+  /** A private folder of the run, for the journal of a host that is off. */
   folder: string;
   pace: HostPace;
 }
 
-/** A host that is a server of Hetzner Cloud. */
+/** A host that is a Hetzner Cloud server. */
 export interface ServerHost extends Host {
-  /** Waits for a server that has just been made, and makes a host of it. */
+  /** Waits for a new server and prepares it as a host. */
   prepare(): Promise<void>;
   disconnect(): Promise<void>;
 }
@@ -46,7 +46,7 @@ export function createServerHost(options: ServerHostOptions): ServerHost {
   const { address } = server;
   let state: 'on' | 'off' = 'on';
   let link: 'up' | 'down' = 'up';
-  /** Where the journal of before the crash lies on this machine. */
+  /** Path on this machine of the journal from before the crash. */
   let kept: string | undefined;
 
   const exec = (argv: readonly [string, ...string[]], execOptions?: ExecOptions) => {
@@ -63,7 +63,7 @@ export function createServerHost(options: ServerHostOptions): ServerHost {
     });
   };
 
-  /** Says something else after every boot. */
+  /** Returns a value that changes with every boot. */
   const bootMark = async () => {
     const timestamps = ['UserspaceTimestamp', 'UserspaceTimestampMonotonic'];
     return await expectExec(self, ['systemctl', 'show', `--property=${timestamps.join(',')}`]);
@@ -84,13 +84,13 @@ export function createServerHost(options: ServerHostOptions): ServerHost {
     await expectExec(self, ['nft', '-f', rulesPath]);
   };
 
-  /** The disk of a server that is off is out of reach, so its journal is fetched before. */
+  /** Fetches the journal before the server goes off, because its disk is unreachable then. */
   const keepJournal = async () => {
     kept = undefined;
     try {
       await expectExec(self, ['journalctl', '--sync'], { timeoutMs: 10_000 });
       const packed = '/var/tmp/coolify-e2e-journal.tar.gz';
-      // It ends with 1 when a file has grown meanwhile, as journals do.
+      // tar exits with 1 when a file has grown meanwhile, as journals do.
       const { code } = await exec(
         ['tar', '--create', '--gzip', '--file', packed, '--directory', '/var/log', '--', 'journal'],
         { timeoutMs: transferMs },
@@ -109,7 +109,7 @@ export function createServerHost(options: ServerHostOptions): ServerHost {
       ]);
       kept = join(into, 'journal');
     } catch {
-      // A host in such a state that it cannot tell is one whose power must still be cut.
+      // The power has to be cut also when the host is too broken to send its journal.
     }
   };
 
@@ -118,7 +118,7 @@ export function createServerHost(options: ServerHostOptions): ServerHost {
     await api.powerOn(server.id);
     state = 'on';
     await up();
-    // What was changed while it was off could not be told to it.
+    // A change of the link made while the host was off is applied now.
     await applyLink();
   };
 
@@ -159,7 +159,7 @@ export function createServerHost(options: ServerHostOptions): ServerHost {
     boot,
     async reboot() {
       const before = await bootMark();
-      // The connection may be gone before the word of its end is through.
+      // The connection may close before the exit code arrives.
       await exec(['systemctl', 'reboot'], { timeoutMs: 10_000 }).catch((error: unknown) => {
         if (!(error instanceof HarnessError)) throw error;
       });
@@ -180,7 +180,7 @@ export function createServerHost(options: ServerHostOptions): ServerHost {
     async prepare() {
       await up();
       await prepareHost({ ...self, put: (source, path, mode) => putFile(self, source, path, mode) });
-      // Settings of sshd are those of connections made afterwards.
+      // Settings of sshd apply only to new connections.
       await ssh.disconnect();
       await ssh.reachable(pace.reachableMs);
     },

@@ -11,7 +11,7 @@ let folder: string;
 let key: string;
 
 beforeAll(() => {
-  // What ssh reads as something else in a path, were it not told.
+  // Characters that ssh would interpret in a path if they were not escaped.
   folder = mkdtempSync(join(tmpdir(), 'ssh test %h '));
   key = makeKey('key');
 });
@@ -24,13 +24,13 @@ function makeKey(name: string): string {
   return path;
 }
 
-test('a machine without ssh is told what it needs', async () => {
+test('names the needed package on a machine without ssh', async () => {
   const ssh = createSsh({ name: 'a', address: '192.0.2.1', key, folder, program: ['/nowhere/ssh'] });
   await expect(ssh.reachable(1000)).rejects.toThrow(/\/nowhere\/ssh.*\(apt-get install openssh-client\)$/);
   await ssh.disconnect();
 });
 
-test('waiting for a host ends with the run', async () => {
+test('stops waiting for a host when the run ends', async () => {
   const over = new AbortController();
   const options = { name: 'a', address: '127.0.0.1', port: 1, key, folder };
   const ssh = createSsh({ ...options, signal: over.signal });
@@ -39,18 +39,18 @@ test('waiting for a host ends with the run', async () => {
   await waiting;
 });
 
-test('a person is told how to get there', () => {
+test('tells a person how to connect', () => {
   expect(sshCommand('/k', '192.0.2.1')).toMatch(/^ssh -i '\/k' .* root@192\.0\.2\.1$/);
 });
 
 describe.skipIf(process.getuid?.() !== 0)('with an sshd of the test', { timeout: 30_000 }, () => {
   let daemon: ChildProcess | undefined;
   let port: number;
-  /** sshd wants it; where none is installed as a service, nobody else makes it. */
+  /** sshd needs this folder. Where sshd is not installed as a service, nothing else creates it. */
   let madeRunFolder: string | undefined;
   const opened: Ssh[] = [];
 
-  /** On 127.0.0.1 alone, with keys and settings of its own. */
+  /** Starts an sshd on 127.0.0.1 only, with its own keys and settings. */
   const startSshd = async (hostKey: string) => {
     madeRunFolder ??= mkdirSync('/run/sshd', { recursive: true });
     const authorized = join(folder, 'authorized');
@@ -64,7 +64,7 @@ describe.skipIf(process.getuid?.() !== 0)('with an sshd of the test', { timeout:
       'PasswordAuthentication no',
       'PermitRootLogin prohibit-password',
       'StrictModes no',
-      // Without it, a root that has no password is one that may not log in at all.
+      // Without PAM, a root without a password may not log in.
       'UsePAM yes',
     ];
     writeFileSync(config, `${settings.join('\n')}\n`);
@@ -103,7 +103,7 @@ describe.skipIf(process.getuid?.() !== 0)('with an sshd of the test', { timeout:
     if (madeRunFolder !== undefined) rmSync(madeRunFolder, { recursive: true });
   });
 
-  test('a host that comes up late is waited for, and one connection serves all', async () => {
+  test('waits for a host that comes up late, and shares one connection', async () => {
     const ssh = connect('late');
     const reachable = ssh.reachable(20_000);
     await startSshd(makeKey('host-key-late'));
@@ -116,7 +116,7 @@ describe.skipIf(process.getuid?.() !== 0)('with an sshd of the test', { timeout:
     expect((await ssh.exec(['echo', 'again'])).stdout).toBe('again\n');
   });
 
-  test('a key that the host does not know is told as such', async () => {
+  test('reports a key that the host does not accept', async () => {
     await startSshd(makeKey('host-key-strict'));
     const stranger = connect('stranger', { key: makeKey('other') });
     await expect(stranger.reachable(500)).rejects.toThrow(/stranger: not reachable .* Permission denied/);
@@ -125,7 +125,7 @@ describe.skipIf(process.getuid?.() !== 0)('with an sshd of the test', { timeout:
     );
   });
 
-  test('a host that has become another one is refused', async () => {
+  test('refuses a host whose key has changed', async () => {
     await startSshd(makeKey('host-key-one'));
     const ssh = connect('twice');
     await ssh.reachable(5000);
@@ -133,11 +133,11 @@ describe.skipIf(process.getuid?.() !== 0)('with an sshd of the test', { timeout:
     await stopSshd();
     await startSshd(makeKey('host-key-two'));
     await expect(ssh.reachable(500)).rejects.toThrow('Host key verification failed');
-    // Another host at the same address is another host.
+    // A host with another name may have another key at the same address.
     await connect('newcomer').reachable(5000);
   });
 
-  test('what ssh is running when the run ends is given up', async () => {
+  test('aborts a running program when the run ends', async () => {
     await startSshd(makeKey('host-key-over'));
     const over = new AbortController();
     const ssh = connect('over', { signal: over.signal });

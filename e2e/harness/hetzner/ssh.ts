@@ -8,34 +8,34 @@ import { shellLine } from './quote.ts';
 import { readEnding, supervisedLine } from './supervised.ts';
 
 export interface SshOptions {
-  /** The host's name in messages, and in the files of this connection. */
+  /** The host's name in messages and in the names of this connection's files. */
   name: string;
   address: string;
   port?: number;
   /** Path of the private key. */
   key: string;
-  /** A private folder of the run: takes the host's key and the socket of the shared connection. */
+  /** A private folder of the run, for the host's key and the socket of the shared connection. */
   folder: string;
-  /** The ssh client, with what goes before it. */
+  /** The ssh client, with the arguments that precede ours. */
   program?: readonly [string, ...string[]];
-  /** Ends what is under way and refuses what comes after, but for `disconnect`. */
+  /** Aborts running calls and refuses later ones, except for `disconnect`. */
   signal?: AbortSignal;
 }
 
-/** A host as root reaches it through the system's ssh client, over one connection that all programs share. */
+/** A host reached as root through the system's ssh client, over one connection that all programs share. */
 export interface Ssh {
   exec(argv: readonly string[], options?: ExecOptions): Promise<ExecResult>;
-  /** Our own address as the host sees it, and the port it listens on. */
+  /** Returns our address as seen by the host, and the port on which its sshd listens. */
   seenFrom(): Promise<{ address: string; port: number }>;
-  /** Resolves when the host takes our key. @throws HarnessError with ssh's last words when it is too late */
+  /** Resolves when the host accepts our key. @throws HarnessError with ssh's last output after the time limit */
   reachable(timeoutMs: number): Promise<void>;
-  /** Ends the shared connection; the next program makes a new one. */
+  /** Closes the shared connection; the next program opens a new one. */
   disconnect(): Promise<void>;
 }
 
-/** Most that connecting may take, in s. */
+/** Time limit for connecting, in s. */
 const connectSeconds = 10;
-/** How much longer than the program we wait, in ms: for the connection, and for word of its end. */
+/** Time beyond the program's own limit, in ms: for connecting and for the report of its end. */
 const graceMs = 20_000;
 
 const hostEnv = {
@@ -51,7 +51,7 @@ export function createSsh(options: SshOptions): Ssh {
   const unlessOver = signal === undefined ? {} : { signal };
   let connecting: Promise<void> | undefined;
   let connections = 0;
-  // A path for each connection: one that ends late must not take the socket of the next with it.
+  // Each connection has its own path: one that closes late must not remove the socket of the next.
   const socket = () => join(folder, `${name}-${connections}.sock`);
 
   const run = async (
@@ -67,11 +67,11 @@ export function createSsh(options: SshOptions): Ssh {
     }
   };
 
-  /** Returns ssh's last words when the connection does not come about. */
+  /** Tries to connect. @returns ssh's last output when it fails */
   const tryToConnect = async (): Promise<string | undefined> => {
     try {
       const args = ['-M', '-N', '-f', '-o', 'ControlPersist=600', ...destination];
-      // Beyond its own limit for connecting, ssh may wait for a host that accepts and then says nothing.
+      // ssh's own limit does not cover a host that accepts the connection and then sends nothing.
       const { code, stderr } = await run(args, { timeoutMs: 2 * connectSeconds * 1000, ...unlessOver });
       return code === 0 ? undefined : lastLine(stderr);
     } catch (error) {
@@ -97,7 +97,7 @@ export function createSsh(options: SshOptions): Ssh {
     if (!existsSync(socket())) return;
     const exit = run(['-O', 'exit', ...destination], { timeoutMs: 5000 });
     connections += 1;
-    // A master that does not answer is no reason to stop: it ends by its keepalives.
+    // A master that does not answer is not an error: its keepalives end it.
     await exit.catch((error: unknown) => {
       if (!(error instanceof ChildError)) throw error;
     });
@@ -128,7 +128,7 @@ export function createSsh(options: SshOptions): Ssh {
       const { stdout } = result;
       if (ending?.kind === 'timeout') throw new HarnessError(`${what}: killed after ${timeoutMs} ms`);
       if (ending !== undefined) return { code: ending.kind === 'exit' ? ending.code : null, stdout, stderr };
-      // The word of its end may have been cut off with a long stderr; then the exit code has to do.
+      // A long stderr may have cut off the report of the end. Then ssh's exit code is used.
       if (result.truncated && result.code !== 255) return { code: result.code, stdout, stderr };
       throw new HarnessError(`${what}: the connection was lost: ${lastLine(stderr)}`);
     },
@@ -162,22 +162,22 @@ export function createSsh(options: SshOptions): Ssh {
   };
 }
 
-/** How a person reaches a host. */
+/** Returns the command with which a person reaches a host. */
 export function sshCommand(key: string, address: string): string {
   return `ssh -i ${shellLine([key])} -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null root@${address}`;
 }
 
-/** Nothing of the caller's own ssh configuration and known hosts takes part, and nothing is asked. */
+/** Returns ssh options that ignore the caller's ssh configuration and known hosts and forbid prompts. */
 function settings({ name, key, folder, port }: SshOptions & { port: number }): string[] {
   const values = {
     BatchMode: 'yes',
     ConnectTimeout: String(connectSeconds),
     ControlMaster: 'no',
     GlobalKnownHostsFile: '/dev/null',
-    // Addresses are given to one server after another: a name keeps their keys apart.
+    // Addresses are reused between servers; the alias keeps their keys apart.
     HostKeyAlias: name,
     IdentitiesOnly: 'yes',
-    // Not by -i, which looks for the file before it reads the path as it does here.
+    // Not as -i, which looks for the file before it expands the path as it does here.
     IdentityFile: `"${percentFree(key)}"`,
     LogLevel: 'ERROR',
     RequestTTY: 'no',
@@ -193,7 +193,7 @@ function settings({ name, key, folder, port }: SshOptions & { port: number }): s
   ];
 }
 
-/** ssh expands percent signs in these paths. */
+/** Escapes percent signs, which ssh expands in these paths. */
 const percentFree = (path: string) => path.replaceAll('%', '%%');
 
 function lastLine(stderr: string): string {

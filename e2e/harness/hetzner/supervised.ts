@@ -1,15 +1,15 @@
 import { shellLine } from './quote.ts';
 
-/** What the supervisor on the other side says about a program's end. */
+/** How a program ended, as reported by the supervisor on the other side. */
 export type Ending =
   | { kind: 'exit'; code: number }
   | { kind: 'signal'; signal: number }
   | { kind: 'timeout' };
 
 /**
- * The line that has a remote shell run a program under supervision: in a process group of its own, which is killed when
- * its time is up, and with word of its end on stderr after a mark. ssh itself tells neither a signal from an exit code
- * nor exit code 255 from a lost connection, and does not end what it started.
+ * Returns a line with which a remote shell runs a program under supervision: in its own process group, which is killed
+ * after the time limit, and with a report of its end on stderr after a mark. ssh itself does not tell a signal from an
+ * exit code, nor exit code 255 from a lost connection, and does not kill what it started.
  */
 export function supervisedLine(
   mark: string,
@@ -24,7 +24,7 @@ export function supervisedLine(
   ]);
 }
 
-/** What the program wrote to stderr, and its end; undefined when there was no word of it. */
+/** Splits stderr into the program's own output and its ending; undefined when there is no report. */
 export function readEnding(mark: string, stderr: string): { stderr: string; ending: Ending | undefined } {
   const at = stderr.lastIndexOf(mark);
   if (at < 0) return { stderr, ending: undefined };
@@ -38,8 +38,8 @@ export function readEnding(mark: string, stderr: string): { stderr: string; endi
 }
 
 /**
- * In Perl, the one language that every Debian host has and that knows process groups. The watcher lets go of the pipes,
- * which would keep the connection busy, and ignores TERM once it means to kill, so that its own end tells whether it did.
+ * Written in Perl, the only language on every Debian host that supports process groups. The watcher closes the pipes,
+ * which would keep the connection open. It ignores TERM before it kills, so that its own end shows whether it killed.
  */
 const supervisor = [
   'my ($mark, $limit) = splice @ARGV, 0, 2;',

@@ -4,15 +4,15 @@ import { deleteLabelled, findLabelled, ownLabels } from './removal.ts';
 
 export interface SweepOptions {
   exported?: NodeJS.ProcessEnv;
-  /** Where `.env` lies. */
+  /** The folder with `.env`. */
   root?: string;
   api?: Pick<HetznerApiOptions, 'baseUrl' | 'pace'>;
   say?: (line: string) => void;
 }
 
 /**
- * Deletes every server and SSH key of any run, also those that are going on; without CONFIRM_SWEEP=1 it only tells which
- * they are. Returns the exit code.
+ * Deletes every server and SSH key of all runs, including running ones. Without CONFIRM_SWEEP=1 it only lists them.
+ * Returns the exit code.
  *
  * @throws HarnessError
  */

@@ -29,7 +29,7 @@ async function start(options: Options = {}): Promise<{ fake: FakeApi; transport:
   return { fake, transport };
 }
 
-test('the token is in the header of every request, and in no error', async () => {
+test('sends the token in the header of every request, and never in an error', async () => {
   const { fake, transport } = await start({ token: 'wrong-secret' });
   const failure = await transport.send('GET', '/servers').catch((error: unknown) => error);
   expect(String(failure)).toContain('401 unauthorized: unable to authenticate');
@@ -63,7 +63,7 @@ test.each([
   expect(fake.requests).toHaveLength(1);
 });
 
-test('a rate limit is waited for as long as the API says', async () => {
+test('waits for a rate limit as long as the API says', async () => {
   const { fake, transport } = await start();
   const headers = { 'retry-after': '1' };
   fake.disturb({ match: /./, times: 1, answer: { status: 429, code: 'rate_limit_exceeded', headers } });
@@ -72,7 +72,7 @@ test('a rate limit is waited for as long as the API says', async () => {
   expect(performance.now() - started).toBeGreaterThan(990);
 });
 
-test('a rate limit that lasts longer than our patience is told at once', async () => {
+test('fails at once when a rate limit lasts longer than its patience', async () => {
   const { fake, transport } = await start();
   const headers = { 'ratelimit-reset': String(Math.floor(Date.now() / 1000) + 3600) };
   fake.disturb({ match: /./, times: 9, answer: { status: 429, code: 'rate_limit_exceeded', headers } });
@@ -81,7 +81,7 @@ test('a rate limit that lasts longer than our patience is told at once', async (
   expect(performance.now() - started).toBeLessThan(10_000);
 });
 
-test('the budget comes back bit by bit', () => {
+test('the request budget refills gradually', () => {
   const now = Date.parse('2026-01-01T00:00:00Z');
   const reset = (seconds: number) => String(now / 1000 + seconds);
   expect(untilNextRequest({ 'ratelimit-limit': '3600', 'ratelimit-reset': reset(3600) }, now)).toBe(1000);
@@ -89,12 +89,12 @@ test('the budget comes back bit by bit', () => {
   expect(untilNextRequest({ 'ratelimit-reset': reset(-7) }, now)).toBe(0);
   expect(untilNextRequest({ 'retry-after': '3', 'ratelimit-reset': reset(9) }, now)).toBe(3000);
   expect(untilNextRequest({}, now)).toBe(0);
-  // Told by a clock that is an hour ahead of ours.
+  // The answer comes from a clock that is an hour ahead of ours.
   const ahead = { date: 'Thu, 01 Jan 2026 01:00:00 GMT', 'ratelimit-reset': reset(3605) };
   expect(untilNextRequest(ahead, now)).toBe(5000);
 });
 
-test('what stays broken is given up, with what was last said', async () => {
+test('gives up on a lasting failure, with the last answer', async () => {
   const { fake, transport } = await start({ pace: { patienceMs: 100 } });
   fake.disturb({ match: /./, times: 999, answer: { status: 503, code: 'unavailable' } });
   await expect(transport.send('GET', '/servers')).rejects.toThrow(
@@ -102,7 +102,7 @@ test('what stays broken is given up, with what was last said', async () => {
   );
 });
 
-test('a run that is over sends nothing more and stops waiting', async () => {
+test('sends nothing more and stops waiting when the run is over', async () => {
   const over = new AbortController();
   const { fake, transport } = await start({ signal: over.signal, pace: { requestMs: 60_000 } });
   fake.disturb({ match: /./, times: 9, answer: 'silence' });
@@ -112,7 +112,7 @@ test('a run that is over sends nothing more and stops waiting', async () => {
   await expect(transport.send('GET', '/servers')).rejects.toThrow('the run is over');
 });
 
-test('what changes something is waited for even when the run is over', async () => {
+test('completes a change even when the run is over', async () => {
   const over = new AbortController();
   const { fake, transport } = await start({ signal: over.signal });
   const sent = transport.send('POST', '/ssh_keys', { body: { name: 'k', public_key: 'ssh-ed25519 AAAA' } });

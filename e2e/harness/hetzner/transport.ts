@@ -4,7 +4,7 @@ import { Agent, request } from 'undici';
 import { HarnessError } from '../provider.ts';
 import { readError } from './answers.ts';
 
-/** Waits of the client, in ms; tests make them short. */
+/** Time limits of the client, in ms; tests make them short. */
 export interface Pace {
   /** For one request and its answer. */
   requestMs: number;
@@ -21,12 +21,13 @@ export const defaultPace: Pace = {
 
 export type Method = 'GET' | 'POST' | 'DELETE';
 
-/** Requests to the API, with authorisation and retries; knows nothing of what is asked. */
+/** Sends requests to the API, with authorisation and retries; it knows nothing of their content. */
 export interface Transport {
   /**
    * Returns the answer's JSON, undefined when it is empty.
    *
-   * @throws ApiError when the API refuses; HarnessError when it does not answer in time
+   * @throws ApiError when the API refuses the request
+   * @throws HarnessError when it does not answer in time
    */
   send(
     method: Method,
@@ -36,7 +37,7 @@ export interface Transport {
   close(): Promise<void>;
 }
 
-/** The API refused a request; `code` is its own name for the reason, empty when it gave none. */
+/** The API refused a request; `code` is its name for the reason, empty when it gave none. */
 export class ApiError extends HarnessError {
   readonly status: number;
   readonly code: string;
@@ -50,17 +51,17 @@ export class ApiError extends HarnessError {
 
 export interface TransportOptions {
   baseUrl: string;
-  /** Goes into the Authorization header and nowhere else. */
+  /** Sent only in the Authorization header. */
   token: string;
   pace: Pace;
-  /** Ends the waits and refuses what comes after. */
+  /** Ends waits and refuses later requests. */
   signal?: AbortSignal;
 }
 
 type Outcome =
   | { kind: 'answer'; body: unknown }
   | { kind: 'refused'; error: ApiError }
-  /** Worth another try, after this many ms at least. */
+  /** Can be retried after at least this many ms. */
   | { kind: 'later'; error: HarnessError; waitMs: number };
 
 export function createTransport({ baseUrl, token, pace, signal }: TransportOptions): Transport {
@@ -75,7 +76,7 @@ export function createTransport({ baseUrl, token, pace, signal }: TransportOptio
       const response = await request(url, {
         method,
         dispatcher: agent,
-        // What changes something is not left halfway: what came of it would not be known.
+        // A request that changes something is not aborted, because its result would be unknown.
         signal: signal === undefined || method !== 'GET' ? limit : AbortSignal.any([limit, signal]),
         headers: {
           authorization: `Bearer ${token}`,
@@ -116,7 +117,7 @@ export function createTransport({ baseUrl, token, pace, signal }: TransportOptio
         const outcome = await attempt(method, url, body);
         if (outcome.kind === 'answer') return outcome.body;
         if (outcome.kind === 'refused') throw outcome.error;
-        // Jitter comes on top of what was asked for: those who were told the same time do not come back together.
+        // Jitter is added to the requested delay, so that clients with the same delay do not return together.
         const waitMs = outcome.waitMs + backoff.next();
         if (performance.now() + waitMs >= deadline) throw givenUp(outcome.error, tries);
         await delay(waitMs, undefined, signal === undefined ? {} : { signal }).catch(() => undefined);
@@ -126,15 +127,15 @@ export function createTransport({ baseUrl, token, pace, signal }: TransportOptio
   };
 }
 
-/** Rate limits, a resource that another action holds, and faults of the API itself go away; the rest does not. */
+/** Whether a retry may succeed: rate limits, resources locked by another action, and the API's own failures pass. */
 function isPassing(status: number, code: string): boolean {
   if (status === 429 || status === 423 || status >= 500) return code !== 'resource_locked';
   return status === 409 && code === 'conflict';
 }
 
 /**
- * After how many ms a refused request may be sent again. `RateLimit-Reset` is the Unix time at which the whole budget
- * will be there again; it comes back bit by bit, so the next request is due after one part of that time.
+ * Returns after how many ms a refused request may be retried. `RateLimit-Reset` is the Unix time at which the whole
+ * budget is restored. The budget refills gradually, so one request is possible after one share of that time.
  */
 export function untilNextRequest(
   headers: Record<string, string | string[] | undefined>,
@@ -145,7 +146,7 @@ export function untilNextRequest(
   const limit = number(headers['ratelimit-limit']);
   const reset = number(headers['ratelimit-reset']);
   if (reset === undefined) return 0;
-  // By the API's own clock where it tells it: ours may be wrong.
+  // Uses the API's clock if the answer has a date, since ours may be wrong.
   const sent = Date.parse(String(headers['date'] ?? ''));
   const untilReset = Math.max(0, reset * 1000 - (Number.isNaN(sent) ? now : sent));
   return limit === undefined || limit < 1 ? untilReset : Math.ceil(untilReset / limit);

@@ -3,9 +3,9 @@ import { basename, join } from 'node:path';
 import { eventually } from '../eventually.ts';
 import type { Run } from './run.ts';
 
-/** How this machine arranges control groups; a host is given the same arrangement. */
+/** How this machine mounts its cgroups; hosts get the same layout. */
 export interface CgroupLayout {
-  /** `v2`: one tree. `hybrid`: the controllers on v1 trees, v2 beside them or not at all. */
+  /** `v2`: one hierarchy. `hybrid`: controllers on v1 hierarchies, with or without a v2 one. */
   kind: 'v2' | 'hybrid';
   hierarchies: Hierarchy[];
 }
@@ -13,7 +13,7 @@ export interface CgroupLayout {
 export interface Hierarchy {
   mountPoint: string;
   type: 'cgroup' | 'cgroup2';
-  /** What `mount -o` needs to make the same hierarchy appear again; empty for v2. */
+  /** The options with which `mount -o` mounts the same hierarchy again; empty for v2. */
   options: string;
 }
 
@@ -32,12 +32,12 @@ export function parseCgroupLayout(mountinfo: string): CgroupLayout | undefined {
   return { kind: hierarchies.some(({ type }) => type === 'cgroup') ? 'hybrid' : 'v2', hierarchies };
 }
 
-/** Of `rw,cpu,cpuacct` or `rw,xattr,release_agent=/x,name=systemd`, the part that names the hierarchy. */
+/** Returns the options that identify the hierarchy, from `rw,cpu,cpuacct` or `rw,xattr,release_agent=/x,name=systemd`. */
 function v1Options(superOptions: string): string {
   const naming = superOptions
     .split(',')
     .filter(option => !/^(rw|ro|xattr|noprefix|clone_children|release_agent=.*)$/.test(option));
-  // A named hierarchy has no controllers, which `none` states; the kernel asks for it.
+  // The kernel requires `none` for a named hierarchy, which has no controllers.
   return naming.some(option => option.startsWith('name=')) ? ['none', ...naming].join(',') : naming.join(',');
 }
 
@@ -45,23 +45,23 @@ export function readCgroupLayout(): CgroupLayout | undefined {
   return parseCgroupLayout(readFileSync('/proc/self/mountinfo', 'utf8'));
 }
 
-/** The folders of one host: `init` becomes the root that its systemd sees, `exec` holds what the harness runs there. */
+/** The cgroups of one host: `init` is the root for its systemd, `exec` contains what the harness runs there. */
 export interface HostCgroups {
   init: string[];
   exec: string[];
 }
 
-/** Makes a host's folders in every hierarchy. */
+/** Creates a host's cgroups in every hierarchy. */
 export function createHostCgroups(layout: CgroupLayout, run: Run, host: string): HostCgroups {
   const folders: HostCgroups = { init: [], exec: [] };
   for (const { mountPoint, type } of layout.hierarchies) {
     const init = join(mountPoint, run.cgroup, host);
-    // A name of its own: systemd removes what it knows as a unit's, and leaves this alone.
+    // systemd removes cgroups that have a unit's name. It leaves this name alone.
     const exec = join(init, 'harness');
     for (const folder of [join(mountPoint, run.cgroup), init, exec]) {
       if (existsSync(folder)) continue;
-      // Not those of the host's own root: the kernel lets no process into a v2 folder that hands controllers down, and
-      // systemd does it once it has moved out of the way.
+      // Not for the host's root cgroup: the kernel forbids processes in a v2 cgroup that delegates controllers. The
+      // host's systemd delegates them once it has moved itself into a child.
       if (type === 'cgroup2' && folder !== exec) enableControllers(join(folder, '..'));
       mkdirSync(folder);
       inheritCpuset(folder);
@@ -72,7 +72,7 @@ export function createHostCgroups(layout: CgroupLayout, run: Run, host: string):
   return folders;
 }
 
-/** v2: a child has only the controllers that its parent hands down. */
+/** v2: a child has only the controllers that its parent delegates. */
 function enableControllers(parent: string): void {
   const available = readFileSync(join(parent, 'cgroup.controllers'), 'utf8').split(/\s+/);
   for (const controller of ['cpu', 'cpuset', 'io', 'memory', 'pids'].filter(name =>
@@ -81,12 +81,12 @@ function enableControllers(parent: string): void {
     try {
       writeFileSync(join(parent, 'cgroup.subtree_control'), `+${controller}`);
     } catch {
-      // One that cannot be handed down here (cpu with real-time tasks around) is one that hosts do without.
+      // A controller that cannot be delegated here (cpu when real-time tasks exist) is missing on hosts too.
     }
   }
 }
 
-/** v1: a new cpuset is empty, and an empty one takes no process. */
+/** v1: a new cpuset is empty, and no process can join an empty one. */
 function inheritCpuset(folder: string): void {
   for (const file of ['cpuset.cpus', 'cpuset.mems']) {
     if (existsSync(join(folder, 'cgroup.clone_children')) && existsSync(join(folder, file)))
@@ -94,13 +94,13 @@ function inheritCpuset(folder: string): void {
   }
 }
 
-/** Kills what lives in the named part of a run and removes its folders from every hierarchy. */
+/** Kills all processes in the named part of a run and removes its cgroups from every hierarchy. */
 export async function removeCgroups(layout: CgroupLayout, run: Run, host = ''): Promise<void> {
   const roots = layout.hierarchies.map(({ mountPoint }) => join(mountPoint, run.cgroup, host));
   await eventually(
     `the processes of ${run.cgroup}/${host} to end and their cgroups to go`,
     () => {
-      // Killed again each time: what forked between the listing and the kill is found by the next round.
+      // Kills repeatedly: a process that forked between listing and kill is found in the next round.
       for (const root of roots) {
         for (const folder of foldersUnder(root)) {
           for (const pid of processesOf(folder)) kill(pid);
@@ -113,7 +113,7 @@ export async function removeCgroups(layout: CgroupLayout, run: Run, host = ''): 
   );
 }
 
-/** The folder and all below it, deepest first. */
+/** Returns the folder and everything below it, deepest first. */
 function foldersUnder(root: string): string[] {
   try {
     const children = readdirSync(root, { withFileTypes: true }).filter(entry => entry.isDirectory());
@@ -127,7 +127,7 @@ function foldersUnder(root: string): string[] {
 function processesOf(folder: string): number[] {
   try {
     const pids = readFileSync(join(folder, 'cgroup.procs'), 'utf8').split('\n').map(Number);
-    // 0 stands for a process of a pid namespace that is not visible from here.
+    // 0 stands for a process in a pid namespace that is not visible here.
     return pids.filter(pid => pid > 0);
   } catch (error) {
     if (isGone(error)) return [];
@@ -139,7 +139,7 @@ function removeFolder(folder: string): void {
   try {
     rmdirSync(folder);
   } catch (error) {
-    // Busy until the last process in it is reaped: the next round tries again.
+    // EBUSY until the last process in it is reaped; the next round retries.
     if (!isGone(error) && !['EBUSY', 'ENOTEMPTY'].includes((error as NodeJS.ErrnoException).code ?? ''))
       throw error;
   }

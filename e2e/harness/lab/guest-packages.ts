@@ -1,4 +1,4 @@
-/** Debian packages of a root that the lab makes: what a host of the product has, and what scenarios run on hosts. */
+/** Debian packages of a lab-made root: those of a host of the product, and those that scenarios use. */
 export const guestPackages: readonly string[] = [
   'bind9-dnsutils',
   'buildah',
@@ -11,13 +11,14 @@ export const guestPackages: readonly string[] = [
   'curl',
   'dbus',
   'dnsmasq-base',
+  'dnsperf',
   'docker-registry',
   'git',
   'iproute2',
   'iptables',
   'iputils-ping',
   'kmod',
-  'libatomic1', // the Node that runs the stand-in for Corrosion links to it
+  'libatomic1', // the Node that runs the stand-in for Corrosion is linked against it
   'netavark',
   'nftables',
   'openssh-client',
@@ -29,7 +30,7 @@ export const guestPackages: readonly string[] = [
   'procps',
   'systemd',
   'systemd-sysv',
-  'ufw', // and with it Python 3, which the prober of the table of packets needs
+  'ufw', // it also brings Python 3 for the prober of the packet table
   'wireguard-go',
   'wireguard-tools',
 ];

@@ -1,5 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { ChildError, runChild } from '@coold/runtime';
 import { bootedState } from '../booted.ts';
 import { eventually } from '../eventually.ts';
@@ -11,28 +12,41 @@ import type { Run } from './run.ts';
 import { type Segment, underlayAddress } from './segment.ts';
 import { system } from './system.ts';
 
-/** How long a host may take to boot before it is given up; it takes 1 to 3 s. */
+/** Time limit for booting; a boot takes 1 to 3 s. */
 const bootTimeoutMs = 60_000;
 const rebootTimeoutMs = 60_000;
 
 export interface LabHostOptions {
   name: string;
-  /** Counts the run's hosts from 0; address and cable follow from it. */
+  /** Index of the host in its run; it determines address and cable. */
   number: number;
   run: Run;
   layout: CgroupLayout;
   segment: Segment;
-  /** The folder whose programs it runs; it is not written to. */
+  /** The folder with the host's programs; it is not written to. */
   root: string;
-  /** A folder of this machine that it sees at the same path, and writes to for itself alone. */
+  /** A folder of this machine that the host sees at the same path. Its writes are visible only to itself. */
   share?: string;
-  /** Size of its disk, as `mount -t tmpfs -o size=` takes it; memory is taken only as it fills. */
+  /** Size of its disk, as in `mount -t tmpfs -o size=`. Memory is used only as it fills. */
   diskSize: string;
 }
 
-/** A host of the lab, switched off; `boot` is what makes it one. */
+/** A lab host, created switched off; `boot` starts it. */
 export interface LabHost extends Host {
-  /** Switched off for good; what it has left is removed with the run. */
+  /**
+   * Returns the arguments to put before a command so that it runs on the host, in /root and with the host's
+   * environment.
+   *
+   * @throws HarnessError when the host is off
+   */
+  enter(): readonly string[];
+  /**
+   * Returns the path of the host's root folder on this machine, also for its sockets.
+   *
+   * @throws HarnessError when the host is off
+   */
+  root(): string;
+  /** Switches the host off for good; what it leaves is removed with the run. */
   discard(): Promise<void>;
 }
 
@@ -41,7 +55,7 @@ export async function createLabHost(options: LabHostOptions): Promise<LabHost> {
   const folder = join(run.folder, name);
   const disk = join(folder, 'disk');
   mkdirSync(disk, { recursive: true });
-  // Held outside of the host, so that it is there again when the host has lost its power.
+  // The disk is mounted outside the host, so that it survives a power loss.
   await system('mount', ['-t', 'tmpfs', '-o', `mode=755,size=${diskSize}`, 'coold-lab', disk]);
   for (const part of ['up', 'work', 'root', 'containers', 'share-up', 'share-work'])
     mkdirSync(join(disk, part));
@@ -56,18 +70,22 @@ export async function createLabHost(options: LabHostOptions): Promise<LabHost> {
 
   const isOn = () => running?.power.isOn() ?? false;
 
-  const exec = async (argv: readonly string[], execOptions: ExecOptions = {}): Promise<ExecResult> => {
-    const { power, cgroups } = current();
-    const { input, timeoutMs = 60_000, env = {}, maxOutputBytes = 8 << 20 } = execOptions;
-    // An environment of the host's own: what the machine's caller exports is not part of the scenario.
+  /** Sets the host's own environment: variables of this machine must not affect the scenario. */
+  const enter = (env: Record<string, string> = {}) => {
     const assignments = Object.entries({ PATH: hostPath, HOME: '/root', LANG: 'C.UTF-8', ...env }).map(
       ([key, value]) => `${key}=${value}`,
     );
-    const enter = ['nsenter', '--all', '--target', String(power.pid), '--'];
+    const namespaces = ['nsenter', '--all', '--target', String(current().power.pid), '--'];
+    return [...namespaces, 'env', '--chdir=/root', '-i', ...assignments];
+  };
+
+  const exec = async (argv: readonly string[], execOptions: ExecOptions = {}): Promise<ExecResult> => {
+    const { cgroups } = current();
+    const { input, timeoutMs = 60_000, env = {}, maxOutputBytes = 8 << 20 } = execOptions;
     try {
       const result = await runChild(
         script('in-cgroups.sh'),
-        [...cgroups.exec, '--', ...enter, 'env', '--chdir=/root', '-i', ...assignments, ...argv],
+        [...cgroups.exec, '--', ...enter(env), ...argv],
         { timeoutMs, maxOutputBytes, ...(input === undefined ? {} : { input }) },
       );
       return { code: result.code, stdout: result.stdout, stderr: result.stderr };
@@ -87,17 +105,26 @@ export async function createLabHost(options: LabHostOptions): Promise<LabHost> {
 
   const boot = async () => {
     if (isOn()) throw new HarnessError(`host ${name} is already on`);
-    await switchOff(); // of one that went off by itself, what is left goes now
+    await switchOff(); // the remains of a host that went off by itself
     const cgroups = createHostCgroups(layout, run, name);
     const power = await switchOn({ name, folder, root, share, layout, cgroups, gateway: segment.gateway });
     running = { power, cgroups };
-    await segment.plug(number, power.pid);
-    await segment.setLink(number, link);
-    power.start();
     const gone = power.ended.then((): never => {
       throw new HarnessError(`host ${name} did not start: ${power.lastWords()}`);
     });
     gone.catch(() => {});
+    const plugIn = async () => {
+      try {
+        await segment.plug(number, power.pid);
+        await segment.setLink(number, link);
+      } catch (error) {
+        // A host that is shutting down removes its end of the cable; its exit then explains the error.
+        await Promise.race([gone, delay(1000)]);
+        throw error;
+      }
+    };
+    await plugIn();
+    power.start();
     await Promise.race([finishedBooting(), gone]);
   };
 
@@ -114,6 +141,8 @@ export async function createLabHost(options: LabHostOptions): Promise<LabHost> {
   return {
     name,
     address: underlayAddress(number),
+    enter: () => enter(),
+    root: () => `/proc/${current().power.pid}/root`,
     exec,
     put: (source, remotePath, mode) => putFile({ name, exec }, source, remotePath, mode),
     get: remotePath => getFile({ name, exec }, remotePath),

@@ -1,5 +1,5 @@
 import { claimNames } from '../host-names.ts';
-import { asOrder, HarnessError, type Host, type HostSystem, type Provider } from '../provider.ts';
+import { asOrder, HarnessError, type HostOrder, type HostSystem, type Provider } from '../provider.ts';
 import type { CgroupLayout } from './cgroups.ts';
 import { createLabHost, type LabHost } from './host.ts';
 import { removeRun } from './remove-run.ts';
@@ -9,27 +9,30 @@ import { createRun, deadRuns, defaultRunRoot } from './run.ts';
 import { createSegment, maxHosts } from './segment.ts';
 
 export interface LabOptions {
-  /** Where runs keep their folders, and find those of killed ones. */
+  /** The folder of all runs, where those of killed runs are found too. */
   runRoot?: string;
-  /** Of each host, as `mount -t tmpfs -o size=` takes it. Default 4g. */
+  /** Disk size of each host, as in `mount -t tmpfs -o size=`. Default 4g. */
   diskSize?: string;
   machine?: Machine;
-  /** What hosts run that name no system. Default: what the machine runs. */
+  /** The system of hosts whose order names none. Default: this machine's system. */
   system?: HostSystem | undefined;
   roots?: RootSource;
 }
 
 export interface Lab extends Provider {
-  /** Names the run; what it makes outside of its hosts carries this name. */
+  /** Identifies the run; everything that it creates outside of its hosts has this name. */
   runId: string;
+  /** A network namespace outside of the hosts, by its path, with an address that all hosts reach. */
+  beyond: { netns: string; address: string };
+  up(wanted: readonly (string | HostOrder)[]): Promise<LabHost[]>;
 }
 
 /**
- * The provider whose hosts are namespaces of this machine: each with a systemd of its own as PID 1, its own network,
- * cgroups and machine id, and, through an overlay that vanishes with it, the machine's installed programs or those of
- * another Debian that the lab has made.
+ * Creates the provider whose hosts are namespaces of this machine. Each has its own systemd as PID 1, network, cgroups
+ * and machine id. Through an overlay that disappears with the host, it sees this machine's installed programs, or those
+ * of another Debian that the lab has installed.
  *
- * @throws HarnessError when the machine cannot carry hosts; nothing has been made then
+ * @throws HarnessError when the machine cannot run hosts; nothing has been created then
  */
 export async function createLab(options: LabOptions = {}): Promise<Lab> {
   const { runRoot = defaultRunRoot, diskSize = '4g', machine = thisMachine() } = options;
@@ -54,6 +57,7 @@ export async function createLab(options: LabOptions = {}): Promise<Lab> {
     return {
       name: 'lab',
       runId: run.id,
+      beyond: { netns: `/run/netns/${run.segment}`, address: segment.gateway },
       close,
       async up(wanted) {
         if (closed !== undefined) throw new HarnessError('this lab is closed');
@@ -63,7 +67,7 @@ export async function createLab(options: LabOptions = {}): Promise<Lab> {
           names,
           maxHosts,
         );
-        const made = orders.map(async (order): Promise<Host> => {
+        const made = orders.map(async (order): Promise<LabHost> => {
           const { name } = order;
           const host = await createLabHost({
             name,
@@ -94,12 +98,12 @@ export async function createLab(options: LabOptions = {}): Promise<Lab> {
   }
 }
 
-/** Removes what runs that were killed have left. */
+/** Removes what killed runs left. */
 async function removeDeadRuns(layout: CgroupLayout, runRoot: string): Promise<void> {
   for (const dead of deadRuns(runRoot)) await removeRun(layout, dead);
 }
 
-/** The same for whoever started runs that may have been killed. @throws HarnessError as `createLab` does */
+/** The same, for a program whose started runs may have been killed. @throws HarnessError as `createLab` does */
 export async function clearLab(runRoot = defaultRunRoot, machine = thisMachine()): Promise<void> {
   await removeDeadRuns(checkRequirements(machine), runRoot);
 }
@@ -112,7 +116,7 @@ function claim(runRoot: string): ReturnType<typeof createRun> {
   }
 }
 
-/** A full disk and its like arrive as the system's errors; they are told as what they keep the lab from. */
+/** Turns a system error, such as a full disk, into a one-line error that says what the lab could not do. */
 function oneLine(error: unknown): HarnessError {
   if (error instanceof HarnessError) return error;
   return new HarnessError(`the lab failed: ${error instanceof Error ? error.message : String(error)}`, {

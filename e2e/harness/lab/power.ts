@@ -5,32 +5,32 @@ import { fileURLToPath } from 'node:url';
 import { HarnessError } from '../provider.ts';
 import type { CgroupLayout, HostCgroups } from './cgroups.ts';
 
-/** A host that is switched on: its namespaces and the process that is PID 1 in them. */
+/** A running host: its namespaces and the process that is PID 1 in them. */
 export interface Power {
-  /** PID 1 as the machine numbers it. */
+  /** PID 1's process id on this machine. */
   pid: number;
-  /** Resolves when PID 1 and with it every process of the host has ended, by whatever cause. */
+  /** Resolves when PID 1, and with it every process of the host, has ended for any reason. */
   ended: Promise<void>;
-  /** Not ended yet. */
+  /** Whether the host has not ended yet. */
   isOn(): boolean;
-  /** Lets systemd start, once the network is plugged in. */
+  /** Starts systemd, once the network is connected. */
   start(): void;
-  /** What start-up said before systemd took over, on one line; empty when all went well. */
+  /** Returns the output of start-up before systemd took over, on one line; empty on success. */
   lastWords(): string;
-  /** Kills PID 1, and the kernel the rest of its namespace with it; resolves when they have ended. */
+  /** Kills PID 1, with which the kernel kills the whole namespace. Resolves when all have ended. */
   kill(): Promise<void>;
 }
 
-/** A script beside this file. */
+/** Returns the path of a script beside this file. */
 export const script = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 
 /**
- * Makes a host's namespaces and mounts, and stops short of starting its systemd.
+ * Creates a host's namespaces and mounts, without starting its systemd.
  *
- * @param folder the host's: `disk/` is what it boots from, `console.log` takes what start-up says
- * @param root what its programs are; the disk is laid over it
- * @param share a folder of this machine that it sees, too
- * @throws HarnessError with what start-up said
+ * @param folder the host's folder: it boots from `disk/`, and start-up writes to `console.log`
+ * @param root the folder with its programs; the disk is laid over it
+ * @param share a folder of this machine that the host sees too
+ * @throws HarnessError with the output of start-up
  */
 export async function switchOn(options: {
   name: string;
@@ -44,8 +44,8 @@ export async function switchOn(options: {
   const { name, folder, root, share = '', layout, cgroups, gateway } = options;
   const consolePath = join(folder, 'console.log');
   const consoleLog = openSync(consolePath, 'w');
-  // A host ends with the process that made it, even one that is killed: `setpriv` ties unshare to us, `--kill-child` ties
-  // PID 1 to unshare. What then is left (folder, mounts, segment) is for the next run to remove.
+  // A host ends with the process that created it, even if that is killed: `setpriv` ties unshare to us, and
+  // `--kill-child` ties PID 1 to unshare. The next run removes the remaining folder, mounts and segment.
   const child = spawn(
     script('in-cgroups.sh'),
     [
@@ -78,16 +78,16 @@ export async function switchOn(options: {
   const [stdin, , , report] = child.stdio;
   if (stdin === null || report === null || report === undefined || !('read' in report))
     throw new HarnessError('no pipes to the host');
-  stdin.on('error', () => {}); // start-up that has failed does not read; `ended` tells
+  stdin.on('error', () => {}); // failed start-up does not read its stdin; `ended` reports it
   const reported = new Promise<string>(resolve => report.once('data', chunk => resolve(String(chunk))));
-  // unshare holds the pipe open too, so its end is no sign; the end of the process is.
+  // unshare keeps the pipe open too, so only the end of the process shows a failure.
   const pid = Number(await Promise.race([reported, ended]));
   report.destroy();
   if (!(pid > 1)) {
     await ended;
     throw new HarnessError(`host ${name} did not start: ${lastWords()}`);
   }
-  // unshare waits for PID 1, and we for unshare: while it lives, the pid cannot have become somebody else's.
+  // unshare waits for PID 1, and we wait for unshare: while unshare lives, the pid cannot be reused.
   const isOn = () => child.exitCode === null && child.signalCode === null;
   return {
     pid,
@@ -108,19 +108,19 @@ export async function switchOn(options: {
   };
 }
 
-/** systemd opens this socket when it begins to take requests. */
+/** Whether systemd accepts requests: it opens this socket when it does. */
 export function takesRequests(pid: number): boolean {
   return existsSync(`/proc/${pid}/root/run/systemd/private`);
 }
 
-/** As init.sh mounts them: of one tree at /sys/fs/cgroup itself, of many each in a folder of it. */
+/** Formats the layout as init.sh reads it: one hierarchy is mounted at /sys/fs/cgroup, several in folders of it. */
 function asInitReadsIt({ kind, hierarchies }: CgroupLayout): string {
   return hierarchies
     .map(({ mountPoint, type, options }) => `${kind === 'v2' ? '' : basename(mountPoint)}:${type}:${options}`)
     .join(' ');
 }
 
-/** What containers may be given where CAP_SYS_RESOURCE is missing: no more than the hard limits of this process. Pure. */
+/** Returns the limits that containers may get without CAP_SYS_RESOURCE: at most the hard limits of this process. Pure. */
 export function containerUlimits(procLimits: string): string {
   const hard = (row: string) => {
     const value = Number(new RegExp(`^${row}\\s+\\S+\\s+(\\d+)`, 'm').exec(procLimits)?.[1] ?? Number.NaN);

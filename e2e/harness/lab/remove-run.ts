@@ -6,8 +6,8 @@ import { removeSegment } from './segment.ts';
 import { system } from './system.ts';
 
 /**
- * Removes all that a run has made, from its name alone: used by the run itself when it closes and, should it have been
- * killed, by the next one. The folder goes last, being what the run is found by.
+ * Removes everything that a run has created, given only its name. The run does this when it closes; the next run does
+ * it for a killed one. The folder goes last, because runs are found by it.
  */
 export async function removeRun(layout: CgroupLayout, run: Run): Promise<void> {
   await removeCgroups(layout, run);
@@ -16,7 +16,7 @@ export async function removeRun(layout: CgroupLayout, run: Run): Promise<void> {
   await rm(run.folder, { recursive: true, force: true });
 }
 
-/** Unmounts everything below a folder, the latest mount first. Safe when another process is at it too. */
+/** Unmounts everything below a folder, the latest mount first. Safe when another process does the same. */
 async function unmountUnder(folder: string): Promise<void> {
   for (const path of mountPointsUnder(folder).reverse()) {
     await system('umount', ['-l', path]).catch((error: unknown) => {

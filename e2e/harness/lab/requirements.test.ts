@@ -9,7 +9,7 @@ const able: Machine = {
   cgroups: { kind: 'v2', hierarchies: [] },
 };
 
-test('what is missing is named in one line, with what to do', () => {
+test('names the missing requirement in one line, with its remedy', () => {
   expect(checkRequirements(able)).toBe(able.cgroups);
   const lacking: [Partial<Machine>, string][] = [
     [{ uid: 1000 }, 'the lab needs root'],

@@ -3,7 +3,7 @@ import { delimiter, join } from 'node:path';
 import { HarnessError } from '../provider.ts';
 import { type CgroupLayout, readCgroupLayout } from './cgroups.ts';
 
-/** program → the Debian package that brings it */
+/** program → the Debian package that contains it */
 const programs = {
   buildah: 'buildah',
   crun: 'crun',
@@ -23,7 +23,7 @@ const programs = {
   'wireguard-go': 'wireguard-go',
 };
 
-/** What the requirements are checked against; tests put another machine in its place. */
+/** The machine that is checked; tests pass another one. */
 export interface Machine {
   uid: number;
   path: string;
@@ -43,9 +43,10 @@ export function thisMachine(): Machine {
 }
 
 /**
- * Returns how the machine arranges its cgroups when it can carry hosts.
+ * Checks that the machine can run hosts.
  *
- * @throws HarnessError naming the first thing that is missing
+ * @returns its cgroup layout
+ * @throws HarnessError naming the first missing requirement
  */
 export function checkRequirements(machine: Machine): CgroupLayout {
   if (machine.uid !== 0)
@@ -54,7 +55,7 @@ export function checkRequirements(machine: Machine): CgroupLayout {
     throw new HarnessError(
       `the lab needs ${machine.tun}, which is missing: WireGuard runs over it (modprobe tun)`,
     );
-  // Debian has some of these where a login shell of root alone looks.
+  // Debian installs some of these in folders that only root's login shell searches.
   const folders = [
     ...machine.path.split(delimiter),
     '/usr/sbin',

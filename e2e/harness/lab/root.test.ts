@@ -19,13 +19,13 @@ const make = async (suite: string, path: string) => {
 };
 const finished = () => readdirSync(cache).filter(name => !name.startsWith('.'));
 
-test('the machine’s own system has the machine’s root, and so has a host without a system', async () => {
+test('the machine’s own system, and a host without a system, use the machine’s root', async () => {
   const roots = createRootSource({ cache, packages, osRelease: bookworm, make });
   expect([await roots.rootOf(), await roots.rootOf('debian-12')]).toEqual(['/', '/']);
   expect(finished()).toEqual([]);
 });
 
-test('another system is made once, for all that ask at the same time and later', async () => {
+test('another system is made once for all concurrent and later callers', async () => {
   let made = 0;
   const counted = async (suite: string, path: string) => {
     made += 1;
@@ -44,7 +44,7 @@ test('another list of packages is another root', async () => {
   expect(finished()).toHaveLength(2);
 });
 
-test('one that was not finished is not used, and is cleared away by the next', async () => {
+test('an unfinished root is not used, and the next call removes it', async () => {
   const breaks = async (_suite: string, path: string) => {
     mkdirSync(path);
     throw new Error('the mirror is gone');

@@ -8,16 +8,16 @@ import { HarnessError, type HostSystem } from '../provider.ts';
 import { guestPackages } from './guest-packages.ts';
 import { system } from './system.ts';
 
-/** Where roots are kept between runs. A root is never written to after it was made: hosts see it through an overlay. */
+/** The folder that keeps roots between runs. A finished root is never written to: hosts see it through an overlay. */
 export const defaultRootCache = '/var/cache/coold-lab';
 
-/** The folder that a host's overlay lies over. */
+/** Provides the folder below a host's overlay. */
 export interface RootSource {
   /**
-   * Returns the path of a root of this system, or of the machine's own when none is asked for. One that is not the
-   * machine's is made once, which takes a minute or two, and kept.
+   * Returns the path of a root of this system; without one, the machine's own root. Another system's root is created
+   * once, which takes a minute or two, and kept.
    *
-   * @throws HarnessError when it cannot be made
+   * @throws HarnessError when it cannot be created
    */
   rootOf(wanted?: HostSystem): Promise<string>;
 }
@@ -27,13 +27,14 @@ export interface RootOptions {
   packages?: readonly string[];
   /** Text of the machine's /etc/os-release. */
   osRelease?: string;
-  /** Makes the root of a suite at a path. Tests put a quicker one in its place. */
+  /** Creates the root of a suite at a path. Tests pass a faster function. */
   make?: (suite: string, path: string, packages: readonly string[]) => Promise<void>;
 }
 
-const suites: Record<HostSystem, string> = { 'debian-12': 'bookworm', 'debian-13': 'trixie' };
+/** Debian's code name for each system. */
+export const suites: Record<HostSystem, string> = { 'debian-12': 'bookworm', 'debian-13': 'trixie' };
 
-/** mmdebstrap takes 30 s on an idle machine; the mirror and the machine may be slow. */
+/** mmdebstrap takes 30 s on an idle machine; mirror and machine may be slow. */
 const makeTimeoutMs = 600_000;
 
 export function createRootSource(options: RootOptions = {}): RootSource {
@@ -47,7 +48,7 @@ export function createRootSource(options: RootOptions = {}): RootSource {
   };
 }
 
-/** The system that an os-release(5) text names; undefined when it is none that hosts are made of. Pure. */
+/** Returns the system that an os-release(5) text names; undefined when hosts cannot run it. Pure. */
 export function systemOf(osRelease: string): HostSystem | undefined {
   const value = (key: string) => new RegExp(`^${key}="?([^"\\n]*)"?$`, 'm').exec(osRelease)?.[1];
   if (value('ID') !== 'debian') return undefined;
@@ -68,7 +69,10 @@ interface Wanted {
   make: Required<RootOptions>['make'];
 }
 
-/** A finished root has its final name: what stands under another was left by a process that was killed. */
+/**
+ * Creates a root, or returns the finished one. Only a finished root has the final name; other names were left by killed
+ * processes.
+ */
 async function madeRoot({ cache, suite, packages, make }: Wanted): Promise<string> {
   const list = createHash('sha256').update(`${process.arch}\n${packages.toSorted().join('\n')}`);
   const name = `${suite}-${list.digest('hex').slice(0, 12)}`;
@@ -78,7 +82,7 @@ async function madeRoot({ cache, suite, packages, make }: Wanted): Promise<strin
   return await eventually(
     `the root of ${suite} to be made`,
     async () => {
-      // Of several runs that need it at once, one makes it and the others find it.
+      // When several runs need the root at once, one creates it and the others find it.
       const lock = await acquireFileLock(join(cache, `.${name}.lock`));
       if (lock === undefined) return undefined;
       try {

@@ -10,7 +10,7 @@ function temporaryRoot(): string {
   return root;
 }
 
-test('a run of a living process is not dead, and no two are one', () => {
+test('the run of a living process is not dead, and run names are unique', () => {
   const root = temporaryRoot();
   const [one, two] = [createRun(root), createRun(root)];
   expect(one.id).not.toBe(two.id);
@@ -18,7 +18,7 @@ test('a run of a living process is not dead, and no two are one', () => {
   expect(deadRuns(root)).toEqual([]);
 });
 
-test('a run whose pid is gone, or is another process by now, is dead; other folders are left alone', () => {
+test('a run whose pid is gone or reused is dead; other folders are left alone', () => {
   const root = temporaryRoot();
   const reused = `${process.pid}-1-abcdef`;
   const gone = '4194305-77-abcdef';

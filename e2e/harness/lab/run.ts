@@ -4,27 +4,27 @@ import { join } from 'node:path';
 import { HarnessError } from '../provider.ts';
 
 /**
- * One run of the lab: a name that everything the run makes outside of its own process carries (folder, network
- * namespace, cgroups), so that it can be found and removed by somebody else when the owner was killed.
+ * One run of the lab. Everything that it creates outside of its own process (folder, network namespace, cgroups) has
+ * its name, so that another process can find and remove it when the owner was killed.
  */
 export interface Run {
-  /** `<owner's pid>-<owner's start time>-<random>`: says by itself whether the owner still lives. */
+  /** `<owner's pid>-<owner's start time>-<random>`: shows whether the owner still lives. */
   id: string;
   folder: string;
-  /** Name of the network namespace that holds the run's segment. */
+  /** Name of the network namespace with the run's segment. */
   segment: string;
   /** Name of the run's folder in every cgroup hierarchy. */
   cgroup: string;
 }
 
-/** Where runs are listed. */
+/** The folder that lists runs. */
 export const defaultRunRoot = '/run/coold-lab';
 
-export function runOf(root: string, id: string): Run {
+function runOf(root: string, id: string): Run {
   return { id, folder: join(root, id), segment: `coold-lab-${id}`, cgroup: `coold-lab-${id}` };
 }
 
-/** Claims a new run. The folder is the claim: its name carries the owner, so that there is no moment without one. */
+/** Claims a new run by creating its folder. The folder's name contains the owner, so an unowned run never exists. */
 export function createRun(root: string): Run {
   const start = processStart(process.pid);
   if (start === undefined) throw new HarnessError('/proc does not know this process: is /proc mounted?');
@@ -33,7 +33,7 @@ export function createRun(root: string): Run {
   return run;
 }
 
-/** Runs whose owner no longer lives. */
+/** Returns the runs whose owner no longer lives. */
 export function deadRuns(root: string): Run[] {
   return entries(root)
     .filter(id => {
@@ -43,11 +43,11 @@ export function deadRuns(root: string): Run[] {
     .map(id => runOf(root, id));
 }
 
-/** Start time in clock ticks since boot: with the pid it names a process for good, pids being used again. */
+/** Returns the start time in clock ticks since boot. Pids are reused; pid and start time together identify a process. */
 function processStart(pid: number): string | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    // The program's name comes second, in parentheses, and may itself hold spaces and parentheses.
+    // The program's name is second, in parentheses, and may itself contain spaces and parentheses.
     const [state, ...rest] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     return state === 'Z' ? undefined : rest[18];
   } catch {

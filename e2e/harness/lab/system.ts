@@ -2,9 +2,9 @@ import { ChildError, type ChildOptions, runChild } from '@coold/runtime';
 import { HarnessError } from '../provider.ts';
 
 /**
- * Runs a program of the machine that has to succeed; returns its stdout.
+ * Runs a program of this machine that has to succeed; returns its stdout.
  *
- * @throws HarnessError with the program and what it said
+ * @throws HarnessError with the program and its output
  */
 export async function system(
   program: string,

@@ -1,0 +1,3 @@
+module coold/lookup
+
+go 1.19

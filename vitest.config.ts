@@ -5,6 +5,7 @@ export default defineConfig({
     include: [
       'proto/src/**/*.test.ts',
       'packages/*/src/**/*.test.ts',
+      'packages/*/test/**/*.test.ts',
       'packaging/**/*.test.ts',
       'systemd/*.test.ts',
       'e2e/**/*.test.ts',

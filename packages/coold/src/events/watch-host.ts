@@ -18,7 +18,7 @@ export interface WatchedHost {
 }
 
 /** The polling interval, in ms. A change that is reverted within it is no event; repairs are counted, so none is lost. */
-const everyMs = 500;
+const everyMs = 1000;
 const maxText = 500;
 
 /** Reports changes of firewall, DNS and builds to the log until stopped. Discovery reports containers. */

@@ -78,7 +78,7 @@ export function createParts({ config, log }: Pick<CooldOptions, 'config' | 'log'
   const podman: Podman = { ...connected, networks: watchNetworks(connected.networks, onNetworks) };
   const events = createEventLog();
   const discovery = createDiscovery({
-    tell: { ...containerEvents(events), whole: events.begin },
+    tell: { ...containerEvents(events), whole: () => events.begin() },
     hostMgmtIp: config.hostMgmtIp,
     namespaces: config.namespaces,
     namespaceLabel,

@@ -72,102 +72,144 @@ export interface EventLogOptions {
 
 const defaultMax = 4096;
 const defaultMaxTopics = 20_000;
-/** How long a reader's report of the whole state is reused for other readers while nothing happens, in ms. */
-const toldMs = 1000;
+/** How long a report of the whole state is reused for other readers while nothing happens, in ms. */
+const snapshotMs = 1000;
 const cursorPattern = /^([0-9a-f]{12})-(\d{1,15})$/;
 
 export function createEventLog(options: EventLogOptions = {}): EventLog {
-  const { max = defaultMax, maxTopics = defaultMaxTopics, clock = Date.now } = options;
-  const { epoch = randomBytes(6).toString('hex') } = options;
+  return new RingLog(options);
+}
+
+/** Why a reader gets the whole state: it begins, or events are missing after its cursor. */
+type SnapshotReason = 'begin' | 'restarted' | 'too_old' | 'unknown' | 'too_slow';
+
+/** Where a reader is. */
+type Position =
+  /** It gets the whole state next. */
+  | { state: 'snapshot'; reason: SnapshotReason }
+  /** It has read the events up to this number. */
+  | { state: 'following'; read: number };
+
+class RingLog implements EventLog {
+  readonly changes = createChangeSignal();
+  readonly #max: number;
+  readonly #maxTopics: number;
+  readonly #clock: () => number;
+  readonly #epoch: string;
   /** A ring buffer: event n is at n modulo its size. Numbers begin at 1. */
-  const ring: HostEventInit[] = [];
-  let last = 0;
-  let begun = false;
-  const known = new Map<string, { fact: Fact; at: number; text: string }>();
-  const changes = createChangeSignal();
-  /**
-   * The last reports of the whole state, by reason. After a restart of coold all readers reconnect together, and the
-   * report is made once.
-   */
-  const toldLast = new Map<string, { number: number; at: number; event: HostEventInit }>();
+  readonly #ring: HostEventInit[] = [];
+  /** The number of the last event. */
+  #last = 0;
+  #begun = false;
+  readonly #known = new Map<string, { fact: Fact; at: number; text: string }>();
+  /** The last reports of the whole state, by reason: after a restart of coold all readers connect together. */
+  readonly #snapshots = new Map<SnapshotReason, { number: number; at: number; event: HostEventInit }>();
 
-  const oldest = () => Math.max(1, last - max + 1);
-  const cursorOf = (number: number) => `${epoch}-${number}`;
-
-  function append(fact: Fact, at: number): void {
-    if (!begun) return;
-    last += 1;
-    ring[last % max] = { ...fact, cursor: cursorOf(last), at: BigInt(at) };
-    changes.announce();
+  constructor({ max = defaultMax, maxTopics = defaultMaxTopics, clock = Date.now, epoch }: EventLogOptions) {
+    this.#max = max;
+    this.#maxTopics = maxTopics;
+    this.#clock = clock;
+    this.#epoch = epoch ?? randomBytes(6).toString('hex');
   }
 
-  function told(type: 'begin' | 'gap', reason: string): HostEventInit {
-    const at = clock();
-    const before = toldLast.get(reason);
-    if (before !== undefined && before.number === last && Math.abs(at - before.at) < toldMs)
+  know(topic: string, fact: Fact): void {
+    const text = JSON.stringify(fact);
+    const before = this.#known.get(topic);
+    if (before?.text === text) return;
+    const at = this.#clock();
+    if (before !== undefined || this.#known.size < this.#maxTopics)
+      this.#known.set(topic, { fact, at, text });
+    this.#append(fact, at);
+  }
+
+  forget(topic: string, fact: Fact): void {
+    if (this.#known.delete(topic)) this.#append(fact, this.#clock());
+  }
+
+  happened(fact: Fact): void {
+    this.#append(fact, this.#clock());
+  }
+
+  begin(): void {
+    if (this.#begun) return;
+    this.#begun = true;
+    this.changes.announce();
+  }
+
+  hasBegun(): boolean {
+    return this.#begun;
+  }
+
+  known(topic: string): Fact | undefined {
+    return this.#known.get(topic)?.fact;
+  }
+
+  topics(): Iterable<string> {
+    return this.#known.keys();
+  }
+
+  read(since: string | undefined): EventReader {
+    let position: Position =
+      since === undefined ? { state: 'snapshot', reason: 'begin' } : this.#positionAfter(since);
+    const snapshot = (reason: SnapshotReason) => {
+      position = { state: 'following', read: this.#last };
+      return this.#snapshot(reason);
+    };
+    return {
+      next: () => {
+        if (position.state === 'snapshot') return snapshot(position.reason);
+        if (position.read < this.#oldest - 1) return snapshot('too_slow');
+        if (position.read === this.#last) return undefined;
+        position.read += 1;
+        return this.#ring[position.read % this.#max];
+      },
+      alive: () => ({
+        cursor: this.#cursorOf(position.state === 'following' ? position.read : this.#last),
+        at: BigInt(this.#clock()),
+        type: 'alive',
+      }),
+    };
+  }
+
+  get #oldest(): number {
+    return Math.max(1, this.#last - this.#max + 1);
+  }
+
+  #cursorOf(number: number): string {
+    return `${this.#epoch}-${number}`;
+  }
+
+  #append(fact: Fact, at: number): void {
+    if (!this.#begun) return;
+    this.#last += 1;
+    this.#ring[this.#last % this.#max] = { ...fact, cursor: this.#cursorOf(this.#last), at: BigInt(at) };
+    this.changes.announce();
+  }
+
+  /** @throws CursorError */
+  #positionAfter(cursor: string): Position {
+    const [, epoch, digits] = cursorPattern.exec(cursor) ?? [];
+    if (epoch === undefined) throw new CursorError();
+    const read = Number(digits);
+    if (epoch !== this.#epoch) return { state: 'snapshot', reason: 'restarted' };
+    if (read > this.#last) return { state: 'snapshot', reason: 'unknown' };
+    if (read < this.#oldest - 1) return { state: 'snapshot', reason: 'too_old' };
+    return { state: 'following', read };
+  }
+
+  /** Returns the event with the whole state: the beginning, or a gap. */
+  #snapshot(reason: SnapshotReason): HostEventInit {
+    const at = this.#clock();
+    const before = this.#snapshots.get(reason);
+    if (before !== undefined && before.number === this.#last && Math.abs(at - before.at) < snapshotMs)
       return before.event;
     const event: HostEventInit = {
-      cursor: cursorOf(last),
+      cursor: this.#cursorOf(this.#last),
       at: BigInt(at),
-      type,
-      reason,
-      known: [...known.values()].map(({ fact, at: since }) => ({ ...fact, at: BigInt(since) })),
+      ...(reason === 'begin' ? { type: 'begin', reason: '' } : { type: 'gap', reason }),
+      known: [...this.#known.values()].map(({ fact, at: since }) => ({ ...fact, at: BigInt(since) })),
     };
-    toldLast.set(reason, { number: last, at, event });
+    this.#snapshots.set(reason, { number: this.#last, at, event });
     return event;
   }
-
-  /** Returns the position of a cursor, or the reason for a gap after it. */
-  function place(since: string): number | 'restarted' | 'too_old' | 'unknown' {
-    const [, ofEpoch, digits] = cursorPattern.exec(since) ?? [];
-    if (ofEpoch === undefined) throw new CursorError();
-    const number = Number(digits);
-    if (ofEpoch !== epoch) return 'restarted';
-    if (number > last) return 'unknown';
-    return number < oldest() - 1 ? 'too_old' : number;
-  }
-
-  return {
-    know(topic, fact) {
-      const text = JSON.stringify(fact);
-      const before = known.get(topic);
-      if (before?.text === text) return;
-      const at = clock();
-      if (before !== undefined || known.size < maxTopics) known.set(topic, { fact, at, text });
-      append(fact, at);
-    },
-    forget(topic, fact) {
-      if (known.delete(topic)) append(fact, clock());
-    },
-    happened: fact => append(fact, clock()),
-    begin() {
-      if (begun) return;
-      begun = true;
-      changes.announce();
-    },
-    hasBegun: () => begun,
-    changes,
-    known: topic => known.get(topic)?.fact,
-    topics: () => known.keys(),
-    read(since) {
-      const from = since === undefined ? undefined : place(since);
-      let first: 'begin' | 'restarted' | 'too_old' | 'unknown' | undefined =
-        from === undefined ? 'begin' : typeof from === 'string' ? from : undefined;
-      let position = typeof from === 'number' ? from : last;
-      return {
-        next() {
-          const reason = first ?? (position < oldest() - 1 ? 'too_slow' : undefined);
-          if (reason !== undefined) {
-            first = undefined;
-            position = last;
-            return reason === 'begin' ? told('begin', '') : told('gap', reason);
-          }
-          if (position === last) return undefined;
-          position += 1;
-          return ring[position % max] ?? told('gap', 'too_slow');
-        },
-        alive: () => ({ cursor: cursorOf(position), at: BigInt(clock()), type: 'alive' }),
-      };
-    },
-  };
 }

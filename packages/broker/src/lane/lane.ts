@@ -170,7 +170,7 @@ function createServer(edge: HttpEdge): FastifyInstance {
       const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) };
       reply.raw.writeHead(code, headers).end(body);
     },
-    clientErrorHandler: edge.answerMalformed,
+    clientErrorHandler: (error, socket) => edge.answerMalformed(error, socket),
   });
   edge.watch(lane.server);
   // No call uses this method. Without this the framework would reject its content type before the method.

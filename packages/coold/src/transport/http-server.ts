@@ -69,7 +69,7 @@ export function createHttpServer(options: {
       : createTlsServer({ ...settings, ...tls, handshakeTimeout: tlsHandshakeTimeoutMs }, listener);
   const server = secure ?? createServer(settings, listener);
   server.maxConnections = limits.maxConnections;
-  server.on('clientError', edge.answerMalformed);
+  server.on('clientError', (error, socket) => edge.answerMalformed(error, socket));
   edge.watch(server);
   // After it listens, a connection that could not be accepted, for example for lack of a descriptor, is not fatal.
   server.on('error', error => log.debug({ err: error }, 'listener'));

@@ -25,7 +25,7 @@ async function serve(
     { requestTimeout: 0, headersTimeout: 500, connectionsCheckingInterval: 50 },
     handle(edge),
   );
-  server.on('clientError', edge.answerMalformed);
+  server.on('clientError', (error, socket) => edge.answerMalformed(error, socket));
   edge.watch(server);
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');

@@ -1,7 +1,7 @@
 import { Counter, type Registry } from 'prom-client';
 import { scrapedMetrics } from '../scraped-metrics.ts';
 import type { DnsStats } from './dns.ts';
-import { durationLimits } from './forward/forwarding.ts';
+import { durationLimits } from './forward/shared-forwarding.ts';
 import { SharedHistogram } from './shared-histogram.ts';
 import { sampled, zoneTimeLimits } from './zone-times.ts';
 

@@ -4,9 +4,9 @@ import { untilAborted } from '@coold/runtime/pause';
 import type { Namespace } from '../discovery/namespaces.ts';
 import { createQueryCounts, readCounts, total } from './counts.ts';
 import { createForwarder } from './forward/forwarder.ts';
-import { createForwarding, createForwardingMemory, type DurationCounts } from './forward/forwarding.ts';
 import { type KeepUpstreamsOptions, keepUpstreams, type UpstreamState } from './forward/keep-upstreams.ts';
 import { createListenerAskings } from './forward/listener-asking.ts';
+import { createForwardingMemory, createSharedForwarding } from './forward/shared-forwarding.ts';
 import type { Upstream } from './forward/upstream.ts';
 import { createHealthMemory, createUpstreamHealth } from './forward/upstream-health.ts';
 import { hostListener, hostServer } from './host-route/host-server.ts';
@@ -61,7 +61,7 @@ export interface DnsStats {
   stale: number;
   upstreams: readonly UpstreamState[];
   /** How long upstreams took to answer, or until they were given up. */
-  upstreamDurations: DurationCounts;
+  upstreamDurations: CountedDurations;
   /** How long answers of the zone took, sampled. */
   zoneTimes: CountedDurations;
   directory: ReturnType<DnsDirectory['stats']>;
@@ -106,7 +106,7 @@ export function createDns(options: DnsOptions): Dns {
   ].map(({ name, gateway }) => ({ name, gateway, counts: createQueryCounts() }));
   const counts = served.map(each => each.counts);
   const forwardingMemory = createForwardingMemory(served.length);
-  const forwarding = createForwarding(forwardingMemory);
+  const forwarding = createSharedForwarding(forwardingMemory);
   const zoneTimes = createZoneTimesMemory();
   const times = createZoneTimes(zoneTimes);
   const healthMemory = createHealthMemory();
@@ -132,7 +132,7 @@ export function createDns(options: DnsOptions): Dns {
   const linkOf = createHostAddresses();
   let threads: DnsThreads | undefined;
   const serves = createListenerAskings(counts, forwarder, forwarding).map(({ asking, counts: own }) =>
-    createServeQuery(answerPacket, asking, forwarder.isOwn, own, times),
+    createServeQuery(answerPacket, asking, forwarder, own, times),
   );
   const group = createListenerGroup(({ namespace, gateway }) => {
     const index = served.findIndex(({ name }) => name === namespace);

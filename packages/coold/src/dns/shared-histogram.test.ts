@@ -1,11 +1,15 @@
 import { Registry } from 'prom-client';
 import { expect, it } from 'vitest';
-import { createForwarding, createForwardingMemory, durationLimits } from './forward/forwarding.ts';
+import {
+  createForwardingMemory,
+  createSharedForwarding,
+  durationLimits,
+} from './forward/shared-forwarding.ts';
 import { SharedHistogram } from './shared-histogram.ts';
 
 it('what threads have counted together is a histogram of Prometheus', async () => {
   const memory = createForwardingMemory(2);
-  const [one, other] = [createForwarding(memory), createForwarding(memory)];
+  const [one, other] = [createSharedForwarding(memory), createSharedForwarding(memory)];
   one.took(0.5);
   other.took(30);
   other.took(4400);

@@ -78,7 +78,7 @@ export async function startNameServer(options: NameServerOptions): Promise<NameS
       );
     },
   };
-  const serve = createServeQuery(answerPacket, asking, forwarder.isOwn, createQueryCounts());
+  const serve = createServeQuery(answerPacket, asking, forwarder, createQueryCounts());
 
   const tcp = await listenTcp({ host: gateway, port: 0 }, serve);
   const at = { host: gateway, port: tcp.port };

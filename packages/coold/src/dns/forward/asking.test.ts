@@ -6,12 +6,12 @@ import { readAddresses } from '../zone/lookup.ts';
 import { createAnswerCache } from './answer-cache.ts';
 import { createAsking } from './asking.ts';
 import { createClientShare } from './client-share.ts';
-import { createForwarding, createForwardingMemory } from './forwarding.ts';
+import { createForwardingMemory, createSharedForwarding } from './shared-forwarding.ts';
 
 /** For what only a name server of its own could do, all in one. */
 function setUp() {
   const asked: { query: Buffer; transport: string; answer(message?: Buffer): void }[] = [];
-  const forwarding = createForwarding(createForwardingMemory(1));
+  const forwarding = createSharedForwarding(createForwardingMemory(1));
   const upstreams = { areDead: false };
   const asking = createAsking({
     forwarder: {

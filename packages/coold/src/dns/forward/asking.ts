@@ -5,9 +5,9 @@ import type { AnswerCache, KeptAnswer } from './answer-cache.ts';
 import type { ClientShare } from './client-share.ts';
 import { createDeadlineQueue, type Waiting } from './deadline-queue.ts';
 import type { Forwarder } from './forwarder.ts';
-import type { Forwarding } from './forwarding.ts';
 import { readKeepable } from './keepable-answer.ts';
 import { questionKey } from './question-key.ts';
+import type { SharedForwarding } from './shared-forwarding.ts';
 
 /** Answers questions outside the zone for the clients of one namespace. */
 export interface Asking {
@@ -25,7 +25,7 @@ type Reply = (answer: Buffer) => void;
 
 export interface AskingOptions {
   forwarder: Pick<Forwarder, 'exchange' | 'areDead'>;
-  forwarding: Pick<Forwarding, 'cached'>;
+  forwarding: Pick<SharedForwarding, 'cached'>;
   share: ClientShare;
   /** Belongs to this namespace alone, so that namespaces neither see nor slow each other's questions. */
   cache: AnswerCache;

@@ -1,9 +1,9 @@
 import { expect, it } from 'vitest';
 import { createClientShare } from './client-share.ts';
-import { createForwarding, createForwardingMemory } from './forwarding.ts';
+import { createForwardingMemory, createSharedForwarding } from './shared-forwarding.ts';
 
 it('one client has half of the places at most, and there is room for another', () => {
-  const forwarding = createForwarding(createForwardingMemory(2));
+  const forwarding = createSharedForwarding(createForwardingMemory(2));
   const share = createClientShare(forwarding, 1, 300);
   const taken = (client: number) => {
     let count = 0;

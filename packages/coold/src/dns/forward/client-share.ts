@@ -1,4 +1,4 @@
-import type { Forwarding } from './forwarding.ts';
+import type { SharedForwarding } from './shared-forwarding.ts';
 
 /**
  * Shares one listener's places in the upstream queue among its clients: each client may have as many places as are
@@ -13,7 +13,7 @@ export interface ClientShare {
 
 /** @param share the listener's number in `forwarding` @param places for all its clients */
 export function createClientShare(
-  forwarding: Pick<Forwarding, 'begin' | 'end' | 'waiting'>,
+  forwarding: Pick<SharedForwarding, 'begin' | 'end' | 'waiting'>,
   share: number,
   places: number,
 ): ClientShare {

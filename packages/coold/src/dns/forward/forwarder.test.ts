@@ -36,16 +36,16 @@ type Options = Omit<ForwarderOptions, 'upstreams'> & { upstream: Address };
 
 /** A forwarder whose answers are kept, and which leaves the caller its query. */
 function forwarderOf({ upstream: address, ...options }: Options, end = () => {}) {
-  const { ask, isOwn, stats, close } = createForwarder({ ...options, upstreams: placeUpstreams([address]) });
+  const forwarder = createForwarder({ ...options, upstreams: placeUpstreams([address]) });
   return {
     ask: (query: Buffer, transport: 'udp' | 'tcp') =>
       new Promise<Buffer | undefined>(done =>
-        ask(Buffer.from(query), transport, answer => done(answer && Buffer.from(answer))),
+        forwarder.ask(Buffer.from(query), transport, answer => done(answer && Buffer.from(answer))),
       ),
-    isOwn,
-    stats,
+    isOwn: (address: number, port: number) => forwarder.isOwn(address, port),
+    stats: () => forwarder.stats(),
     [Symbol.dispose]() {
-      close();
+      forwarder.close();
       end();
     },
   };

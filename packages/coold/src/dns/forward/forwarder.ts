@@ -1,11 +1,15 @@
 import { type Connect, connectByNode } from '@coold/udp-io';
 import { uint16 } from '../wire.ts';
 import type { Transport } from '../zone/answer.ts';
-import { type Answered, type AskableUpstream, createAskUpstreams } from './ask-upstreams.ts';
-import { createDeadlineQueue } from './deadline-queue.ts';
+import { type AskableUpstream, createAskUpstreams } from './ask-upstreams.ts';
+import { createDeadlineQueue, type DeadlineQueue } from './deadline-queue.ts';
 import { isRefusal, isTruncated } from './exchange.ts';
-import { createForwarding, createForwardingMemory, type Forwarding } from './forwarding.ts';
 import { createRandomIds } from './random-ids.ts';
+import {
+  createForwardingMemory,
+  createSharedForwarding,
+  type SharedForwarding,
+} from './shared-forwarding.ts';
 import {
   createHealthMemory,
   createUpstreamHealth,
@@ -15,7 +19,8 @@ import {
 import { createUpstreamPool } from './upstream-pool.ts';
 import { askOverTcp } from './upstream-tcp.ts';
 
-type Ask = (query: Buffer, transport: Transport, done: (answer: Buffer | undefined) => void) => void;
+type Done = (answer: Buffer | undefined) => void;
+type Ask = (query: Buffer, transport: Transport, done: Done) => void;
 
 export interface Forwarder {
   /**
@@ -51,7 +56,7 @@ export interface ForwarderOptions {
    */
   maxWaiting?: number;
   /** State shared with other threads; undefined for none. */
-  forwarding?: Forwarding;
+  forwarding?: SharedForwarding;
   /** Like `forwarding`. */
   health?: UpstreamHealth;
   /** Opens UDP sockets; undefined for Node's. */
@@ -67,126 +72,154 @@ const defaultTimeoutMs = 4400;
 /** Asks for the name servers of the root: any resolver knows them, or refuses at once. */
 const probeQuery = Buffer.from([0, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 1]);
 
+export function createForwarder(options: ForwarderOptions): Forwarder {
+  return new UpstreamForwarder(options);
+}
+
 /** Forwards queries to the upstreams (docs/contract.md §6). */
-export function createForwarder({
-  upstreams,
-  timeoutMs = defaultTimeoutMs,
-  maxWaiting = 1000,
-  forwarding = createForwarding(createForwardingMemory()),
-  health = createUpstreamHealth(createHealthMemory()),
-  connect = connectByNode,
-}: ForwarderOptions): Forwarder {
-  const drawId = createRandomIds();
-  const step = createDeadlineQueue(timeoutMs / tries);
-  const askUpstreams = createAskUpstreams({ health, step, steps: tries });
-  let isClosed = false;
+class UpstreamForwarder implements Forwarder {
+  readonly #timeoutMs: number;
+  readonly #maxWaiting: number;
+  readonly #forwarding: SharedForwarding;
+  readonly #health: UpstreamHealth;
+  readonly #connect: Connect;
+  readonly #drawId = createRandomIds();
+  readonly #step: DeadlineQueue;
+  readonly #askUpstreams: ReturnType<typeof createAskUpstreams>;
+  #upstreams: AskableUpstream[];
+  #isClosed = false;
 
-  const open = ({ address, place }: PlacedUpstream): AskableUpstream => ({
-    address,
-    place,
-    pool: createUpstreamPool({
+  constructor({
+    upstreams,
+    timeoutMs = defaultTimeoutMs,
+    maxWaiting = 1000,
+    forwarding = createSharedForwarding(createForwardingMemory()),
+    health = createUpstreamHealth(createHealthMemory()),
+    connect = connectByNode,
+  }: ForwarderOptions) {
+    this.#timeoutMs = timeoutMs;
+    this.#maxWaiting = maxWaiting;
+    this.#forwarding = forwarding;
+    this.#health = health;
+    this.#connect = connect;
+    this.#step = createDeadlineQueue(timeoutMs / tries);
+    this.#askUpstreams = createAskUpstreams({ health, step: this.#step, steps: tries });
+    this.#upstreams = upstreams.map(each => this.#open(each));
+  }
+
+  ask(query: Buffer, transport: Transport, done: Done): void {
+    if (this.#isClosed || !this.#forwarding.begin(this.#maxWaiting)) {
+      done(undefined);
+      return;
+    }
+    this.exchange(query, transport, answer => {
+      // Counted before the reply, so that a client with its answer finds it counted.
+      this.#forwarding.end(answer !== undefined);
+      done(answer);
+    });
+  }
+
+  exchange(query: Buffer, transport: Transport, done: Done): void {
+    if (this.#isClosed) {
+      done(undefined);
+      return;
+    }
+    const id = uint16(query, 0);
+    const startedAt = performance.now();
+    const answered = (answer: Buffer | undefined) => {
+      this.#forwarding.took(performance.now() - startedAt);
+      // Restores the id in place. Without an answer, the caller answers the query itself.
+      (answer ?? query).writeUInt16BE(id, 0);
+      done(answer);
+    };
+    if (transport === 'udp') this.#askUpstreams(this.#upstreams, query, answered);
+    else this.#askForWhole(query, answered);
+  }
+
+  use(next: readonly PlacedUpstream[]): void {
+    const before = this.#upstreams;
+    this.#upstreams = next.map(wanted => before.find(known => isSame(known, wanted)) ?? this.#open(wanted));
+    for (const left of before) if (!this.#upstreams.includes(left)) left.pool.close();
+  }
+
+  probe(place: number, done: (isAnswered: boolean) => void): void {
+    const upstream = this.#upstreams.find(each => each.place === place);
+    if (upstream === undefined) {
+      done(false);
+      return;
+    }
+    upstream.pool.ask(Buffer.from(probeQuery), answer => {
+      if (answer === undefined) this.#health.unanswered(place);
+      else this.#health.answered(place);
+      done(answer !== undefined);
+    });
+  }
+
+  areDead(): boolean {
+    return this.#upstreams.every(({ place }) => this.#health.isDead(place));
+  }
+
+  isOwn(address: number, port: number): boolean {
+    return this.#forwarding.isOwn(address, port);
+  }
+
+  stats(): ReturnType<Forwarder['stats']> {
+    return this.#forwarding.stats();
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    for (const { pool } of this.#upstreams) pool.close();
+  }
+
+  #open({ address, place }: PlacedUpstream): AskableUpstream {
+    const pool = createUpstreamPool({
       upstream: address,
-      connect,
-      forwarding,
-      step,
+      connect: this.#connect,
+      forwarding: this.#forwarding,
+      step: this.#step,
       tries,
-      timeoutMs,
-      drawId,
-      onLate: () => health.unanswered(place),
-    }),
-  });
-  let askable = upstreams.map(open);
-
-  function overUdp(query: Buffer, done: Answered): void {
-    askUpstreams(askable, query, done);
+      timeoutMs: this.#timeoutMs,
+      drawId: this.#drawId,
+      onLate: () => this.#health.unanswered(place),
+    });
+    return { address, place, pool };
   }
 
   /**
    * Gets a complete answer for a client that came over TCP. The upstream that sent a truncated answer is asked over
    * TCP, then the others, each with its share of the time: some networks pass DNS over UDP only.
    */
-  function whole(query: Buffer, done: Answered): void {
-    const deadline = performance.now() + timeoutMs;
-    overUdp(query, (answer, from) => {
+  #askForWhole(query: Buffer, done: Done): void {
+    const deadline = performance.now() + this.#timeoutMs;
+    this.#askUpstreams(this.#upstreams, query, (answer, from) => {
       if (answer === undefined || from === undefined || !isTruncated(answer)) {
         done(answer);
         return;
       }
-      const others = askable.filter(each => each !== from && !health.isDead(each.place));
+      const others = this.#upstreams.filter(each => each !== from && !this.#health.isDead(each.place));
       void askInTurn([from, ...others], query, deadline).then(done);
     });
   }
+}
 
-  async function askInTurn(
-    order: readonly AskableUpstream[],
-    query: Buffer,
-    deadline: number,
-  ): Promise<Buffer | undefined> {
-    let refusal: Buffer | undefined;
-    for (const [index, { address }] of order.entries()) {
-      const left = (deadline - performance.now()) / (order.length - index);
-      if (left <= 0) break;
-      const answer = await askOverTcp(address, query, left);
-      if (answer !== undefined && !isRefusal(answer)) return answer;
-      refusal ??= answer;
-    }
-    return refusal;
+/** @returns the first answer that is no refusal, else the first refusal; undefined when none answers until `deadline` */
+async function askInTurn(
+  order: readonly AskableUpstream[],
+  query: Buffer,
+  deadline: number,
+): Promise<Buffer | undefined> {
+  let refusal: Buffer | undefined;
+  for (const [index, { address }] of order.entries()) {
+    const left = (deadline - performance.now()) / (order.length - index);
+    if (left <= 0) break;
+    const answer = await askOverTcp(address, query, left);
+    if (answer !== undefined && !isRefusal(answer)) return answer;
+    refusal ??= answer;
   }
+  return refusal;
+}
 
-  const exchange: Ask = (query, transport, done) => {
-    if (isClosed) {
-      done(undefined);
-      return;
-    }
-    const id = uint16(query, 0);
-    const asking = transport === 'udp' ? overUdp : whole;
-    const startedAt = performance.now();
-    asking(query, answer => {
-      forwarding.took(performance.now() - startedAt);
-      // Restores the id in place. Without an answer, the caller answers the query itself.
-      (answer ?? query).writeUInt16BE(id, 0);
-      done(answer);
-    });
-  };
-
-  return {
-    ask(query, transport, done) {
-      if (isClosed || !forwarding.begin(maxWaiting)) {
-        done(undefined);
-        return;
-      }
-      exchange(query, transport, answer => {
-        // Counted before the reply, so that a client with its answer finds it counted.
-        forwarding.end(answer !== undefined);
-        done(answer);
-      });
-    },
-    exchange,
-    use(next) {
-      const before = askable;
-      const isSame = (a: PlacedUpstream, b: PlacedUpstream) =>
-        a.place === b.place && a.address.host === b.address.host && a.address.port === b.address.port;
-      askable = next.map(wanted => before.find(known => isSame(known, wanted)) ?? open(wanted));
-      for (const left of before) if (!askable.includes(left)) left.pool.close();
-    },
-    probe(place, done) {
-      const upstream = askable.find(each => each.place === place);
-      if (upstream === undefined) {
-        done(false);
-        return;
-      }
-      upstream.pool.ask(Buffer.from(probeQuery), answer => {
-        if (answer === undefined) health.unanswered(place);
-        else health.answered(place);
-        done(answer !== undefined);
-      });
-    },
-    areDead: () => askable.every(({ place }) => health.isDead(place)),
-    isOwn: forwarding.isOwn,
-    stats: forwarding.stats,
-    close() {
-      isClosed = true;
-      for (const { pool } of askable) pool.close();
-    },
-  };
+function isSame(a: PlacedUpstream, b: PlacedUpstream): boolean {
+  return a.place === b.place && a.address.host === b.address.host && a.address.port === b.address.port;
 }

@@ -3,7 +3,7 @@ import { createAnswerCache } from './answer-cache.ts';
 import { type Asking, createAsking } from './asking.ts';
 import { createClientShare } from './client-share.ts';
 import type { Forwarder } from './forwarder.ts';
-import type { Forwarding } from './forwarding.ts';
+import type { SharedForwarding } from './shared-forwarding.ts';
 
 /** Questions of one namespace that may wait for the upstream; half of that for a single client. */
 const placesEach = 2000;
@@ -14,7 +14,7 @@ const [cacheBytes, minCacheBytes] = [8 * 1024 * 1024, 256 * 1024];
 export function createListenerAskings(
   counts: readonly QueryCounts[],
   forwarder: Forwarder,
-  forwarding: Forwarding,
+  forwarding: SharedForwarding,
 ): { asking: Asking; counts: QueryCounts }[] {
   const bytes = Math.max(minCacheBytes, Math.floor(cacheBytes / Math.max(1, counts.length)));
   return counts.map((own, index) => ({

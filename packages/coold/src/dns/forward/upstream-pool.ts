@@ -1,7 +1,7 @@
 import type { Address } from '@coold/runtime';
 import type { Connect } from '@coold/udp-io';
 import type { DeadlineQueue } from './deadline-queue.ts';
-import type { Forwarding } from './forwarding.ts';
+import type { SharedForwarding } from './shared-forwarding.ts';
 import { UpstreamSocket } from './upstream-socket.ts';
 
 /** The sockets to one upstream. */
@@ -20,7 +20,7 @@ export interface UpstreamPoolOptions {
   upstream: Address;
   connect: Connect;
   /** Records the addresses of our sockets. */
-  forwarding: Pick<Forwarding, 'opened' | 'closed'>;
+  forwarding: Pick<SharedForwarding, 'opened' | 'closed'>;
   /** The queue for the time between two tries of a query. */
   step: DeadlineQueue;
   tries: number;

@@ -4,8 +4,8 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { openUdp } from '@coold/udp-io';
 import { createForwarder } from '../forward/forwarder.ts';
-import { createForwarding } from '../forward/forwarding.ts';
 import { createListenerAskings } from '../forward/listener-asking.ts';
+import { createSharedForwarding } from '../forward/shared-forwarding.ts';
 import { createUpstreamHealth } from '../forward/upstream-health.ts';
 import { createAnswerPacket } from '../zone/answer.ts';
 import { createZoneCache } from '../zone/zone-cache.ts';
@@ -21,7 +21,7 @@ const answerPacket = createAnswerPacket(cachedZone, serial);
 /** Timers are checked once per turn, so turns are short while something waits. A wait may begin in a long turn. */
 const turnMs = () => (forwarder.stats().waiting > 0 || cachedZone.isWaiting() ? 100 : 1000);
 const udp = openUdp(io, turnMs);
-const forwarding = createForwarding(setup.forwarding);
+const forwarding = createSharedForwarding(setup.forwarding);
 const forwarder = createForwarder({
   upstreams: setup.upstreams,
   forwarding,
@@ -30,7 +30,7 @@ const forwarder = createForwarder({
 });
 const times = createZoneTimes(setup.zoneTimes);
 const serves = createListenerAskings(counts, forwarder, forwarding).map(({ asking, counts: own }) =>
-  createServeQuery(answerPacket, asking, forwarder.isOwn, own, times),
+  createServeQuery(answerPacket, asking, forwarder, own, times),
 );
 /** Includes listeners that are being opened. One that is closed meanwhile is closed once it is open. */
 const listeners = new Map<number, Listener | 'opening'>();

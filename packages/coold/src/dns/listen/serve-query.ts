@@ -29,7 +29,7 @@ export type ServeQuery = (
 export function createServeQuery(
   answerPacket: AnswerPacket,
   asking: Asking,
-  isOwn: Forwarder['isOwn'],
+  forwarder: Pick<Forwarder, 'isOwn'>,
   counts: QueryCounts,
   times?: ZoneTimes,
 ): ServeQuery {
@@ -39,7 +39,8 @@ export function createServeQuery(
       reply(answer);
     };
     // Our own query came back in a loop. It is answered, so that its first client does not wait either.
-    if (transport === 'udp' && isOwn(peer.address, peer.port)) done(encodeFailure(query, 'SERVFAIL'));
+    if (transport === 'udp' && forwarder.isOwn(peer.address, peer.port))
+      done(encodeFailure(query, 'SERVFAIL'));
     else asking.ask(query, transport, peer.address, done);
   }
 

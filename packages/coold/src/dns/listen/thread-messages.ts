@@ -1,7 +1,7 @@
 import type { Address } from '@coold/runtime';
 import type { ThreadIo } from '@coold/udp-io';
 import type { QueryCounts } from '../counts.ts';
-import type { ForwardingMemory } from '../forward/forwarding.ts';
+import type { ForwardingMemory } from '../forward/shared-forwarding.ts';
 import type { HealthMemory, PlacedUpstream } from '../forward/upstream-health.ts';
 import type { Holding } from '../zone/zone.ts';
 import type { ZoneTimesMemory } from '../zone-times.ts';

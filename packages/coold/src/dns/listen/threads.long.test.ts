@@ -6,7 +6,7 @@ import { ioHere, kinds, ownSockets } from '@coold/udp-io/testing';
 import { afterEach, describe, expect, it } from 'vitest';
 import { askFor } from '../../../test/dns-questions.ts';
 import { createQueryCounts, readCounts } from '../counts.ts';
-import { createForwardingMemory } from '../forward/forwarding.ts';
+import { createForwardingMemory } from '../forward/shared-forwarding.ts';
 import { createHealthMemory } from '../forward/upstream-health.ts';
 import { wireName } from '../zone/names.ts';
 import type { Holding } from '../zone/zone.ts';

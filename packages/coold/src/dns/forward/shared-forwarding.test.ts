@@ -1,9 +1,9 @@
 import { expect, it } from 'vitest';
-import { createForwarding, createForwardingMemory } from './forwarding.ts';
+import { createForwardingMemory, createSharedForwarding } from './shared-forwarding.ts';
 
 it('forwarders that share memory are bounded and counted together', () => {
   const memory = createForwardingMemory();
-  const [one, other] = [createForwarding(memory), createForwarding(memory)];
+  const [one, other] = [createSharedForwarding(memory), createSharedForwarding(memory)];
   expect([one.begin(2), other.begin(2), one.begin(2)]).toEqual([true, true, false]);
   expect(other.stats()).toEqual({ forwarded: 2, errors: 1, waiting: 2 });
   other.end(true);
@@ -14,7 +14,7 @@ it('forwarders that share memory are bounded and counted together', () => {
 
 it('each knows from where the others ask, and no longer once they do not', () => {
   const memory = createForwardingMemory();
-  const [one, other] = [createForwarding(memory), createForwarding(memory)];
+  const [one, other] = [createSharedForwarding(memory), createSharedForwarding(memory)];
   one.opened(0xc000_02c8, 5353);
   one.opened(0, 5354);
   expect(other.isOwn(0xc000_02c8, 5353)).toBe(true);

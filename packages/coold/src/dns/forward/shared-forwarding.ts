@@ -1,7 +1,8 @@
 import { sharedCells } from '../counts.ts';
+import type { CountedDurations } from '../shared-histogram.ts';
 
 /** Limits and counts that the forwarders of all threads share, so that they apply to the whole process. */
-export interface Forwarding {
+export interface SharedForwarding {
   /**
    * Takes a place among waiting queries.
    *
@@ -28,14 +29,7 @@ export interface Forwarding {
   stats(): { forwarded: number; errors: number; waiting: number };
   cacheStats(): { cached: number; stale: number };
   /** How long upstreams took. */
-  durations(): DurationCounts;
-}
-
-export interface DurationCounts {
-  /** Cumulative counts: how many took at most each of `durationLimits`, and last the number of all. */
-  cumulative: readonly number[];
-  /** The sum of all durations, in seconds. */
-  sumSeconds: number;
+  durations(): CountedDurations;
 }
 
 /** In seconds: from a resolver in the same network to the 4.4 s after which a question is given up. */
@@ -62,7 +56,7 @@ export function createForwardingMemory(listeners = 0): ForwardingMemory {
   return { cells: sharedCells(firstWaitingCell + 1 + listeners), sources };
 }
 
-export function createForwarding({ cells, sources }: ForwardingMemory): Forwarding {
+export function createSharedForwarding({ cells, sources }: ForwardingMemory): SharedForwarding {
   const read = (cell: number) => Number(Atomics.load(cells, cell));
   const waitingCell = (share: number) => firstWaitingCell + share;
   const waitingInAll = () => {

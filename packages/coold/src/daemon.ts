@@ -90,7 +90,7 @@ export function cooldTasks(given: CooldOptions): Record<string, Task> {
     }),
     ...metricsTask(options, operations),
     ...apiTask(options, { surface, record, streams, operations }),
-    dns: dns.run,
+    dns: stop => dns.run(stop),
     events: watchHost(events, {
       firewall: () => firewall.store.state(),
       repairs: () => ({ hooks: firewall.hookRepairs, deny: firewall.deny.repairs() }),

@@ -76,7 +76,7 @@ export function createOperations(
   const metrics = createMetrics(version);
   metrics.extend(registry => addFirewallMetrics(registry, firewall.verbs));
   metrics.extend(podmanCalls.watch);
-  metrics.extend(registry => watchDns(registry, dns.stats));
+  metrics.extend(registry => watchDns(registry, () => dns.stats()));
   metrics.extend(registry => watchDiscovery(registry, discovery.stats));
   if (link !== undefined) metrics.extend(registry => watchLink(registry, link));
   if (building !== undefined) metrics.extend(registry => watchBuilds(registry, building.builds.hosted));
@@ -110,7 +110,7 @@ export function createOperations(
       mesh,
       podman: { version: podman.host.version, list: podman.lifecycle.list },
       discovery: discovery.stats,
-      dns: dns.stats,
+      dns: () => dns.stats(),
       hostRoute: hostRoute?.state,
       firewall: {
         state: () => firewall.store.judgedState(),

@@ -61,7 +61,7 @@ export function createSurface(
       readers: firewall.readers,
       lifecycle: podman.lifecycle,
       directory,
-      lookUp: dns.lookUp,
+      lookUp: name => dns.lookUp(name),
       zone: config.dnsZone,
       hostMgmtIp: config.hostMgmtIp,
       listed: podman.listed,

@@ -1,27 +1,38 @@
 import { randomInt } from 'node:crypto';
 import type { Logger, Task } from '@coold/runtime';
 import { untilAborted } from '@coold/runtime/pause';
+import type { UdpIo } from '@coold/udp-io';
 import type { Namespace } from '../discovery/namespaces.ts';
-import { createQueryCounts, readCounts, total } from './counts.ts';
-import { createForwarder } from './forward/forwarder.ts';
-import { type KeepUpstreamsOptions, keepUpstreams, type UpstreamState } from './forward/keep-upstreams.ts';
+import { createQueryCounts, type QueryCounts, readCounts, total } from './counts.ts';
+import { createForwarder, type Forwarder } from './forward/forwarder.ts';
+import {
+  type KeepUpstreamsOptions,
+  type KeptUpstreams,
+  keepUpstreams,
+  type UpstreamState,
+} from './forward/keep-upstreams.ts';
 import { createListenerAskings } from './forward/listener-asking.ts';
-import { createForwardingMemory, createSharedForwarding } from './forward/shared-forwarding.ts';
+import {
+  createForwardingMemory,
+  createSharedForwarding,
+  type ForwardingMemory,
+  type SharedForwarding,
+} from './forward/shared-forwarding.ts';
 import type { Upstream } from './forward/upstream.ts';
-import { createHealthMemory, createUpstreamHealth } from './forward/upstream-health.ts';
+import { createHealthMemory, createUpstreamHealth, type UpstreamHealth } from './forward/upstream-health.ts';
 import { hostListener, hostServer } from './host-route/host-server.ts';
 import { chooseIo } from './listen/choose-io.ts';
 import type { DnsIo } from './listen/dns-io.ts';
 import { createHostAddresses } from './listen/host-addresses.ts';
 import { type KeepListenerOptions, keepListener, type ListenerState } from './listen/keep-listener.ts';
-import { createListenerGroup } from './listen/listener-group.ts';
+import { createListenerGroup, type ListenerGroup } from './listen/listener-group.ts';
 import { createServeQuery } from './listen/serve-query.ts';
 import { type DnsThreads, startThreads } from './listen/threads.ts';
 import type { CountedDurations } from './shared-histogram.ts';
-import { createAnswerPacket } from './zone/answer.ts';
+import { type AnswerPacket, createAnswerPacket } from './zone/answer.ts';
 import type { DnsDirectory } from './zone/directory.ts';
 import { type Lookup, lookUp } from './zone/lookup.ts';
-import { createZone } from './zone/zone.ts';
+import { createZone, type Zone } from './zone/zone.ts';
 import { createZoneTimes, createZoneTimesMemory, readZoneTimes } from './zone-times.ts';
 
 export interface DnsOptions {
@@ -95,124 +106,166 @@ const noGateway = '0.0.0.0';
  * @throws BadValue when `io` is `ffi` and that cannot be used on this host
  */
 export function createDns(options: DnsOptions): Dns {
-  const { namespaces, directory, log, port = 53 } = options;
-  const namespaceNames = namespaces.map(({ name }) => name);
-  const zone = createZone({ name: options.zone, namespaces: namespaceNames, directory });
-  const serial = randomInt(2 ** 32);
-  const answerPacket = createAnswerPacket(zone, serial);
-  const served = [
-    ...namespaces.filter(({ gateway }) => gateway !== noGateway),
-    ...((options.answersHost ?? false) ? [{ name: hostListener, gateway: hostServer }] : []),
-  ].map(({ name, gateway }) => ({ name, gateway, counts: createQueryCounts() }));
-  const counts = served.map(each => each.counts);
-  const forwardingMemory = createForwardingMemory(served.length);
-  const forwarding = createSharedForwarding(forwardingMemory);
-  const zoneTimes = createZoneTimesMemory();
-  const times = createZoneTimes(zoneTimes);
-  const healthMemory = createHealthMemory();
-  const health = createUpstreamHealth(healthMemory);
-  const upstreams = keepUpstreams({
-    upstreams: options.upstreams,
-    health,
-    log,
-    ...(options.keepUpstreams ?? {}),
-    // systemd-resolved lists the host's own server among its servers, and a coold that was killed may have left it
-    // there.
-    own: [...served.map(({ gateway }) => gateway), hostServer],
-    probe: (place, done) => forwarder.probe(place, done),
-    onChange(now) {
-      forwarder.use(now);
-      threads?.use(now);
-    },
-  });
-  const forwarder = createForwarder({ upstreams: upstreams.now(), forwarding, health });
-  const { io: wish = 'auto' } = options;
-  // Without a gateway nothing uses UDP, and the log need not say how.
-  const io = chooseIo(served.length === 0 && wish === 'auto' ? 'node' : wish, log);
-  const linkOf = createHostAddresses();
-  let threads: DnsThreads | undefined;
-  const serves = createListenerAskings(counts, forwarder, forwarding).map(({ asking, counts: own }) =>
-    createServeQuery(answerPacket, asking, forwarder, own, times),
-  );
-  const group = createListenerGroup(({ namespace, gateway }) => {
-    const index = served.findIndex(({ name }) => name === namespace);
-    const serve = serves[index];
-    // docs/contract.md §6: neither a namespace without a gateway nor its networks have DNS.
-    if (serve === undefined) return undefined;
-    return keepListener({
-      namespace,
-      address: { host: gateway, port },
-      zone: zone.wire,
-      answerPacket,
-      serve,
-      udp() {
-        if (threads === undefined) throw new Error('the threads that answer DNS have ended');
-        return threads.listeners(index);
-      },
-      bindTcp: io.bindStream,
-      linkOf,
-      log,
-      ...options.listeners,
-      // The host's own questions pass no bridge.
-      ...(gateway === hostServer ? { arrivals: undefined } : {}),
-    });
-  });
-  const ofNamespaces = served.map(({ name: namespace, gateway }) => ({ namespace, gateway }));
-  group.keep(ofNamespaces);
-  directory.watch(() => threads?.changed());
+  return new ClusterDns(options);
+}
 
-  async function serve(stop: AbortSignal): Promise<void> {
-    await upstreams.refresh();
-    const setup = {
-      zone: zone.wire,
-      namespaces: namespaceNames,
-      serial,
-      counts,
-      upstreams: upstreams.now(),
-      forwarding: forwardingMemory,
-      health: healthMemory,
-      zoneTimes,
-    };
-    const started = startThreads({ count: options.threads ?? 1, setup, zone, io });
-    threads = started;
+/** A namespace with a gateway, or this host's own resolver. */
+interface Served extends ServedNetwork {
+  counts: QueryCounts;
+}
+
+class ClusterDns implements Dns {
+  readonly #options: DnsOptions;
+  readonly #zone: Zone;
+  readonly #serial = randomInt(2 ** 32);
+  readonly #answerPacket: AnswerPacket;
+  readonly #served: readonly Served[];
+  readonly #io: UdpIo;
+  readonly #forwardingMemory: ForwardingMemory;
+  readonly #forwarding: SharedForwarding;
+  readonly #healthMemory = createHealthMemory();
+  readonly #zoneTimes = createZoneTimesMemory();
+  readonly #upstreams: KeptUpstreams;
+  readonly #forwarder: Forwarder;
+  readonly #group: ListenerGroup;
+  /** Undefined: they do not run. */
+  #threads: DnsThreads | undefined;
+
+  constructor(options: DnsOptions) {
+    const { namespaces, directory, io = 'auto' } = options;
+    this.#options = options;
+    this.#zone = createZone({
+      name: options.zone,
+      namespaces: namespaces.map(({ name }) => name),
+      directory,
+    });
+    this.#answerPacket = createAnswerPacket(this.#zone, this.#serial);
+    this.#served = [
+      ...namespaces.filter(({ gateway }) => gateway !== noGateway),
+      ...((options.answersHost ?? false) ? [{ name: hostListener, gateway: hostServer }] : []),
+    ].map(({ name, gateway }) => ({ namespace: name, gateway, counts: createQueryCounts() }));
+    // Without a gateway nothing uses UDP, and the log need not say how.
+    this.#io = chooseIo(this.#served.length === 0 && io === 'auto' ? 'node' : io, options.log);
+    this.#forwardingMemory = createForwardingMemory(this.#served.length);
+    this.#forwarding = createSharedForwarding(this.#forwardingMemory);
+    const health = createUpstreamHealth(this.#healthMemory);
+    this.#upstreams = this.#keepUpstreams(health);
+    const upstreams = this.#upstreams.now();
+    this.#forwarder = createForwarder({ upstreams, forwarding: this.#forwarding, health });
+    this.#group = this.#createListeners();
+    this.#group.keep(this.#served);
+    directory.watch(() => this.#threads?.changed());
+  }
+
+  async run(stop: AbortSignal): Promise<void> {
+    if (this.#served.length === 0) {
+      this.#options.log.info('no namespace has a gateway: no DNS');
+      return untilAborted(stop);
+    }
+    await this.#upstreams.refresh();
+    const threads = this.#startThreads();
+    this.#threads = threads;
     try {
-      await Promise.race([Promise.all([group.run(stop), upstreams.run(stop)]), started.broken]);
+      await Promise.race([Promise.all([this.#group.run(stop), this.#upstreams.run(stop)]), threads.broken]);
     } finally {
-      await started.close();
-      threads = undefined;
-      forwarder.close();
+      await threads.close();
+      this.#threads = undefined;
+      this.#forwarder.close();
     }
   }
 
-  return {
-    async run(stop) {
-      if (served.length === 0) {
-        log.info('no namespace has a gateway: no DNS');
-        return untilAborted(stop);
-      }
-      await serve(stop);
-    },
-    serveNetworks: networks => group.keep([...ofNamespaces, ...networks]),
-    lookUp: name => lookUp(name, zone, forwarder),
-    stats() {
-      const counts = served.flatMap(({ name: namespace, counts: of }) =>
-        readCounts(of).map(each => ({ namespace, ...each })),
-      );
-      const { forwarded, errors } = forwarder.stats();
-      return {
-        queries: counts.reduce((sum, { queries }) => sum + queries, 0),
-        byRcode: total(counts, 'rcode'),
-        byNamespace: total(counts, 'namespace'),
-        counts,
-        forwarded,
-        forwardErrors: errors,
-        ...forwarding.cacheStats(),
-        upstreamDurations: forwarding.durations(),
-        zoneTimes: readZoneTimes(zoneTimes),
-        upstreams: served.length === 0 ? [] : upstreams.states(),
-        directory: directory.stats(),
-        listeners: group.states(),
-      };
-    },
-  };
+  serveNetworks(networks: readonly ServedNetwork[]): void {
+    this.#group.keep([...this.#served, ...networks]);
+  }
+
+  lookUp(name: string): Promise<Lookup> {
+    return lookUp(name, this.#zone, this.#forwarder);
+  }
+
+  stats(): DnsStats {
+    const counts = this.#served.flatMap(({ namespace, counts: of }) =>
+      readCounts(of).map(each => ({ namespace, ...each })),
+    );
+    const { forwarded, errors } = this.#forwarder.stats();
+    return {
+      queries: counts.reduce((sum, { queries }) => sum + queries, 0),
+      byRcode: total(counts, 'rcode'),
+      byNamespace: total(counts, 'namespace'),
+      counts,
+      forwarded,
+      forwardErrors: errors,
+      ...this.#forwarding.cacheStats(),
+      upstreamDurations: this.#forwarding.durations(),
+      zoneTimes: readZoneTimes(this.#zoneTimes),
+      upstreams: this.#served.length === 0 ? [] : this.#upstreams.states(),
+      directory: this.#options.directory.stats(),
+      listeners: this.#group.states(),
+    };
+  }
+
+  #keepUpstreams(health: UpstreamHealth): KeptUpstreams {
+    const { upstreams, log } = this.#options;
+    return keepUpstreams({
+      upstreams,
+      health,
+      log,
+      ...(this.#options.keepUpstreams ?? {}),
+      // systemd-resolved lists the host's own server among its servers, and a coold that was killed may have left it
+      // there.
+      own: [...this.#served.map(({ gateway }) => gateway), hostServer],
+      probe: (place, done) => this.#forwarder.probe(place, done),
+      onChange: now => {
+        this.#forwarder.use(now);
+        this.#threads?.use(now);
+      },
+    });
+  }
+
+  #createListeners(): ListenerGroup {
+    const { port = 53, log, listeners } = this.#options;
+    const linkOf = createHostAddresses();
+    const times = createZoneTimes(this.#zoneTimes);
+    const counts = this.#served.map(each => each.counts);
+    const serves = createListenerAskings(counts, this.#forwarder, this.#forwarding).map(
+      ({ asking, counts: own }) => createServeQuery(this.#answerPacket, asking, this.#forwarder, own, times),
+    );
+    return createListenerGroup(({ namespace, gateway }) => {
+      const index = this.#served.findIndex(each => each.namespace === namespace);
+      const serve = serves[index];
+      // docs/contract.md §6: neither a namespace without a gateway nor its networks have DNS.
+      if (serve === undefined) return undefined;
+      return keepListener({
+        namespace,
+        address: { host: gateway, port },
+        zone: this.#zone.wire,
+        answerPacket: this.#answerPacket,
+        serve,
+        udp: () => {
+          if (this.#threads === undefined) throw new Error('the threads that answer DNS have ended');
+          return this.#threads.listeners(index);
+        },
+        bindTcp: this.#io.bindStream,
+        linkOf,
+        log,
+        ...listeners,
+        // The host's own questions pass no bridge.
+        ...(gateway === hostServer ? { arrivals: undefined } : {}),
+      });
+    });
+  }
+
+  #startThreads(): DnsThreads {
+    const { namespaces, threads = 1 } = this.#options;
+    const setup = {
+      zone: this.#zone.wire,
+      namespaces: namespaces.map(({ name }) => name),
+      serial: this.#serial,
+      counts: this.#served.map(each => each.counts),
+      upstreams: this.#upstreams.now(),
+      forwarding: this.#forwardingMemory,
+      health: this.#healthMemory,
+      zoneTimes: this.#zoneTimes,
+    };
+    return startThreads({ count: threads, setup, zone: this.#zone, io: this.#io });
+  }
 }

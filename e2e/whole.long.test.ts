@@ -240,7 +240,7 @@ describe('over TLS', () => {
     await rm(file('installed.key'));
     broker.signal('SIGHUP');
     await broker.logged(line =>
-      /certificate.* cannot be used; the last good one stays/.test(String(line.msg)),
+      /certificate.* cannot be used; the last usable one stays in use/.test(String(line.msg)),
     );
     await install('stranger');
     broker.signal('SIGHUP');

@@ -119,13 +119,13 @@ export const faults = [
       {
         of: 'the host',
         problem:
-          'Corrosion does not tell changes of the mesh; names may be out of date: corrosion at http://127.0.0.1:8080: connect ECONNREFUSED',
+          'Corrosion does not report changes of the mesh; names may be out of date: corrosion at http://127.0.0.1:8080: connect ECONNREFUSED',
         log: 'subscription broke; the last known rows stay in use',
         metric: 'coold_discovery_connected == 0',
       },
       {
         of: 'another broker',
-        problem: 'Corrosion does not tell where the hosts of other brokers are',
+        problem: 'Corrosion does not report where the hosts of other brokers are',
         log: 'subscription broke; the last known rows stay in use',
         metric: 'broker_routes_followed == 0',
       },
@@ -143,13 +143,13 @@ export const faults = [
       {
         of: 'the host',
         problem:
-          'Corrosion does not tell changes of the mesh; names may be out of date: corrosion at http://127.0.0.1:8080: ',
+          'Corrosion does not report changes of the mesh; names may be out of date: corrosion at http://127.0.0.1:8080: ',
         log: 'it sends nothing and does not answer',
         metric: 'coold_discovery_connected == 0',
       },
       {
         of: 'another broker',
-        problem: 'Corrosion does not tell where the hosts of other brokers are',
+        problem: 'Corrosion does not report where the hosts of other brokers are',
         log: 'it sends nothing and does not answer',
         metric: 'broker_routes_followed == 0',
       },
@@ -166,13 +166,13 @@ export const faults = [
     signs: [
       {
         of: 'the host',
-        problem: 'Corrosion does not tell changes of the mesh; names may be out of date: corrosion ',
+        problem: 'Corrosion does not report changes of the mesh; names may be out of date: corrosion ',
         log: 'subscription broke; the last known rows stay in use',
         metric: 'coold_discovery_connected == 0',
       },
       {
         of: 'another broker',
-        problem: 'Corrosion does not tell where the hosts of other brokers are',
+        problem: 'Corrosion does not report where the hosts of other brokers are',
         metric: 'broker_routes_followed == 0',
       },
     ],
@@ -187,8 +187,8 @@ export const faults = [
     signs: [
       {
         of: 'the host',
-        problem: "this host's Corrosion database was put back to an older state",
-        log: 'the Corrosion database of this host was put back to an older state: other hosts do not believe it any more',
+        problem: "this host's Corrosion database was restored to an older state",
+        log: 'the Corrosion database of this host was restored to an older state: other hosts ignore its changes',
         metric: 'coold_discovery_database_put_back == 1',
       },
     ],
@@ -284,7 +284,7 @@ export const faults = [
     signs: [
       {
         of: 'the host',
-        log: 'the default deny was not in place, so containers could reach each other; it is put back',
+        log: 'the default deny was not in place, so containers could reach each other; it is restored',
         metric: 'coold_firewall_deny_repairs_total > 0',
       },
     ],
@@ -419,8 +419,8 @@ export const faults = [
       },
       {
         of: 'the broker',
-        problem: 'broker broker-b at 100.64.0.2:6444 is dead: its heartbeat has stood still for ',
-        log: 'a broker is dead: its heartbeat stands still',
+        problem: 'broker broker-b at 100.64.0.2:6444 is dead: its heartbeat has not changed for ',
+        log: 'a broker is dead: its heartbeat has stopped',
         metric: 'broker_others{state="dead"} > 0',
       },
     ],

@@ -187,7 +187,7 @@ describe('an answer of another host implementation', () => {
     const asked = t.dispatch('h12', 'h12-r1');
     await commandOf(host, 'h12-r1');
     host.sendRaw(strangeField(150, Buffer.from('a payload of another kind')));
-    await t.broker.logged(({ msg }) => msg === 'payload of a kind this broker does not know; ignored');
+    await t.broker.logged(({ msg }) => msg === 'ignoring a payload of an unknown kind');
     host.respond('h12-r1', listOf('web'));
     expect(namesIn(await asked)).toEqual(['web']);
     // The answer belongs to this command but has a body of another kind: its caller need not wait any longer.

@@ -255,7 +255,7 @@ test.each(emptied)(
       const right = (await host.host.exec(['coold', 'status'])).stdout;
       expect(
         right.includes('PROBLEM: the default deny is not in place') ||
-          right.includes('PROBLEM: the default deny is still being looked at') ||
+          right.includes('PROBLEM: the default deny is still being checked') ||
           right.includes(putBack),
         right,
       ).toBe(true);
@@ -272,7 +272,7 @@ test.each(emptied)(
       expect(repaired.deny_problem).toBeNull();
       const after = (await host.host.exec(['coold', 'status'])).stdout;
       expect(after).toContain(putBack);
-      expect(after).toMatch(/the default deny was not in place, .*it is put back/);
+      expect(after).toMatch(/the default deny was not in place, .*it is restored/);
       expect(await call(host, { type: 'firewall.status' })).toMatchObject({ mode: 'enforcing' });
       expect(await page(host, 'other', host, 'web'), `${host.name}: denied`).toBe('');
       await eventually(
@@ -375,7 +375,7 @@ test.each(byHand)(
         { timeoutMs: 20_000 },
       );
       expect((await host.host.exec(['coold', 'status'])).stdout).toMatch(
-        /the default deny was not in place, .*it is put back/,
+        /the default deny was not in place, .*it is restored/,
       );
       expect(await page(host, 'other', host, 'web'), `${host.name}: denied`).toBe('');
     }

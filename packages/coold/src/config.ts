@@ -152,7 +152,7 @@ export const cooldCommand = defineCommand({
     builderEnabled: {
       type: boolean,
       default: 'false',
-      help: 'Builds images for the broker; this host\'s token has to grant "builder"',
+      help: 'Builds images for the broker; this host\'s token must grant "builder"',
     },
     builderWorkDir: {
       type: unitPath,

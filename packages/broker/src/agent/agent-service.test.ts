@@ -180,7 +180,7 @@ describe('a live stream', () => {
     expect((await broker.ask('h', 'r-2')).status).toBe(200);
     expect(broker.hosts.get('h')?.cooldVersion).toBe('0.0.0-stub');
     expect(
-      broker.lines.filter(line => line.includes('nothing here waits for')),
+      broker.lines.filter(line => line.includes('no caller waits for')),
       'the first of them, not each',
     ).toHaveLength(1);
     host.cut();

@@ -56,7 +56,7 @@ export function handleStream(deps: StreamDeps): CallHandler {
   return call => {
     const stream = new AgentStream(call, shared);
     void stream.begin().catch((error: unknown) => {
-      deps.log.error({ err: error, peer: call.peer }, 'stream failed; it is dropped');
+      deps.log.error({ err: error, peer: call.peer }, 'stream failed and was dropped');
       call.end(grpcStatus.INTERNAL, 'internal error');
     });
     return stream;
@@ -130,7 +130,7 @@ class AgentStream implements CallEvents {
       this.#ignore(
         'another dialect',
         { host_id: hostId },
-        'an answer is not what it is here: the host seems to speak another dialect of this protocol (flux); its caller gets 500',
+        'an answer cannot be read: the host seems to speak another dialect of this protocol (flux); its caller gets 500',
       );
     if (message === undefined) return void this.#dropGarbled(hostId, size);
     const { payload } = message;
@@ -143,17 +143,13 @@ class AgentStream implements CallEvents {
         else this.#take(this.#host, payload.value, size);
         return;
       case undefined:
-        this.#ignore(
-          'unknown payload',
-          { host_id: hostId },
-          'payload of a kind this broker does not know; ignored',
-        );
+        this.#ignore('unknown payload', { host_id: hostId }, 'ignoring a payload of an unknown kind');
     }
   }
 
   #hearHello(identity: Identity, hello: Hello): void {
     if (this.#host !== undefined) {
-      this.#ignore('second hello', { host_id: identity.hostId }, 'second Hello on one stream; ignored');
+      this.#ignore('second hello', { host_id: identity.hostId }, 'ignoring a second Hello on the stream');
       return;
     }
     this.#stopWaiting();
@@ -197,7 +193,7 @@ class AgentStream implements CallEvents {
     this.#deps.say(
       'warn',
       { host_id: hostId, peer: this.#call.peer, bytes },
-      'bytes that are no message; stream dropped',
+      'undecodable message; stream dropped',
     );
     this.#leave('garbled');
     this.#call.end(grpcStatus.INVALID_ARGUMENT, 'not a ClientMsg');
@@ -217,23 +213,23 @@ class AgentStream implements CallEvents {
       case 'left over':
         countOne(counts.ignored, receipt);
         // Normal when a caller hangs up, because the host does not know yet.
-        log.debug(fields, 'frame of a stream that is over; ignored');
+        log.debug(fields, 'ignoring a frame of a stream that has ended');
         return;
       case 'landed':
-        log.info(fields, 'answer came after its caller had left; it waits for a repeated dispatch');
+        log.info(fields, 'answer came after its caller had left; it is kept for a repeated dispatch');
         return;
       case 'offence':
         countOne(counts.ignored, receipt);
         log.warn(
           { ...fields, said: response.body.case },
-          'host broke the rules of a stream; it is broken off',
+          'host broke the rules of a stream; the stream is ended',
         );
         return;
       case 'out of turn':
       case 'duplicate':
       case 'unknown':
       case 'of another host':
-        this.#ignore(receipt, { ...fields, receipt }, 'answer that nothing here waits for; ignored');
+        this.#ignore(receipt, { ...fields, receipt }, 'ignoring an answer that no caller waits for');
     }
   }
 

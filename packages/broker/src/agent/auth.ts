@@ -141,7 +141,9 @@ async function verifySignature(token: string, keys: readonly TokenKey[]) {
       if (!(error instanceof errors.JWSSignatureVerificationFailed)) break;
     }
   }
-  throw failure ?? refused(`no key fits${kid === undefined ? '' : ' of those that its kid names'}`);
+  throw (
+    failure ?? refused(`no known key verifies it${kid === undefined ? '' : ' of those named by its kid'}`)
+  );
 }
 
 /**

@@ -294,7 +294,7 @@ describe('a host that is in', () => {
     const thousand = Buffer.concat(Array.from({ length: 1000 }, () => unknown));
     for (let n = 0; n < 1000; n += 1) if (!stream.write(thousand)) await once(stream, 'drain');
     await soon(
-      () => expect(broker.lines.filter(line => line.includes('nothing here waits for'))).toHaveLength(7),
+      () => expect(broker.lines.filter(line => line.includes('no caller waits for'))).toHaveLength(7),
       { timeout: 60_000 },
     );
     await broker.welcomes();

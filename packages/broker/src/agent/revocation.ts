@@ -242,7 +242,7 @@ function shareRevocations({ list, onChange, keep, log }: ShareOptions): SharedRe
     merge(changes) {
       const { taken, left } = list.merge(changes);
       if (left > 0)
-        log.error({ left_out: left }, 'other brokers tell more revoked tokens than the list can have');
+        log.error({ left_out: left }, 'other brokers have revoked more tokens than the list can hold');
       if (taken.length === 0) return;
       const count = (isRevoked: boolean) => taken.filter(each => each.isRevoked === isRevoked).length;
       log.info({ revoked: count(true), restored: count(false) }, 'tokens were revoked by another broker');
@@ -250,7 +250,7 @@ function shareRevocations({ list, onChange, keep, log }: ShareOptions): SharedRe
       changed.announce();
       keep(taken).catch((error: unknown) => {
         const line =
-          'what another broker revoked is in force, and not on disk: it is told again after a restart';
+          'tokens that another broker revoked are refused, but could not be written to disk; after a restart they are fetched from it again';
         log.error({ reason: errorMessage(error) }, line);
       });
     },

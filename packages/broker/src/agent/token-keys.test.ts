@@ -57,7 +57,10 @@ describe('several keys in PEM', () => {
 it.each([
   ['', 'holds no public key in PEM'],
   ['half of a k', 'holds no public key in PEM'],
-  ['-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n', 'holds a PEM block that is no public key'],
+  [
+    '-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n',
+    'holds a PEM block that is not a public key',
+  ],
   [`${first.pem}${second.pem.slice(0, -30)}`, 'holds a PEM block without its end'],
   [`${first.pem.slice(0, 60)}\n${second.pem}`, 'holds a PEM block without its end'],
 ])('what holds no key is said in words, not in those of OpenSSL: %j', (text, message) => {

@@ -82,7 +82,7 @@ function readKey(block: string): KeyObject {
     return createPublicKey(block);
   } catch (error) {
     // OpenSSL's message describes its decoder and says nothing about the file.
-    throw new Error('holds a PEM block that is no public key', { cause: error });
+    throw new Error('holds a PEM block that is not a public key', { cause: error });
   }
 }
 

@@ -88,7 +88,7 @@ export function createBuildCalls({ builds, hosts, log }: BuildCallsDeps): BuildC
       const isAway = builds.whereIs(requestId)?.stream === undefined;
       log.info(
         { request_id: requestId },
-        isAway ? 'build cancelled; its host is told when it returns' : 'build cancelled',
+        isAway ? 'build cancelled; its host will be told when it reconnects' : 'build cancelled',
       );
       return undefined;
     },

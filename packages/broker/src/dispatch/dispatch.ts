@@ -192,7 +192,8 @@ function conclude(request: DispatchRequest, outcome: Outcome, encoders: Encoders
         return { reply: relay({ requestId, ...told }), outcome: 'host error', code: told.code };
       }
       if (body.case !== verb.commandCase) {
-        const answered = body.case ?? 'what means nothing here: it seems to speak another dialect (flux)';
+        const answered =
+          body.case ?? 'a message that cannot be read: it seems to speak another dialect (flux)';
         const message = `host ${hostId} answered ${verb.name} with ${answered}`;
         return failed('bad answer', failure('host_answer_unknown', message));
       }

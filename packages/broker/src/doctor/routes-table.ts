@@ -16,7 +16,7 @@ export async function lookAtRoutes(
     const why = errorMessage(error);
     return error instanceof CorrosionError && error.fault === 'refused'
       ? fail(
-          `table host_routes is missing or is another: ${why}`,
+          `table host_routes is missing or has other columns: ${why}`,
           'copy host_routes.sql to /etc/corrosion/schemas, then `systemctl reload corrosion`',
         )
       : fail(`Corrosion at ${url} does not answer: ${why}`, 'systemctl status corrosion');

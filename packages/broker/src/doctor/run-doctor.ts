@@ -171,13 +171,13 @@ async function lookAtSocket(
   signal: AbortSignal,
 ): Promise<Finding> {
   if (unixSocketGroup === undefined)
-    return ok(`${unixSocketPath} is for its owner alone: Laravel has to be that user`);
+    return ok(`${unixSocketPath} is for its owner only: Laravel must run as that user`);
   const args = ['group', '--', unixSocketGroup];
   const { code } = await runChild('getent', args, { timeoutMs: getentMs, signal });
   return code === 0
     ? ok(`${unixSocketPath} is for group ${unixSocketGroup}`)
     : fail(
-        `BROKER_UNIX_SOCKET_GROUP ${unixSocketGroup} is no group of this system`,
+        `BROKER_UNIX_SOCKET_GROUP ${unixSocketGroup} is not a group of this system`,
         `groupadd ${unixSocketGroup}, and add Laravel's user to it`,
       );
 }

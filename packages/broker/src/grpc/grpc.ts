@@ -123,7 +123,7 @@ export async function listenGrpc(options: GrpcOptions): Promise<GrpcListener> {
       resolve((server.address() as AddressInfo).port),
     );
   });
-  server.on('error', error => log.error({ err: error }, 'gRPC listener failed; it goes on'));
+  server.on('error', error => log.error({ err: error }, 'gRPC listener reported an error and goes on'));
   return {
     address: `${host}:${port}`,
     useTls: pair => secure?.setSecureContext(pair),

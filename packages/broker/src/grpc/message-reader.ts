@@ -44,7 +44,7 @@ export function createMessageReader(): MessageReader {
           return undefined;
         }
         if (rest[0] !== 0)
-          return { code: grpcStatus.UNIMPLEMENTED, details: 'compressed messages are not taken' };
+          return { code: grpcStatus.UNIMPLEMENTED, details: 'compressed messages are not accepted' };
         const length = rest.readUInt32BE(1);
         const limit = maxBytes();
         if (length > limit)

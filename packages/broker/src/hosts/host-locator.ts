@@ -31,5 +31,5 @@ export interface HostLocator {
 /** The refusal until the routes have been read once: a host that is not here may be connected to another broker. */
 export const hostPlaceUnknown = failure(
   'host_place_unknown',
-  'host not connected here, and Corrosion has not told yet where it is',
+  'host not connected here, and Corrosion has not yet said where it is',
 );

@@ -56,7 +56,7 @@ export function laneDocument(verbs: Iterable<Verb>, version: string): object {
         'HTTP on the Unix socket /run/coolify/broker.sock, whose file mode is the only access check. The HTTP status speaks for the broker, `status` of the envelope for the host. In a request, null is an absent field and `[]` an object without fields, as PHP writes them.',
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
-    servers: [{ url: 'http://broker', description: 'The name means nothing: the socket decides.' }],
+    servers: [{ url: 'http://broker', description: 'The host name is not used: the socket decides.' }],
     security: [{}],
     tags: ['hosts', 'builds', 'tokens', 'broker'].map(name => ({ name })),
     paths,

@@ -17,7 +17,7 @@ export const peerOptions = {
   routesBind: { type: bindAddress, help: 'Address that the other brokers dial, as 0.0.0.0:6444' },
   routesAddress: {
     type: peerAddress,
-    help: 'The address that other brokers dial, for example broker-2.internal:6444; the certificate has to name it',
+    help: 'The address that other brokers dial, for example broker-2.internal:6444; the certificate must name it',
   },
   routesTlsCert: {
     type: absolutePath,

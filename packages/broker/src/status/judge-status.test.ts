@@ -77,11 +77,11 @@ it.each<[Partial<BrokerStatus>, RegExp]>([
   [{ pending: { ...healthy.pending, waiting: 80 } }, /^80 of at most 100 /],
   [{ streamed_commands: 70, builds: { waiting: 8, landed: 0, remembered: 900 } }, /^80 of at most 100 /],
   [{ pending: { ...healthy.pending, overdue: 2 } }, /^2 dispatches .* without an answer$/],
-  [{ peers: { ...peers, followed: false } }, /^Corrosion does not tell where/],
+  [{ peers: { ...peers, followed: false } }, /^Corrosion does not report where/],
   [{ unserved: [unserved] }, /^metrics are not served on 127.0.0.1:9465, .*: listen EADDRINUSE$/],
   [
     { unread: [{ what: 'deny list', problem: 'ENOENT' }] },
-    /^deny list: those that were read before are used, and the next start would fail: ENOENT; mend the file/,
+    /^deny list: the ones read before are still used, and the next start would fail: ENOENT; correct the file/,
   ],
   [
     {
@@ -95,7 +95,7 @@ it.each<[Partial<BrokerStatus>, RegExp]>([
         },
       },
     },
-    /^broker b3 at b3:6444 is dead: its heartbeat has stood still for 1m 15s; 7 routes to it are ignored$/,
+    /^broker b3 at b3:6444 is dead: its heartbeat has not changed for 1m 15s; 7 routes to it are ignored$/,
   ],
   [{ peers: { ...peers, heartbeat_age_s: 40 } }, /^the heartbeat of this broker was last written 40s ago/],
   [
@@ -154,7 +154,7 @@ it('a broker that does not answer is a problem; one that is dead is told of alre
   const brokers = [
     { ...broker, broker_id: 'b1', state: 'here', error: null },
     { ...broker, broker_id: 'b2', state: 'silent', error: 'did not answer within 3000 ms' },
-    { ...broker, broker_id: 'b3', state: 'dead', error: 'its heartbeat has stood still for 50 s' },
+    { ...broker, broker_id: 'b3', state: 'dead', error: 'its heartbeat has not changed for 50 s' },
     { ...broker, broker_id: 'b4', state: 'old', error: 'answered with gRPC status 12' },
   ] as const;
   expect(judgeFleet({ brokers: [...brokers] }, { uptime_s: 60 })).toEqual({

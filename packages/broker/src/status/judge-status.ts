@@ -84,7 +84,7 @@ export function findProblems(status: BrokerStatus, now: Date): Problem[] {
   }
   if (status.peers != null) {
     if (!status.peers.followed && !isStarting)
-      say('routes', 'Corrosion does not tell where the hosts of other brokers are');
+      say('routes', 'Corrosion does not report where the hosts of other brokers are');
     problems.push(...judgeHeartbeats(status.peers));
     const { not_before, not_after, ca_not_before, ca_not_after } = status.peers;
     sayCertificate('the certificate that other brokers are shown', { not_before, not_after });
@@ -104,7 +104,7 @@ function judgeHeartbeats({
     .map(
       ({ broker_id, address, still_s, routes }): Problem => ({
         about: `broker ${broker_id}`,
-        text: `broker ${broker_id} at ${address} is dead: its heartbeat has stood still for ${formatAge(still_s ?? 0)}; ${routes} routes to it are ignored`,
+        text: `broker ${broker_id} at ${address} is dead: its heartbeat has not changed for ${formatAge(still_s ?? 0)}; ${routes} routes to it are ignored`,
       }),
     );
   const others = (brokers?.alive ?? 0) + (brokers?.dead ?? 0) + (brokers?.without_heartbeat ?? 0);

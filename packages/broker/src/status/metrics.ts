@@ -278,8 +278,10 @@ function watchPeers(readings: Readings, stats: () => PeerStats | undefined): voi
     'Calls about builds made at other brokers, by outcome',
     () => stats()?.builds ?? [],
   );
-  readings.gauge('broker_routes_followed', '1: Corrosion tells this broker every change of routes', () =>
-    stats()?.followed === true ? 1 : 0,
+  readings.gauge(
+    'broker_routes_followed',
+    '1: Corrosion reports every change of routes to this broker',
+    () => (stats()?.followed === true ? 1 : 0),
   );
   readings.gauge(
     'broker_routes_unwritten',

@@ -151,7 +151,7 @@ describe('the keys of host tokens', () => {
     expect((await broker.dispatch('r-2', 'host-2')).status).toBe(200);
 
     await writeFile(broker.publicKey, 'half of a k');
-    const bad = 'public keys of host tokens: cannot be used; the last good one stays';
+    const bad = 'public keys of host tokens: cannot be used; the last usable one stays in use';
     await broker.broker.logged(({ msg, level }) => level === 'error' && msg === bad, startMs);
     expect((await broker.dispatch('r-3', 'host-1')).status).toBe(200);
     const said = async () => JSON.parse((await broker.status('--json')).stdout).problems;

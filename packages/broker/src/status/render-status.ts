@@ -63,7 +63,7 @@ export function renderStatus({ status, hosts, fleet, rate, problems, unfinished 
 
 function peerRows(peers: PeersStatus): ScreenRow[] {
   const { routes, followed, unwritten, links, forwarded, taken } = peers;
-  const state = followed ? 'followed' : 'NOT followed: Corrosion does not tell of changes';
+  const state = followed ? 'followed' : 'NOT followed: Corrosion does not report changes';
   // A broker not yet restarted after an update says nothing of them.
   const { lapsed = 0 }: Partial<PeersStatus['routes']> = routes;
   const { brokers, builds = {} }: Partial<PeersStatus> = peers;

@@ -41,7 +41,7 @@ export function watchDiscovery(registry: Registry, stats: () => DiscoveryStats):
   );
   gauge(
     'coold_discovery_database_put_back',
-    "1: this host's Corrosion database was put back to an older state, so that other hosts ignore its changes",
+    "1: this host's Corrosion database was restored to an older state, so other hosts ignore its changes",
     ({ databasePutBack }) => (databasePutBack ? 1 : 0),
   );
   gauge('coold_discovery_own_rows', "This host's containers on managed networks", ({ sync }) => sync.rows);

@@ -108,7 +108,7 @@ export function createDiscovery(options: DiscoveryOptions): Discovery {
   const version = keepVersion({
     ...options.versionFile,
     log,
-    onPutBack: () => doubt('the database was put back to an older state'),
+    onPutBack: () => doubt('the database was restored to an older state'),
   });
   const { beforeTransaction } = version;
   const corrosion = createCorrosion({ ...options.corrosion, beforeTransaction });

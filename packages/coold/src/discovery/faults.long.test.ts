@@ -434,13 +434,13 @@ describe('the log', () => {
     [
       'refuses the token',
       refuses(401, ''),
-      /^corrosion does not do what it is asked/,
+      /^corrosion refuses requests/,
       /^corrosion answered 401: it wants a token/,
     ],
     [
       'lacks the table',
       refuses(400, '{"error":"no such table: service_endpoints"}'),
-      /^corrosion does not do what it is asked/,
+      /^corrosion refuses requests/,
       /^corrosion answered 400: no such table: service_endpoints; install the schema file/,
     ],
     [

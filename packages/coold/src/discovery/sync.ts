@@ -255,7 +255,7 @@ class Neighbours {
 
   answered(which: 'podman' | 'corrosion'): void {
     const neighbour = this.#of[which];
-    if (neighbour.isBroken) this.#log.info(`${which} does what it is asked again`);
+    if (neighbour.isBroken) this.#log.info(`${which} works again`);
     neighbour.isBroken = false;
   }
 
@@ -263,7 +263,7 @@ class Neighbours {
     const neighbour = this.#of[which];
     const why = errorMessage(error);
     neighbour.failures += 1;
-    if (neighbour.isBroken) this.#log.debug({ why }, `${which} still does not do what it is asked`);
+    if (neighbour.isBroken) this.#log.debug({ why }, `${which} still fails`);
     else this.#log.warn({ why, again_in_ms: this.#intervalMs }, brokenLines[which](error));
     neighbour.isBroken = true;
   }
@@ -279,7 +279,7 @@ const brokenLines = {
     const isSilent = !(error instanceof CorrosionError) || error.fault === 'unreachable';
     return isSilent
       ? 'corrosion does not answer; rows are written once it is back'
-      : 'corrosion does not do what it is asked; rows are written once it does';
+      : 'corrosion refuses requests; rows are written once it accepts them';
   },
 };
 

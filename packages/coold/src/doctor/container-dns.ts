@@ -24,7 +24,7 @@ export function judgeContainerDns(
     ? ok(`${asked} and is answered in ${answer.ms} ms`)
     : fail(
         `${asked} and is not answered: ${answer.why}`,
-        'look at the checks of ports, default deny and other firewalls; `systemctl status coold`',
+        'see the checks of ports, default deny and other firewalls; `systemctl status coold`',
       );
 }
 

@@ -47,8 +47,8 @@ export function judgeTables(looks: readonly (readonly [NeededTable, TableLook])[
     const cure = 'copy the file of that table to /etc/corrosion/schemas, then `systemctl reload corrosion`';
     return [
       onlyFor === undefined
-        ? fail(`table ${name} is missing or is another: ${look.why}`, cure)
-        : warn(`table ${name} is missing or is another, so ${onlyFor}: ${look.why}`, cure),
+        ? fail(`table ${name} is missing or has other columns: ${look.why}`, cure)
+        : warn(`table ${name} is missing or has other columns, so ${onlyFor}: ${look.why}`, cure),
     ];
   });
   return findings.length > 0 ? findings : [ok(`Corrosion at ${url} has every table`)];

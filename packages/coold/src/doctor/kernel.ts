@@ -30,7 +30,7 @@ export function judgeKernel(kernel: KernelAbilities): Finding[] {
     kernel.bridgeConntrack
       ? ok('connections within a bridge are tracked')
       : warn(
-          'connections within a bridge are not tracked: replies are told from their packets',
+          'connections within a bridge are not tracked: replies are recognised by their packets',
           'load the module nf_conntrack_bridge, or run a kernel that has it',
         ),
     kernel.bridgeNames

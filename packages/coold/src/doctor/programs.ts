@@ -127,7 +127,7 @@ export function judgeLegacyRules(variant: 'nf_tables' | 'legacy', saved: string)
   return [
     warn(
       `iptables-legacy has ${rules.length} rules in the kernel beside those of iptables, which coold does not see`,
-      'look at them with `iptables-legacy-save`, and take out what is old',
+      'list them with `iptables-legacy-save`, and remove old ones',
     ),
   ];
 }

@@ -33,7 +33,7 @@ export function judgeWireguard({ interface: name, addresses, peers, hostMgmtIp }
     return [
       own,
       warn(
-        `the peers of ${name} are not known: wg cannot tell`,
+        `the peers of ${name} are not known: wg cannot list them`,
         'run this as root, and install wireguard-tools',
       ),
     ];
@@ -48,7 +48,7 @@ function judgePeer({ publicKey, endpoint, allowedIps, lastHandshakeS }: Wireguar
       `${peer} has never answered`,
       endpoint === ''
         ? 'its endpoint is not known: set Endpoint=, or wait until it dials'
-        : `look whether ${endpoint} is reachable by UDP, and whether each has the other's public key`,
+        : `check that ${endpoint} is reachable by UDP, and that each has the other's public key`,
     );
   const age = formatAge(Number(lastHandshakeS));
   return lastHandshakeS > staleS

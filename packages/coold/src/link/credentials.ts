@@ -51,7 +51,7 @@ export function followCredentials(files: CredentialFiles, log: Logger) {
           log.error(
             { reason: problem },
             before.current === undefined
-              ? "the host's token or the broker's CA cannot be used, so the broker is not dialled; they are looked at again every few seconds"
+              ? "the host's token or the broker's CA cannot be used, so the broker is not dialled; both are read again every few seconds"
               : "the host's token or the broker's CA cannot be read again; those that were read before are used",
           );
       }

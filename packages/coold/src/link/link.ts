@@ -235,7 +235,7 @@ class LinkSession {
   #foreign({ requestId, field }: { requestId: string; field: number }): void {
     const { url, log } = this.#options;
     const what =
-      `the body of the broker's command ${field} is not what it is here: ` +
+      `the body of the broker's command ${field} cannot be read: ` +
       'the broker seems to speak another dialect of this protocol (flux)';
     if (!this.#isForeignSaid)
       log.error({ broker: url.authority, request_id: requestId }, `${what}; nothing is done`);

@@ -74,7 +74,7 @@ test('over its socket it names what is wrong, and with what it was last told; wi
   expect(code, stdout).toBe(1);
   expect(stdout).toMatch(/^PROBLEM: no stream to the broker: broker 127\.0\.0\.1:1: /);
   expect(stdout).toMatch(/^PROBLEM: Podman does not answer: /m);
-  expect(stdout).toMatch(/^PROBLEM: Corrosion does not tell changes of the mesh/m);
+  expect(stdout).toMatch(/^PROBLEM: Corrosion does not report changes of the mesh/m);
   expect(stdout).toMatch(/ago {2}warn {2}no stream to the broker; dialling again: /);
   expect(stdout.split('\n').length, 'one screen').toBeLessThan(25);
   const json = await host.status({}, '--json');

@@ -104,7 +104,7 @@ it.each<[Partial<CooldStatus>, string]>([
         credentials_problem: '/jwt is empty',
       },
     },
-    'the next dial uses the token and the CA that were read before: /jwt is empty; mend the file, it is read again by itself',
+    'the next dial uses the token and the CA that were read before: /jwt is empty; correct the file, it is read again without a restart',
   ],
   [
     { clock: { ahead_s: 3600 } },
@@ -129,7 +129,7 @@ it.each<[Partial<CooldStatus>, string]>([
         hosts_silent: [{ host_mgmt_ip: '100.64.0.7', last_handshake_s: 200, rows: 3 }],
       },
     },
-    'host 100.64.0.7 does not answer by WireGuard, last handshake 200 s ago; the names of its 3 containers are still answered. Look whether it runs, and whether its UDP port can be reached',
+    'host 100.64.0.7 does not answer by WireGuard, last handshake 200 s ago; the names of its 3 containers are still answered. Check that it runs, and that its UDP port can be reached',
   ],
   [
     { ending: [{ credential: 'token', ends_at: '2030-01-05T00:00:00Z' }] },
@@ -146,11 +146,11 @@ it.each<[Partial<CooldStatus>, string]>([
   [{ podman: { problem: 'no socket' } }, 'Podman does not answer: no socket'],
   [
     { directory: { ...healthy.directory, connected: false } },
-    'Corrosion does not tell changes of the mesh; names may be out of date',
+    'Corrosion does not report changes of the mesh; names may be out of date',
   ],
   [
     { directory: { ...healthy.directory, connected: false, problem: 'corrosion answered 401: …' } },
-    'Corrosion does not tell changes of the mesh; names may be out of date: corrosion answered 401: …',
+    'Corrosion does not report changes of the mesh; names may be out of date: corrosion answered 401: …',
   ],
   [
     { directory: { ...healthy.directory, hosts_gone: ['100.64.0.7'] } },
@@ -167,7 +167,7 @@ it.each<[Partial<CooldStatus>, string]>([
   ],
   [
     { directory: { ...healthy.directory, database_put_back: true } },
-    "this host's Corrosion database was put back to an older state, so other hosts do not believe it: names of this host's containers are out of date there. Stop Corrosion, empty /var/lib/corrosion, start Corrosion",
+    "this host's Corrosion database was restored to an older state, so other hosts ignore its changes: names of this host's containers are out of date there. Stop Corrosion, empty /var/lib/corrosion, start Corrosion",
   ],
   [
     { dns: { ...healthy.dns, listeners: [listener, { ...listener, namespace: 'b', bound: false }] } },
@@ -201,7 +201,7 @@ it.each<[Partial<CooldStatus>, string]>([
   ],
   [
     { firewall: { ...firewall, mode: 'broken', deny_problem: 'missing: the way' } },
-    'the default deny is not in place, so containers may reach each other: missing: the way; coold goes on trying to put it back',
+    'the default deny is not in place, so containers may reach each other: missing: the way; coold keeps trying to restore it',
   ],
   [{ firewall: { ...firewall, problem: 'allow.pending stays' } }, 'firewall: allow.pending stays'],
   [{ firewall: { ...firewall, lost_flows: 'of 2 …' } }, 'allowed flows do not pass: of 2 …'],
@@ -229,7 +229,7 @@ it.each<[Partial<CooldStatus>, string]>([
     { dns: { ...healthy.dns, listeners: [{ ...listener, bound: false }] } },
     'DNS of namespace default on 10.210.0.1',
   ],
-  [{ firewall: { ...firewall, mode: 'unknown' } }, 'the look at the packet filter'],
+  [{ firewall: { ...firewall, mode: 'unknown' } }, 'the check of the packet filter'],
   [{ podman: { problem: 'podman did not answer in time', late: true } }, 'the answer of Podman'],
   [{ unserved: [unserved] }, 'the REST API on 100.64.0.2:8443'],
 ])('%j is not there yet right after the start, and a problem a minute later', (change, named) => {
@@ -261,7 +261,7 @@ it('an address that cannot be listened at is a problem, in the words of the syst
 it('files that cannot be read again are a problem: the next start would fail', () => {
   const unread = [{ what: 'API token', problem: 'ENOENT' }];
   expect(judgeStatus({ ...healthy, unread })).toEqual([
-    'API token: those that were read before are used, and the next start would fail: ENOENT; mend the file, it is read again by itself',
+    'API token: the ones read before are still used, and the next start would fail: ENOENT; correct the file, it is read again without a restart',
   ]);
 });
 
@@ -270,15 +270,15 @@ it('a host that is behind with looking at the default deny is late for a minute,
     ...healthy,
     firewall: {
       ...firewall,
-      ...({ mode: 'unknown', deny_problem: 'the default deny is still being looked at', unknown_s } as const),
+      ...({ mode: 'unknown', deny_problem: 'the default deny is still being checked', unknown_s } as const),
     },
   });
   expect([judgeStatus(behind(59)), findLate(behind(59))]).toEqual([
     [],
-    ['the default deny is still being looked at, for 59 s now'],
+    ['the default deny is still being checked, for 59 s now'],
   ]);
   expect([judgeStatus(behind(60)), findLate(behind(60))]).toEqual([
-    ['the default deny is still being looked at'],
+    ['the default deny is still being checked'],
     [],
   ]);
   const broken = { ...healthy, firewall: { ...firewall, mode: 'broken', deny_problem: 'gone' } as const };

@@ -40,7 +40,7 @@ export function findUnfinished(status: CooldStatus): string[] {
     ...dns.listeners
       .filter(({ bound, problem }) => !bound && problem === undefined)
       .map(({ namespace, address }) => `DNS of namespace ${namespace} on ${address}`),
-    ...(firewall.mode === 'unknown' ? ['the look at the packet filter'] : []),
+    ...(firewall.mode === 'unknown' ? ['the check of the packet filter'] : []),
     ...(isLate(podman) ? ['the answer of Podman'] : []),
     ...(status.unserved ?? []).map(unservedYet),
   ];
@@ -96,7 +96,7 @@ function judgeLink({ link, clock, ending, isStarting }: Judged, say: Say): void 
   if (link !== null && link.credentials_problem !== null && !link.state.includes(link.credentials_problem))
     say(
       'credentials',
-      `the next dial uses the token and the CA that were read before: ${link.credentials_problem}; mend the file, it is read again by itself`,
+      `the next dial uses the token and the CA that were read before: ${link.credentials_problem}; correct the file, it is read again without a restart`,
     );
   // A coold not yet restarted after an update says nothing of what is new.
   const ahead = clock?.ahead_s ?? 0;
@@ -134,12 +134,12 @@ function judgeMesh({ directory, isStarting }: Judged, say: Say): void {
   if (!directory.connected && !(isStarting && directory.problem === null))
     say(
       'directory',
-      `Corrosion does not tell changes of the mesh; names may be out of date${directory.problem === null ? '' : `: ${directory.problem}`}`,
+      `Corrosion does not report changes of the mesh; names may be out of date${directory.problem === null ? '' : `: ${directory.problem}`}`,
     );
   if (directory.database_put_back)
     say(
       'database',
-      "this host's Corrosion database was put back to an older state, so other hosts do not believe it: names of this host's " +
+      "this host's Corrosion database was restored to an older state, so other hosts ignore its changes: names of this host's " +
         'containers are out of date there. Stop Corrosion, empty /var/lib/corrosion, start Corrosion',
     );
   if (directory.hosts_gone.length > 0)
@@ -152,7 +152,7 @@ function judgeMesh({ directory, isStarting }: Judged, say: Say): void {
     say(
       `silent ${host_mgmt_ip}`,
       `host ${host_mgmt_ip} does not answer by WireGuard, ${last_handshake_s === null ? 'and never did' : `last handshake ${last_handshake_s} s ago`}; ` +
-        `the names of its ${rows} containers are still answered. Look whether it runs, and whether its UDP port can be reached`,
+        `the names of its ${rows} containers are still answered. Check that it runs, and that its UDP port can be reached`,
     );
   for (const { host_mgmt_ip, network_pool } of directory.pools_overlapping.slice(0, 5))
     say(
@@ -185,7 +185,7 @@ function judgeFirewall({ firewall, isStarting }: Judged, say: Say): void {
   if (firewall.mode === 'broken')
     say(
       'default deny',
-      `the default deny is not in place, so containers may reach each other: ${firewall.deny_problem}; coold goes on trying to put it back`,
+      `the default deny is not in place, so containers may reach each other: ${firewall.deny_problem}; coold keeps trying to restore it`,
     );
   if (firewall.mode === 'unknown' && !isStarting && !isBehind(firewall))
     say('default deny', firewall.deny_problem ?? 'the packet filter cannot be read');

@@ -22,7 +22,7 @@ export function renderStatus(
       'directory',
       `${directory.rows} containers, ${directory.registrations} services, ${
         directory.connected
-          ? 'told of changes at once'
+          ? 'changes arrive at once'
           : `out of date for up to ${formatAge(directory.age_ms / 1000)}`
       }; ${directory.unreachable} containers that this host cannot reach`,
     ],

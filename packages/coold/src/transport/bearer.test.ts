@@ -50,9 +50,9 @@ describe('its file', () => {
     const path = join(folder.path, 'token');
     await expect(readApiToken(path)).rejects.toThrow(`${path} cannot be read`);
     await writeFile(path, 'two\nlines', { mode: 0o600 });
-    await expect(readApiToken(path)).rejects.toThrow(`${path} is no token`);
+    await expect(readApiToken(path)).rejects.toThrow(`${path} is not a token`);
     await writeFile(path, 'tökén');
-    await expect(readApiToken(path)).rejects.toThrow(`${path} is no token`);
+    await expect(readApiToken(path)).rejects.toThrow(`${path} is not a token`);
     await writeFile(path, 'good');
     await chmod(path, 0o640);
     await expect(readApiToken(path)).rejects.toThrow('group or world can read it');

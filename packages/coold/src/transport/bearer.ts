@@ -28,7 +28,7 @@ export function createBearer(token: string): Bearer {
 export async function readApiToken(path: string): Promise<string> {
   const token = await readSecretFile(path);
   if (!/^[\x21-\x7e]+$/.test(token))
-    throw new SecretError(`${path} is no token: expected one word of visible ASCII`);
+    throw new SecretError(`${path} is not a token: expected one word of visible ASCII`);
   return token;
 }
 

@@ -28,7 +28,7 @@ export function createOpenInputs(): OpenInputs {
     take(session, path) {
       const found = open.get(session);
       if (found === undefined || found.path !== path)
-        throw new VerbError('session_not_found', 'session: none of that id is open there', {
+        throw new VerbError('session_not_found', 'session: no session with this id is open there', {
           field: 'session',
         });
       if (found.busy)

@@ -40,10 +40,10 @@ export function addFirewallMetrics(
   );
   counter(
     'coold_firewall_deny_repairs_total',
-    'How often the default deny or a part of it was gone and was put back',
+    'How often the default deny or a part of it was missing and was restored',
     denyRepairs,
   );
-  gauge('coold_firewall_unfinished', '1 while a failed change is not taken back', () =>
+  gauge('coold_firewall_unfinished', '1 while a failed change is not undone', () =>
     store.state().unfinished === undefined ? 0 : 1,
   );
   gauge(
@@ -53,7 +53,7 @@ export function addFirewallMetrics(
   );
   counter(
     'coold_firewall_hook_repairs_total',
-    'How often the hooks of the default deny were put back at the top of FORWARD',
+    'How often the hooks of the default deny were moved back to the top of FORWARD',
     hookRepairs,
   );
 }

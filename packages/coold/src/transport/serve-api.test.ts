@@ -193,7 +193,7 @@ describe('HTTPS', () => {
     await using folder = await scratchFolder();
     const [first, second] = [await makePair(folder.path, 'first'), await makePair(folder.path, 'second')];
     await using mixed = await start({ tls: { cert: first.cert, key: second.key } });
-    await expect(mixed.ended).rejects.toThrow(`${first.cert} and ${second.key} are no pair`);
+    await expect(mixed.ended).rejects.toThrow(`${first.cert} and ${second.key} do not belong together`);
     await chmod(first.key, 0o640);
     await using open = await start({ tls: first });
     await expect(open.ended).rejects.toThrow(`${first.key} has mode 640`);

@@ -68,5 +68,5 @@ function verbOf(key: string): string {
 }
 
 function nobodyWaits(): VerbError {
-  return new VerbError('host_stopping', 'every caller has gone; the work goes on');
+  return new VerbError('host_stopping', 'every caller has left; the work goes on');
 }

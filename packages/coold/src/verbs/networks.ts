@@ -150,9 +150,7 @@ function localSubnet(slice: Cidr | undefined, claims: readonly Claim[]): Cidr {
   const own = slice === undefined ? [] : [{ network: slice, holder: 'COOLD_NETWORK_POOL of this host' }];
   const subnet = freeSubnet([...claims, ...own]);
   if (subnet !== undefined) return subnet;
-  throw new VerbError('subnet_taken', 'subnet: none is free of those that are given away', {
-    field: 'subnet',
-  });
+  throw new VerbError('subnet_taken', 'subnet: no free one is left', { field: 'subnet' });
 }
 
 /** Returns the next free subnet of this host's slice. @throws VerbError 409 naming who uses them */
@@ -220,7 +218,7 @@ function readSpec(request: NetworksCreateRequest, mesh: NetworkPolicy['mesh']): 
   if (request.gateway === '') return { ...spec, subnet: { subnet, gateway: undefined } };
   const gateway = checkIpv4(request.gateway, 'gateway');
   if (!covers(subnet, `${gateway}/32`)) throw invalid('gateway', `expected an address in ${subnet}`);
-  if (endsOf(subnet).includes(gateway)) throw invalid('gateway', `is no host's address in ${subnet}`);
+  if (endsOf(subnet).includes(gateway)) throw invalid('gateway', `is not an address for hosts in ${subnet}`);
   return { ...spec, subnet: { subnet, gateway } };
 }
 

@@ -60,7 +60,7 @@ async function within(look: Check['look'], timeoutMs: number): Promise<readonly 
       return [
         warn(
           `not known: no answer within ${timeoutMs} ms`,
-          'look whether the machine is overloaded, and run this again',
+          'check that the machine is not overloaded, and run this again',
         ),
       ];
     const why = errorMessage(error);
@@ -72,7 +72,7 @@ function cureOf(error: unknown): string {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
   return code === 'EACCES' || code === 'EPERM'
     ? 'run this as root'
-    : 'mend what the message names, and run this again';
+    : 'correct what the message names, and run this again';
 }
 
 /** 0: nothing fails; 1: something does. */

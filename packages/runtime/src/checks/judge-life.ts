@@ -27,7 +27,7 @@ export function judgeLife(what: { name: string; renewal: string }, look: LifeLoo
   if (life.begins !== undefined && life.begins > now + leewayMs)
     return fail(
       `${name} begins at ${new Date(life.begins).toISOString()}, which is later than now`,
-      'look at the clock of this machine: `timedatectl`',
+      'check the clock of this machine: `timedatectl`',
     );
   return endsSoon(life, now) ? warn(`${name} ends at ${ends}`, renewal) : ok(`${name} is good until ${ends}`);
 }

@@ -60,7 +60,7 @@ export async function followFiles<T>(options: FollowOptions<T>): Promise<T> {
     } catch (error) {
       const reason = errorMessage(error);
       unread?.note(what, reason);
-      log.error({ reason }, `${what}: cannot be used; the last good one stays`);
+      log.error({ reason }, `${what}: cannot be used; the last usable one stays in use`);
     }
   };
   const askAgain = () => {

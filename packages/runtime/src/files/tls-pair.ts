@@ -20,7 +20,7 @@ export async function readTlsPair(paths: { cert: string; key: string }): Promise
   try {
     createSecureContext(pair);
   } catch (error) {
-    throw new UnusableError(`${paths.cert} and ${paths.key} are no pair: ${errorMessage(error)}`, {
+    throw new UnusableError(`${paths.cert} and ${paths.key} do not belong together: ${errorMessage(error)}`, {
       cause: error,
     });
   }

@@ -13,6 +13,6 @@ it('files that cannot be read again are known by the last reason, until they are
   unread.note('public keys', undefined);
   unread.note('deny list', undefined);
   expect(unread.list().map(unreadProblem)).toEqual([
-    'API token: those that were read before are used, and the next start would fail: EACCES; mend the file, it is read again by itself',
+    'API token: the ones read before are still used, and the next start would fail: EACCES; correct the file, it is read again without a restart',
   ]);
 });

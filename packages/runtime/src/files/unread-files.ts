@@ -25,5 +25,5 @@ export function createUnreadFiles(): UnreadFilesList {
 
 /** The problem as a sentence for people. Pure. */
 export function unreadProblem({ what, problem }: UnreadFiles): string {
-  return `${what}: those that were read before are used, and the next start would fail: ${problem}; mend the file, it is read again by itself`;
+  return `${what}: the ones read before are still used, and the next start would fail: ${problem}; correct the file, it is read again without a restart`;
 }

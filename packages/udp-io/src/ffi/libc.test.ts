@@ -20,7 +20,7 @@ it('is there, and the log stays one of JSON lines', async () => {
 });
 
 it('is not there when Node was told so', async () => {
-  const stdout = 'this Node has no node:ffi, or was told not to have it\n';
+  const stdout = 'this Node has no node:ffi, or it is switched off\n';
   expect(await load('--no-experimental-ffi')).toEqual({ code: 0, stdout, stderr: '' });
 });
 

@@ -66,7 +66,7 @@ export function loadLibc(): Libc | { unusable: string } {
   if (process.platform !== 'linux' || !known.includes(process.arch))
     return { unusable: `the kernel's structures are not known on ${process.platform} ${process.arch}` };
   const ffi = loadFfi();
-  if (ffi === undefined) return { unusable: 'this Node has no node:ffi, or was told not to have it' };
+  if (ffi === undefined) return { unusable: 'this Node has no node:ffi, or it is switched off' };
   try {
     const { functions } = ffi.dlopen(null, signatures);
     return { ...functions, addressOf: memory => ffi.getRawPointer(memory) };

@@ -174,7 +174,7 @@ class ServedBuildCall implements CallEvents {
 
   #refuse({ outcome, why }: RefusedRequest): void {
     this.#options.count(outcome);
-    this.#warnSampled({ peer: this.#call.peer, why }, 'what another broker sent is not taken');
+    this.#warnSampled({ peer: this.#call.peer, why }, 'a message of another broker was refused');
     this.#call.end(statusOf(outcome), why);
   }
 }

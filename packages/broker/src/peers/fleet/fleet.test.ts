@@ -120,7 +120,7 @@ it('a broker of an older version, one that is dead, and one that talks nonsense 
   expect(fleet.brokers.slice(1).map(({ broker_id, state, error }) => [broker_id, state, error])).toEqual([
     ['old', 'old', 'answered with gRPC status 12: no such method'],
     ['odd', 'silent', 'answered nothing that is known here'],
-    ['dead', 'dead', 'its heartbeat has stood still for 62 s'],
+    ['dead', 'dead', 'its heartbeat has not changed for 62 s'],
   ]);
 }, 60_000);
 

@@ -65,7 +65,7 @@ async function askBroker(
 ): Promise<FleetBroker> {
   const broker = { broker_id: brokerId, address, hosts: routes };
   if (isDead) {
-    const error = `its heartbeat has stood still for ${Math.round(stillMs / 1000)} s`;
+    const error = `its heartbeat has not changed for ${Math.round(stillMs / 1000)} s`;
     return { ...broker, state: 'dead', error };
   }
   let taken = 0;

@@ -20,7 +20,7 @@ export function serveHosts({ brokerId, checkSender, list, count, log }: ServeHos
   return (call, { certificate }) => {
     const refuse = ({ outcome, why }: RefusedRequest) => {
       count(outcome);
-      warnSampled({ peer: call.peer, why }, 'what another broker sent is not taken');
+      warnSampled({ peer: call.peer, why }, 'a message of another broker was refused');
       call.end(statusOf(outcome), why);
     };
     call.accept();

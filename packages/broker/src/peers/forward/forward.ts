@@ -67,7 +67,7 @@ function judge(route: Route, requestId: string, bytes: Buffer): Judged {
     outcome: 'bad answer',
     told: refused('peer failed', failure('peer_failed', `${heldBy(route)}, which answered ${what}`)),
   });
-  if (answer === undefined) return bad('with what is no answer');
+  if (answer === undefined) return bad('with an unreadable answer');
   if (answer.requestId !== requestId) return bad('for another request');
   switch (answer.body.case) {
     case 'response': {

@@ -49,7 +49,7 @@ export function serveForward(options: ServeForwardOptions): PeerHandler {
       if ('why' in read) {
         const { outcome, why } = read;
         count(outcome);
-        warnSampled({ peer: call.peer, why }, 'what another broker sent is not taken');
+        warnSampled({ peer: call.peer, why }, 'a message of another broker was refused');
         call.end(statusOf(outcome), why);
         return;
       }

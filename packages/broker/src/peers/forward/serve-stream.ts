@@ -150,7 +150,7 @@ class ServedStreamCall implements CallEvents {
   #refuseRequest({ outcome, why }: RefusedRequest): void {
     const { call, options, warnSampled } = this.#deps;
     options.count(outcome);
-    warnSampled({ peer: call.peer, why }, 'what another broker sent is not taken');
+    warnSampled({ peer: call.peer, why }, 'a message of another broker was refused');
     call.end(statusOf(outcome), why);
   }
 }

@@ -43,7 +43,7 @@ export interface PeerLinkOptions {
   log: Logger;
 }
 
-/** The most bytes of commands on the way to one broker. Beyond them it does not read what it is sent. */
+/** The most bytes of commands on the way to one broker. Beyond them it does not read what is sent to it. */
 const maxUnansweredBytes = 64 * 1024 * 1024;
 const defaultBackoff = { firstMs: 100, maxMs: 5000 };
 
@@ -86,7 +86,7 @@ class Link implements PeerLink {
 
   async call(path: string, request: Uint8Array, timeoutMs: number, signal: AbortSignal): Promise<Buffer> {
     if (this.#unansweredBytes + request.length > maxUnansweredBytes)
-      throw new PeerError('busy', 'does not read what it is sent');
+      throw new PeerError('busy', 'does not read what is sent to it');
     const deadline = performance.now() + timeoutMs;
     this.#calls += 1;
     this.#unansweredBytes += request.length;

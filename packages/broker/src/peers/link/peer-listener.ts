@@ -91,11 +91,13 @@ export async function listenForPeers(options: PeerListenerOptions): Promise<Peer
     warnSampled({ why: error.message }, 'connection of another broker failed'),
   );
   server.on('tlsClientError', (error: Error, { remoteAddress }: { remoteAddress?: string }) =>
-    warnSampled({ peer: remoteAddress, why: error.message }, 'not taken for a broker: no TLS with it'),
+    warnSampled({ peer: remoteAddress, why: error.message }, 'refused as a broker: it does not speak TLS'),
   );
   server.on('stream', serveCalls(options, sessions));
   const port = await listen(server, bind);
-  server.on('error', error => log.error({ err: error }, 'listener for brokers failed; it goes on'));
+  server.on('error', error =>
+    log.error({ err: error }, 'listener for brokers reported an error and goes on'),
+  );
   return {
     address: formatAddress({ host: bind.host, port }),
     refuseNew() {

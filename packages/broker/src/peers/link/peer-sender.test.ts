@@ -104,7 +104,7 @@ it('what a broker sends under the id of another is refused, counted, and logged 
   expect(b2.warned).toEqual([
     [
       expect.objectContaining({ why: expect.stringMatching(/CN=b1.* broker b3$/) }),
-      'what another broker sent is not taken',
+      'a message of another broker was refused',
     ],
   ]);
 });

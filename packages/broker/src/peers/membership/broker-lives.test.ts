@@ -37,7 +37,7 @@ function setUp(max?: number) {
   };
 }
 
-it('a broker is dead once its heartbeat has stood still for the time, said once, and back with the next one', () => {
+it('a broker is dead once its heartbeat has not changed for the time, said once, and back with the next one', () => {
   const t = setUp();
   t.beats(2, 'b1', 'b2');
   t.beats(3, 'b1');

@@ -59,7 +59,7 @@ export function createMembership(options: MembershipOptions): Membership {
           still_ms: Math.round(dead.stillMs),
           routes: routed.broker(dead.brokerId)?.routes ?? 0,
         },
-        'a broker is dead: its heartbeat stands still; its routes are ignored until it is back',
+        'a broker is dead: its heartbeat has stopped; its routes are ignored until it is back',
       ),
     revived: back =>
       log.info({ broker_id: back.brokerId, address: back.address }, 'a broker that was dead is back'),

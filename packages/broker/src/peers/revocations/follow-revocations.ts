@@ -151,7 +151,7 @@ class FollowedBroker {
   }
 
   #succeed(): void {
-    if (this.#isLogged) this.#options.log.info(this.#line(), 'the broker tells revoked tokens again');
+    if (this.#isLogged) this.#options.log.info(this.#line(), 'the broker reports its revoked tokens again');
     this.#isLogged = false;
     this.#hasAnswered = true;
     this.failures = 0;
@@ -163,7 +163,7 @@ class FollowedBroker {
     if (this.failures !== 2 || this.#isLogged) return;
     this.#options.log.warn(
       { ...this.#line(), why: errorMessage(error) },
-      'a broker does not tell which tokens it revoked: until it does, revoke there too',
+      'a broker does not report which tokens it revoked: until it does, revoke there too',
     );
     this.#isLogged = true;
   }

@@ -112,8 +112,7 @@ function countsMore(change: SharedChange, before: SharedChange | undefined): boo
   return change.version === before.version && change.isRevoked && !before.isRevoked;
 }
 
-const header =
-  '# What the brokers have told each other of revoked tokens. Written by the broker; do not edit.';
+const header = '# Tokens that the brokers of this fleet have revoked. Written by the broker; do not edit.';
 
 const line = ({ tokenId: id, version, isRevoked }: SharedChange) =>
   `${version} ${isRevoked ? 'revoked' : 'restored'} ${id}`;

@@ -110,7 +110,7 @@ export function createHostContainers(options: HostContainersOptions): HostContai
           const before = known.get(id);
           if (before === undefined) unread.add(id);
           else before.fingerprint = undefined;
-          log.debug({ err: error, container: id }, 'a container could not be looked at; trying again');
+          log.debug({ err: error, container: id }, 'a container could not be inspected; trying again');
         }
       }
     };
@@ -245,7 +245,7 @@ class ContainerRows {
       this.#sayOnce(
         id,
         `name ${row.name}`,
-        'the name of a container is no DNS label; it has no DNS name',
+        'the name of a container is not a DNS label, so it has no DNS name',
         details,
       );
   }

@@ -74,6 +74,6 @@ function readOwn(values: readonly unknown[]): Endpoint | undefined {
 function textAt(values: readonly unknown[], index: number): string {
   const value = values[index];
   if (typeof value !== 'string')
-    throw new CorrosionError('malformed', `has a row whose ${endpointColumns[index] ?? index} is no text`);
+    throw new CorrosionError('malformed', `has a row whose ${endpointColumns[index] ?? index} is not text`);
   return value;
 }

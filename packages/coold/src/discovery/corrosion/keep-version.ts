@@ -40,7 +40,7 @@ export function keepVersion(options: KeepVersionOptions): KeptVersion {
       });
     watch = createVersionWatch(written, () => {
       log.error(
-        'the Corrosion database of this host was put back to an older state: other hosts do not believe it any more',
+        'the Corrosion database of this host was restored to an older state: other hosts ignore its changes',
       );
       onPutBack();
     });

@@ -172,6 +172,6 @@ function readServiceEndpoint(values: readonly unknown[]): ServiceEndpoint | unde
 
 function asText(value: unknown, column: string): string {
   if (typeof value !== 'string')
-    throw new CorrosionError('malformed', `has a row whose ${column} is no text`);
+    throw new CorrosionError('malformed', `has a row whose ${column} is not text`);
   return value;
 }

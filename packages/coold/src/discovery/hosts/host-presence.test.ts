@@ -125,7 +125,7 @@ describe('the hosts of the mesh', () => {
     }
     expect(gone.flat()).not.toContain(other);
     expect(log.warn).toHaveBeenCalledWith(
-      expect.objectContaining({ why: "this host's own row was written and not told" }),
+      expect.objectContaining({ why: "this host's own row was written, but not reported back" }),
       expect.stringContaining('subscription broke'),
     );
   });

@@ -18,7 +18,7 @@ const longestRetryMs = 30_000;
 const longestEchoMs = 10_000;
 
 /** Why the subscription restarts when this host's row does not come back. */
-const unheardWhy = "this host's own row was written and not told";
+const unheardWhy = "this host's own row was written, but not reported back";
 
 /** Columns of `host_seen`; `seen_at` is Unix time in ms by the clock of the host that wrote it. */
 const columns = ['host_mgmt_ip', 'seen_at'] as const;

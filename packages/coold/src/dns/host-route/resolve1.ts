@@ -80,7 +80,7 @@ export function parseLink(text: string): LinkDns {
       isDefaultRoute,
     };
   } catch (error) {
-    throw new Resolve1Error('systemd-resolved tells its links in a form that coold does not know', error);
+    throw new Resolve1Error('systemd-resolved lists its links in an unknown form', error);
   }
 }
 

@@ -65,7 +65,7 @@ describe('coold on a Node that was told to have no node:ffi', () => {
     await using running = await started('ffi');
     expect((await running.coold.exited).code).toBe(2);
     expect(running.coold.lines.map(({ msg }) => msg)).toContain(
-      'coold: COOLD_DNS_IO="ffi": expected auto or node, because node:ffi cannot be used: this Node has no node:ffi, or was told not to have it',
+      'coold: COOLD_DNS_IO="ffi": expected auto or node, because node:ffi cannot be used: this Node has no node:ffi, or it is switched off',
     );
   });
 
@@ -75,7 +75,7 @@ describe('coold on a Node that was told to have no node:ffi', () => {
     await coold.logged(line => line.msg === 'DNS is not answered here; trying again', 60_000);
     const said = coold.lines.filter(({ msg }) => msg?.startsWith('node:ffi cannot be used'));
     expect(said).toMatchObject([
-      { component: 'coold.dns', reason: 'this Node has no node:ffi, or was told not to have it' },
+      { component: 'coold.dns', reason: 'this Node has no node:ffi, or it is switched off' },
     ]);
     coold.signal('SIGTERM');
     expect(await coold.exited).toEqual({ code: 0, signal: null });

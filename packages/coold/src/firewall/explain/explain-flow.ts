@@ -69,7 +69,7 @@ export async function explainFlow(
   for (let left = looks; ; left -= 1) {
     const explained = await look(flow, way, sourceLink, readers);
     if (explained !== undefined) return explained;
-    if (left <= 1) throw new UnsteadyError(`the packet filter changed during each of ${looks} looks at it`);
+    if (left <= 1) throw new UnsteadyError(`the packet filter changed during each of ${looks} readings`);
   }
 }
 

@@ -233,7 +233,7 @@ describe.each(['nft', 'legacy'] as const)('with iptables-%s', backend => {
       () =>
         expect(store.state()).toMatchObject({
           mode: 'broken',
-          denyProblem: expect.stringMatching(/FORWARD.*cannot be put back.*no, says iptables/),
+          denyProblem: expect.stringMatching(/FORWARD.*cannot be restored.*no, says iptables/),
         }),
       back,
     );

@@ -215,7 +215,7 @@ class DenyKeeper {
     this.#touched = 'tables';
     // Whatever removed it is a change, so the removal is reported once.
     if (await this.#switchedOff.get('', followSwitchOff))
-      this.#options.log.warn('coolify init was told to deny nothing: the guard is taken out, too');
+      this.#options.log.warn('coolify init was told to deny nothing: the guard is removed, too');
     this.#state = { kind: 'not wanted' };
   }
 
@@ -276,16 +276,16 @@ class DenyKeeper {
     } catch (error) {
       this.#inspector.forgetAbilities();
       this.#touched = 'tables';
-      this.#state = { kind: 'broken', why: `${why}; it cannot be put back: ${errorMessage(error)}` };
+      this.#state = { kind: 'broken', why: `${why}; it cannot be restored: ${errorMessage(error)}` };
       throw error;
     }
     this.#repairs += 1;
     if (isNews)
       log.error(
         { deviations },
-        'the default deny was not in place, so containers could reach each other; it is put back',
+        'the default deny was not in place, so containers could reach each other; it is restored',
       );
-    else log.warn({ deviations }, 'the default deny is put back');
+    else log.warn({ deviations }, 'the default deny is restored');
   }
 
   /** Runs a read. When it fails, the state becomes broken. @throws what `read` threw */

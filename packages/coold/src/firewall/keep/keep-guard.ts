@@ -69,7 +69,7 @@ export function keepGuard(options: KeepGuardOptions): Task {
         warning.warn(
           errorMessage(error),
           {},
-          'the guard cannot be told which ports containers must not reach, and by which bridges they send; trying again',
+          'cannot write into the guard which ports containers must not reach and which bridges they use; trying again',
         );
       }
       onFirstLook();

@@ -45,7 +45,7 @@ export function keepHooks(options: {
             'a network of Podman came up and netavark put its chains above the default deny; its hooks are on top again',
           );
         if (now === 'lifted')
-          log.warn('something stood above the default deny in FORWARD; its hooks are on top again');
+          log.warn('another rule was above the default deny in FORWARD; the hooks are on top again');
         if (now === 'gone' && state !== 'gone' && !isKept())
           log.error(
             'FORWARD does not lead to the default deny any more: containers reach each other, until ' +

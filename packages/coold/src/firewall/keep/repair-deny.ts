@@ -76,7 +76,7 @@ export class DenyRepairer {
     await runTool('nft', ['-f', '-'], lines.map(line => `${line}\n`).join('')).catch((error: unknown) =>
       this.#log.warn(
         { err: error },
-        'the default deny cannot be told by which bridges containers send; trying again',
+        'cannot write into the default deny which bridges containers use; trying again',
       ),
     );
     return true;

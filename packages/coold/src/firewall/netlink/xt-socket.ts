@@ -91,9 +91,7 @@ export function loadXtTables(): ReadXtTable | undefined {
         const read = readOnce(fd, table);
         if (read !== undefined) return read;
       }
-      throw new Error(
-        `table ${table} of iptables-legacy was replaced during each of ${attempts} looks at it`,
-      );
+      throw new Error(`table ${table} of iptables-legacy was replaced during each of ${attempts} readings`);
     } finally {
       functions.close(fd);
     }

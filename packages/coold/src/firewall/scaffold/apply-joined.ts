@@ -79,7 +79,7 @@ function readElements(elements: unknown): LocalElement[] {
     const inner = isObject(element) && isObject(element['elem']) ? element['elem'] : { val: element };
     const network = cidr.parse(networkText(inner['val']));
     if (network === undefined)
-      throw new Error(`nft lists an element that is no network: ${JSON.stringify(element)}`);
+      throw new Error(`nft lists an element that is not a network: ${JSON.stringify(element)}`);
     return { network, isJoined: inner['comment'] === joinedElement };
   });
 }

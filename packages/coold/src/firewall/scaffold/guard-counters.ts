@@ -63,7 +63,7 @@ async function askCounter(socket: NetlinkSocket, set: string, element: string | 
     if (interrupted) throw new Error(`set ${set} of the guard changed while its counters were read`);
   } catch (error) {
     if (error instanceof NetlinkError && error.errno === notFound)
-      throw new Error(`there is no set ${set} in the guard`, { cause: error });
+      throw new Error(`the guard has no set ${set}`, { cause: error });
     throw error;
   }
   return sum;

@@ -42,7 +42,7 @@ export function describeInput(
   for (const chain of chains) found.push(otherChainRemedy(chain, 'input', gateway));
   return found.length === 0
     ? "something in this host's packet filter drops them"
-    : `this host's packet filter drops them; in the way may be ${found.join('; ')}`;
+    : `this host's packet filter drops them; the cause may be ${found.join('; ')}`;
 }
 
 /** Who may drop what is forwarded and allowed, and what the operator can do. Never rejects: it only helps to explain. */
@@ -62,7 +62,7 @@ export function describeForward(forward: readonly string[], chains: readonly Oth
   for (const chain of chains) found.push(otherChainRemedy(chain, 'forward', ''));
   return found.length === 0
     ? "something in this host's packet filter drops the rest"
-    : `this host's packet filter drops the rest; in the way may be ${found.join('; ')}`;
+    : `this host's packet filter drops the rest; the cause may be ${found.join('; ')}`;
 }
 
 /** What a chain of another program may be in the way of, or what opens it. @param gateway of a network with DNS. Pure. */

@@ -78,7 +78,7 @@ export function scaffoldDifferences(
       ...(useless === undefined ? [] : [useless]),
       ...open.map(
         ({ name, network, gateway }) =>
-          `network ${network} of namespace ${name} (gateway ${gateway}) is in none of COOLD_SCAFFOLD_SUBNETS: the default deny does not know it`,
+          `network ${network} of namespace ${name} (gateway ${gateway}) is in none of COOLD_SCAFFOLD_SUBNETS: the default deny does not cover it`,
       ),
       ...poolDifferences(own, { subnets, pools, mgmtNetworks }),
       ...own.otherPools

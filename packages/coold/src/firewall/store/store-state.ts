@@ -78,7 +78,7 @@ export function readState(parts: StoreParts): StoreState {
 
 function readDenyProblem({ deny, isDenyJudged }: StoreParts): string | undefined {
   if (deny.kind === 'broken') return deny.why;
-  return isDenyJudged ? undefined : 'the default deny is still being looked at';
+  return isDenyJudged ? undefined : 'the default deny is still being checked';
 }
 
 function readMode({ loaded, kernel, deny, isDenyJudged }: StoreParts): StoreState['mode'] {

@@ -226,7 +226,10 @@ class FirewallStore {
       const failure = asFirewallError(error);
       this.#note(failure.message);
       if (first.kind !== 'refresh')
-        log.error({ err: error, calls: jobs.length }, 'the firewall was not changed; its callers are told');
+        log.error(
+          { err: error, calls: jobs.length },
+          'the firewall was not changed; the callers get the error',
+        );
       for (const job of jobs) job.fail(failure);
     }
     // Answers go out first.

@@ -55,7 +55,7 @@ export function checkInside(ip: string, { name, subnets }: PodmanNetwork): void 
   if (subnet === undefined || !covers(subnet.subnet, `${ip}/32`))
     throw invalid('ip', `expected an address in ${subnet?.subnet ?? 'an IPv4 subnet'}, network ${name}'s`);
   if (ip === subnet.gateway || endsOf(subnet.subnet).includes(ip))
-    throw invalid('ip', `${ip} is no container's address in network ${name}`);
+    throw invalid('ip', `${ip} is not an address for containers in network ${name}`);
 }
 
 /** Stores a container's addresses on the container itself, because Podman forgets them while it does not run. */

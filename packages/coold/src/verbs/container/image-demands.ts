@@ -29,11 +29,12 @@ const podmanLabel = /^(?:io\.containers\..*|PODMAN_SYSTEMD_UNIT)$/s;
 export function denyImage({ annotations, volumes }: ImageWords): void {
   const volume = volumes.find(isOfKernel);
   if (volume !== undefined)
-    throw denied('image', `its volume ${told(volume)} is the kernel's, not for mounts`);
+    throw denied('image', `its volume ${told(volume)} belongs to the kernel and cannot be mounted over`);
   const order = Object.keys(annotations).find(
     name => runtimeAnnotation.test(name) || podmanAnnotation.test(name),
   );
-  if (order !== undefined) throw denied('image', `its annotation ${told(order)} is an order to the runtime`);
+  if (order !== undefined)
+    throw denied('image', `its annotation ${told(order)} is an instruction to the runtime`);
 }
 
 /**
@@ -45,7 +46,8 @@ export function denyRuntimeAnnotations(annotations: Record<string, string>): voi
   const order = Object.entries(annotations).find(
     ([name, value]) => runtimeAnnotation.test(name) && !podmanOwn[name]?.test(value),
   )?.[0];
-  if (order !== undefined) throw denied('id', `its annotation ${told(order)} is an order to the runtime`);
+  if (order !== undefined)
+    throw denied('id', `its annotation ${told(order)} is an instruction to the runtime`);
 }
 
 /** @throws VerbError 403 for a label that Podman or coold acts on */

@@ -32,7 +32,7 @@ export function mountSources(allowed: readonly string[]): MountSources {
     resolve,
     async recheck(source, field) {
       if ((await resolve(source, field)) !== source)
-        throw denied(field, `the bind source ${source} leads elsewhere than when it was checked`);
+        throw denied(field, `the bind source ${source} leads to another place than when it was checked`);
     },
   };
 }

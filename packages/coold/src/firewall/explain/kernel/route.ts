@@ -46,7 +46,7 @@ const routeTypes = { unicast: 1, local: 2, broadcast: 3 } as const;
 const refusals: Readonly<Record<number, string>> = {
   13: 'a route forbids it',
   18: 'packets of that source do not come in by that interface (rp_filter)',
-  19: 'there is no such interface',
+  19: 'no interface has this name',
   22: 'a route drops it',
   101: 'the network is unreachable',
   113: 'the host is unreachable, or forwarding is off',

@@ -103,7 +103,7 @@ function take(
       `${textOf(source)} gives the packet another source address, so the rules of the other host do not know it`,
     );
   if (elsewhere !== undefined)
-    doubt(hop, elsewhere, `${textOf(elsewhere)} hands it to something that decides by itself`);
+    doubt(hop, elsewhere, `${textOf(elsewhere)} hands it to a program that decides`);
   if (drop !== undefined && accept === undefined && elsewhere === undefined) {
     // The first drop is the one that the sender meets.
     if (hop.verdict !== 'blocked') Object.assign(hop, { verdict: 'blocked', by: drop, doubt: undefined });

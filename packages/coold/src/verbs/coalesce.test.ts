@@ -53,7 +53,7 @@ describe('joined work', () => {
     const two = { maxUnattended: 2 };
     const leave = async (key: string) =>
       expect(coalescer.run(key, AbortSignal.abort(), () => gate.promise, two)).rejects.toMatchObject({
-        message: expect.stringContaining('every caller has gone') as string,
+        message: expect.stringContaining('every caller has left') as string,
       });
     await leave('pull a');
     await leave('pull b');

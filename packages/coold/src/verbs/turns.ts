@@ -20,7 +20,7 @@ export function createTurns(atOnce: number, most: number): Turns {
     return new Promise((resolve, reject) => {
       const leave = () => {
         waiting.delete(begin);
-        reject(new VerbError('host_stopping', 'the caller has gone'));
+        reject(new VerbError('host_stopping', 'the caller has left'));
       };
       const begin = () => {
         waiting.delete(begin);

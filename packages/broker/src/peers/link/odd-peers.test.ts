@@ -77,7 +77,7 @@ describe('a peer', () => {
       /for another request/,
       stream => replyWith(stream, response('r', 'other')),
     ],
-    ['answers with bytes', 502, /no answer/, stream => replyWith(stream, Uint8Array.of(0x0a, 0xff))],
+    ['answers with bytes', 502, /unreadable answer/, stream => replyWith(stream, Uint8Array.of(0x0a, 0xff))],
     [
       'answers nothing that is known',
       502,

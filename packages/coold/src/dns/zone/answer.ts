@@ -7,6 +7,7 @@ import {
   type Query,
   type Rcode,
   type RecordData,
+  type Reply,
   readQuery,
   soaData,
   types,
@@ -60,56 +61,23 @@ export type AnswerPacket = (packet: Buffer, transport: Transport) => Answer;
  * @param serial of the zone; an answer with another serial is not from this process
  */
 export function createAnswerPacket(zone: AnswerableZone, serial: number): AnswerPacket {
-  const authority = { zone: zone.wire, serial };
-  const addressesOf = packedAddresses();
-  const reverseAuthority = ({ name }: Query): Authority => ({ zone: reverseZoneOf(name), serial });
+  const answering = new ZoneAnswering(zone, serial);
+  return (packet, transport) => answering.answer(packet, transport);
+}
 
-  function reply(
-    query: Query,
-    rcode: Rcode,
-    transport: Transport,
-    endpoints?: readonly HasAddress[],
-  ): Answer {
-    const limit = transport === 'udp' ? udpLimit(query) : maxTcpBytes;
-    const addresses = endpoints === undefined ? undefined : addressesOf(endpoints);
-    const content =
-      addresses === undefined || addresses.length === 0
-        ? { rcode, authoritative: true, ttl: zoneTtl, authority }
-        : { rcode, authoritative: true, ttl: zoneTtl, addresses };
-    const packet = encodeReply(query, content, limit);
-    return { kind: 'reply', packet, rcode, isSelfQuery: query.type === selfQueryType };
+class ZoneAnswering {
+  readonly #zone: AnswerableZone;
+  readonly #serial: number;
+  readonly #authority: Authority;
+  readonly #addressesOf = packedAddresses();
+
+  constructor(zone: AnswerableZone, serial: number) {
+    this.#zone = zone;
+    this.#serial = serial;
+    this.#authority = { zone: zone.wire, serial };
   }
 
-  /** Returns records of types other than addresses, else the SOA record. */
-  function replyRecords(
-    query: Query,
-    transport: Transport,
-    records: readonly RecordData[],
-    { rcode = 'NOERROR', of = authority }: { rcode?: Rcode; of?: Authority } = {},
-  ): Answer {
-    const limit = transport === 'udp' ? udpLimit(query) : maxTcpBytes;
-    const content = { rcode, authoritative: true, ttl: zoneTtl };
-    const said = records.length === 0 ? { authority: of } : { records };
-    const packet = encodeReply(query, { ...content, ...said }, limit);
-    return { kind: 'reply', packet, rcode, isSelfQuery: query.type === selfQueryType };
-  }
-
-  function replyRelative(query: Query, transport: Transport, endpoints?: readonly HasAddress[]): Answer {
-    const rcode = endpoints === undefined ? 'NXDOMAIN' : 'NOERROR';
-    const isAsked = query.type === types.A || query.type === types.ANY;
-    if (endpoints !== undefined && isAsked) return reply(query, rcode, transport, endpoints);
-    return { kind: 'reply', packet: encodeFailure(query, rcode), rcode, isSelfQuery: false };
-  }
-
-  function apexRecords(query: Query): RecordData[] {
-    const isAsked = (type: number) => query.type === type || query.type === types.ANY;
-    return [
-      ...(isAsked(types.SOA) ? [soaData(query, authority, zoneTtl)] : []),
-      ...(isAsked(types.NS) ? [nsData(query, authority)] : []),
-    ];
-  }
-
-  return (packet, transport) => {
+  answer(packet: Buffer, transport: Transport): Answer {
     const received = readQuery(packet);
     switch (received.kind) {
       case 'ignored':
@@ -119,46 +87,94 @@ export function createAnswerPacket(zone: AnswerableZone, serial: number): Answer
         const refusal = query === undefined ? encodeHeader(packet, rcode) : encodeFailure(query, rcode);
         return { kind: 'reply', packet: refusal, rcode, isSelfQuery: false };
       }
-      case 'query': {
-        const { query } = received;
-        const holding = zone.find(query.name);
-        switch (holding.kind) {
-          case 'endpoints':
-            return query.type === types.A || query.type === types.ANY
-              ? reply(query, 'NOERROR', transport, holding.endpoints)
-              : reply(query, 'NOERROR', transport);
-          case 'apex':
-            return replyRecords(query, transport, apexRecords(query));
-          case 'pointers': {
-            const isAsked = query.type === types.PTR || query.type === types.ANY;
-            const names = isAsked ? holding.names : [];
-            const records = names.map(name => ({ type: types.PTR, data: Buffer.from(name, 'latin1') }));
-            return replyRecords(query, transport, records, { of: reverseAuthority(query) });
-          }
-          case 'no pointer':
-            return replyRecords(query, transport, [], { rcode: 'NXDOMAIN', of: reverseAuthority(query) });
-          case 'empty':
-            return reply(query, 'NOERROR', transport);
-          case 'missing':
-            return reply(query, 'NXDOMAIN', transport);
-          case 'unknown':
-            return {
-              kind: 'reply',
-              packet: encodeFailure(query, 'SERVFAIL'),
-              rcode: 'SERVFAIL',
-              isSelfQuery: false,
-            };
-          case 'outside':
-            return { kind: 'forward', query };
-          // The name is in no zone of ours, so there is no SOA record: resolvers do not cache this "no".
-          case 'relative':
-            return replyRelative(query, transport, holding.endpoints);
-          case 'later':
-            return holding;
-        }
-      }
+      case 'query':
+        return this.#answerQuery(received.query, transport);
     }
-  };
+  }
+
+  #answerQuery(query: Query, transport: Transport): Answer {
+    const holding = this.#zone.find(query.name);
+    switch (holding.kind) {
+      case 'endpoints':
+        return this.#reply(
+          query,
+          'NOERROR',
+          transport,
+          isAsked(query, types.A) ? holding.endpoints : undefined,
+        );
+      case 'apex':
+        return this.#replyRecords(query, transport, this.#apexRecords(query));
+      case 'pointers': {
+        const names = isAsked(query, types.PTR) ? holding.names : [];
+        const records = names.map(name => ({ type: types.PTR, data: Buffer.from(name, 'latin1') }));
+        return this.#replyRecords(query, transport, records, { of: this.#reverseAuthority(query) });
+      }
+      case 'no pointer':
+        return this.#replyRecords(query, transport, [], {
+          rcode: 'NXDOMAIN',
+          of: this.#reverseAuthority(query),
+        });
+      case 'empty':
+        return this.#reply(query, 'NOERROR', transport);
+      case 'missing':
+        return this.#reply(query, 'NXDOMAIN', transport);
+      case 'unknown':
+        return replyFailure(query, 'SERVFAIL');
+      case 'outside':
+        return { kind: 'forward', query };
+      // The name is in no zone of ours, so there is no SOA record: resolvers do not cache this "no".
+      case 'relative':
+        if (holding.endpoints === undefined) return replyFailure(query, 'NXDOMAIN');
+        return isAsked(query, types.A)
+          ? this.#reply(query, 'NOERROR', transport, holding.endpoints)
+          : replyFailure(query, 'NOERROR');
+      case 'later':
+        return holding;
+    }
+  }
+
+  /** Returns address records, else the SOA record. */
+  #reply(query: Query, rcode: Rcode, transport: Transport, endpoints?: readonly HasAddress[]): Answer {
+    const addresses = endpoints === undefined ? undefined : this.#addressesOf(endpoints);
+    const said =
+      addresses === undefined || addresses.length === 0 ? { authority: this.#authority } : { addresses };
+    return replyWith(query, transport, { rcode, authoritative: true, ttl: zoneTtl, ...said });
+  }
+
+  /** Returns records of types other than addresses, else the SOA record. */
+  #replyRecords(
+    query: Query,
+    transport: Transport,
+    records: readonly RecordData[],
+    { rcode = 'NOERROR', of = this.#authority }: { rcode?: Rcode; of?: Authority } = {},
+  ): Answer {
+    const said = records.length === 0 ? { authority: of } : { records };
+    return replyWith(query, transport, { rcode, authoritative: true, ttl: zoneTtl, ...said });
+  }
+
+  #apexRecords(query: Query): RecordData[] {
+    return [
+      ...(isAsked(query, types.SOA) ? [soaData(query, this.#authority, zoneTtl)] : []),
+      ...(isAsked(query, types.NS) ? [nsData(query, this.#authority)] : []),
+    ];
+  }
+
+  #reverseAuthority({ name }: Query): Authority {
+    return { zone: reverseZoneOf(name), serial: this.#serial };
+  }
+}
+
+function isAsked({ type }: Query, wanted: number): boolean {
+  return type === wanted || type === types.ANY;
+}
+
+function replyWith(query: Query, transport: Transport, content: Reply): Answer {
+  const packet = encodeReply(query, content, transport === 'udp' ? udpLimit(query) : maxTcpBytes);
+  return { kind: 'reply', packet, rcode: content.rcode, isSelfQuery: query.type === selfQueryType };
+}
+
+function replyFailure(query: Query, rcode: Rcode): Answer {
+  return { kind: 'reply', packet: encodeFailure(query, rcode), rcode, isSelfQuery: false };
 }
 
 /** Encodes a reply that only says why there is no answer. */

@@ -1,13 +1,12 @@
 import { type AddressHolder, readAddressHolders } from './address-holders.ts';
 import { type NetworkedContainer, readContainerList } from './answer.ts';
-import { connectPodman } from './connection.ts';
+import { type ConnectionOptions, connectPodman } from './connection.ts';
 import { type PodmanContainers, podmanContainers } from './containers.ts';
 import { type PodmanHost, podmanHost } from './host.ts';
 import { type PodmanImages, podmanImages } from './images.ts';
 import { type PodmanLifecycle, podmanLifecycle } from './lifecycle.ts';
 import { type ListedContainer, readListedContainers } from './listed-containers.ts';
 import { type PodmanNetworks, podmanNetworks } from './networks.ts';
-import type { PodmanCall } from './podman-calls.ts';
 import { type PodmanVolumes, podmanVolumes } from './volumes.ts';
 
 /** Calls to this host's Podman, grouped by noun. Every call rejects with a VerbError. */
@@ -26,14 +25,7 @@ export interface Podman {
   lifecycle: PodmanLifecycle;
 }
 
-/**
- * @param options.timeoutMs the timeout of calls that do not set their own, in ms
- * @param options.onCall called with every finished call, except streams and pipes
- */
-export function createPodman(
-  socketPath: string,
-  options: { timeoutMs?: number; onCall?: (call: PodmanCall) => void } = {},
-): Podman {
+export function createPodman(socketPath: string, options: ConnectionOptions = {}): Podman {
   const connection = connectPodman(socketPath, options);
   return {
     // Unlike libpod's list, the compatible list names the networks of a container in every state.

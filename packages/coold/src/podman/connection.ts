@@ -60,31 +60,106 @@ const maxAnswerBytes = 32 * 1024 * 1024;
 /** The longest line of a stream. Podman writes no longer ones. */
 const maxLineLength = 64 * 1024;
 const libpodRoot = '/v4.0.0/libpod';
+const compatibleRoot = '/v1.41';
 
-export function connectPodman(
-  socketPath: string,
-  { timeoutMs = defaultTimeoutMs, onCall }: { timeoutMs?: number; onCall?: (call: PodmanCall) => void } = {},
-): PodmanConnection {
-  // Only the signal ends a request: undici's own timeouts are shorter than a pull may take.
-  const agent = new Agent({
-    connect: { socketPath, timeout: connectTimeoutMs },
-    headersTimeout: 0,
-    bodyTimeout: 0,
-  });
+export interface ConnectionOptions {
+  /** The timeout of calls that do not set their own, in ms. */
+  timeoutMs?: number;
+  /** Called with every finished call, except streams and pipes. */
+  onCall?: ((call: PodmanCall) => void) | undefined;
+}
 
-  async function send<T>(
+export function connectPodman(socketPath: string, options: ConnectionOptions = {}): PodmanConnection {
+  return new SocketConnection(socketPath, options);
+}
+
+class SocketConnection implements PodmanConnection {
+  readonly #socketPath: string;
+  readonly #timeoutMs: number;
+  readonly #onCall: ConnectionOptions['onCall'];
+  readonly #agent: Agent;
+
+  constructor(socketPath: string, { timeoutMs = defaultTimeoutMs, onCall }: ConnectionOptions) {
+    this.#socketPath = socketPath;
+    this.#timeoutMs = timeoutMs;
+    this.#onCall = onCall;
+    // Only the signal ends a request: undici's own timeouts are shorter than a pull may take.
+    const connect = { socketPath, timeout: connectTimeoutMs };
+    this.#agent = new Agent({ connect, headersTimeout: 0, bodyTimeout: 0 });
+  }
+
+  libpod(call: Call, signal: AbortSignal): Promise<unknown> {
+    return this.#send(libpodRoot, call, signal, readJson);
+  }
+
+  compatible(call: Call, signal: AbortSignal): Promise<unknown> {
+    return this.#send(compatibleRoot, call, signal, readJson);
+  }
+
+  async libpodHead({ path, query = {} }: Pick<Call, 'path' | 'query'>, signal: AbortSignal) {
+    const within = AbortSignal.any([signal, AbortSignal.timeout(this.#timeoutMs)]);
+    try {
+      const target = targetOf(libpodRoot, path, query);
+      const answer = await this.#agent.request({ ...target, method: 'HEAD', signal: within });
+      const { statusCode, headers, body } = answer;
+      await body.dump();
+      if (statusCode !== 200 && statusCode !== 404) throw new PodmanStatusError(statusCode, '');
+      return { found: statusCode === 200, headers };
+    } catch (error) {
+      throw podmanFailure(error, this.#socketPath);
+    }
+  }
+
+  libpodBytes(call: Call, onBytes: (bytes: Buffer) => boolean, signal: AbortSignal): Promise<void> {
+    return this.#send(libpodRoot, call, signal, async body => {
+      for await (const chunk of body) if (!onBytes(chunk)) break; // leaving the loop destroys the body
+    });
+  }
+
+  async libpodStream(
+    { path, query = {} }: Call,
+    read: (body: AsyncIterable<Buffer>) => Promise<void>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    try {
+      const target = targetOf(libpodRoot, path, query);
+      const { statusCode, body } = await this.#agent.request({ ...target, method: 'GET', signal });
+      if (statusCode !== 200) throw new PodmanStatusError(statusCode, await readText(body));
+      await read(body);
+    } catch (error) {
+      throw podmanFailure(error, this.#socketPath);
+    }
+  }
+
+  async libpodPipe(call: Call): Promise<Socket> {
+    const { path } = targetOf(libpodRoot, call.path, {});
+    try {
+      return await upgrade(this.#socketPath, path, call.json, {
+        signal: AbortSignal.timeout(call.timeoutMs ?? this.#timeoutMs),
+        maxBytes: maxAnswerBytes,
+      });
+    } catch (error) {
+      throw podmanFailure(error, this.#socketPath);
+    }
+  }
+
+  libpodLines(call: Call, onLine: (line: string) => void, signal: AbortSignal): Promise<void> {
+    return this.#send(libpodRoot, call, signal, body => readLines(body, onLine));
+  }
+
+  async #send<T>(
     root: string,
     call: Call,
     signal: AbortSignal,
     read: (body: AsyncIterable<Buffer>) => Promise<T>,
   ): Promise<T> {
     const { method = 'GET', path, query = {}, json, headers = {}, success = [200] } = call;
-    const within = AbortSignal.any([signal, AbortSignal.timeout(call.timeoutMs ?? timeoutMs)]);
+    const within = AbortSignal.any([signal, AbortSignal.timeout(call.timeoutMs ?? this.#timeoutMs)]);
     const startedAt = performance.now();
     const note = (outcome: CallOutcome) =>
-      onCall?.({ path, outcome, durationMs: performance.now() - startedAt });
+      this.#onCall?.({ path, outcome, durationMs: performance.now() - startedAt });
     try {
-      const { statusCode, body } = await agent.request({
+      const { statusCode, body } = await this.#agent.request({
         ...targetOf(root, path, query),
         method,
         signal: within,
@@ -96,85 +171,40 @@ export function connectPodman(
       note('ok');
       return answer;
     } catch (error) {
-      const failure = podmanFailure(error, socketPath);
+      const failure = podmanFailure(error, this.#socketPath);
       // A call aborted by its caller says nothing about Podman.
       if (!signal.aborted) note(failure.code < 500 ? 'refused' : 'failed');
       throw failure;
     }
   }
-
-  const json = (root: string) => (call: Call, signal: AbortSignal) =>
-    send(root, call, signal, async body => {
-      const text = await readText(body);
-      if (text === '') return undefined;
-      const answer = parseJson(text);
-      if (answer === undefined) throw new VerbError('podman_failed', "podman's answer is not JSON");
-      return answer;
-    });
-
-  return {
-    libpod: json(libpodRoot),
-    compatible: json('/v1.41'),
-    async libpodHead({ path, query = {} }, signal) {
-      const within = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
-      try {
-        const { statusCode, headers, body } = await agent.request({
-          ...targetOf(libpodRoot, path, query),
-          method: 'HEAD',
-          signal: within,
-        });
-        await body.dump();
-        if (statusCode !== 200 && statusCode !== 404) throw new PodmanStatusError(statusCode, '');
-        return { found: statusCode === 200, headers };
-      } catch (error) {
-        throw podmanFailure(error, socketPath);
-      }
-    },
-    libpodBytes: (call, onBytes, signal) =>
-      send(libpodRoot, call, signal, async body => {
-        for await (const chunk of body) if (!onBytes(chunk)) break; // leaving the loop destroys the body
-      }),
-    async libpodStream(call, read, signal) {
-      const { path, query = {} } = call;
-      try {
-        const target = targetOf(libpodRoot, path, query);
-        const { statusCode, body } = await agent.request({ ...target, method: 'GET', signal });
-        if (statusCode !== 200) throw new PodmanStatusError(statusCode, await readText(body));
-        await read(body);
-      } catch (error) {
-        throw podmanFailure(error, socketPath);
-      }
-    },
-    async libpodPipe(call) {
-      const { path } = targetOf(libpodRoot, call.path, {});
-      try {
-        return await upgrade(socketPath, path, call.json, {
-          signal: AbortSignal.timeout(call.timeoutMs ?? timeoutMs),
-          maxBytes: maxAnswerBytes,
-        });
-      } catch (error) {
-        throw podmanFailure(error, socketPath);
-      }
-    },
-    libpodLines: (call, onLine, signal) =>
-      send(libpodRoot, call, signal, async body => {
-        const decoder = new TextDecoder();
-        let rest = '';
-        for await (const chunk of body) {
-          const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n');
-          rest = lines.pop() ?? '';
-          if (rest.length > maxLineLength) throw new Error(`a line of more than ${maxLineLength} characters`);
-          for (const line of lines) if (line !== '') onLine(line);
-        }
-        if (rest !== '') onLine(rest);
-      }),
-  };
 }
 
 function targetOf(root: string, path: string, query: NonNullable<Call['query']>) {
   const url = new URL(`http://podman${root}${path}`);
   for (const [name, value] of Object.entries(query)) url.searchParams.set(name, String(value));
   return { origin: url.origin, path: url.pathname + url.search };
+}
+
+/** @returns undefined when there is no body @throws VerbError 502 when it is not JSON or too long */
+async function readJson(body: AsyncIterable<Buffer>): Promise<unknown> {
+  const text = await readText(body);
+  if (text === '') return undefined;
+  const answer = parseJson(text);
+  if (answer === undefined) throw new VerbError('podman_failed', "podman's answer is not JSON");
+  return answer;
+}
+
+/** Calls `onLine` with each line that is not empty. @throws Error when a line is too long */
+async function readLines(body: AsyncIterable<Buffer>, onLine: (line: string) => void): Promise<void> {
+  const decoder = new TextDecoder();
+  let rest = '';
+  for await (const chunk of body) {
+    const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n');
+    rest = lines.pop() ?? '';
+    if (rest.length > maxLineLength) throw new Error(`a line of more than ${maxLineLength} characters`);
+    for (const line of lines) if (line !== '') onLine(line);
+  }
+  if (rest !== '') onLine(rest);
 }
 
 /** @throws VerbError 502 when the answer is too long */

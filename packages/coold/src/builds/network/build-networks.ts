@@ -9,7 +9,7 @@ import {
   writeFileAtomically,
 } from '@coold/runtime';
 import { makeRunFolder } from '../../run-folder.ts';
-import { planAddresses } from './address-plan.ts';
+import { type AddressPlan, planAddresses } from './address-plan.ts';
 import { type BuildNetwork, slotOfCable } from './cable.ts';
 import type { HostNetwork } from './host-network.ts';
 import { BuildPacketFilter } from './keep-packet-filter.ts';
@@ -58,98 +58,123 @@ export interface BuildNetworksOptions {
 const setUpMs = 10_000;
 
 export function createBuildNetworks(options: BuildNetworksOptions): BuildNetworks {
-  const { mesh, dns, resolvConf, host, log, lookEveryMs = 2000 } = options;
-  const plan = planAddresses(options.net);
-  const slots = new Slots(plan.slots, options.lastSlot ?? randomInt(plan.slots.first, plan.slots.last));
-  const filter = new BuildPacketFilter({ ...options, plan });
-  /** undefined: the network of builds is not set up now. */
-  let server: NameServer | undefined;
-  /** Announced each time the network of builds has been set up. */
-  const ready = createChangeSignal();
-  const inTurn = createTurns();
-  const ensure = () => filter.ensure(server);
+  const networks = new HostBuildNetworks(options);
+  return {
+    prepare: requestId => networks.prepare(requestId),
+    release: requestId => networks.release(requestId),
+    run: stop => networks.run(stop),
+  };
+}
 
-  async function setUp(): Promise<NameServer> {
-    await host.holdGateway(plan.gateway);
-    const started = await startNameServer({ ...dns, gateway: plan.gateway });
-    server = started;
-    await writeResolvConf();
-    await inTurn(ensure);
+class HostBuildNetworks {
+  readonly #options: BuildNetworksOptions;
+  readonly #plan: AddressPlan;
+  readonly #slots: Slots;
+  readonly #filter: BuildPacketFilter;
+  /** Undefined: the network of builds is not set up now. */
+  #server: NameServer | undefined;
+  /** Announced each time the network of builds has been set up. */
+  readonly #ready = createChangeSignal();
+  readonly #inTurn = createTurns();
+
+  constructor(options: BuildNetworksOptions) {
+    this.#options = options;
+    this.#plan = planAddresses(options.net);
+    const { first, last } = this.#plan.slots;
+    this.#slots = new Slots(this.#plan.slots, options.lastSlot ?? randomInt(first, last));
+    this.#filter = new BuildPacketFilter({ ...options, plan: this.#plan });
+  }
+
+  async prepare(requestId: string): Promise<BuildNetwork> {
+    try {
+      await this.#ready.later(0, setUpMs);
+      if (this.#ready.count() === 0)
+        throw new NetworkError('the network of builds is not set up yet; the log of coold says why');
+      return await this.#inTurn(() => this.#place(requestId));
+    } catch (error) {
+      if (error instanceof NetworkError) throw error;
+      throw new NetworkError(errorMessage(error), { cause: error });
+    }
+  }
+
+  release(requestId: string): void {
+    this.#slots.release(requestId);
+  }
+
+  async run(stop: AbortSignal): Promise<void> {
+    const { host, log } = this.#options;
+    const backoff = createBackoff({ firstMs: 500, maxMs: 30_000 });
+    while (!stop.aborted) {
+      try {
+        const server = await this.#setUp();
+        backoff.reset();
+        this.#ready.announce();
+        await this.#keep(server, stop);
+      } catch (error) {
+        log.error({ err: error }, 'builds have no network; trying again');
+      } finally {
+        this.#server?.close();
+        this.#server = undefined;
+      }
+      if (!stop.aborted) await pause(backoff.next(), stop);
+    }
+    host.letRulesGo();
+  }
+
+  async #setUp(): Promise<NameServer> {
+    const { dns, host, log } = this.#options;
+    const { gateway } = this.#plan;
+    await host.holdGateway(gateway);
+    const server = await startNameServer({ ...dns, gateway });
+    this.#server = server;
+    await this.#writeResolvConf();
+    await this.#inTurn(() => this.#ensureFilter());
     await removeStrayNamespaces(host, log).catch((error: unknown) => {
       log.warn({ err: error }, 'network namespaces without a build stay until the next start');
     });
-    return started;
-  }
-
-  async function writeResolvConf(): Promise<void> {
-    await makeRunFolder(resolvConf);
-    await writeFileAtomically(resolvConf, buildResolvConf(plan.gateway), 0o644);
-  }
-
-  async function place(requestId: string): Promise<BuildNetwork> {
-    const [routes, plugged] = await Promise.all([ensure(), pluggedSlots(host)]);
-    checkFree(routes, plan.net);
-    // Written again, since systemd may have removed the folder together with the unit of a broker.
-    await writeResolvConf();
-    const slot = slots.reserve(requestId, plugged);
-    if (slot === undefined)
-      throw new NetworkError(`COOLD_BUILDER_NET=${plan.net} has no free address for another build`);
-    const mtus = await Promise.all(uplinksOf(routes, mesh).map(host.mtuOf));
-    return {
-      slot,
-      address: plan.addressOf(slot),
-      gateway: plan.gateway,
-      resolvConf,
-      mtu: Math.min(1500, ...mtus),
-    };
+    return server;
   }
 
   /** Checks the packet filter until coold stops or the name server fails. @throws the error of the name server */
-  async function keep({ failed }: NameServer, stop: AbortSignal): Promise<void> {
+  async #keep({ failed }: NameServer, stop: AbortSignal): Promise<void> {
+    const { host, log, lookEveryMs = 2000 } = this.#options;
     const either = AbortSignal.any([stop, failed]);
     while (!either.aborted) {
       await pause(lookEveryMs, either);
       if (either.aborted) break;
-      if (slots.size === 0 && (await pluggedSlots(host)).size === 0) continue;
-      await inTurn(ensure).catch((error: unknown) => {
+      if (this.#slots.size === 0 && (await pluggedSlots(host)).size === 0) continue;
+      await this.#inTurn(() => this.#ensureFilter()).catch((error: unknown) => {
         log.error({ err: error }, 'cannot check the packet filter of builds; trying again');
       });
     }
     if (!stop.aborted) throw failed.reason;
   }
 
-  return {
-    async prepare(requestId) {
-      try {
-        await ready.later(0, setUpMs);
-        if (ready.count() === 0)
-          throw new NetworkError('the network of builds is not set up yet; the log of coold says why');
-        return await inTurn(() => place(requestId));
-      } catch (error) {
-        if (error instanceof NetworkError) throw error;
-        throw new NetworkError(errorMessage(error), { cause: error });
-      }
-    },
-    release: requestId => slots.release(requestId),
-    async run(stop) {
-      const backoff = createBackoff({ firstMs: 500, maxMs: 30_000 });
-      while (!stop.aborted) {
-        try {
-          const serving = await setUp();
-          backoff.reset();
-          ready.announce();
-          await keep(serving, stop);
-        } catch (error) {
-          log.error({ err: error }, 'builds have no network; trying again');
-        } finally {
-          server?.close();
-          server = undefined;
-        }
-        if (!stop.aborted) await pause(backoff.next(), stop);
-      }
-      host.letRulesGo();
-    },
-  };
+  /** Reserves a slot and address. @throws NetworkError */
+  async #place(requestId: string): Promise<BuildNetwork> {
+    const { net, mesh, resolvConf, host } = this.#options;
+    const [routes, plugged] = await Promise.all([this.#ensureFilter(), pluggedSlots(host)]);
+    checkFree(routes, net);
+    // Written again, since systemd may have removed the folder together with the unit of a broker.
+    await this.#writeResolvConf();
+    const slot = this.#slots.reserve(requestId, plugged);
+    if (slot === undefined)
+      throw new NetworkError(`COOLD_BUILDER_NET=${net} has no free address for another build`);
+    const mtus = await Promise.all(uplinksOf(routes, mesh).map(host.mtuOf));
+    const { gateway } = this.#plan;
+    const address = this.#plan.addressOf(slot);
+    return { slot, address, gateway, resolvConf, mtu: Math.min(1500, ...mtus) };
+  }
+
+  #ensureFilter(): Promise<readonly Route[]> {
+    return this.#filter.ensure(this.#server);
+  }
+
+  async #writeResolvConf(): Promise<void> {
+    const { resolvConf } = this.#options;
+    await makeRunFolder(resolvConf);
+    await writeFileAtomically(resolvConf, buildResolvConf(this.#plan.gateway), 0o644);
+  }
 }
 
 /** Returns what runs changes one after the other: two at once would undo each other. */

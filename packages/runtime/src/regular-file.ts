@@ -2,16 +2,17 @@ import { constants, type Stats } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { UnusableError } from './unusable.ts';
 
-/** Far above what people write into a file of settings, keys or certificates. */
+/** Far more than people write into a file of settings, keys or certificates. */
 const usualBytes = 4 * 1024 * 1024;
 
 /**
- * Reads a file that an operator names. Such a name may be that of a pipe, which has no end and may have no beginning, or of a
- * device: neither is waited for.
+ * Reads a file that an operator named. The name may be that of a device or a pipe, which never ends and may never begin;
+ * it does not wait for those.
  *
- * @param options.maxBytes longer files are refused; 4 MiB by default
- * @param options.check looks at the open file first, and throws what is wrong with it: the path may lead elsewhere by then
- * @throws UnusableError naming a file that is not a regular file or is too long; the error of the system otherwise, such as ENOENT
+ * @param options.maxBytes longer files are refused; default: 4 MiB
+ * @param options.check is called with the open file first, because the path may lead to another file by then; throws
+ * when the file must not be used
+ * @throws UnusableError naming a file that is not a regular file or is too large
  */
 export async function readRegularFile(
   path: string,
@@ -24,7 +25,7 @@ export async function readRegularFile(
     check?.(stats);
     const tooLong = () => new UnusableError(`${path} is larger than ${maxBytes} bytes`);
     if (stats.size > maxBytes) throw tooLong();
-    // It may grow while it is read, and files of /proc do not say how long they are.
+    // The file may grow while it is read, and files of /proc do not report their size.
     const chunks: Buffer[] = [];
     let length = 0;
     for await (const chunk of file.createReadStream({ end: maxBytes, autoClose: false })) {

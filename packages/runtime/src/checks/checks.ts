@@ -1,39 +1,41 @@
 import { errorMessage } from '../unknown-values.ts';
 import { orAborted } from '../waits/or-aborted.ts';
 
-/** How a check came out. `warn`: it works now and may not later, or it could not be looked at. `fail`: it does not work. */
+/**
+ * The result of a check. `warn`: it works now and may not later, or it could not be checked. `fail`: it does not work.
+ */
 export type Level = 'ok' | 'warn' | 'fail';
 
-/** One thing that a check found, and what its operator does about it. */
+/** One thing that a check found, and what the operator should do about it. */
 export interface Finding {
   level: Level;
-  /** What is there, in one sentence without its full stop. */
+  /** What was found, as one sentence without its full stop. */
   found: string;
   /** What to do about it. A check that passes has none. */
   cure?: string;
 }
 
-/** A look at one thing of this machine. */
+/** Checks one thing of this machine. */
 export interface Check {
-  /** One or two words, as they stand before each of its lines. */
+  /** One or two words, printed before each of its lines. */
   name: string;
-  /** May throw: then the check could not be made. The signal fires when its time is over. */
+  /** When it throws, the check could not be made. The signal aborts when its time is over. */
   look(signal: AbortSignal): Promise<Finding | readonly Finding[]>;
 }
 
-/** A finding, and which check it is of. */
+/** A finding, and the name of its check. */
 export type CheckLine = { check: string } & Finding;
 
 export const ok = (found: string): Finding => ({ level: 'ok', found });
 export const warn = (found: string, cure: string): Finding => ({ level: 'warn', found, cure });
 export const fail = (found: string, cure: string): Finding => ({ level: 'fail', found, cure });
 
-/** Longer than the programs that are asked take on a busy machine, in ms. */
+/** Longer than the programs that checks run take on a busy machine, in ms. */
 const defaultTimeoutMs = 15_000;
 
 /**
- * Makes all checks beside each other. One that throws, or takes longer than `timeoutMs`, is a warning that says why it could not
- * be made; it holds up none of the others. Never rejects.
+ * Runs all checks concurrently. One that throws, or takes longer than `timeoutMs`, becomes a warning with the reason,
+ * and does not delay the others. Never rejects.
  *
  * @returns the findings in the order of the checks
  */
@@ -75,12 +77,15 @@ function cureOf(error: unknown): string {
     : 'correct what the message names, and run this again';
 }
 
-/** 0: nothing fails; 1: something does. */
+/** Returns 0 when nothing fails, else 1. */
 export function checksExitCode(lines: readonly CheckLine[]): 0 | 1 {
   return lines.some(({ level }) => level === 'fail') ? 1 : 0;
 }
 
-/** One line a finding, its cure below it, and a count at the end. What others have sent is shown without control characters. Pure. */
+/**
+ * Renders one line per finding, its cure below it, and a count at the end. Control characters in texts of other hosts
+ * are replaced. Pure.
+ */
 export function renderChecks(lines: readonly CheckLine[]): string {
   const width = Math.max(0, ...lines.map(({ check }) => check.length));
   const count = (wanted: Level) => lines.filter(({ level }) => level === wanted).length;
@@ -96,7 +101,7 @@ export function renderChecks(lines: readonly CheckLine[]): string {
     .join('');
 }
 
-/** The same for machines. Pure. */
+/** Returns the same as an object for programs. Pure. */
 export function checksObject(lines: readonly CheckLine[]): object {
   const count = (wanted: Level) => lines.filter(({ level }) => level === wanted).length;
   return { ok: count('ok'), warn: count('warn'), fail: count('fail'), checks: lines };

@@ -2,10 +2,10 @@ import { errorMessage } from '../unknown-values.ts';
 import { type Finding, fail, ok, warn } from './checks.ts';
 import { endsSoon, type Life } from './life.ts';
 
-/** From when to when something is good, or why it cannot be used. */
+/** The validity period of a token or certificate, or why it cannot be used. */
 export type LifeLook = { kind: 'life'; life: Life | undefined } | { kind: 'unusable'; why: string };
 
-/** Turns what was read into such a look. Never rejects. */
+/** Turns the result of `read` into that. Never rejects. */
 export function lookAtLife(read: () => Promise<Life | undefined>): Promise<LifeLook> {
   return read().then(
     life => ({ kind: 'life', life }),
@@ -13,10 +13,10 @@ export function lookAtLife(read: () => Promise<Life | undefined>): Promise<LifeL
   );
 }
 
-/** Clocks of two machines that follow time servers are closer than this, in ms. */
+/** The clocks of two machines that follow time servers differ by less than this, in ms. */
 const leewayMs = 60_000;
 
-/** Whether a token or a certificate is good now, and will be in two weeks. @param now in ms. Pure. */
+/** Judges whether a token or certificate is valid now, and will be in two weeks. Pure. @param now in ms since 1970 */
 export function judgeLife(what: { name: string; renewal: string }, look: LifeLook, now: number): Finding {
   const { name, renewal } = what;
   if (look.kind === 'unusable') return fail(`${name} cannot be used: ${look.why}`, renewal);

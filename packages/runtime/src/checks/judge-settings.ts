@@ -1,7 +1,11 @@
 import type { Settings } from '../config/read-settings.ts';
 import { type Finding, fail, ok, warn } from './checks.ts';
 
-/** Whether a program would start with its settings. @param program as it is called, and its unit. Pure. */
+/**
+ * Judges whether a program would start with its settings. Pure.
+ *
+ * @param program its name, which is also that of its unit
+ */
 export function judgeSettings(program: string, settings: Settings<unknown>): Finding {
   switch (settings.kind) {
     case 'absent':

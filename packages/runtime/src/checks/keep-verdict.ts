@@ -2,9 +2,9 @@ import type { Task } from '../daemon/tasks.ts';
 import type { Logger } from '../logs/logger.ts';
 import { pause } from '../waits/pause.ts';
 
-/** One thing that is wrong. */
+/** One problem. */
 export interface Problem {
-  /** What it is about: the same as long as it is the same problem, whatever its text tells of the moment. */
+  /** Identifies the problem, also when its text changes with the moment. */
   about: string;
   /** A sentence for people. */
   text: string;
@@ -12,23 +12,23 @@ export interface Problem {
 
 export interface Verdict {
   task: Task;
-  /** How many problems there were at the last look. */
+  /** Returns how many problems the last check found. */
   count(): number;
 }
 
 export interface VerdictOptions {
-  /** What is wrong now, as the `status` command of this program says it. */
+  /** Returns the current problems, as the program's `status` command shows them. */
   judge: () => Promise<readonly Problem[]>;
   log: Logger;
-  /** Between two looks, in ms. */
+  /** The interval of checks, in ms. */
   everyMs?: number;
 }
 
 const defaultEveryMs = 15_000;
 
 /**
- * Says in the log what the `status` command calls a problem, once when it is there at two looks in a row, and once when it is over. So the
- * journal also tells what happened while no operator looked, and what has no other line.
+ * Logs what the `status` command calls a problem: once when two checks in a row find it, and once when it is over. So
+ * the journal also records problems that no operator saw, and problems without a log line of their own.
  */
 export function keepVerdict({ judge, log, everyMs = defaultEveryMs }: VerdictOptions): Verdict {
   let seen: ReadonlyMap<string, string> = new Map();

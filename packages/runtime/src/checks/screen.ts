@@ -6,9 +6,9 @@ export interface Screen {
   lists: readonly { title: string; lines: readonly string[] }[];
   /** The problems, one sentence each. Empty: healthy. */
   problems: readonly string[];
-  /** What a program that was just started has not come to yet. */
+  /** What a program that was just started has not done yet. */
   unfinished?: readonly string[];
-  /** What a program is behind with, without being wrong as far as it knows. */
+  /** What a program does too late, although nothing is wrong as far as it knows. */
   late?: readonly string[];
 }
 

@@ -6,7 +6,7 @@ export interface Option<T> {
   /** The default as an operator would write it. It is parsed like any value. */
   default?: string;
   required?: true;
-  /** No environment variable sets it. */
+  /** It has no environment variable. */
   flagOnly?: true;
   /** One line; also in docs/reference. */
   help: string;
@@ -48,13 +48,13 @@ export interface OtherNames<K extends string> {
   names: Readonly<Partial<Record<K, readonly string[]>>>;
 }
 
-/** A variable that is ignored, since another one sets the same option to another value. */
+/** A variable that is ignored because another one sets the same option to another value. */
 export interface Overruled {
   name: string;
   by: string;
 }
 
-/** Returns the command itself, with the types of its options inferred. */
+/** Returns the command unchanged, with the types of its options inferred. */
 export function defineCommand<const T extends Options>(command: Command<T>): Command<T> {
   return command;
 }

@@ -4,41 +4,41 @@ import { pause, untilAborted } from '../waits/pause.ts';
 import { loadReturnMemory, type ReturnMemory } from './return-memory.ts';
 import type { Task } from './tasks.ts';
 
-/** Between two looks, in ms. */
+/** The interval of checks, in ms. */
 const defaultEveryMs = 5000;
-/** A process is quiet that used less than this share of one core since the last look, in percent. */
+/** A process is quiet when it used less than this share of one core since the last check, in percent. */
 const quietPercent = 10;
-/** What has to have come since memory was returned, for it to be worth another time, in bytes. */
+/** How much memory must have grown since it was returned, so that it is returned again, in bytes. */
 const worthBytes = 8 * 1024 * 1024;
-/** With a larger heap, a collection of all of it would hold up what the program is there for; V8 collects it piece by piece. */
+/** A collection of a larger heap would hold up the program for too long; V8 collects such a heap in small steps. */
 const largestHeapBytes = 64 * 1024 * 1024;
-/** Pages are of this size on every machine that coold runs on. */
+/** The page size on every machine that coold runs on, in bytes. */
 const pageBytes = 4096;
 
-/** What a process has in memory, in bytes. */
+/** The resident memory of a process, in bytes. */
 export interface Resident {
-  /** Shared with no file. */
+  /** Anonymous memory: heap, stacks, C library. */
   own: number;
-  /** Of programs, libraries and other files. */
+  /** Pages of programs, libraries and other files. */
   ofFiles: number;
 }
 
 export interface LeanOptions {
   log: Logger;
-  /** Between two looks, in ms. */
+  /** The interval of checks, in ms. */
   everyMs?: number;
-  /** Another only in tests, like the next ones. */
+  /** This and the next ones are replaced in tests. */
   returnMemory?: ReturnMemory | undefined;
-  /** What this process has used of processors so far, in ms. */
+  /** Returns the CPU time that this process has used, in ms. */
   cpuMs?: () => number;
   resident?: () => Resident;
 }
 
 /**
- * Returns memory to the kernel once the program has started and is quiet, and again each time that it is quiet after it has
- * grown. Where only pages of the program came back, as what runs each minute brings them back, only those are returned: a
- * collection of the whole heap would cost more than everything else that a quiet program does. The task ends with the program,
- * also where memory cannot be returned.
+ * Returns memory to the kernel once the program has started and is quiet, and again whenever it is quiet after it has
+ * grown. When only pages of the program's file came back, as work that runs every minute brings them back, only those
+ * are returned: a collection of the whole heap costs more than everything else in a quiet program. The task ends with
+ * the program, also where memory cannot be returned.
  */
 export function keepLean({
   log,
@@ -49,9 +49,9 @@ export function keepLean({
 }: LeanOptions): Task {
   return async signal => {
     if (returnMemory === undefined) return untilAborted(signal);
-    /** What is resident when nothing more can be returned: what is needed all the time has come back. */
+    /** The resident memory at the check after a return: what the program needs all the time has come back by then. */
     const floor: Resident = { own: 0, ofFiles: 0 };
-    /** What was returned at the last look. */
+    /** What the last check returned. */
     let returned: 'nothing' | 'program' | 'everything' = 'nothing';
     let used = cpuMs();
     let since = performance.now();

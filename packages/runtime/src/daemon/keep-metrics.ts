@@ -13,7 +13,7 @@ export interface KeepMetricsOptions {
   render(): Promise<{ contentType: string; text: string }>;
   /** Returns why the address may not be used now, undefined when it may. */
   refusal?: () => string | undefined;
-  /** Called with why they are not served, as long as they are not; undefined: they are. */
+  /** Called with the reason while they cannot be served; undefined: they are served. */
   onProblem?: (why: string | undefined) => void;
   log: Logger;
   backoff?: Backoff;
@@ -26,8 +26,9 @@ const idleMs = 10_000;
 const closeMs = 1000;
 
 /**
- * Returns a task that serves `GET /metrics` without a token, and nothing else (docs/contract.md §3). While the address does not
- * exist or is taken, it tries again with backoff; a reason is a warning once and then once an hour. The task never rejects: a program must not end because of its metrics.
+ * Returns a task that serves `GET /metrics` without a token, and nothing else (docs/contract.md §3). While the address
+ * does not exist or is taken, it tries again with backoff, and warns of the reason once and then once an hour. The task
+ * never rejects: a program must not end because of its metrics.
  */
 export function keepMetrics(options: KeepMetricsOptions): Task {
   const { refusal, onProblem, log } = options;

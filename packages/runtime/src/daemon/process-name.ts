@@ -10,6 +10,6 @@ export function nameProcess(name: string): void {
   try {
     writeFileSync('/proc/self/comm', name);
   } catch {
-    // Nothing depends on it.
+    // Nothing depends on the name.
   }
 }

@@ -91,7 +91,8 @@ export function runDaemon<T extends Options>(
     // Signal handlers do not keep Node running: without a timer, a process whose tasks all wait would end with exit code 13.
     const stay = setInterval(() => {}, 2 ** 30);
     const makeTasks = await daemon.load();
-    // Only now: V8 discards compiled code, Node's own and that of the compile cache, that was made with other flags.
+    // Set after the modules are loaded, because V8 discards compiled code, Node's own and that of the compile cache,
+    // that was made with other flags.
     keepHeap(daemon.heap);
     const tasks = await makeTasks(config, log, createReadiness(log));
     const outcome = await runTasks({ ...tasks, lean: keepLean({ log }) }, { stop, graceMs: daemon.graceMs });

@@ -1,32 +1,32 @@
-// Gives memory back to the kernel that this process does not use at present: garbage, what the C library keeps for later, and
-// pages of Node's own program that were needed at start or under load.
+// Returns memory to the kernel that this process does not use at present: garbage, memory that the C library keeps for
+// later, and pages of Node's program that were needed at start or under load.
 import { readFileSync, readlinkSync } from 'node:fs';
 import { queryObjects } from 'node:v8';
 import { loadFfi, withoutWarning } from '../processes/load-ffi.ts';
 
-/** From <asm-generic/mman-common.h>, the same on every kind of machine. */
+/** From <asm-generic/mman-common.h>, the same on every architecture. */
 const MADV_DONTNEED = 4;
-/** Nothing is made of it: it is what the heap is searched for, which V8 does after a collection. */
+/** Never instantiated. Searching the heap for its instances makes V8 collect the whole heap first. */
 class Nothing {}
 
-/** A part of the address space. */
+/** A range of the address space. */
 export interface Range {
   start: bigint;
   bytes: bigint;
 }
 
-/** What gives memory back to the kernel. */
+/** Returns memory to the kernel. */
 export interface ReturnMemory {
-  /** All that is not used. It takes as long as a collection of the whole heap, and some milliseconds more. */
+  /** Returns all that is not used. It takes as long as a collection of the whole heap, and some milliseconds more. */
   everything(): void;
   /**
-   * Pages of the program's own file. It takes some milliseconds. What is needed again comes back by page faults, for the file
-   * stays in the page cache.
+   * Returns pages of the program's own file. It takes some milliseconds. Pages that are needed again come back by page
+   * faults, because the file stays in the page cache.
    */
   program(): void;
 }
 
-/** Returns what gives memory back, or undefined where C cannot be called. */
+/** Returns undefined where C cannot be called. */
 export function loadReturnMemory(): ReturnMemory | undefined {
   const ffi = loadFfi();
   if (ffi === undefined) return undefined;
@@ -49,17 +49,19 @@ export function loadReturnMemory(): ReturnMemory | undefined {
       },
     };
   } catch {
-    // Another C library than Debian's.
+    // A C library other than Debian's.
     return undefined;
   }
 }
 
 /**
- * Returns what of a program's file is mapped and as it is on disk, so that it may be dropped at any time. A part with a page
- * of its own, such as one that the linker has written addresses into, is left out: that page would be lost. So is what is
- * mapped a second time, as V8 does with a part of its code: it may end while it is dropped, and other memory take its place.
+ * Returns the mapped ranges of a program's file whose pages are all as on disk, so that they may be dropped at any time.
+ * A range with a page of its own, such as one that the linker has written addresses into, is left out: that page would
+ * be lost. So is a range that is mapped a second time, as V8 does with a part of its code: it may be unmapped meanwhile,
+ * and other memory may take its place.
  *
- * @param smaps the text of /proc/self/smaps @param program the path of the file
+ * @param smaps the text of /proc/self/smaps
+ * @param program the path of the file
  */
 export function cleanRanges(smaps: string, program: string): Range[] {
   const ranges: Range[] = [];

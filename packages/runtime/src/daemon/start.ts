@@ -1,18 +1,18 @@
-// Imported by itself: what a program prints at once needs nothing else of @coold/runtime.
+// Import this alone, so that `--version` loads nothing else of @coold/runtime.
 import { useCompileCache } from './compile-cache.ts';
 
 export interface Startable {
   name: string;
   version: string;
-  /** What `--version` prints: the version with what else tells builds apart. */
+  /** What `--version` prints. */
   release: string;
-  /** Where its main module lies. */
+  /** The folder of its main module. */
   folder: string;
-  /** Imports what runs the program's commands. */
+  /** Imports the function that runs the program's commands. */
   load: () => Promise<(argv: string[], version: string) => Promise<number>>;
 }
 
-/** Runs a program and returns its exit code. `--version` alone is answered before anything is loaded. */
+/** Runs a program and returns its exit code. `--version` is answered before anything else is loaded. */
 export async function startProgram({ name, version, release, folder, load }: Startable): Promise<number> {
   const argv = process.argv.slice(2);
   if (argv.length === 1 && argv[0] === '--version') {

@@ -3,11 +3,11 @@ import type { Address } from '../config/values.ts';
 /** What a program serves at an address of its own. */
 export type ServedThing = 'rest' | 'metrics';
 
-/** An address that a program is told to listen at, and cannot. */
+/** An address that a program is configured to listen on, and cannot. */
 export interface UnservedAddress {
   what: ServedThing;
   address: string;
-  /** In the system's words. */
+  /** The system's error message. */
   problem: string;
 }
 
@@ -16,9 +16,12 @@ const names: Record<ServedThing, { what: string; is: string }> = {
   metrics: { what: 'metrics', is: 'are' },
 };
 
-/** Knows which addresses a program is told to listen at and cannot: the program goes on without them, so its status says it. */
+/**
+ * Records the addresses that a program is configured to listen on and cannot. The program runs without them, and its
+ * status lists them.
+ */
 export interface Unserved {
-  /** @returns to be called with why it cannot be listened at; undefined: it can */
+  /** @returns a function to call with the reason why it cannot listen; undefined: it can */
   note(what: ServedThing, bind: Address): (why: string | undefined) => void;
   list(): UnservedAddress[];
 }
@@ -37,12 +40,12 @@ export function createUnserved(): Unserved {
   };
 }
 
-/** The problem as a sentence for people. Pure. */
+/** Returns the problem as a sentence for people. Pure. */
 export function unservedProblem({ what, address, problem }: UnservedAddress): string {
   return `${names[what].what} ${names[what].is} not served on ${address}, which is tried again: ${problem}`;
 }
 
-/** The same of a program that was just started. Pure. */
+/** Returns the same for a program that was just started. Pure. */
 export function unservedYet({ what, address }: UnservedAddress): string {
   return `${names[what].what} on ${address}`;
 }

@@ -1,23 +1,26 @@
 import { stat, statfs } from 'node:fs/promises';
 
-/** A file system, and what is on it of ours. */
+/** A file system, and which of the program's data is on it. */
 export interface Disk<Use extends string = string> {
   uses: Use[];
   /** The first of its paths. */
   path: string;
-  /** In bytes; free is what is left for those who are not root's reserve. */
+  /** In bytes. `free` leaves out the reserve of root. */
   total: number;
   free: number;
-  /** Files that it can hold and still has room for; 0 and 0 where it has no limit of them. */
+  /** How many files it can hold, and how many more fit; 0 and 0 where it has no limit. */
   files: number;
   files_free: number;
 }
 
-/** Room for less than this is a problem, on a disk however large, in bytes. */
+/** Less free space than this is a problem, however large the disk is, in bytes. */
 const smallBytes = 2 * 1024 ** 3;
 const smallShare = 0.05;
 
-/** The file systems of these paths, each once. What cannot be read, or is not there, is left out. Never rejects. */
+/**
+ * Returns the file systems of these paths, each once. Paths that do not exist or cannot be read are left out. Never
+ * rejects.
+ */
 export async function readDisks<Use extends string>(
   paths: Iterable<readonly [use: Use, path: string]>,
 ): Promise<Disk<Use>[]> {
@@ -40,13 +43,13 @@ export async function readDisks<Use extends string>(
         files_free: ffree,
       });
     } catch {
-      // Not made yet, or not for us to see.
+      // It does not exist yet, or may not be read.
     }
   }
   return [...disks.values()];
 }
 
-/** What is wrong with a disk; undefined: it has room. @param remedy what makes room. Pure. */
+/** Returns what is wrong with a disk; undefined when it has room. Pure. @param remedy what makes room */
 export function judgeDisk(
   { uses, path, total, free, files, files_free }: Disk,
   remedy: string,

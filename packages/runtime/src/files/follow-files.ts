@@ -19,7 +19,7 @@ export interface FollowOptions<T> {
   read: () => Promise<T>;
   /** Takes over new content. */
   use: (content: T) => void;
-  /** Told whether the files could be read again. */
+  /** Notified whether the files could be read again. */
   unread?: Pick<UnreadFilesList, 'note'> | undefined;
   hangups: Hangups;
   log: Logger;

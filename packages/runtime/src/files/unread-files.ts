@@ -1,13 +1,16 @@
 /** Files that a program cannot read again: what it read before stays in use. */
 export interface UnreadFiles {
-  /** What the files are to people, as `public keys of host tokens`. */
+  /** The name of the files for people, such as `public keys of host tokens`. */
   what: string;
   problem: string;
 }
 
-/** Knows which files a program could not read again: it goes on without a word, and would not start with them. */
+/**
+ * Records the files that a program could not read again: it goes on with the old content, but would not start with the
+ * new one.
+ */
 export interface UnreadFilesList {
-  /** @param why they cannot be used; undefined: they were read */
+  /** @param why the reason; undefined: they were read */
   note(what: string, why: string | undefined): void;
   list(): UnreadFiles[];
 }
@@ -23,7 +26,7 @@ export function createUnreadFiles(): UnreadFilesList {
   };
 }
 
-/** The problem as a sentence for people. Pure. */
+/** Returns the problem as a sentence for people. Pure. */
 export function unreadProblem({ what, problem }: UnreadFiles): string {
   return `${what}: the ones read before are still used, and the next start would fail: ${problem}; correct the file, it is read again without a restart`;
 }

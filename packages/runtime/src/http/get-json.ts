@@ -74,9 +74,9 @@ export async function getJson({
 }
 
 /**
- * The answer to a GET, whatever its status: one that is refused says why in its body.
+ * Returns the answer to a GET with any status, because a refusal has its reason in the body.
  *
- * @throws UnreachableError when there is none, or it is not JSON
+ * @throws UnreachableError when there is no answer, or it is not JSON
  */
 export async function getAnswer({
   at,

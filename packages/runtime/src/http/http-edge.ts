@@ -15,8 +15,8 @@ export interface HttpEdgeOptions {
 }
 
 /**
- * Protects an HTTP server where its handlers cannot: against bytes that are no request, bodies that never end, and callers
- * that do not read their reply. A reply without unread bytes may be idle without limit.
+ * Protects an HTTP server where its handlers cannot: against bytes that are not a request, bodies that never end, and
+ * callers that do not read their reply. A reply without unread bytes may be idle without limit.
  */
 export interface HttpEdge {
   /** For the event `clientError`: answers on the bare socket what Node's parser refused. */

@@ -2,13 +2,13 @@ import { runChild } from '../processes/child.ts';
 import { isObject, parseJson } from '../unknown-values.ts';
 
 const wantedLines = 5;
-/** Where a program ends and is started over and over, one attempt is about ten lines, most of them systemd's. */
+/** When a program ends and is restarted over and over, one attempt is about ten lines, most of them systemd's. */
 const attemptLines = 20;
 const timeoutMs = 3000;
 
 /**
- * Returns the last five lines that a unit wrote to the journal, each with time, level and message. Where none of them says why the
- * program failed, the last one that does comes before them. Empty where there is no journal. Never rejects.
+ * Returns the last five lines that a unit wrote to the journal, each with time, level and message. If none of them says
+ * why the program failed, the last one that does comes first. Returns nothing where there is no journal. Never rejects.
  */
 export async function lastJournalLines(unit: string): Promise<string[]> {
   const args = ['--unit', unit, '--lines', String(attemptLines), '--output', 'cat', '--no-pager', '--quiet'];
@@ -27,7 +27,7 @@ export async function lastJournalLines(unit: string): Promise<string[]> {
 function lastOfAttempt(lines: readonly string[], unit: string): string[] {
   const program = unit.replace(/\.service$/, '');
   const last = lines.slice(-wantedLines);
-  // What was before an end in order is not why it does not run now.
+  // Lines before a clean end do not explain why the program is not running now.
   const endedWell = lines.findLastIndex(line => line.endsWith('Deactivated successfully.'));
   const failedAt = lines.findLastIndex(
     (line, index) => index > endedWell && (line.startsWith(`${program}: `) || isErrorLine(line)),

@@ -5,7 +5,7 @@ export interface RememberedLine {
   at: string;
   level: 'warn' | 'error';
   message: string;
-  /** The reason in its fields, or the message of its error. */
+  /** The field `reason`, or the message of its error. */
   reason?: string;
 }
 

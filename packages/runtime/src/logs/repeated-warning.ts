@@ -1,20 +1,20 @@
 import type { Logger } from './logger.ts';
 
-/** Warns when a reason is new, and of one that stays once an hour; in between the line is one for debugging. */
+/** Warns when a reason is new, and once an hour while it stays. Other repetitions are logged at debug level. */
 export interface RepeatedWarning {
   warn(reason: string, fields: Readonly<Record<string, unknown>>, line: string): void;
-  /** What failed has succeeded: the next failure is new, whatever its reason. */
+  /** Call when it has succeeded again: the next failure is new, whatever its reason. */
   over(): void;
 }
 
 const defaultAgainMs = 3_600_000;
 
 /**
- * Returns what says a failure that is tried again and again: a line at each attempt would fill the log, and a single line is
- * forgotten by the next morning.
+ * Returns a logger for a failure that is retried again and again: a line per attempt would fill the log, and a single
+ * line is forgotten by the next morning.
  *
- * @param options.level of the lines that are seen
- * @param options.againMs after how long the same reason is a warning again, in ms
+ * @param options.level the level of its lines
+ * @param options.againMs after how long the same reason is logged again, in ms
  * @param options.now monotonic, in ms
  */
 export function createRepeatedWarning(

@@ -14,7 +14,7 @@ export interface ChildResult {
 }
 
 export interface ChildOptions {
-  /** After this long, in ms, the child and everything that it started are killed, and the promise rejects. */
+  /** The time limit in ms. After it, the child and everything that it started are killed, and the promise rejects. */
   timeoutMs: number;
   /** The child is killed when it writes nothing for this long, in ms. */
   silenceMs?: number;
@@ -30,8 +30,8 @@ export interface ChildOptions {
   cwd?: string;
   signal?: AbortSignal;
   /**
-   * Whether the kernel kills the child as soon as this process ends in any way. Otherwise the child could act on half of its
-   * input.
+   * Whether the kernel kills the child as soon as this process ends in any way. Otherwise the child could act on half of
+   * its input.
    */
   diesWithUs?: boolean;
 }

@@ -1,14 +1,14 @@
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 
-/** A program that has an address and port that we want. */
+/** A program that listens on an address and port that we want. */
 export interface PortHolder {
   protocol: 'udp' | 'tcp';
-  /** As the kernel writes it, "0.0.0.0" or "::" for all of them. */
+  /** As the kernel writes it; "0.0.0.0" or "::" for all addresses. */
   address: string;
-  /** Unknown where we may not see whose it is, and where the process is in another PID namespace, or gone. */
+  /** Undefined when we may not see the owner, or the process is in another PID namespace or has ended. */
   process: Process | undefined;
-  /** Where it is unknown: programs that run here and usually are in the way. */
+  /** When the process is unknown: running programs that usually hold this port. */
   suspects: readonly Process[];
 }
 
@@ -17,7 +17,7 @@ interface Process {
   name: string;
 }
 
-/** What usually is in the way on port 53, and what its owner can do. */
+/** Programs that usually hold port 53, and what the operator can do about each. */
 const advice: Record<string, string> = {
   'aardvark-dns': "Podman's own resolver; recreate the network with --disable-dns",
   'systemd-resolve': 'systemd-resolved; see DNSStubListener= and DNSStubListenerExtra= in resolved.conf',
@@ -27,7 +27,7 @@ const advice: Record<string, string> = {
   coold: 'another coold runs on this host',
 };
 
-/** For a line of the log: who is in the way, and what can be done. */
+/** Describes who holds the port and what to do, for a log line. */
 export function describeHolder({ protocol, address, process, suspects }: PortHolder): string {
   const place = `on ${protocol} ${address}`;
   if (process !== undefined) {
@@ -40,7 +40,10 @@ export function describeHolder({ protocol, address, process, suspects }: PortHol
   return `${unseen}; running here: ${named.join('; ')}`;
 }
 
-/** The other programs on a port of this address or of all addresses; of all addresses, those on any. Never rejects: it only helps to explain. */
+/**
+ * Returns the other programs that listen on a port of this address or of all addresses; for all addresses, those on any.
+ * Never rejects, because it only helps to explain.
+ */
 export async function findPortHolders(address: string, port: number, proc = '/proc'): Promise<PortHolder[]> {
   const tables = ['udp', 'udp6', 'tcp', 'tcp6'] as const;
   const sockets = await Promise.all(
@@ -60,7 +63,8 @@ export async function findPortHolders(address: string, port: number, proc = '/pr
   );
   const found = sockets.flat();
   const owners = found.length === 0 ? new Map<string, number>() : await socketOwners(proc);
-  // To see whose a socket is takes a capability that coold's unit does without; the names of programs are readable without it.
+  // The owner of a socket can be read only with a capability that coold's unit does not have; names of programs can be
+  // read without it.
   const suspects = found.every(({ inode }) => owners.has(inode)) ? [] : await findSuspects(proc);
   const holders = await Promise.all(
     found.map(async ({ protocol, address: at, inode }): Promise<PortHolder> => {
@@ -83,7 +87,7 @@ interface SocketLine {
   isListening: boolean;
 }
 
-/** Lines of /proc/net/udp and its like: `sl local_address rem_address st … inode`. */
+/** Parses the lines of /proc/net/udp and similar files: `sl local_address rem_address st … inode`. */
 function parseSockets(text: string): SocketLine[] {
   return text.split('\n').flatMap(line => {
     const fields = line.trim().split(/\s+/);
@@ -97,7 +101,7 @@ function parseSockets(text: string): SocketLine[] {
   });
 }
 
-/** Words of 32 bits in the machine's byte order, which is little-endian wherever coold runs. */
+/** The file has 32-bit words in the machine's byte order, which is little-endian wherever coold runs. */
 function addressText(hex: string): string {
   const bytes = (hex.match(/.{8}/g) ?? []).flatMap(word =>
     (word.match(/../g) ?? []).map(pair => Number.parseInt(pair, 16)).reverse(),
@@ -108,7 +112,7 @@ function addressText(hex: string): string {
   return mapped ? `::ffff:${bytes.slice(12).join('.')}` : hex;
 }
 
-/** Pid by the inode of a socket. */
+/** Returns process ids by the inode of their sockets. */
 async function socketOwners(proc: string): Promise<Map<string, number>> {
   const owners = new Map<string, number>();
   for (const pid of await listPids(proc)) {
@@ -137,7 +141,9 @@ async function listPids(proc: string): Promise<number[]> {
   return names.filter(name => /^\d+$/.test(name)).map(Number);
 }
 
-/** That of the script, where it is Node that runs one; `coold status` and its like are not the coold that has ports. */
+/**
+ * Returns the name of the script for a Node process. `coold status` and similar commands are not the coold that listens.
+ */
 async function processName(proc: string, pid: number): Promise<string | undefined> {
   const read = (file: string) => readFile(join(proc, String(pid), file), 'utf8').catch(() => undefined);
   const comm = (await read('comm'))?.trim();

@@ -4,7 +4,10 @@
  */
 export interface ChangeSignal {
   announce(): void;
-  /** How many changes were announced so far. Read it before a look, and pass it to `later`: a change during the look then ends the wait. */
+  /**
+   * Returns how many changes were announced so far. Read it before checking a condition, and pass it to `later`: a
+   * change during the check then ends the wait.
+   */
   count(): number;
   /** Resolves once more than `seen` changes were announced, after `ms`, or when `stop` aborts. Never rejects. */
   later(seen: number, ms: number, stop?: AbortSignal): Promise<void>;

@@ -14,22 +14,22 @@ import type { BuildOrder } from './build-request.ts';
 import type { Builds } from './builds.ts';
 import { placeBuild } from './placement.ts';
 
-/** A caller that waits for a build's result. */
+/** A caller's wait for a build's result. */
 export interface ResultPoll {
   reply: Promise<BuildReply>;
-  /** Its reply is over: `written` whole, and then the result counts as read, or not. */
+  /** Call when the reply ended. `written`: it was sent whole, and the result counts as read. */
   close(written: boolean): void;
 }
 
-/** The calls of the build lane on the builds of this very broker, for its own callers and for those of other brokers. */
+/** The build lane's calls on the builds of this broker, for its own callers and for those of other brokers. */
 export interface BuildCalls {
-  /** Undefined: it was sent to its host. */
+  /** @returns undefined once the build was sent to its host */
   dispatch(order: BuildOrder): Failure | undefined;
-  /** Waits for at most so many ms. */
+  /** Waits for at most `timeoutMs`. */
   result(requestId: string, timeoutMs: number): ResultPoll | Failure;
-  /** Undefined: its host is told, now or when it returns. */
+  /** @returns undefined once the host is told to cancel, now or when it reconnects */
   cancel(requestId: string): Failure | undefined;
-  /** Undefined: its result is gone. */
+  /** @returns undefined once the result is removed */
   remove(requestId: string): Failure | undefined;
 }
 
@@ -42,7 +42,7 @@ export interface BuildCallsDeps {
 export function createBuildCalls({ builds, hosts, log }: BuildCallsDeps): BuildCalls {
   return {
     dispatch({ requestId, hostId: pin, type, schema, needs, build }) {
-      // Before any host is looked at: that none is there for it now does not mean that it does not run.
+      // Checked before any host is chosen: a build may run although no host for it is connected now.
       if (builds.isInFlight(requestId)) return requestIdInFlight;
       const placement = placeBuild({
         hosts: hosts.list(),

@@ -4,7 +4,7 @@ import type { Build, BuildTable } from './build-table.ts';
 
 type Command = NonNullable<MessageInitShape<typeof ServerMsgSchema>['command']>;
 
-/** A build as its host knows it: by its id, and by the nonce of the dispatch that is meant (builds.proto). */
+/** Names a build towards its host: by its id, and by the nonce of its dispatch (builds.proto). */
 export interface NamedBuild {
   requestId: string;
   nonce: string;
@@ -22,14 +22,14 @@ export const cancelBuild = ({ requestId, nonce }: NamedBuild) =>
 /** Returns the message that the result of a build was read. */
 export const acknowledge = ({ requestId, nonce }: NamedBuild) =>
   message(requestId, { case: 'buildAck', value: { nonce } });
-/** Returns the command to remove the result of a build, which no caller wants any more. */
+/** Returns the command to remove the result of a build, because no caller wants it any more. */
 export const removeResult = ({ requestId, nonce }: NamedBuild) =>
   message(requestId, { case: 'buildAck', value: { nonce, remove: true } });
 /** Returns the command to send the result of a build again. */
 const askResult = ({ requestId, nonce }: NamedBuild) =>
   message(requestId, { case: 'buildResult', value: { nonce } });
 
-/** Asks the host of a build for its result, once on each stream, where the result is not here and the host can be asked. */
+/** Asks the host of a build for its result, once per stream, if the result is not here and the host is connected. */
 export function requestResult(build: Build, table: Pick<BuildTable, 'holdAgain'>): void {
   const { host, state, askedOn } = build;
   if (state === 'landed' || state === 'kept' || host.stream === undefined || host.stream === askedOn) return;
@@ -37,7 +37,7 @@ export function requestResult(build: Build, table: Pick<BuildTable, 'holdAgain'>
   if (host.stream.send(askResult(build))) build.askedOn = host.stream;
 }
 
-/** Tells the host of a build to stop it, where that is wanted and the host is here. */
+/** Tells the host of a build to stop it, if that is wanted and the host is connected. */
 export function sendCancel(build: Build): void {
   const { host, cancelledOn } = build;
   if (!build.cancelWanted || host.stream === undefined) return;

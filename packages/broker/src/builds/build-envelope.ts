@@ -11,7 +11,7 @@ import type { BuildResponseBody } from '@coold/proto';
 import { hostFailure } from '../hosts/host-failure.ts';
 import type { BuildOutcome } from './build-table.ts';
 
-/** What the build lane's calls answer with (docs/contract.md §2). */
+/** The body of an answer of the build lane (docs/contract.md §2). */
 export type BuildEnvelope =
   | { request_id: string; status: 'ok'; digest: string; registry_ref: string; duration_ms: number }
   | {
@@ -20,21 +20,21 @@ export type BuildEnvelope =
       code: number;
       reason: Reason;
       message: string;
-      /** Where the build was; for what the broker refuses, which call it was. */
+      /** The stage that the build had reached; for a refusal of the broker, the call. */
       stage: string;
       field?: string;
     };
 
 export interface BuildReply {
-  /** Speaks for the broker; the envelope's status speaks for the build. */
+  /** The HTTP status. The envelope's status is that of the build. */
   status: number;
   envelope: BuildEnvelope;
 }
 
-/** The build lane's calls, as the stage of what the broker itself answers. */
+/** The calls of the build lane, as the stage of the broker's own answers. */
 export type BuildCall = 'dispatch' | 'result' | 'cancel' | 'events' | 'delete';
 
-/** A refusal that the broker itself raised, as an HTTP reply. */
+/** Returns the HTTP reply for a refusal of the broker itself. */
 export function refuseBuild(
   stage: BuildCall,
   { requestId, code, reason, message, field }: Refusal,
@@ -43,12 +43,12 @@ export function refuseBuild(
   return { status: code, envelope: field === undefined ? error : { ...error, field } };
 }
 
-/** Whether a reply says that the build is not known. */
+/** Whether a reply says that the build is unknown. */
 export function isUnknownBuild({ status, envelope }: BuildReply): boolean {
   return status === 404 && envelope.status === 'error' && envelope.reason === 'request_id_unknown';
 }
 
-/** The reply to a poller, by what it was told. */
+/** Returns the reply to a poller for an outcome. */
 export function concludeBuild(requestId: string, outcome: BuildOutcome): BuildReply {
   const refused = (failed: Failure) => refuseBuild('result', { requestId, ...failed });
   switch (outcome.kind) {

@@ -17,7 +17,7 @@ import type { Streams } from '../streams/streams.ts';
 import { type BuildReply, refuseBuild } from './build-envelope.ts';
 import type { Builds } from './builds.ts';
 
-/** A build's progress that its host was asked for, or why it was not. */
+/** The session with a build's progress, or the reply that says why there is none. */
 export type FollowedBuild = { session: Session } | { reply: BuildReply };
 
 export interface FollowDeps {
@@ -26,8 +26,8 @@ export interface FollowDeps {
 }
 
 /**
- * Asks a build's host for its progress, from the first frame on. Each reader has a stream and a credit of its own, so a
- * slow one holds up neither the others nor the build.
+ * Asks a build's host for its progress, from the first frame on. Each reader has its own stream and credit, so a slow
+ * one delays neither the others nor the build.
  */
 export function followBuild(requestId: string, { builds, streams }: FollowDeps): FollowedBuild {
   const refused = (why: Failure) => ({ reply: refuseBuild('events', { requestId, ...why }) });
@@ -45,7 +45,7 @@ export function followBuild(requestId: string, { builds, streams }: FollowDeps):
   return followOn(requestId, host, streams);
 }
 
-/** The same, where the build's host is known, and may be another broker's. */
+/** Does the same when the build's host is known, which may be connected to another broker. */
 export function followOn(
   requestId: string,
   carrier: StreamCarrier,
@@ -67,7 +67,7 @@ export function followOn(
   }
 }
 
-/** The reply with a build's progress: the host's lines as they are, as fast as their reader takes them, and no faster. */
+/** Writes a build's progress: the host's lines unchanged, as fast as the reader takes them. */
 export function writeEvents(response: ServerResponse, session: Session): void {
   response.writeHead(200, { 'content-type': 'application/x-ndjson' });
   response.flushHeaders();

@@ -2,11 +2,14 @@ import { appendFileSync, renameSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import type { Logger } from '@coold/runtime';
 
-/** When each build was last given to a host. Of two hosts that have an id, the earlier one's build does not count. */
+/**
+ * Remembers when each build was last given to a host. When two hosts have the same id, the build of the earlier one does
+ * not count.
+ */
 export interface GivenBuilds {
   /** @param givenAt of the nonce, in ms since 1970 */
   note(requestId: string, givenAt: number): void;
-  /** In ms since 1970; 0 where it is not known. */
+  /** Returns ms since 1970; 0 when unknown. */
   latest(requestId: string): number;
 }
 
@@ -17,9 +20,9 @@ export interface GivenBuilds {
 const maxKept = 10_000;
 
 /**
- * In memory, up to `max` entries.
+ * Keeps up to `max` entries in memory.
  *
- * @param write is given each entry, and all entries when the file has grown far beyond them
+ * @param write is called with each entry, and with all entries when the file has grown far beyond them
  */
 export function rememberGiven(
   known: Iterable<readonly [requestId: string, givenAt: number]> = [],
@@ -44,8 +47,8 @@ export function rememberGiven(
 }
 
 /**
- * The same, kept in a file, so that a restarted broker knows them. An unusable file is logged; entries then live as
- * long as this process.
+ * Keeps them in a file, so that a restarted broker knows them. An unusable file is logged; entries then last as long as
+ * this process.
  */
 export async function loadGivenBuilds(path: string, log: Logger): Promise<GivenBuilds> {
   let isSaid = false;

@@ -12,11 +12,11 @@ export interface HelloReaderDeps {
   nonces: Nonces;
   given: Pick<GivenBuilds, 'latest'>;
   hold: Pending['hold'];
-  /** The monotonic clock, in ms. */
+  /** Returns the monotonic clock, in ms. */
   now(): number;
 }
 
-/** The most builds that a host may name as under way and that count against the cap, so that no host uses it up. */
+/** How many of the running builds that a host names count against the cap, so that one host cannot use it up. */
 const maxAdopted = 256;
 
 /**
@@ -30,12 +30,16 @@ export class HelloReader {
     this.#deps = deps;
   }
 
-  /** Takes the builds of a Hello. @returns how many of them were refused: those without a good request id, or of another host */
+  /**
+   * Reconciles the table with the builds of a Hello.
+   *
+   * @returns how many were refused: those without a valid request id, or of another host
+   */
   read(stream: HostStream, named: readonly HostedBuild[]): number {
     const host = this.#deps.table.hostOf(stream);
     host.stream = stream;
     host.schemaMax = stream.schemaMax;
-    // A host of schema 1 names no builds, and sends what it has on its own.
+    // A host of schema 1 does not name builds, and sends its results unasked.
     if (stream.schemaMax < 2) {
       for (const build of host.builds) if (isLive(build)) sendCancel(build);
       return 0;
@@ -51,7 +55,7 @@ export class HelloReader {
     return this.#takeOthers(host, byId);
   }
 
-  /** Brings a build of this host to what the host says of it. @param said undefined where the host does not name it */
+  /** Reconciles a build of this host with what the host reports. @param said undefined when the host does not name it */
   #reconcile(build: Build, said: HostedBuild | undefined): void {
     const { table } = this.#deps;
     build.givenUp = false;
@@ -67,7 +71,8 @@ export class HelloReader {
           table.forget(build);
           return;
         }
-        // The host may have taken it a moment ago: its answer to a question decides. Until then the build is no load.
+        // The host may have received it a moment ago: its answer to a question decides. Until then the build is not part
+        // of its load.
         if (build.state === 'waiting') requestResult(build, table);
         else build.finished = true;
         break;
@@ -85,11 +90,11 @@ export class HelloReader {
     if (build.pollers.size > 0) requestResult(build, table);
   }
 
-  /** Takes the builds that a host names beside its own in the table. @returns how many were refused */
+  /** Handles the builds that a host names and that the table does not list for it. @returns how many were refused */
   #takeOthers(host: BuildHost, named: ReadonlyMap<string, HostedBuild>): number {
     const { table } = this.#deps;
     let refused = 0;
-    // Builds that an earlier Hello named count as well, since a host connects as often as it likes.
+    // Builds of an earlier Hello count as well, because a host can connect as often as it likes.
     let counted = [...host.builds].filter(({ release }) => release !== undefined).length;
     for (const said of named.values()) {
       const known = table.get(said.requestId);
@@ -118,14 +123,14 @@ export class HelloReader {
     if (unwanted !== undefined && !isOtherNonce(unwanted, nonce)) return { kind: 'dismiss' };
     const claim = buildIdPattern.test(requestId) ? nonces.judge(requestId, host.hostId, nonce) : undefined;
     if (claim === undefined) return { kind: 'refuse' };
-    // A later dispatch of the id counts, even while the host that has it is away.
+    // A later dispatch of the id wins, even while the host that has it is away.
     if (claim.trust === 2 && claim.givenAt < given.latest(requestId)) return { kind: 'dismiss' };
     const origin = { nonce, claim };
     if (known === undefined) return { kind: 'adopt', origin };
     return judgeRival(origin, known, claim);
   }
 
-  /** Adds a build that only its host knew of. @returns whether it counts against the cap */
+  /** Adds a build that only its host knew. @returns whether it counts against the cap */
   #adopt(host: BuildHost, said: HostedBuild, origin: Origin, mayCount: boolean): boolean {
     const { table, hold, now } = this.#deps;
     const { requestId, wasRead } = said;
@@ -140,7 +145,7 @@ export class HelloReader {
     return false;
   }
 
-  /** Gives a build to a host that was given it later. What the former host has of it must not stand in its way. */
+  /** Moves a build to a host that was given it later. What the former host has of it must not block it. */
   #supersede(known: Build, host: BuildHost, said: HostedBuild, origin: Origin): void {
     const { table } = this.#deps;
     const { requestId, nonce, finished } = known;
@@ -155,30 +160,31 @@ export class HelloReader {
   }
 }
 
-/** What becomes of a build that a host names and that is not its own in the table. */
+/** What to do with a build that a host names and that the table does not list for it. */
 type Verdict =
-  /** It no longer counts: the host is told to remove or to stop it. */
+  /** It does not count any more: the host is told to remove or to stop it. */
   | { kind: 'dismiss' }
-  /** The host was not given it: it is ignored. */
+  /** The host was not given it, so it is ignored. */
   | { kind: 'refuse' }
-  /** Only the host knew of it. */
+  /** Only the host knew it. */
   | { kind: 'adopt'; origin: Origin }
-  /** Another host has it in the table, and this one was given it later. */
+  /** The table has it for another host, and this one was given it later. */
   | { kind: 'supersede'; known: Build; origin: Origin };
 
 function judgeRival(origin: Origin, known: Build, claim: Claim): Verdict {
-  // A host can make up a nonce of less trust. It must not take a build from another host, or make that host lose its own.
+  // A host can invent a nonce of less trust. Such a nonce must not take a build from another host, or make that host
+  // lose its own.
   if (claim.trust < 2) return { kind: 'refuse' };
   return outranks(claim, known.claim) ? { kind: 'supersede', known, origin } : { kind: 'dismiss' };
 }
 
-/** Tells a host again that a result was read. The first message was lost with a stream. */
+/** Tells a host again that a result was read, because the first message was lost with a stream. */
 function acknowledgeAgain(build: Build, said: HostedBuild | undefined): void {
   if (build.readAt === undefined || said?.state !== HostedBuild_State.FINISHED || said.wasRead) return;
   build.host.stream?.sendOwed(acknowledge(build));
 }
 
-/** Tells a host to remove or to stop a build. While it runs, the host uses the id and the name of the image of another build. */
+/** Tells a host to remove or to stop a build, which otherwise keeps using the id and image name of another build. */
 function dismiss(table: BuildTable, host: BuildHost, said: HostedBuild): void {
   table.markUnwanted(host, said);
   const isFinished = said.state === HostedBuild_State.FINISHED;

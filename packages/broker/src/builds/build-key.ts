@@ -4,18 +4,18 @@ import type { Logger } from '@coold/runtime';
 
 const keyBytes = 32;
 
-/** The secret that nonces of builds are signed with (builds.proto). */
+/** The secret that signs the nonces of builds (builds.proto). */
 export interface BuildKey {
   key: Uint8Array;
-  /** False: it was made just now, so that nothing is signed with it yet. */
+  /** False: it was created just now, so no nonce was signed with it yet. */
   isKnown: boolean;
 }
 
 /**
- * Reads the key that an earlier broker on this machine has left beside its socket, or makes one. Without it a restarted
- * broker could not tell the host that a build was given to from one that has only heard of its id.
+ * Reads the key that an earlier broker on this machine left beside its socket, or creates one. Without it, a restarted
+ * broker could not distinguish the host that was given a build from a host that only knows its id.
  *
- * @returns one that lives as long as this process where the file cannot be used; the log says why
+ * @returns a key that lasts as long as this process when the file cannot be used; the log says why
  */
 export async function loadBuildKey(path: string, log: Logger): Promise<BuildKey> {
   try {

@@ -1,6 +1,6 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 
-/** How sure the broker is that a host was given a build, and when that was. */
+/** How certain it is that a host was given a build, and when that was. */
 export interface Claim {
   /** 2: this broker or its predecessor gave it; 1: some broker may have; 0: the host names no nonce. */
   trust: 0 | 1 | 2;
@@ -8,11 +8,11 @@ export interface Claim {
   givenAt: number;
 }
 
-/** The nonces of dispatches: each says to which host a request_id was given, and when (builds.proto). */
+/** The nonces of dispatches: each says which host was given a request_id, and when (builds.proto). */
 export interface Nonces {
-  /** For a build that is given to a host now. Its claim outranks that of any earlier dispatch. */
+  /** Returns the nonce for a build that is given to a host now. Its claim outranks that of any earlier dispatch. */
   issue(requestId: string, hostId: string): { nonce: string; claim: Claim };
-  /** Returns the worth of a host's claim to a build; undefined when it has none and is ignored. */
+  /** Judges a host's claim to a build; undefined when it has none and is ignored. */
   judge(requestId: string, hostId: string, nonce: string): Claim | undefined;
 }
 

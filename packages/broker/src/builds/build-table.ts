@@ -46,9 +46,11 @@ export interface Build extends NamedBuild {
   /** Frees the request id. Present while the build counts against the cap. */
   release: (() => void) | undefined;
   answer: Answer | undefined;
-  /** When the answer landed, in ms of the monotonic clock. */
+  /** When the answer arrived, by the monotonic clock in ms. */
   landedAt: number;
-  /** When the answer was first written whole to a caller, in ms of the monotonic clock. undefined: no caller has read it. */
+  /**
+   * When the answer was first sent whole to a caller, by the monotonic clock in ms. undefined: no caller has read it.
+   */
   readAt: number | undefined;
   /** How many replies with the answer are being written. */
   readers: number;
@@ -74,13 +76,13 @@ export interface BuildHost {
   /** The remembered ones of `builds`, the oldest first. */
   remembered: Set<Build>;
   /**
-   * The nonces of builds, by request id, that the host is told to remove or to stop as soon as it names them. A command that
-   * told it before may have been lost with a stream.
+   * The nonces, by request id, of builds that the host must remove or stop as soon as it names them. An earlier command
+   * may have been lost with a stream.
    */
   unwanted: Map<string, string>;
 }
 
-/** Where a build comes from: its dispatch, or what its host says of it. */
+/** The origin of a build: its dispatch, or its host's report. */
 export interface Origin {
   nonce: string;
   claim: Claim;
@@ -88,9 +90,9 @@ export interface Origin {
 
 export interface BuildTableOptions {
   hold(requestId: string): Hold;
-  /** The monotonic clock, in ms. */
+  /** Returns the monotonic clock, in ms. */
   now(): number;
-  /** The most bytes of answers that are kept here. Beyond them the oldest are dropped, whatever their age. */
+  /** The most bytes of answers kept here. Beyond it the oldest are dropped, whatever their age. */
   landedMaxBytes: number;
 }
 
@@ -98,23 +100,29 @@ export interface BuildCounts {
   waiting: number;
   /** Answers that wait for a caller. */
   landed: number;
-  /** Builds that do not count against the cap: their hosts have them, or their results were read. */
+  /** Builds that do not count against the cap, because their hosts have them or their results were read. */
   remembered: number;
 }
 
 /** The most remembered builds of one host, and the most unwanted ones. */
 const maxRemembered = 2000;
-/** The most answers that stay here after they were read. Beyond them the oldest are dropped, and asked for again. */
+/**
+ * The most answers kept after they were read. Beyond it the oldest are dropped, and fetched from their hosts again when
+ * needed.
+ */
 const maxKept = 10_000;
 
-/** The builds and their hosts. Every change of state goes through `#enter`, with the ids, counts and bounds that depend on it. */
+/**
+ * The builds and their hosts. Every change of state goes through `#enter`, which updates the ids, counts and bounds that
+ * depend on it.
+ */
 export class BuildTable {
   readonly #options: BuildTableOptions;
   readonly #builds = new Map<string, Build>();
   readonly #hosts = new Map<string, BuildHost>();
-  /** Those in the state landed, the oldest first. */
+  /** Builds in the state landed, oldest first. */
   readonly #landed = new Set<Build>();
-  /** Those in the state kept, the oldest first. */
+  /** Builds in the state kept, oldest first. */
   readonly #kept = new Set<Build>();
   /** The bytes of all answers that are landed or kept. */
   #answerBytes = 0;
@@ -149,7 +157,7 @@ export class BuildTable {
     return this.#hosts.values();
   }
 
-  /** Returns the host of a live stream, which is added where it is new. */
+  /** Returns the host of a live stream, and adds it when it is new. */
   hostOf(stream: HostStream): BuildHost {
     const { hostId, schemaMax } = stream;
     const known = this.#hosts.get(hostId);
@@ -185,7 +193,7 @@ export class BuildTable {
     return build;
   }
 
-  /** Gives a build to another host, which was given it later. Its pollers wait for the answer of that host. */
+  /** Moves a build to another host, which was given it later. Its pollers wait for that host's answer. */
   move(build: Build, host: BuildHost, { nonce, claim }: Origin, finished: boolean): void {
     build.host.builds.delete(build);
     build.host.remembered.delete(build);
@@ -204,13 +212,13 @@ export class BuildTable {
     }
   }
 
-  /** Any state → waiting: an answer of the broker's own, `lost`, turned out to be wrong. */
+  /** Any state → waiting: the broker's own answer, `lost`, was wrong. */
   reopen(build: Build): void {
     build.finished = false;
     this.#enter(build, 'waiting');
   }
 
-  /** waiting or remembered → landed, and the pollers are told. */
+  /** waiting or remembered → landed; the pollers get the answer. */
   land(build: Build, answer: Answer): void {
     this.holdAgain(build);
     build.finished = true;
@@ -228,13 +236,13 @@ export class BuildTable {
     this.#makeRoom();
   }
 
-  /** landed or kept → remembered, where the host can be asked for the answer again, else → gone. */
+  /** landed or kept → remembered when the host can be asked for the answer again, else → gone. */
   dropAnswer(build: Build): void {
     if (isWithItsHost(build)) this.remember(build, true);
     else this.forget(build);
   }
 
-  /** Any state → remembered. Beyond the bound of the host another build is forgotten. */
+  /** Any state → remembered. Beyond the host's limit, another build is forgotten. */
   remember(build: Build, finished: boolean): void {
     this.#enter(build, 'remembered');
     build.finished = finished;
@@ -246,7 +254,7 @@ export class BuildTable {
     if (oldest !== undefined) this.forget(oldest);
   }
 
-  /** Any state → gone. Its pollers are told `unknown`. */
+  /** Any state → gone. Its pollers get `unknown`. */
   forget(build: Build): void {
     this.#enter(build, 'gone');
     this.#builds.delete(build.requestId);
@@ -254,7 +262,7 @@ export class BuildTable {
     this.tell(build, { kind: 'unknown' });
   }
 
-  /** Notes that a host is told to remove or to stop a build as soon as it names it. */
+  /** Records that a host must remove or stop a build as soon as it names it. */
   markUnwanted({ unwanted }: BuildHost, { requestId, nonce }: NamedBuild): void {
     unwanted.delete(requestId);
     unwanted.set(requestId, nonce);
@@ -263,10 +271,10 @@ export class BuildTable {
   }
 
   /**
-   * Holds the id of a remembered build again, because its host is asked now. A full cap is no obstacle: a result that is there
-   * is not kept from its reader by others that wait.
+   * Holds the id of a remembered build again, because its host is asked now. A full cap does not prevent this: others
+   * that wait must not keep a reader from a result that exists.
    *
-   * @returns false where something else has the id
+   * @returns false when something else holds the id
    */
   holdAgain(build: Build): boolean {
     if (build.release !== undefined) return true;
@@ -275,7 +283,7 @@ export class BuildTable {
     return held.kind !== 'in flight';
   }
 
-  /** Tells all pollers an outcome. They wait no longer. */
+  /** Sends an outcome to all pollers, which then stop waiting. */
   tell(build: Build, outcome: BuildOutcome): void {
     const told = [...build.pollers];
     build.pollers.clear();
@@ -283,7 +291,7 @@ export class BuildTable {
     this.pollerLeft(build);
   }
 
-  /** Must be called after a poller has left. */
+  /** Call after a poller has left. */
   pollerLeft(build: Build): void {
     // A host that never answers must not use up the cap.
     if (build.state === 'remembered' && build.pollers.size === 0) free(build);
@@ -340,7 +348,9 @@ export class BuildTable {
     if (this.#landed.delete(build) || this.#kept.delete(build)) this.#answerBytes -= build.answer?.bytes ?? 0;
   }
 
-  /** Drops answers beyond the bounds: first those that were read, then the others. One that is being written stays. */
+  /**
+   * Drops answers beyond the limits: first those that were read, then the others. An answer that is being written stays.
+   */
   #makeRoom(): void {
     const { landedMaxBytes } = this.#options;
     this.#evict(this.#kept, () => this.#answerBytes <= landedMaxBytes && this.#kept.size <= maxKept);

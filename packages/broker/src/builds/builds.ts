@@ -25,32 +25,34 @@ import {
 
 export type { BuildOutcome } from './build-table.ts';
 
-/** How an answer was taken. 'unknown': it is of another dispatch of the id. undefined: it belongs to no build. */
+/**
+ * The result of taking an answer. 'unknown': it belongs to another dispatch of the id. undefined: it belongs to no
+ * build.
+ */
 export type BuildReceipt = 'delivered' | 'duplicate' | 'unknown' | 'of another host' | undefined;
 
 export interface BuildsOptions {
-  /** Holds request ids: dispatches, streams and builds share them, and the cap. */
+  /** Holds request ids, which dispatches, streams and builds share, together with the cap. */
   pending: Pick<Pending, 'hold'>;
   nonces: Nonces;
   given: GivenBuilds;
-  /** The monotonic clock, in ms. */
+  /** Returns the monotonic clock, in ms. */
   now(): number;
   /** How long a result counts against the cap and waits here for a late poller, in ms. Afterwards its host is asked again. */
   landedTtlMs: number;
-  /** The most bytes of results here. Beyond them those that were read are dropped first, and the oldest before others. */
+  /** The most bytes of results kept here. Beyond it, results that were read are dropped first, then the oldest. */
   landedMaxBytes: number;
-  /** After how long away a host is called gone to pollers, in ms. */
+  /** How long a host may be away before pollers are told that it is gone, in ms. */
   hostGraceMs: number;
 }
 
 /**
- * The builds that hosts have, by request id (docs/contract.md §2). `BuildState` says what each of them goes through. The hosts
- * are the memory and name their builds when they connect: what is here is lost with the broker, and no result with it.
- *
- * It has no timers and does no I/O of its own: streams, ids and the clock are passed in, and `tick` is called at intervals.
+ * The builds of all hosts, by request id (docs/contract.md §2). `BuildState` lists the states of a build. The hosts are
+ * the memory, and name their builds when they connect: the broker may lose everything here without losing a result. It
+ * has no timers and no I/O of its own: streams, ids and the clock are passed in, and `tick` is called periodically.
  */
 export interface Builds {
-  /** Sends a build to a host. 'unread': the host has left too much unread. Unless 'sent', nothing has changed. */
+  /** Sends a build to a host. 'unread': the host reads too slowly. Nothing has changed unless the result is 'sent'. */
   dispatch(
     requestId: string,
     host: HostStream,
@@ -60,24 +62,32 @@ export interface Builds {
   isInFlight(requestId: string): boolean;
   /** Begins to wait for a result. */
   poll(requestId: string): Poll | 'unknown' | 'too many';
-  /** Cancels a build: its host is told now, or when it returns. @returns false where the build has ended or is unknown */
+  /**
+   * Cancels a build: its host is told now, or when it reconnects.
+   *
+   * @returns false when the build has ended or is unknown
+   */
   cancel(requestId: string): boolean;
-  /** Forgets a result, here and at its host. */
+  /** Removes a result, here and at its host. */
   remove(requestId: string): 'removed' | 'in flight' | 'unknown';
   /** Returns the host that has a build, whose `stream` is undefined while it is away. `isAnswered`: the result is here. */
   whereIs(
     requestId: string,
   ): { hostId: string; stream: HostStream | undefined; isAnswered: boolean } | undefined;
-  /** Takes the builds of a Hello. @returns how many were refused: those without a good request id, or of another host */
+  /**
+   * Reconciles the builds of a Hello.
+   *
+   * @returns how many were refused: those without a valid request id, or of another host
+   */
   connected(host: HostStream, named: readonly HostedBuild[]): number;
   disconnected(host: HostStream): void;
-  /** Takes a host's answer, which takes `bytes` of memory. */
+  /** Handles a host's answer, which uses `bytes` of memory. */
   hear(host: HostStream, response: Response, bytes: number): BuildReceipt;
   /** Returns how many builds a host runs or has queued. */
   load(hostId: string): number;
   /** Ends the states whose time is over. */
   tick(): void;
-  /** Tells pollers that the broker stops, now and from now on. */
+  /** Tells current and future pollers that the broker stops. */
   stop(): void;
   counts(): BuildCounts;
   /** Returns how many results were dropped before their time to make room, since the start. Their hosts still have them. */
@@ -86,7 +96,10 @@ export interface Builds {
 
 /** The most callers that wait for one build. */
 const maxPollers = 1000;
-/** How long a host keeps an unread result, in ms (docs/contract.md §7). One that is away for longer has nothing to tell. */
+/**
+ * How long a host keeps an unread result, in ms (docs/contract.md §7). A host that is away for longer has no result any
+ * more.
+ */
 const hostMemoryMs = 24 * 3600_000;
 /** How long a result stays here after it was first read, in ms (docs/contract.md §2). */
 const readMs = 3600_000;
@@ -234,7 +247,7 @@ class HostedBuilds implements Builds {
     return this.#table.evictions();
   }
 
-  /** Takes an answer about a build that this host has in the table. */
+  /** Handles an answer about a build that the table lists for this host. */
   #hearOf(
     build: Build,
     { hostId, schemaMax }: HostStream,
@@ -242,7 +255,7 @@ class HostedBuilds implements Builds {
     bytes: number,
   ): BuildReceipt {
     if (build.answer?.outcome.kind === 'answered') {
-      // The host was not told, or not in time, that this result was read.
+      // The host did not learn, or not in time, that this result was read.
       if (body.case === 'build' && build.readAt !== undefined && schemaMax >= 2)
         build.host.stream?.send(acknowledge(build));
       return 'duplicate';
@@ -251,18 +264,18 @@ class HostedBuilds implements Builds {
     const isUnknown = build.askedOn !== undefined && body.case === 'error' && body.value.code === 404;
     if (build.state !== 'remembered' || body.case === 'build') {
       this.#table.land(build, isUnknown ? { outcome: { kind: 'lost' }, bytes: 0 } : { outcome, bytes });
-      // A result that was read before does not count against the cap a second time.
+      // A result that was already read does not count against the cap again.
       if (build.readAt !== undefined && !isUnknown) this.#table.keep(build);
       return 'delivered';
     }
-    // No result: it is the answer to the question for it, or belongs to a dispatch.
+    // Not a result: it answers the question for it, or a dispatch.
     if (build.askedOn === undefined || !this.#table.holdAgain(build)) return undefined;
     if (isUnknown) this.#table.forget(build);
     else this.#table.tell(build, outcome);
     return 'delivered';
   }
 
-  /** Takes an answer about a build that another host has in the table, or none, or that is of another dispatch. */
+  /** Handles an answer about a build that the table lists for another host or not at all, or about another dispatch. */
   #hearOther(
     build: Build | undefined,
     { hostId, schemaMax }: HostStream,
@@ -273,7 +286,7 @@ class HostedBuilds implements Builds {
     const host = this.#table.host(hostId);
     const unwanted = host?.unwanted.get(requestId);
     if (schemaMax >= 2 && unwanted !== undefined && !isOtherNonce(unwanted, nonce)) {
-      // Dropped when the host does not read: a host that repeats itself must not fill the memory with what it is owed.
+      // Dropped when the host does not read: a host that repeats itself must not fill the memory with replies.
       host?.stream?.send(removeResult({ requestId, nonce }));
       return 'duplicate';
     }
@@ -281,16 +294,16 @@ class HostedBuilds implements Builds {
     return build.host.hostId === hostId ? 'unknown' : 'of another host';
   }
 
-  /** Returns what a poller is told without waiting, undefined where it has to wait. */
+  /** Returns the outcome that a poller gets without waiting; undefined when it must wait. */
   #outcomeNow(build: Build): BuildOutcome | undefined {
     if (build.answer !== undefined) return build.answer.outcome;
     if (this.#isStopping) return { kind: 'stopping' };
     return this.#isGone(build.host) ? { kind: 'host gone' } : undefined;
   }
 
-  /** The answer was written whole to a caller. */
+  /** Records that the answer was sent whole to a caller. */
   #markRead(build: Build): void {
-    // `lost` is the broker's own word. It is no result, and may be another the next time.
+    // `lost` is the broker's own answer. It is not a result, and may be different the next time.
     if (build.answer?.outcome.kind !== 'answered') {
       this.#table.forget(build);
       return;
@@ -301,7 +314,7 @@ class HostedBuilds implements Builds {
     this.#table.keep(build);
   }
 
-  /** Forgets a build. Its host is told to remove or to stop what it has of it, now or when it returns. */
+  /** Forgets a build. Its host is told to remove or to stop it, now or when it reconnects. */
   #discard(build: Build): void {
     const { host } = build;
     const isAtHost = host.schemaMax >= 2 && !isRefused(build);
@@ -311,7 +324,7 @@ class HostedBuilds implements Builds {
     host.stream?.sendOwed(build.finished ? removeResult(build) : cancelBuild(build));
   }
 
-  /** No caller came for the answer in time. An answer that the host does not have is kept here, where it can be. */
+  /** No caller fetched the answer in time. An answer that the host does not have is kept here if there is room. */
   #stopWaitingFor(build: Build): void {
     if (isWithItsHost(build) || build.answer?.outcome.kind !== 'answered') this.#table.dropAnswer(build);
     else this.#table.keep(build);
@@ -323,7 +336,7 @@ class HostedBuilds implements Builds {
     const isForgotten = awayMs >= hostMemoryMs;
     for (const build of this.#isGone(host) ? [...host.builds] : []) {
       if (build.answer === undefined) this.#table.tell(build, { kind: 'host gone' });
-      // The build no longer counts against the cap. The host may still come back with it.
+      // The build does not count against the cap any more. The host may still return with it.
       if (build.state === 'waiting' && awayMs >= hostGraceMs + landedTtlMs)
         this.#table.remember(build, false);
       if (build.state === 'remembered' && isForgotten) this.#table.forget(build);
@@ -331,7 +344,7 @@ class HostedBuilds implements Builds {
     if (host.builds.size === 0 && (isForgotten || host.unwanted.size === 0)) this.#table.removeHost(host);
   }
 
-  /** Returns for how long a host has been away, in ms. 0: it is here. */
+  /** Returns how long a host has been away, in ms; 0 when it is connected. */
   #awayMs({ stream, awaySince }: BuildHost): number {
     return stream === undefined ? this.#options.now() - awaySince : 0;
   }
@@ -347,7 +360,7 @@ function keptUntil({ readAt, landedAt }: Build): number {
   return readAt === undefined ? landedAt + hostMemoryMs : readAt + readMs;
 }
 
-/** Whether the host refused the build: what has the id there, if anything, is another build. */
+/** Whether the host refused the build: if it has something under the id, that is another build. */
 function isRefused({ answer }: Build): boolean {
   return answer?.outcome.kind === 'answered' && answer.outcome.body.case !== 'build';
 }

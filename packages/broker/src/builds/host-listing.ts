@@ -9,36 +9,36 @@ export interface HostListing {
   coold_version: string;
   schema_max: number;
   connected_at: string;
-  /** When the token of its stream ends; null: never. */
+  /** When its stream's token expires; null: never. */
   token_ends_at: string | null;
-  /** The thumbprint of the key that signed it. */
+  /** The thumbprint of the key that signed the token. */
   token_key: string | null;
   builds: ReturnType<typeof buildPlaces>;
 }
 
-/** What `GET /v1/streams?all=1` answers: the hosts of all brokers. */
+/** The answer of `GET /v1/streams?all=1`: the hosts of all brokers. */
 export interface Fleet {
-  /** `broker_id` is null where this broker is alone and has none. */
+  /** `broker_id` is null when this broker is alone and has none. */
   hosts: (HostListing & { broker_id: string | null })[];
   brokers: FleetBroker[];
   /** False: a broker that is not dead did not answer, or there are more hosts than are listed. */
   complete: boolean;
 }
 
-/** A broker, and how it came to its hosts being listed or not. */
+/** A broker, and whether its hosts are listed. */
 export interface FleetBroker {
   broker_id: string | null;
-  /** Where the others dial it; null: this broker is alone. */
+  /** The address that others dial; null: this broker is alone. */
   address: string | null;
   /** `silent`: it did not answer in time, `dead`: it was not asked, `old`: its version does not list hosts for others. */
   state: 'here' | 'answered' | 'silent' | 'dead' | 'old';
-  /** How many hosts it has: of one that did not answer, as many as Corrosion has routes of. */
+  /** The number of its hosts; for one that did not answer, the number of its routes in Corrosion. */
   hosts: number;
   /** Why it did not answer. */
   error: string | null;
 }
 
-/** Hosts that are listed at the most, of all brokers together. */
+/** The most hosts in a list, over all brokers. */
 export const maxFleetHosts = 50_000;
 
 /** @param load builds that the host runs or has queued */

@@ -1,39 +1,39 @@
 import { type Failure, failure } from '@coold/errors';
-/** What placement looks at in a host. */
+/** The properties of a host that placement needs. */
 export interface BuilderHost {
   hostId: string;
   capabilities: readonly string[];
-  /** Builds it runs at once. */
+  /** How many builds it runs at once. */
   builderCapacity: number;
   schemaMax: number;
 }
 
 export type Placement<H> =
   | { kind: 'placed'; host: H }
-  /** Its texts are docs/contract.md §2's. */
+  /** With the texts of docs/contract.md §2. */
   | ({ kind: 'refused' } & Failure);
 
 export interface PlacementQuestion<H> {
   hosts: readonly H[];
-  /** A host that the caller names: it or none. */
+  /** The only host that may get the build, when the caller names one. */
   pin: string | undefined;
-  /** What is asked for, as the build's type, and the lowest schema that a host must speak for it. */
+  /** The build's type, and the lowest schema that a host must speak for it. */
   type: string;
   schema: number;
-  /** Builds that a host runs or has queued. */
+  /** Returns how many builds a host runs or has queued. */
   load(hostId: string): number;
 }
 
-/** How the builds that a host has share its places, as far as the broker knows. */
+/** Returns how a host's builds use its places, as far as the broker knows. */
 export function buildPlaces({ builderCapacity }: Pick<BuilderHost, 'builderCapacity'>, load: number) {
   const running = Math.min(load, builderCapacity);
   return { running, queued: load - running };
 }
 
 /**
- * Where a build goes: to the pinned host; else to the one with the most free places, so that all share the work, but to none
- * beyond its share of all builds by its places: a host that claims many does not draw what others could do. When all are full
- * it waits where fewest wait. Ties go to the host id that sorts first: asked again, it answers the same.
+ * Chooses the host of a build: the pinned one; else the one with the most free places, but none beyond its share of all
+ * builds by its places, so that a host that claims many places does not draw all work. When all are full, the shortest
+ * queue wins. Ties go to the host id that sorts first, so a repeated question has the same answer.
  */
 export function placeBuild<H extends BuilderHost>({
   hosts,
@@ -58,7 +58,7 @@ export function placeBuild<H extends BuilderHost>({
   const places = candidates.reduce((sum, { candidate }) => sum + candidate.builderCapacity, 0);
   const share = ({ builderCapacity }: H) => Math.ceil((builds * builderCapacity) / places);
   const [host] = candidates
-    // One that does not say how many places it has gets what no other has room for.
+    // A host that does not report its places gets a build only when no other has room.
     .filter(({ candidate, load: has }) => candidate.builderCapacity === 0 || has < share(candidate))
     .map(({ candidate, load: has }) => ({ candidate, free: candidate.builderCapacity - has }))
     .sort((a, b) => b.free - a.free || (a.candidate.hostId < b.candidate.hostId ? -1 : 1))

@@ -11,8 +11,8 @@ export interface FoundBuild {
 }
 
 /**
- * The calls of the build lane, made at the broker that has the build or the host that it is for. That broker makes each call
- * once and does not pass it on. What it refuses comes back as it would have told its own caller.
+ * The build lane's calls, made at the broker that has the build or its host. That broker handles each call itself and
+ * does not pass it on. Its refusals come back as it would give them to its own caller.
  */
 export interface RemoteBuilds {
   /**
@@ -21,7 +21,10 @@ export interface RemoteBuilds {
    * @param isWrong the remembered host of the build led to a broker that does not have it: all brokers are asked again
    */
   find(requestId: string, isWrong?: boolean): Promise<FoundBuild | 'unknown' | Failure>;
-  /** @param body of the call, as its caller sent it. @returns undefined once the build was sent to its host, else the refusal */
+  /**
+   * @param body of the call, as its caller sent it
+   * @returns undefined once the build was sent to its host, else the refusal
+   */
   dispatch(place: HostPlace, requestId: string, body: unknown): Promise<BuildReply | undefined>;
   /** Waits for a result for at most `timeoutMs`. */
   result(place: HostPlace, requestId: string, timeoutMs: number): ResultPoll;
@@ -29,6 +32,6 @@ export interface RemoteBuilds {
   cancel(place: HostPlace, requestId: string): Promise<BuildReply | undefined>;
   /** Removes a result. @returns undefined once it is done, else the refusal */
   remove(place: HostPlace, requestId: string): Promise<BuildReply | undefined>;
-  /** Tells the callers that wait that this broker stops. */
+  /** Tells waiting callers that this broker stops. */
   stop(): void;
 }

@@ -3,7 +3,7 @@ import { SCHEMA_MAX, SCHEMA_MIN } from '@coold/proto/schema-range';
 import { describeRelease, version } from '@coold/runtime/release';
 import { startProgram } from '@coold/runtime/start';
 
-// Explicitly, so that nothing that still holds a handle keeps a finished program alive.
+// Called explicitly, so that an open handle does not keep a finished program alive.
 process.exit(
   await startProgram({
     name: 'broker',

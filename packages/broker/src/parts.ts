@@ -35,7 +35,7 @@ const landedTtlMs = 30_000;
 const landedMaxBytes = 64 * 1024 * 1024;
 /** How long after a timeout an answer is still expected, in ms. */
 const overdueTtlMs = 300_000;
-/** After how long without a Hello a stream is dropped, in ms. */
+/** A stream without a Hello is dropped after this, in ms. */
 const helloTimeoutMs = 10_000;
 
 export interface PartsOptions {
@@ -43,7 +43,7 @@ export interface PartsOptions {
   version: string;
   hangups: Hangups;
   log: Logger;
-  /** Ends what the parts do in the background. */
+  /** Ends the background work of the parts. */
   signal: AbortSignal;
   /** Returns the listener for hosts, once it listens. */
   grpc(): GrpcListener | undefined;
@@ -52,7 +52,7 @@ export interface PartsOptions {
 export type BrokerParts = Awaited<ReturnType<typeof createParts>>;
 
 /**
- * Makes the parts of a broker and joins them. None of them listens yet.
+ * Creates the parts of a broker and connects them. None of them listens yet.
  *
  * @throws UnusableError naming the variable when a key, certificate or list cannot be used
  */
@@ -149,7 +149,7 @@ export async function createParts({ config, version, hangups, log, signal, grpc 
   };
 }
 
-/** Returns undefined for a broker that is alone: then none of the code for other brokers is loaded. */
+/** Returns undefined for a broker that is alone, for which no code for other brokers is loaded. */
 async function joinPeers({
   config,
   ...options
@@ -160,7 +160,7 @@ async function joinPeers({
   return createPeers({ settings, ...options });
 }
 
-/** Returns the table of hosts, and what remembers those that left. Other brokers are told of both. */
+/** Returns the table of hosts, and the memory of hosts that left. Other brokers are told of both. */
 function createWatchedHosts(peers: Peers | undefined): { hosts: Hosts; away: AwayHosts } {
   const away = createAwayHosts(hostId => peers?.locator.locate(hostId).kind === 'other broker');
   const hosts = createHosts({
@@ -183,7 +183,7 @@ interface LoadBuildsOptions {
   log: Logger;
 }
 
-/** Returns the builds, with what an earlier broker on this machine has left of them in files beside the socket. */
+/** Returns the builds, with the state that an earlier broker on this machine left in files beside the socket. */
 async function loadBuilds({ config, pending, hasPeers, log }: LoadBuildsOptions): Promise<Builds> {
   const { unixSocketPath, buildHostGraceSecs } = config;
   const { key, isKnown } = await loadBuildKey(`${unixSocketPath}.build-key`, log);

@@ -23,7 +23,7 @@ const drainMs = 3000;
 const leaveMs = 6000;
 /** How long the last replies may take to be written, in ms. */
 const repliesMs = 1000;
-/** The interval at which builds are checked for what the clock has ended, in ms. */
+/** The interval at which builds are checked for states whose time is over, in ms. */
 const buildTickMs = 1000;
 /** The interval at which it is checked that the socket still has its name, in ms. Without it no caller finds the socket. */
 const socketCheckMs = 5000;
@@ -64,7 +64,7 @@ export function serveBroker(options: ServeOptions): Task {
 
 class ServedBroker {
   readonly #options: ServeOptions;
-  /** Aborts at the end: it ends what the parts do in the background. */
+  /** Aborts at the end, to end the background work of the parts. */
   readonly #closed: AbortController;
   readonly #parts: BrokerParts;
   #grpc: GrpcListener | undefined;
@@ -123,7 +123,7 @@ class ServedBroker {
     log.info({ path: config.unixSocketPath }, 'listening for Laravel');
   }
 
-  /** Resolves once the signal aborts. @throws what no retry can mend */
+  /** Resolves once the signal aborts. @throws errors that no retry can solve */
   async run(signal: AbortSignal): Promise<void> {
     const failing = this.#peersRunning?.then(() => new Promise<never>(() => {}));
     await Promise.race([this.#watchSocket(signal), ...(failing === undefined ? [] : [failing])]);
@@ -145,7 +145,7 @@ class ServedBroker {
     for (const stream of hosts.list()) stream.close('stopping');
   }
 
-  /** Cuts what is left. */
+  /** Cuts the connections that are left. */
   async close(): Promise<void> {
     const { lane, peers } = this.#parts;
     this.#closed.abort();

@@ -1,28 +1,28 @@
 import type { Answer, Build, BuildOutcome } from './build-table.ts';
 
-/** One caller that wants a build's result. */
+/** A caller that waits for a build's result. */
 export interface Poll {
   outcome: Promise<BuildOutcome>;
-  /** Its time is up: it is told `timeout`, unless it was told something already. */
+  /** Its time is over: it gets `timeout`, unless it already has an outcome. */
   giveUp(): void;
-  /** Its reply is over: `written` whole, and then what it was told counts as read, or not. */
+  /** Call when the reply ended. `written`: it was sent whole, and the outcome counts as read. */
   close(written: boolean): void;
 }
 
 export interface PollDeps {
-  /** What it is to be told without waiting, if anything. */
+  /** Returns the outcome that it gets without waiting; undefined when it must wait. */
   told: BuildOutcome | undefined;
-  /** It waits from now on; it does no longer. */
+  /** Called when it begins and when it stops to wait. */
   onWaiting(): void;
   onLeft(): void;
-  /** The answer that it was told was written whole; or was not, and no other reply with it is under way. */
+  /** Called when the answer was sent whole, or when it was not and no other reply with it is under way. */
   onRead(): void;
   onUnread(): void;
-  /** That its host stays away was written whole. */
+  /** Called when the caller was told that the host stays away. */
   onGoneRead(): void;
 }
 
-/** A poller of a build that is there, from its question to the end of its reply. */
+/** A poller of a known build, from its question to the end of its reply. */
 export function beginPoll(build: Build, deps: PollDeps): Poll {
   const { promise, resolve } = Promise.withResolvers<BuildOutcome>();
   let told: BuildOutcome | undefined;
@@ -57,7 +57,7 @@ export function beginPoll(build: Build, deps: PollDeps): Poll {
       leave();
       if (answer !== undefined) build.readers -= 1;
       if (build.state === 'gone') return;
-      // What it was told may have been overtaken since; then nobody has read what is there now.
+      // The build may have another answer by now, which nobody has read.
       if (answer !== undefined && answer === build.answer) {
         if (written) deps.onRead();
         else if (build.readers === 0) deps.onUnread();

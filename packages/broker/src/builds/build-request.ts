@@ -3,15 +3,15 @@ import { failure, type Refusal } from '@coold/errors';
 import { type BuildRequest, BuildRequestSchema, BuildStack, FieldError } from '@coold/proto';
 import { buildIdExpected, buildIdPattern, isObject, maxHostIdLength } from '../hosts/router.ts';
 
-/** `POST /v1/build/dispatch`, read and understood, no host looked at yet. */
+/** A parsed `POST /v1/build/dispatch`, before a host is chosen. */
 export interface BuildOrder {
   requestId: string;
-  /** Absent: the broker picks. */
+  /** Absent: the broker chooses. */
   hostId: string | undefined;
   type: BuildType;
-  /** Lowest schema a host must speak to be sent it. */
+  /** The lowest schema that a host must speak to be sent it. */
   schema: number;
-  /** What of it needs that schema, and the field that says so. */
+  /** The part of the request that needs that schema, and its field. */
   needs: { what: string; field: string };
   build: BuildRequest;
 }
@@ -23,7 +23,7 @@ type Stack = Pick<MessageInitShape<typeof BuildRequestSchema>, 'stack' | 'static
 
 interface BuildKind {
   schema: number;
-  /** Its fields beside those that every type has. */
+  /** Its fields in addition to those of every type. */
   fields: readonly string[];
   read(command: Fields): Stack;
 }
@@ -66,8 +66,8 @@ export const maxBaseImages = 100;
 export const maxSecretLength = 16 * 1024;
 
 /**
- * Reads the body of a build dispatch (docs/contract.md §2). Pure: body in, order or refusal out. What it lets through
- * has the right shape and size; what it means is judged by the host that builds it.
+ * Reads the body of a build dispatch (docs/contract.md §2). Pure. It checks shapes and sizes; the host that builds
+ * checks what the values mean.
  */
 export function readBuildOrder(body: unknown): BuildOrder | Refusal {
   const requestId = isObject(body) ? body['request_id'] : undefined;
@@ -103,7 +103,7 @@ function readOrder(body: Fields): Omit<BuildOrder, 'requestId'> {
   return { hostId, type, ...needsOf(type, schema, build), build };
 }
 
-/** A host of an older schema would do the build without what it does not see. */
+/** A host of an older schema would ignore the unknown field and build without it. */
 function needsOf(
   type: BuildType,
   schema: number,
@@ -134,7 +134,7 @@ function readBaseImages(value: unknown): string[] {
   return value.map((image, at) => text(image, `${field}[${at}]`, maxImageLength));
 }
 
-/** PHP writes an empty map as an empty list. */
+/** PHP encodes an empty map as an empty list. */
 function map(value: unknown, field: string): Fields {
   if (Array.isArray(value) && value.length === 0) return {};
   if (!isObject(value)) throw new FieldError(field, 'expected an object');
@@ -156,14 +156,14 @@ function readBuildArgs(value: unknown): Record<string, string> {
   for (const [name, argument] of entries) {
     if (!/^[A-Za-z_][A-Za-z0-9_]{0,127}$/.test(name))
       throw new FieldError(field, `${JSON.stringify(name.slice(0, 128))} is not the name of a variable`);
-    // Their lines may be several: a key in PEM is one value.
+    // A value may have several lines: a key in PEM is one value.
     if (typeof argument !== 'string' || argument.length > maxBuildArgLength || argument.includes('\0'))
       throw new FieldError(`${field}.${name}`, `expected text of at most ${maxBuildArgLength} characters`);
   }
   return Object.fromEntries(entries) as Record<string, string>;
 }
 
-/** Protobuf knows no absent text: an empty one means the default. */
+/** Protobuf has no absent text: an empty one means the default. */
 function optionalText(command: Fields, name: string, maxLength: number): string {
   const value = command[name];
   return isGiven(value) && value !== '' ? text(value, `command.${name}`, maxLength) : '';
@@ -175,7 +175,7 @@ function text(value: unknown, field: string, maxLength: number): string {
   return value;
 }
 
-/** Also what Unicode ends a line with. */
+/** Also the characters with which Unicode ends a line. */
 function hasControl(value: string): boolean {
   return /[\p{Cc}\u2028\u2029]/u.test(value);
 }

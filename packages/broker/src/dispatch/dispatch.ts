@@ -12,16 +12,24 @@ import { createSendToHost, type Refused } from './send-to-host.ts';
 
 export interface Dispatched {
   /**
-   * Calls `tell` with the reply in the moment in which it is known, at once where it is known already. `fail` is called instead
-   * where a host's answer cannot be written as JSON.
+   * Calls `tell` with the reply as soon as it is known, which may be at once. Calls `fail` instead when the host's
+   * answer cannot be written as JSON.
    */
   whenReplied(tell: (reply: Reply) => void, fail: (error: unknown) => void): void;
   readonly reply: Promise<Reply>;
-  /** Present when a host was sent the command. The lane reports here whether the reply was written, so that no answer is lost. */
+  /**
+   * Present when a host was sent the command. The lane reports here whether the reply was sent, so that no answer is
+   * lost.
+   */
   ticket?: Pick<Ticket, 'delivered' | 'undelivered'>;
 }
 
-/** Makes one dispatch of Laravel's. @param bytes the length of the body on the wire @returns the reply: the host's answer or a refusal */
+/**
+ * Handles one dispatch of Laravel's.
+ *
+ * @param bytes the length of the body on the wire
+ * @returns the reply: the host's answer or a refusal
+ */
 export type Dispatch = (body: unknown, bytes?: number) => Dispatched;
 
 export function createDispatch(deps: {
@@ -29,7 +37,7 @@ export function createDispatch(deps: {
   pending: Pending;
   routes: ReadonlyMap<string, Route>;
   record: RecordDispatch;
-  /** Present where there are other brokers. */
+  /** Present when there are other brokers. */
   sendToBroker?: SendToBroker | undefined;
 }): Dispatch {
   const { hosts, pending, routes, record, sendToBroker } = deps;
@@ -59,7 +67,7 @@ export function createDispatch(deps: {
       sent = sendToBroker(request);
     if (sent.kind === 'sent') {
       const parked = new ParkedDispatch(request, sent.ticket, encoders, recordEnd);
-      // Instead of the outcome: another broker has refused.
+      // Replaces the outcome: another broker has refused.
       void sent.refusal?.then(refused => parked.refused(refused));
       return parked;
     }
@@ -70,7 +78,7 @@ export function createDispatch(deps: {
 
 type RecordEnd = (outcome: DispatchOutcome, code: number) => void;
 
-/** A dispatch that no host was sent. */
+/** A dispatch that was sent to no host. */
 class RefusedDispatch implements Dispatched {
   readonly #reply: Reply;
 
@@ -87,7 +95,10 @@ class RefusedDispatch implements Dispatched {
   }
 }
 
-/** A dispatch that waits for its answer. The first end counts, and is recorded: the answer, a refusal, or that the caller left. */
+/**
+ * A dispatch that waits for its answer. Its first end counts and is recorded: the answer, a refusal, or the caller's
+ * leaving.
+ */
 class ParkedDispatch implements Dispatched {
   readonly #request: DispatchRequest;
   readonly #ticket: Ticket;
@@ -150,7 +161,7 @@ class ParkedDispatch implements Dispatched {
     this.#say();
   }
 
-  /** Says the end to who waits for it, once. */
+  /** Passes the end to the waiting caller, once. */
   #say(): void {
     const [end, told] = [this.#end, this.#told];
     if (end === undefined || told === undefined) return;

@@ -1,16 +1,19 @@
 import type { HostStream } from '../hosts/hosts.ts';
 
-/** What answers come on: a host's stream, or an object that stands for it where another broker has the stream. */
+/** Where answers arrive: a host's stream, or an object that stands for it when another broker has the stream. */
 export type Carrier = Pick<HostStream, 'hostId'>;
 
-/** A dispatch with its place in the list of its stream. The list is made of the dispatches themselves: a set for each stream would double what a dispatch costs in memory. */
+/**
+ * A dispatch as a link in the list of its stream. The dispatches themselves form the list, because a set per stream
+ * would double the memory of a dispatch.
+ */
 export interface Attached {
   readonly stream: Carrier;
   earlier: this | undefined;
   later: this | undefined;
 }
 
-/** The dispatches that are attached to each stream, so that a lost stream ends all of its own at once. */
+/** The dispatches of each stream, so that a lost stream ends all of its own at once. */
 export class DispatchesByStream<D extends Attached> {
   /** The latest dispatch of each stream that has any. */
   readonly #latest = new Map<Carrier, D>();

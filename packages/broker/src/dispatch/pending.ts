@@ -1,21 +1,21 @@
 import type { Response } from '@coold/proto';
 import { type Attached, type Carrier, DispatchesByStream } from './dispatches-by-stream.ts';
 
-/** The end of a dispatch, as its caller is told it. */
+/** The end of a dispatch, for its caller. */
 export type Outcome =
   | { kind: 'answered'; response: Response }
   | { kind: 'timeout' | 'disconnected' | 'stopping' };
 
-/** A claimed request id. The caller's reply reports here whether it was written. */
+/** A claimed request id. The caller's reply reports here whether it was sent. */
 export interface Ticket {
-  /** Calls `listen` with the outcome, in the moment in which it is known; at once where it is known already. */
+  /** Calls `listen` with the outcome as soon as it is known, which may be at once. */
   whenSettled(listen: (outcome: Outcome) => void): void;
   readonly outcome: Promise<Outcome>;
-  /** The reply was written whole: the id is free again. */
+  /** Call when the reply was sent whole: the id is free again. */
   delivered(): void;
-  /** The caller is gone. An answer that is here, or still comes, is kept for a repeated dispatch. */
+  /** Call when the caller has left. Its answer, whether it is here or still comes, is kept for a repeated dispatch. */
   undelivered(): void;
-  /** The command was not sent to the host after all: the id is free again. */
+  /** Call when the command was not sent to the host after all: the id is free again. */
   withdraw(): void;
 }
 
@@ -24,50 +24,54 @@ export type Claim = { kind: 'claimed'; ticket: Ticket } | { kind: 'in flight' | 
 /** A request id that a stream or a build uses. It counts against the cap until it is released. */
 export type Hold = { kind: 'held'; release(): void } | { kind: 'in flight' | 'full' | 'stopping' };
 
-/** The question that a request id stands for. A landed answer is given only to the same question. */
+/** Identifies the question that a request id stands for. A landed answer is given only to the same question. */
 export interface Subject {
   requestId: string;
   hostId: string;
   verb: string;
 }
 
-/** How long a dispatch waits for its answer, where that differs from the timeout of all. */
+/** How long a dispatch waits for its answer, if that differs from the general timeout. */
 export interface Patience {
-  /** The deadline of the command itself, in ms. It counts where it is longer than the timeout. */
+  /** The deadline of the command itself, in ms. It counts when it is longer than the timeout. */
   ownMs?: number | undefined;
   /** How long the caller waits, in ms. The dispatch does not wait longer. */
   atMostMs?: number | undefined;
 }
 
-/** How an answer was taken. All but 'delivered' and 'landed' changed nothing, and deserve a log line. */
+/** The result of taking an answer. All but 'delivered' and 'landed' changed nothing, and are worth a log line. */
 export type Receipt = 'delivered' | 'landed' | 'duplicate' | 'unknown' | 'of another host';
 
 export interface PendingOptions {
   /** The cap on waiting and landed dispatches, live streams and builds together (docs/contract.md §2). */
   max: number;
-  /** After how long without an answer the caller is told `timeout`, in ms. */
+  /** How long a caller waits for an answer until it gets `timeout`, in ms. */
   timeoutMs: number;
   /** How long a landed answer is kept for a repeated dispatch, in ms. */
   landedTtlMs: number;
   /** How long after a timeout an answer is still expected, in ms. */
   overdueTtlMs: number;
-  /** The most bytes of landed answers that are kept. Beyond them the oldest are dropped, whatever their age. */
+  /** The most bytes of landed answers that are kept. Beyond it the oldest are dropped, whatever their age. */
   landedMaxBytes: number;
 }
 
-/** The dispatches under way, by request id (docs/contract.md §2). `DispatchState` says what each of them goes through. */
+/** The dispatches in progress, by request id (docs/contract.md §2). `DispatchState` lists the states of a dispatch. */
 export interface Pending {
-  /** Returns a ticket with the answer that an earlier dispatch of the same question left, undefined where there is none. */
+  /**
+   * Returns a ticket with the answer that an earlier dispatch of the same question left; undefined when there is none.
+   */
   takeLanded(subject: Subject): Ticket | undefined;
   /** Claims an id for a dispatch whose command is sent on `stream`. */
   claim(subject: Subject, stream: Carrier, patience?: Patience): Claim;
-  /** Takes an id for a stream or a build, which have states of their own. All of them share one space of ids. */
+  /**
+   * Claims an id for a stream or a build, which have states of their own. They share one space of ids with dispatches.
+   */
   hold(requestId: string): Hold;
-  /** Takes a host's answer, which came on `stream` and takes `bytes` of memory. */
+  /** Handles a host's answer, which came on `stream` and uses `bytes` of memory. */
   answer(stream: Carrier, response: Response, bytes: number): Receipt;
-  /** The stream is gone: its waiting dispatches end now, and its overdue ones are forgotten. */
+  /** Call when the stream is lost: its waiting dispatches end now, and its overdue ones are forgotten. */
   disconnected(stream: Carrier): void;
-  /** Takes no more claims, and ends what still waits after `graceMs`. Resolves when nothing waits. Never rejects. */
+  /** Refuses further claims, and ends what still waits after `graceMs`. Resolves when nothing waits. Never rejects. */
   drain(graceMs: number): Promise<void>;
   counts(): { waiting: number; landed: number; overdue: number };
   /** Returns how many landed answers and overdue dispatches were dropped before their time to make room, since the start. */
@@ -81,32 +85,35 @@ export interface Pending {
 type DispatchState =
   /** The host was sent the command, and the caller waits for the answer. It counts against the cap. */
   | 'waiting'
-  /** The answer is here, and the caller's reply is being written. It counts against the cap. */
+  /** The answer has arrived, and the reply is being written. It counts against the cap. */
   | 'replying'
-  /** The caller was told `timeout`, or hung up, before the answer came. The id is free, and the host may still answer. */
+  /** The caller got `timeout`, or hung up, before the answer came. The id is free, and the host may still answer. */
   | 'overdue'
-  /** The answer is here and no caller got it. The next dispatch of the same question gets it. It counts against the cap. */
+  /**
+   * The answer has arrived and no caller got it. The next dispatch of the same question gets it. It counts against the
+   * cap.
+   */
   | 'landed'
-  /** It is no longer in the table, and nothing that is done to it has an effect. */
+  /** It is not in the table any more, and calls on it have no effect. */
   | 'gone';
 
 interface Entry extends Subject, Attached {
   state: DispatchState;
-  /** The ticket that is current. One whose caller was told its outcome is not, once the next caller has another. */
+  /** The current ticket. A ticket whose caller has its outcome is replaced when the next caller claims the id. */
   ticket: ParkedTicket | undefined;
   answer: { response: Response; bytes: number } | undefined;
-  /** Ends the state by time. */
+  /** Ends the state when its time is over. */
   timer: NodeJS.Timeout | undefined;
 }
 
-/** What a ticket does to its dispatch, while it is the current one. */
+/** What a ticket does with its dispatch, while it is the current one. */
 interface TicketMoves {
   delivered(entry: Entry): void;
   undelivered(entry: Entry): void;
   withdraw(entry: Entry): void;
 }
 
-/** Without a promise unless one is asked for: each costs a dispatch a turn of the queue of microtasks. */
+/** A promise is created only on request: each costs a dispatch a turn of the microtask queue. */
 class ParkedTicket implements Ticket {
   readonly #entry: Entry;
   readonly #moves: TicketMoves;
@@ -137,7 +144,7 @@ class ParkedTicket implements Ticket {
   }
 
   delivered(): void {
-    // A caller that was told `timeout` may leave while the next caller is already given the late answer.
+    // A caller that got `timeout` may leave while the next caller is already being sent the late answer.
     if (this.#entry.ticket === this) this.#moves.delivered(this.#entry);
   }
 
@@ -160,24 +167,24 @@ export function createPending(options: PendingOptions): Pending {
 /** Every change of state goes through `#enter`, from the methods below it that are named after the new state. */
 class PendingTable implements Pending {
   readonly #options: PendingOptions;
-  /** All dispatches that are not gone. */
+  /** All dispatches in a state other than gone. */
   readonly #entries = new Map<string, Entry>();
-  /** Those that are not answered yet, by the stream that their answer comes on. */
+  /** Dispatches without an answer, by the stream on which the answer comes. */
   readonly #byStream = new DispatchesByStream<Entry>();
-  /** Those in the state landed, the oldest first. */
+  /** Dispatches in the state landed, oldest first. */
   readonly #landed = new Set<Entry>();
-  /** Those in the state overdue, the oldest first. */
+  /** Dispatches in the state overdue, oldest first. */
   readonly #overdue = new Set<Entry>();
   /** The ids of streams and builds. */
   readonly #held = new Set<string>();
   /** Resolves once the broker drains and nothing waits. */
   readonly #idle = Promise.withResolvers<void>();
   readonly #evicted = { landed: 0, overdue: 0 };
-  /** How many are in the state waiting. */
+  /** The number of dispatches in the state waiting. */
   #waiting = 0;
   #landedBytes = 0;
   #isDraining = false;
-  // One function each for all dispatches: a closure for each of them would be garbage for each of them.
+  // Shared by all dispatches, because a closure for each would be garbage for each.
   readonly #onTimeout = (entry: Entry) => {
     const { ticket } = entry;
     this.#becomeOverdue(entry);
@@ -293,7 +300,7 @@ class PendingTable implements Pending {
     return { ...this.#evicted };
   }
 
-  /** Changes the state, with all counts that depend on it. @param onTimer called after `ms` in the state */
+  /** Changes the state, and all counts that depend on it. @param onTimer called after `ms` in the state */
   #enter(entry: Entry, state: DispatchState, ms: number | undefined, onTimer: (entry: Entry) => void): void {
     clearTimeout(entry.timer);
     if (this.#landed.delete(entry)) this.#landedBytes -= entry.answer?.bytes ?? 0;
@@ -307,7 +314,8 @@ class PendingTable implements Pending {
   #becomeOverdue(entry: Entry): void {
     this.#enter(entry, 'overdue', this.#options.overdueTtlMs, this.#onForgotten);
     this.#overdue.add(entry);
-    // They do not count against the cap, which a host that never answers would use up. So they have a bound of their own.
+    // Overdue dispatches do not count against the cap, which a host that never answers would use up. So they have a
+    // limit of their own.
     const [oldest] = this.#overdue;
     if (this.#overdue.size > this.#options.max && oldest !== undefined) {
       this.#evicted.overdue += 1;
@@ -339,7 +347,7 @@ class PendingTable implements Pending {
     this.#announceIdle();
   }
 
-  /** waiting → gone, and the caller is told `outcome`. */
+  /** waiting → gone; the caller gets `outcome`. */
   #end(entry: Entry, outcome: Outcome): void {
     const { ticket } = entry;
     this.#becomeGone(entry);
@@ -352,7 +360,7 @@ class PendingTable implements Pending {
     return ticket;
   }
 
-  /** Makes an id free, where it can be. @returns why it cannot be had, undefined where it can */
+  /** Frees an id if possible. @returns the reason why it is taken; undefined when it is free */
   #makeFree(requestId: string): 'in flight' | 'full' | 'stopping' | undefined {
     if (this.#isDraining) return 'stopping';
     const former = this.#entries.get(requestId);
@@ -364,7 +372,7 @@ class PendingTable implements Pending {
       : undefined;
   }
 
-  /** Returns how many are waiting or replying. */
+  /** Returns how many dispatches are waiting or replying. */
   #countActive(): number {
     return this.#entries.size - this.#landed.size - this.#overdue.size;
   }

@@ -1,7 +1,7 @@
 import type { Logger } from '@coold/runtime';
 import { budgetLines } from '../grpc/line-budget.ts';
 
-/** How a dispatch ended. A closed set, because metrics count by it. */
+/** How a dispatch ended. A closed set, because it is a label of metrics. */
 export type DispatchOutcome =
   | 'ok'
   | 'host error'
@@ -21,7 +21,7 @@ export type DispatchOutcome =
 
 /** A finished dispatch. The command is not part of it, because bodies hold secrets. */
 export interface DispatchRecord {
-  /** Empty when the request named no usable id. */
+  /** Empty when the request had no valid id. */
   requestId: string;
   hostId: string;
   /** `none` when the request named no known verb. */
@@ -36,7 +36,7 @@ export type RecordDispatch = (dispatch: DispatchRecord) => void;
 
 const linesPerSecond = 50;
 
-/** The log level of each outcome; undefined for none, when the host did what it was asked. */
+/** The log level of each outcome; undefined when there is no line, because the host did what was asked. */
 const levels: Record<DispatchOutcome, 'debug' | 'info' | 'warn' | undefined> = {
   ok: undefined,
   'host error': 'debug',

@@ -8,8 +8,8 @@ import { commandOf, type Refused, refuseClaim, type SentDispatch } from './send-
 export type SendToBroker = (request: DispatchRequest) => SentDispatch;
 
 /**
- * How much sooner than here the wait ends at the other broker, in ms. An answer that comes too late then lands there, where a
- * repeated dispatch finds it, instead of being sent here when no caller waits any more.
+ * How much earlier than here the wait ends at the other broker, in ms. An answer that comes too late then lands there,
+ * where a repeated dispatch finds it, instead of being sent here when no caller waits any more.
  */
 const maxMarginMs = 250;
 
@@ -31,8 +31,8 @@ export function createSendToBroker(deps: {
       case 'other broker':
         break;
     }
-    // It counts against this broker's cap, and its id is claimed here, too: a lost caller, a repeated dispatch and a stop are
-    // then handled as with a host of this broker.
+    // The dispatch counts against this broker's cap, and its id is claimed here, too: a lost caller, a repeated dispatch
+    // and a stop are then handled as for a host of this broker.
     const carrier = { hostId };
     const ownMs = verb.deadline?.ofRequest(message);
     const waitMs = Math.max(timeoutMs, ownMs ?? 0);

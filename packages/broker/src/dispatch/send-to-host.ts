@@ -13,7 +13,7 @@ import { type DispatchRequest, refuseSchema } from '../hosts/router.ts';
 import type { Claim, Pending, Ticket } from './pending.ts';
 import type { DispatchOutcome } from './record-dispatches.ts';
 
-/** Why a dispatch failed, before or after it was sent: for its caller and for the metrics. */
+/** Why a dispatch failed, before or after it was sent, for its caller and for the metrics. */
 export interface Refused extends Failure {
   kind: 'refused';
   outcome: DispatchOutcome;
@@ -23,10 +23,10 @@ export interface Refused extends Failure {
 export type SentDispatch = { kind: 'sent'; ticket: Ticket; refusal?: Promise<Refused> } | Refused;
 
 /**
- * Sends a command to a host of this broker, and returns the ticket of the parked request that waits for its answer. Where an
- * earlier dispatch of the same question has left its answer, nothing is sent and the ticket has that answer.
+ * Sends a command to a host of this broker, and returns the ticket of the parked request that waits for its answer. If
+ * an earlier dispatch of the same question left its answer, nothing is sent and the ticket has that answer.
  *
- * @param timeoutMs how long the caller waits, in ms, where that is shorter than the broker would
+ * @param timeoutMs how long the caller waits, in ms, if that is shorter than the broker's own timeout
  */
 export type SendDispatch = (request: DispatchRequest, timeoutMs?: number) => SentDispatch;
 
@@ -56,7 +56,7 @@ export function createSendToHost({
   };
 }
 
-/** Returns what a caller is told whose request id could not be claimed. */
+/** Returns the failure for a caller whose request id could not be claimed. */
 export function refuseClaim(kind: Exclude<Claim['kind'], 'claimed'>): Refused {
   switch (kind) {
     case 'stopping':
@@ -68,11 +68,11 @@ export function refuseClaim(kind: Exclude<Claim['kind'], 'claimed'>): Refused {
   }
 }
 
-/** Returns the message that a host is sent for a request. */
+/** Returns the message to a host for a request. */
 export function commandOf({ requestId, verb, message }: DispatchRequest): ServerMsg {
-  // The descriptors say that this case takes this message; the compiler cannot follow them.
+  // The descriptors guarantee that this case has this message; the compiler cannot infer it.
   const command = { case: verb.commandCase, value: message } as ServerMsg['command'];
-  // Assigned afterwards, because `create` walks through every field of what it is given.
+  // Assigned afterwards, because `create` visits every field of its argument.
   return Object.assign(create(ServerMsgSchema), { requestId, command });
 }
 

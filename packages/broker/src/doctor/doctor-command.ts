@@ -1,6 +1,9 @@
 import { absolutePath, boolean, defineCommand } from '@coold/runtime';
 
-/** `broker doctor`: what on this machine keeps the broker from working, or will; before the installation and after it. */
+/**
+ * `broker doctor`: what on this machine prevents the broker from working now or later, before and after the
+ * installation.
+ */
 export const doctorCommand = defineCommand({
   name: 'broker doctor',
   summary:

@@ -6,7 +6,7 @@ export interface WantedPort {
   bind: Address;
 }
 
-/** @param holders every program that has it, the broker among them. Pure. */
+/** @param holders every program that listens on it, the broker among them. Pure. */
 export function judgePort({ use, bind }: WantedPort, holders: readonly PortHolder[]): Finding {
   const place = `${bind.host}:${bind.port} for ${use}`;
   const there = holders.filter(({ protocol }) => protocol === 'tcp');

@@ -3,7 +3,7 @@ import { errorMessage, type Finding, fail, ok } from '@coold/runtime';
 
 const columns = 'host_id, broker_id, address, connected_at';
 
-/** Whether this machine's Corrosion can tell which broker has which host. Never rejects. */
+/** Checks whether this machine's Corrosion has the table that says which broker has which host. Never rejects. */
 export async function lookAtRoutes(
   corrosion: Pick<Corrosion, 'query'>,
   url: string,

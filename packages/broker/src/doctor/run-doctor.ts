@@ -42,7 +42,7 @@ import { judgePort, type WantedPort } from './port.ts';
 import { lookAtRoutes } from './routes-table.ts';
 import { judgeTimeSync, readTimeSync } from './time-sync.ts';
 
-/** Makes every check and prints a line for each finding. @returns the exit code: 0 nothing fails, 1 something does */
+/** Runs every check and prints a line for each finding. @returns the exit code: 0 when nothing fails, else 1 */
 export async function runDoctor(
   { settingsFile, json }: ConfigOf<typeof doctorCommand>,
   out: (text: string) => void = text => void process.stdout.write(text),
@@ -55,7 +55,11 @@ export async function runDoctor(
 const notInstalled = 'not asked: the broker has no settings here that can be used';
 const noPeers = 'not asked: this broker is alone';
 
-/** Every check of the machine beside Laravel, in the order of the report. @param settingsFile the broker's settings */
+/**
+ * Returns every check of the machine beside Laravel, in the order of the report.
+ *
+ * @param settingsFile the broker's settings
+ */
 async function centralChecks(settingsFile: string): Promise<Check[]> {
   const settings = await readSettings(brokerCommand, settingsFile);
   const config = settings.kind === 'read' ? settings.config : undefined;
@@ -198,7 +202,7 @@ async function lookAtDisk(config: BrokerConfig | undefined): Promise<Finding[]> 
 
 const statusMs = 5000;
 
-/** What the running broker says is wrong, judged as `broker status` judges it. @throws Error for what is none of its answers */
+/** Judges the running broker as `broker status` does. @throws Error when its answer is not a status */
 async function askDaemon(socketPath: string): Promise<Finding[]> {
   try {
     const asked = { at: { socketPath }, path: '/v1/status', timeoutMs: statusMs, fields: statusFields };

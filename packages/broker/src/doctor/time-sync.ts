@@ -2,14 +2,14 @@ import { type Finding, ok, runChild, warn } from '@coold/runtime';
 
 const timeoutMs = 5000;
 
-/** Whether systemd says that the clock follows a time server. @throws ChildError when it cannot be asked */
+/** Whether systemd reports that the clock follows a time server. @throws ChildError when it cannot be asked */
 export async function readTimeSync(signal: AbortSignal): Promise<string> {
   const args = ['show', '--property=NTPSynchronized', '--value'];
   const { stdout } = await runChild('timedatectl', args, { timeoutMs, signal });
   return stdout.trim();
 }
 
-/** The broker's clock is what hosts compare theirs with. Pure. */
+/** Judges the broker's clock, which hosts compare theirs with. Pure. */
 export function judgeTimeSync(said: string): Finding {
   return said === 'yes'
     ? ok('the clock follows a time server')

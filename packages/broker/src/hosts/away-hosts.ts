@@ -7,15 +7,15 @@ export interface AwayHost {
   since: number;
 }
 
-/** Remembers hosts that have left, for a day, so that a broker that lost half of them does not report itself healthy. */
+/** Remembers for a day which hosts have left, so that a broker that lost half of them does not report itself healthy. */
 export interface AwayHosts extends HostWatch {
-  /** Returns those that have been away long enough to be missed, the longest first. */
+  /** Returns the hosts that have been away long enough to be missed, longest first. */
   list(): AwayHost[];
 }
 
-/** A host that restarts or redials is back by then, in ms. */
+/** A host that restarts or redials is back within this time, in ms. */
 const missedAfterMs = 120_000;
-/** A host that is away for longer was removed from the fleet, in ms. */
+/** A host that is away for longer counts as removed from the fleet, in ms. */
 const forgottenAfterMs = 24 * 3_600_000;
 /** The most hosts of a broker. */
 const maxRemembered = 20_000;
@@ -25,7 +25,7 @@ export function createAwayHosts(
   isAtOtherBroker: (hostId: string) => boolean,
   now: () => number = Date.now,
 ): AwayHosts {
-  // In the order in which they left, since maps keep insertion order.
+  // In the order in which they left, because maps keep insertion order.
   const left = new Map<string, number>();
   return {
     added: ({ hostId }) => void left.delete(hostId),

@@ -1,6 +1,6 @@
 import type { Reason, Refusal } from '@coold/errors';
 
-/** The JSON every dispatch is answered with (docs/contract.md §2). */
+/** The JSON answer to every dispatch (docs/contract.md §2). */
 export type Envelope =
   | { request_id: string; status: 'ok'; data: unknown }
   | {
@@ -10,17 +10,17 @@ export type Envelope =
       reason: Reason;
       message: string;
       field?: string;
-      /** The host that is connected to no broker. */
+      /** The host that has no stream to any broker. */
       host_id?: string;
     };
 
 export interface Reply {
-  /** The HTTP status describes the broker's part; the envelope's status describes the host's. */
+  /** The HTTP status is that of the broker; the envelope's status is that of the host. */
   status: number;
   envelope: Envelope;
 }
 
-/** Turns a refusal of the broker itself into an HTTP reply. */
+/** Returns the HTTP reply for a refusal of the broker itself. */
 export function refuse({ requestId, code, reason, message, field, hostId }: Refusal): Reply {
   const envelope: Envelope = {
     request_id: requestId,
@@ -34,7 +34,7 @@ export function refuse({ requestId, code, reason, message, field, hostId }: Refu
   return { status: code, envelope };
 }
 
-/** An error from a host: the broker did its part, so the HTTP status is 200. */
+/** An error of the host. The broker has done its part, so the HTTP status is 200. */
 export function relay(refusal: Refusal): Reply {
   return { ...refuse(refusal), status: 200 };
 }

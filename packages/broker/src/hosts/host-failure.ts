@@ -3,7 +3,7 @@ import type { Response } from '@coold/proto';
 
 type HostError = Extract<Response['body'], { case: 'error' }>['value'];
 
-/** Returns a host's refusal for its caller. A host without a reason gets the reason of its code. */
+/** Returns a host's refusal for its caller. When the host sent no reason, it gets the reason of its code. */
 export function hostFailure({ code, reason, message, field }: HostError): Failure {
   return { code, reason: readReason(reason, code), message, field: field === '' ? undefined : field };
 }

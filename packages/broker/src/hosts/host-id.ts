@@ -1,9 +1,9 @@
 import type { ValueType } from '@coold/runtime';
 
-/** Host ids become map keys, log fields and JSON; nothing in them needs escaping anywhere. */
+/** Host ids become map keys, log fields and JSON. None of their characters needs escaping there. */
 const pattern = /^[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}$/;
 
-/** Brokers' ids are of the same letters. */
+/** Ids of brokers have the same characters. */
 export const brokerId: ValueType<string> = {
   expected:
     'a broker id: 1 to 128 of letters, digits, "_", ".", ":" and "-", beginning with a letter or digit',

@@ -1,15 +1,15 @@
 import type { ServerMsg } from '@coold/proto';
 
-/** One host's live stream, as the rest of the broker sees it. */
+/** One host's live stream, for the rest of the broker. */
 export interface HostStream {
   readonly hostId: string;
-  /** Claim `jti` of the token that it came with. */
+  /** Claim `jti` of its token. */
   readonly tokenId: string | undefined;
   /** Claim `exp` of that token, in ms since 1970. */
   readonly tokenExpiresAt: number;
   /** Claim `iat` of that token, in ms since 1970. */
   readonly tokenIssuedAt?: number | undefined;
-  /** The thumbprint of the key that it was signed for. */
+  /** The thumbprint of the key that signed the token. */
   readonly tokenKeyId?: string | undefined;
   readonly capabilities: readonly string[];
   readonly builderCapacity: number;
@@ -17,35 +17,35 @@ export interface HostStream {
   /** The highest schema that the host speaks. */
   readonly schemaMax: number;
   readonly connectedAt: Date;
-  /** Queues a command. Returns false, with nothing queued, when the host has left too much unread. */
+  /** Queues a command. Returns false, with nothing queued, when the host reads too slowly. */
   send(message: ServerMsg): boolean;
   /**
-   * Queues a credit or the end of a stream, however much is unread: these are bounded by the number of streams and by
-   * what the host itself has sent.
+   * Queues a credit or the end of a stream, however much is unread: their number is limited by the number of streams and
+   * by what the host itself has sent.
    */
   sendOwed(message: ServerMsg): void;
-  /** Ends the stream from the broker's side, and tells the host why. */
+  /** Ends the stream from the broker's side, and sends the reason to the host. */
   close(why: EndReason): void;
 }
 
-/** What a streamed command is sent on: its host's stream, or the connection to the broker that has it. */
+/** The channel of a streamed command: its host's stream, or the connection to the broker that has the host. */
 export type StreamCarrier = Pick<HostStream, 'hostId' | 'send' | 'sendOwed'>;
 
-/** Why we end a host's stream. */
+/** Why the broker ends a host's stream. */
 export type EndReason = 'replaced' | 'stopping' | 'expired' | 'revoked';
 
-/** The hosts that are connected now, one stream each. */
+/** The connected hosts, one stream each. */
 export interface Hosts {
   get(hostId: string): HostStream | undefined;
   list(): HostStream[];
   [Symbol.iterator](): Iterator<HostStream>;
-  /** Puts a stream in its host's place; returns the one it replaced, which is no longer found. */
+  /** Adds a stream; returns the stream of the same host that it replaces. */
   add(stream: HostStream): HostStream | undefined;
-  /** Takes this very stream out; false when another has replaced it meanwhile. */
+  /** Removes this stream; returns false when another has already replaced it. */
   remove(stream: HostStream): boolean;
 }
 
-/** Is told of every host that comes, in place of a former stream too, and of every one that has left. */
+/** Notified of every host that connects, also when it replaces a stream, and of every host that has left. */
 export interface HostWatch {
   added(stream: HostStream): void;
   removed(hostId: string): void;

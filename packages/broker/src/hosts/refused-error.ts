@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Reason } from '@coold/errors';
 
-/** Thrown where a request is read: it is refused so. */
+/** Thrown while a request is read, to refuse it. */
 export class RefusedError extends Error {
   readonly reason: Reason;
   constructor(reason: Reason, message: string) {
@@ -11,7 +11,7 @@ export class RefusedError extends Error {
   }
 }
 
-/** @throws RefusedError for a body that is compressed or the like */
+/** @throws RefusedError for a body that is compressed or has another unsupported encoding */
 export function refuseEncoded(headers: IncomingHttpHeaders): void {
   if ((headers['content-encoding'] ?? 'identity') !== 'identity')
     throw new RefusedError('media_type', 'content-encoding: expected none');

@@ -10,7 +10,7 @@ import {
   type Verb,
 } from '@coold/proto';
 
-/** `POST /v1/coold/dispatch`, read and understood, host not yet looked at. */
+/** A parsed `POST /v1/coold/dispatch`, before its host is looked up. */
 export interface DispatchRequest {
   requestId: string;
   hostId: string;
@@ -28,33 +28,33 @@ export function compileRoutes(verbs: ReadonlyMap<string, Verb>): ReadonlyMap<str
   return new Map([...verbs].map(([name, verb]) => [name, { verb, codec: jsonCodec(verb.request) }]));
 }
 
-/** Of a build, where it becomes a unit name and a folder name (docs/contract.md §2). */
+/** The form of a build's id, which becomes a unit name and a folder name (docs/contract.md §2). */
 export const buildIdPattern = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/;
 export const buildIdExpected =
   'expected 1 to 128 of letters, digits, "_", "." and "-", beginning with a letter or digit';
-/** Of everything else. */
+/** The form of all other ids. */
 export const requestIdPattern = /^[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}$/;
 export const requestIdExpected =
   'expected 1 to 128 of letters, digits, "_", ".", ":" and "-", beginning with a letter or digit';
 export const maxHostIdLength = 128;
 const bodyFields = new Set(['host_id', 'request_id', 'command']);
 
-/** What the body of a verb's dispatch may have, in bytes; as on REST (docs/contract.md §3). */
+/** The longest body of a verb's dispatch, in bytes; the same as on REST (docs/contract.md §3). */
 const bodyLimit = ({ verb }: Route) => verb.http?.maxBodyBytes ?? defaultBodyBytes;
 
-/** What any verb's may have: more need not be read to be refused. */
+/** The longest body of any verb: a longer one is refused without reading more. */
 export function largestBody(routes: ReadonlyMap<string, Route>): number {
   return Math.max(defaultBodyBytes, ...[...routes.values()].map(bodyLimit));
 }
 
-/** What a body may have that names this verb, or none. */
+/** Returns the longest body that names this verb, or no verb, in bytes. */
 function limitOf(body: unknown, routes: ReadonlyMap<string, Route>): number {
   const type = isObject(body) && isObject(body['command']) ? body['command']['type'] : undefined;
   const route = typeof type === 'string' ? routes.get(type) : undefined;
   return route === undefined ? defaultBodyBytes : bodyLimit(route);
 }
 
-/** Reads a dispatch body. Pure: body in, request or refusal out. @param bytes what it had on the wire */
+/** Reads the body of a dispatch. Pure. @param bytes its length on the wire */
 export function readDispatch(
   body: unknown,
   routes: ReadonlyMap<string, Route>,
@@ -87,7 +87,7 @@ export function readDispatch(
   }
 }
 
-/** Whether a host may be sent a verb: not above the schema it speaks (docs/contract.md §1). */
+/** Whether a verb may be sent to a host: not above the schema that the host speaks (docs/contract.md §1). */
 export function refuseSchema(
   verb: Pick<Verb, 'name' | 'schema'>,
   host: { hostId: string; schemaMax: number },
@@ -97,7 +97,7 @@ export function refuseSchema(
   return failure('host_too_old', message, 'command.type');
 }
 
-/** Whether a verb's answer can be asked for as a stream. */
+/** Whether a verb's answer can be a stream. */
 export function refuseUnstreamed(verb: Verb, routes: ReadonlyMap<string, Route>): string | undefined {
   if (verb.streams) return undefined;
   const streamed = [...routes.values()].filter(route => route.verb.streams).map(route => route.verb.name);
@@ -105,7 +105,7 @@ export function refuseUnstreamed(verb: Verb, routes: ReadonlyMap<string, Route>)
   return `command.type: ${verb.name} does not stream; expected ${expected.join(' or ')}`;
 }
 
-/** Whether a host of these schemas can be spoken to at all. 0 is what a host says that does not say: schema 1. */
+/** Whether the broker can speak to a host with these schemas. 0 means that the host did not say: schema 1. */
 export function refuseHello(hello: { schemaMin: number; schemaMax: number }): string | undefined {
   const min = hello.schemaMin || 1;
   const max = hello.schemaMax || 1;
@@ -119,13 +119,13 @@ function refusal(requestId: string, field: string, expected: string): Refusal {
   return { requestId, ...failure('invalid_request', `${field}: ${expected}`, field) };
 }
 
-/** The request_id of a body that is refused for something else; empty: it has none that can be used. */
+/** Returns the request_id of a body that is refused for another reason; empty when it has no valid one. */
 export function readableId(body: unknown): string {
   const id = isObject(body) ? body['request_id'] : undefined;
   return typeof id === 'string' && requestIdPattern.test(id) ? id : '';
 }
 
-/** The keys of a body beside those that every dispatch has: they mean nothing and are ignored (docs/contract.md §2). */
+/** Returns the unknown keys of a body, which are ignored (docs/contract.md §2). */
 export function ignoredFields(body: unknown): string[] {
   return isObject(body) ? Object.keys(body).filter(key => !bodyFields.has(key)) : [];
 }

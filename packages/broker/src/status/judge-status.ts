@@ -9,27 +9,29 @@ import {
 import type { Fleet } from '../builds/host-listing.ts';
 import type { BrokerStatus, CertificateLife, PeersStatus } from './status.ts';
 
-/** Of the cap: from here on callers are about to be refused. */
+/** A share of the cap: above it, callers will soon be refused. */
 const fullShare = 0.8;
 
-/** Of the hosts of the last day: more are away than are taken out or restarted by people. */
+/** A share of the hosts of the last day: more are away than people remove or restart. */
 const awayShare = 0.25;
 const leastAway = 2;
-/** Of few hosts one is many. */
+/** Of few hosts, one is already a large share. */
 const halfShare = 0.5;
 
 /**
- * How long after its start what a broker has not come to yet is no problem, in seconds: hosts that have lost it dial again within
- * a minute.
+ * How long after its start unfinished work of a broker is not a problem, in seconds: hosts that lost it dial again
+ * within a minute.
  */
 const startingS = 60;
 
-/** What is wrong with a broker, one sentence each; empty: it is healthy. Pure. */
+/** Returns what is wrong with a broker, one sentence each; nothing when it is healthy. Pure. */
 export function judgeStatus(status: BrokerStatus, now: Date): string[] {
   return findProblems(status, now).map(({ text }) => text);
 }
 
-/** What a broker that has just been started has not come to yet, though nothing has failed: a sentence each. Pure. */
+/**
+ * Returns what a broker that was just started has not done yet, although nothing has failed: one sentence each. Pure.
+ */
 export function findUnfinished(status: BrokerStatus): string[] {
   if (status.uptime_s >= startingS) return [];
   const { peers } = status;
@@ -40,12 +42,12 @@ export function findUnfinished(status: BrokerStatus): string[] {
   ];
 }
 
-/** Beside others a broker may have none: each host has one stream, to whichever broker it dialled. */
+/** One broker of several may have no hosts: each host has one stream, to the broker that it dialled. */
 function hasNoHost({ hosts, peers }: BrokerStatus): boolean {
   return hosts === 0 && (peers?.routes.elsewhere ?? 0) === 0;
 }
 
-/** The same as `judgeStatus`, each with what it is about. Pure. */
+/** Returns the same as `judgeStatus`, each with its subject. Pure. */
 export function findProblems(status: BrokerStatus, now: Date): Problem[] {
   const isStarting = status.uptime_s < startingS;
   const problems: Problem[] = [];
@@ -56,7 +58,7 @@ export function findProblems(status: BrokerStatus, now: Date): Problem[] {
   };
   const { hosts, pending, builds, streamed_commands: streamed, tls } = status;
   if (hasNoHost(status) && !isStarting) say('no hosts', 'no host is connected');
-  // A broker not yet restarted after an update says nothing of it. One with none says so already.
+  // A broker that was not restarted after an update does not report it. One without any reports an empty list.
   const { count: missing = 0, first: missed = [] } = status.hosts_away ?? {};
   const share = missing / Math.max(1, missing + hosts);
   if (hosts > 0 && ((missing >= leastAway && share >= awayShare) || share >= halfShare))
@@ -73,7 +75,7 @@ export function findProblems(status: BrokerStatus, now: Date): Problem[] {
     for (const unserved of status.unserved ?? []) say(unserved.what, unservedProblem(unserved));
   for (const files of status.unread ?? []) say(`files: ${files.what}`, unreadProblem(files));
   if (tls !== null) sayCertificate('the TLS certificate', tls);
-  // A broker not yet restarted after an update says nothing of it.
+  // A broker that was not restarted after an update does not report it.
   const { count = 0, first = [] } = status.ending_tokens ?? {};
   if (count > 0) {
     const named = first.map(({ host_id, ends_at }) => `${host_id} at ${ends_at}`).join(', ');
@@ -93,7 +95,7 @@ export function findProblems(status: BrokerStatus, now: Date): Problem[] {
   return problems;
 }
 
-/** A broker not yet restarted after an update says nothing of it. */
+/** A broker that was not restarted after an update does not report it. */
 function judgeHeartbeats({
   brokers,
   heartbeat_age_s: age,
@@ -122,8 +124,8 @@ function judgeHeartbeats({
 }
 
 /**
- * What asking all brokers for their hosts has shown, one sentence for each broker that did not answer. One that has just been
- * started may ask before the mesh leads anywhere, and beside others that are started with it. Pure.
+ * Returns one sentence for each broker that did not answer the question for its hosts. A broker that was just started
+ * may ask before the mesh works, or at the start of the others. Pure.
  */
 export function judgeFleet(
   fleet: Pick<Fleet, 'brokers'>,
@@ -140,7 +142,7 @@ export function judgeFleet(
       };
 }
 
-/** @returns undefined: it is good for long enough */
+/** @returns undefined: it is valid for long enough */
 function judgeCertificate(
   what: string,
   { not_before, not_after }: CertificateLife,

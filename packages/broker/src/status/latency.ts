@@ -1,18 +1,18 @@
-/** So many took at most so many ms; cumulative, the last without a limit. */
+/** How many took at most so many ms; cumulative, the last without a limit. */
 export interface Bucket {
   ms: number;
   count: number;
 }
 
-/** In seconds: from an answer of the same machine to the longest deadline that a verb has. */
+/** In seconds: from an answer on the same machine to the longest deadline of a verb. */
 const usualLimits = [
   ...[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 7.5],
   ...[10, 16, 30, 60, 120, 310],
 ];
 
 /**
- * The limits of a histogram of dispatches, in seconds. A timeout ends moments after its time: with a limit just there, a share
- * of timeouts is not read as a share of answers that took anything up to the next limit.
+ * The limits of a histogram of dispatches, in seconds. A timeout ends moments after its time: a limit right there keeps
+ * timeouts apart from answers that took anything up to the next limit.
  */
 export function latencyLimits(timeoutSecs: number): number[] {
   const ofTimeout = [timeoutSecs, timeoutSecs + Math.max(0.25, timeoutSecs * 0.025)];
@@ -28,10 +28,13 @@ interface Sample {
   metricName?: string;
 }
 
-/** Outcomes that a host has answered or not: what was refused at once says nothing of how fast hosts are. */
+/** The outcomes that a host took part in: a request that was refused at once says nothing about the speed of hosts. */
 const ofHosts: readonly unknown[] = ['ok', 'host error', 'bad answer', 'timeout'];
 
-/** Sums a histogram by `outcome`, and over all verbs the buckets of the outcomes that are `timed`: those that a host had a part in. */
+/**
+ * Sums a histogram by `outcome`, and over all verbs the buckets of the outcomes in `timed`: those that a host took part
+ * in.
+ */
 export function readBuckets(
   samples: readonly Sample[],
   timed: readonly unknown[] = ofHosts,
@@ -51,8 +54,8 @@ export function readBuckets(
 }
 
 /**
- * The time in ms that a share `q` of them took at most, linear within its bucket, as Prometheus does it; undefined when
- * there are none. Beyond the last limit, that limit.
+ * Returns the time in ms within which a share `q` of them ended, linear within its bucket, as Prometheus computes it;
+ * undefined when there are none. Beyond the last limit, returns that limit.
  */
 export function quantile(buckets: readonly Bucket[], q: number): number | undefined {
   const total = buckets.at(-1)?.count ?? 0;

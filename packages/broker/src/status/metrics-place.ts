@@ -7,10 +7,10 @@ const wireguardInterface = 'wg0';
 type Interfaces = NodeJS.Dict<readonly Pick<NetworkInterfaceInfo, 'address'>[]>;
 
 /**
- * Why metrics may not be served at an address: it is neither of loopback nor, at this moment, of the mesh's interface, and there
- * is no token that would keep others out (docs/contract.md §3). Undefined: they may.
+ * Returns why metrics may not be served on an address: it belongs neither to loopback nor, at this moment, to the mesh's
+ * interface, and no token would keep others out (docs/contract.md §3). Undefined: they may.
  *
- * @param read fails where the unit's sandbox has no netlink
+ * @param read fails when the unit's sandbox has no netlink
  */
 export function refuseMetricsPlace(
   host: string,

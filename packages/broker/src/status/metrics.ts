@@ -13,16 +13,16 @@ import type { PeerStats } from '../peers/peers.ts';
 import type { Streams } from '../streams/streams.ts';
 import { type Bucket, latencyLimits, readBuckets } from './latency.ts';
 
-/** What Prometheus reads of this process. Labels come from closed sets, never from what a host or a caller sends. */
+/** This process's metrics for Prometheus. Labels come from closed sets, never from what a host or a caller sends. */
 export interface Metrics {
   dispatched(dispatch: Pick<DispatchRecord, 'verb' | 'outcome' | 'durationMs'>): void;
-  /** How often each outcome has come, and how long those took that a host had a part in. */
+  /** Returns the number of each outcome, and the durations of those that a host took part in. */
   dispatches(): Promise<{ byOutcome: Record<string, number>; latency: Bucket[] }>;
   /** A dispatch that another broker was asked to send. */
   forwarded: RecordForward;
-  /** How often each outcome of that has come, and how long those took that were answered. */
+  /** Returns the number of each outcome of forwards, and the durations of those that were answered. */
   forwards(): Promise<{ byOutcome: Record<string, number>; latency: Bucket[] }>;
-  /** Adds what is read whenever the metrics are. */
+  /** Registers metrics whose values are read at each scrape. */
   watch(sources: Sources): void;
   render(): Promise<{ contentType: string; text: string }>;
 }
@@ -39,19 +39,19 @@ export interface Sources {
   streams: Pick<Streams, 'count'>;
   builds: Pick<Builds, 'counts' | 'evictions'>;
   connections: GrpcListener['connections'];
-  /** Of the gRPC listener; undefined: plain HTTP/2. */
+  /** Of the gRPC listener's certificate; undefined: plain HTTP/2. */
   certificate: () => Life | undefined;
   /** Undefined: this broker is alone. */
   peers: (() => PeerStats) | undefined;
 }
 
-/** How often the event loop's delay is sampled, in ms: the 10 of the library are a hundred wake-ups a second. */
+/** How often the event loop's delay is sampled, in ms. The library's 10 ms would be a hundred wake-ups a second. */
 const eventLoopMonitoringPrecision = 100;
 
-/** Of forwards, those that say how fast other brokers are. */
+/** The outcomes of forwards that show how fast other brokers are. */
 const answeredForward: readonly ForwardOutcome[] = ['answered'];
 
-/** In a registry of its own, so that each has only what it counted. */
+/** Uses its own registry, so that each instance has only what it counted. */
 export function createMetrics(
   version: string,
   { dispatchTimeoutSecs }: { dispatchTimeoutSecs: number },
@@ -98,7 +98,7 @@ function watch(registry: Registry, sources: Sources): void {
   watchPeers(readings, sources.peers ?? (() => undefined));
 }
 
-/** Registers metrics whose values are read whenever Prometheus asks. */
+/** Registers metrics whose values are read at each scrape. */
 class Readings {
   readonly #registers: Registry[];
 

@@ -2,7 +2,7 @@ import { formatAge, type ScreenRow, screen } from '@coold/runtime';
 import type { Fleet, FleetBroker, HostListing } from '../builds/host-listing.ts';
 import type { BrokerStatus, PeersStatus } from './status.ts';
 
-/** Hosts, and brokers, that are named on the screen; the others are counted. */
+/** The most hosts, and brokers, that are named on the screen; the others are counted. */
 const maxHosts = 8;
 const maxBrokers = 20;
 
@@ -11,21 +11,21 @@ export interface Seen {
   hosts: readonly HostListing[];
   /** Undefined: this broker is alone, or too old to know. */
   fleet: Pick<Fleet, 'brokers'> | undefined;
-  /** Dispatches a second, of the moment. */
+  /** Dispatches per second at the moment. */
   rate: number;
   problems: readonly string[];
-  /** What it has not come to yet. */
+  /** What it has not done yet. */
   unfinished: readonly string[];
 }
 
-/** One screen for a person. Pure. */
+/** Renders one screen for a person. Pure. */
 export function renderStatus({ status, hosts, fleet, rate, problems, unfinished }: Seen, now: Date): string {
   const { version, uptime_s, tls, pending, builds, dispatches, connections, evictions } = status;
   const rows: ScreenRow[] = [
     ['broker', `${version}, up ${formatAge(uptime_s)}, Node ${status.node}`],
     ['TLS', tls === null ? 'none: plain HTTP/2' : `certificate good until ${tls.not_after}`],
     ['hosts', `${status.hosts} connected; ${connections.idle} connections without a host`],
-    // A broker not yet restarted after an update says nothing of it.
+    // A broker that was not restarted after an update does not report it.
     ['  away', `${status.hosts_away?.count ?? 0} that left within a day`],
     [
       '  versions',
@@ -51,7 +51,7 @@ export function renderStatus({ status, hosts, fleet, rate, problems, unfinished 
       `${evictions.landed} landed, ${evictions.overdue} overdue, ${evictions.builds} builds; frames ignored: ${counted(status.ignored_frames)}`,
     ],
   ];
-  // A broker not yet restarted after an update says nothing of it.
+  // A broker that was not restarted after an update does not report it.
   if (status.peers != null) rows.push(...peerRows(status.peers));
   return screen({
     rows,
@@ -64,7 +64,7 @@ export function renderStatus({ status, hosts, fleet, rate, problems, unfinished 
 function peerRows(peers: PeersStatus): ScreenRow[] {
   const { routes, followed, unwritten, links, forwarded, taken } = peers;
   const state = followed ? 'followed' : 'NOT followed: Corrosion does not report changes';
-  // A broker not yet restarted after an update says nothing of them.
+  // A broker that was not restarted after an update does not report them.
   const { lapsed = 0 }: Partial<PeersStatus['routes']> = routes;
   const { brokers, builds = {} }: Partial<PeersStatus> = peers;
   return [
@@ -101,7 +101,7 @@ function brokerList(brokers: readonly FleetBroker[]): { title: string; lines: st
 }
 
 function hostList(hosts: readonly HostListing[], now: Date): { title: string; lines: string[] } {
-  // Those that came last: what has just changed is what is looked for.
+  // The latest first, because readers look for what has just changed.
   const sorted = [...hosts].sort((a, b) => b.connected_at.localeCompare(a.connected_at));
   const lines = sorted.slice(0, maxHosts).map(host => {
     const forS = (now.getTime() - Date.parse(host.connected_at)) / 1000;
@@ -118,7 +118,7 @@ function counted(counts: Readonly<Record<string, number>>): string {
   return parts.length === 0 ? 'none' : parts.join(', ');
 }
 
-/** How many there are of each; the three most frequent are named. */
+/** The number of each; the three most frequent are named. */
 function tallied(names: readonly string[]): string {
   const counts = new Map<string, number>();
   for (const name of names) counts.set(name, (counts.get(name) ?? 0) + 1);

@@ -13,7 +13,7 @@ import type { BrokerStatus } from './status.ts';
 import type { statusCommand } from './status-command.ts';
 
 const timeoutMs = 5000;
-/** Between the two looks that the rate of dispatches is taken from, in ms. */
+/** The time between the two samples for the rate of dispatches, in ms. */
 const rateMs = 1000;
 
 /** Asks the broker of this machine and prints what it says. @returns the exit code: 0 healthy, 1 not, 3 not reachable */
@@ -21,7 +21,8 @@ export async function showStatus(
   { unixSocketPath, json }: ConfigOf<typeof statusCommand>,
   out: (text: string) => void = text => void process.stdout.write(text),
 ): Promise<number> {
-  // Both are of one package, and what it says is only shown; a broker not yet restarted after an update may be another.
+  // Both programs are of one package, and the answer is only shown; a broker that was not restarted after an update may
+  // be of another version.
   const ask = (path: string, fields: readonly string[]) =>
     getJson({ at: { socketPath: unixSocketPath }, path, timeoutMs, fields });
   try {
@@ -52,12 +53,12 @@ export async function showStatus(
   }
 }
 
-/** A broker not yet restarted after an update answers with its own hosts alone. */
+/** A broker that was not restarted after an update answers with its own hosts only. */
 function readFleet(answer: unknown): Fleet | undefined {
   return Array.isArray(answer) ? undefined : (answer as Fleet);
 }
 
-/** What an answer of the broker's must have. */
+/** The fields that an answer of the broker must have. */
 export const statusFields = [
   'version',
   'hosts',

@@ -1,7 +1,10 @@
 import { boolean, defineCommand } from '@coold/runtime';
 import { brokerCommand } from '../config.ts';
 
-/** `broker status`: how the broker of this machine is, for a person. It finds the socket by the file that the broker's unit reads. */
+/**
+ * `broker status`: shows the state of the broker of this machine to a person. It finds the socket in the file that the
+ * broker's unit reads.
+ */
 export const statusCommand = defineCommand({
   name: 'broker status',
   envPrefix: 'BROKER_',

@@ -6,13 +6,13 @@ import type { OtherBroker } from '../peers/membership/other-brokers.ts';
 import { quantile } from './latency.ts';
 import type { Metrics, Sources } from './metrics.ts';
 
-/** From when to when a certificate is good. A broker not yet restarted after an update does not say when it begins. */
+/** The validity period of a certificate. A broker that was not restarted after an update does not report its begin. */
 export interface CertificateLife {
   not_before?: string | undefined;
   not_after: string;
 }
 
-/** `GET /v1/status`: how this broker is, in numbers; what `broker status` shows. Counts are since the start. */
+/** The answer of `GET /v1/status`, which `broker status` shows. Counts are since the start. */
 export interface BrokerStatus {
   version: string;
   node: string;
@@ -20,16 +20,16 @@ export interface BrokerStatus {
   /** Of the gRPC listener's certificate; null: plain HTTP/2. */
   tls: CertificateLife | null;
   hosts: number;
-  /** Hosts that left within a day and are not back: how many, and those that are away for longest. */
+  /** Hosts that left within a day and are not back: their number, and those that are away longest. */
   hosts_away: { count: number; first: { host_id: string; since: string }[] };
-  /** Hosts whose token is to be renewed now: how many, and those whose token ends first. */
+  /** Hosts whose token must be renewed now: their number, and those whose token ends first. */
   ending_tokens: { count: number; first: { host_id: string; ends_at: string }[] };
   connections: { open: number; idle: number };
   pending: { max: number; waiting: number; landed: number; overdue: number };
   evictions: { landed: number; overdue: number; builds: number };
   streamed_commands: number;
   builds: { waiting: number; landed: number; remembered: number };
-  /** Times are null as long as no host was asked. */
+  /** Times are null until a host was asked. */
   dispatches: { by_outcome: Record<string, number>; p50_ms: number | null; p99_ms: number | null };
   connects: number;
   replacements: number;
@@ -39,31 +39,31 @@ export interface BrokerStatus {
   ignored_frames: Record<string, number>;
   /** Null: this broker is alone. */
   peers: PeersStatus | null;
-  /** Addresses that cannot be listened at. Absent from a broker of before. */
+  /** Addresses that the broker cannot listen on. Older brokers do not report them. */
   unserved?: readonly UnservedAddress[];
-  /** Files that cannot be read again. Absent from a broker of before. */
+  /** Files that cannot be read again. Older brokers do not report them. */
   unread?: readonly UnreadFiles[];
 }
 
-/** Of the other brokers. */
+/** The other brokers, seen from this one. */
 export interface PeersStatus {
   /** Hosts with a route, by where it leads. */
   routes: { here: number; elsewhere: number; lapsed: number };
-  /** The other brokers, those that are dead first; no more than 50 are named. */
+  /** The other brokers, dead ones first; at most 50 are named. */
   brokers: { alive: number; dead: number; without_heartbeat: number; first: OtherBrokerStatus[] };
-  /** Since this broker's own heartbeat was written; null: the schema has no table for it. */
+  /** The age of this broker's own heartbeat, in seconds; null: the schema has no table for it. */
   heartbeat_age_s: number | null;
-  /** Such a broker is dead. */
+  /** A broker without a new heartbeat for this long is dead, in seconds. */
   heartbeat_ttl_s: number;
   /** Calls about builds of other brokers. */
   builds: Record<string, number>;
   followed: boolean;
   unwritten: number;
   links: number;
-  /** Of the certificate that the others are shown; each as in `CertificateLife`. */
+  /** Of the certificate that this broker shows to the others; each as in `CertificateLife`. */
   not_before?: string | undefined;
   not_after: string;
-  /** Of the CA that the others' certificates are of. */
+  /** Of the CA that signed the others' certificates. */
   ca_not_before?: string | undefined;
   ca_not_after: string;
   forwarded: { by_outcome: Record<string, number>; p50_ms: number | null; p99_ms: number | null };
@@ -74,9 +74,9 @@ export interface OtherBrokerStatus {
   broker_id: string;
   address: string;
   state: 'alive' | 'dead' | 'without heartbeat';
-  /** For how long its heartbeat has stood still; null: it has none. */
+  /** How long its heartbeat has not changed, in seconds; null: it has none. */
   still_s: number | null;
-  /** Hosts that it has, by the routes. */
+  /** The number of its hosts, by the routes. */
   routes: number;
 }
 
@@ -131,7 +131,7 @@ function readLife({ begins, ends }: Life): CertificateLife {
   };
 }
 
-/** Hosts that are named; the others are counted. */
+/** The most hosts that are named; the others are counted. */
 const maxNamed = 5;
 
 function readEndingTokens(streams: readonly HostStream[]): BrokerStatus['ending_tokens'] {
@@ -178,7 +178,7 @@ async function readPeers({ metrics, sources }: StatusDeps): Promise<PeersStatus 
   };
 }
 
-/** Brokers that are named; the others are counted. */
+/** The most brokers that are named; the others are counted. */
 const maxBrokers = 50;
 
 function readBrokers(others: readonly OtherBroker[]): PeersStatus['brokers'] {

@@ -15,12 +15,12 @@ import { type Route, readDispatch, refuseSchema, refuseUnstreamed } from '../hos
 import type { Session } from './session.ts';
 import type { Streams } from './streams.ts';
 
-/** A stream that its host was asked for, or why it was not. */
+/** A stream that was requested from its host, or the refusal. */
 export type Asked =
-  /** @property lines its output is JSON lines, which the caller gets as they are */
+  /** @property lines its output consists of JSON lines, which the caller gets unchanged */
   { requestId: string; session: Session; lines: boolean } | { reply: Reply };
 
-/** Laravel's stream call: the body of a dispatch in, a stream or our refusal out. */
+/** Handles Laravel's stream call. @returns the stream, or the broker's refusal */
 export type OpenStream = (body: unknown) => Asked;
 
 export function createOpenStream(deps: {
@@ -30,7 +30,10 @@ export function createOpenStream(deps: {
   locator?: Pick<HostLocator, 'locate' | 'carrier'> | undefined;
 }): OpenStream {
   const { hosts, streams, routes, locator } = deps;
-  /** The way to a host without a stream here, whose schema its broker looks at; or why there is none. */
+  /**
+   * Finds the channel to a host without a stream here, whose schema is checked by its broker; or returns why there is
+   * none.
+   */
   const away = (hostId: string) => {
     const location = locator?.locate(hostId) ?? { kind: 'nowhere' };
     switch (location.kind) {

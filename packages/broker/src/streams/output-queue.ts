@@ -1,18 +1,18 @@
 import { maxStreamChunkBytes, StreamFrame_Source } from '@coold/proto';
 
-/** What a program or a container wrote, from which of its two streams. */
+/** Output of a program or a container, and which of its two streams it came from. */
 export interface Output {
   source: StreamFrame_Source;
   data: Buffer;
 }
 
 /**
- * Output that its reader has not taken yet. It weighs little more than its bytes, however small the frames are that
- * they came in: a program that writes a byte at a time must not cost a hundred.
+ * Output that the reader has not taken yet. It uses little more memory than its bytes, however small its frames were: a
+ * program that writes a byte at a time must not cost a hundred bytes each.
  */
 export interface OutputQueue {
   push(source: StreamFrame_Source, data: Uint8Array): void;
-  /** The oldest frames of one source, as many as make 64 KiB together. None is ever cut. */
+  /** Returns the oldest frames of one source, up to 64 KiB together. No frame is cut. */
   take(): Output | undefined;
   clear(): void;
 }
@@ -20,11 +20,11 @@ export interface OutputQueue {
 const smallestBlockBytes = 4096;
 
 export function createOutputQueue(): OutputQueue {
-  /** Of each frame twice its length, plus one where it is stderr. */
+  /** For each frame: twice its length, plus one if it is of stderr. */
   let marks: number[] = [];
   let firstMark = 0;
   let blocks: Buffer[] = [];
-  /** Where in the first block the oldest byte is, and where in the last one the next byte goes. */
+  /** The position of the oldest byte in the first block, and of the next byte in the last block. */
   let readAt = 0;
   let writeAt = 0;
 

@@ -2,14 +2,14 @@ import type { ServerResponse } from 'node:http';
 import { encodeStreamError } from '@coold/proto';
 import type { Ending, News, Opening, Session } from './session.ts';
 
-/** What a reply makes of what a session says. */
+/** How a reply writes what a session yields. */
 export interface Rendering {
   output(news: Extract<News, { kind: 'output' }>): string | Uint8Array;
-  /** The last words; may be none. */
+  /** Returns the last bytes; may be empty. */
   ending(ending: Ending): string;
 }
 
-/** Of a stream whose output is JSON lines: passed on as they are, and an error on a line of its own. */
+/** For a stream whose output consists of JSON lines: they are passed on unchanged, and an error is a line of its own. */
 export function asLines(): Rendering {
   let isBetweenLines = true;
   return {
@@ -24,14 +24,14 @@ export function asLines(): Rendering {
   };
 }
 
-/** What becomes of a session whose caller this reply is for; one that leaves ends it. */
+/** Returns how a session begins. Closes the session when its reply ends or its caller leaves. */
 export function openingFor(response: ServerResponse, session: Session): Promise<Opening> {
   response.once('close', () => session.close());
   if (response.destroyed) session.close();
   return session.opening;
 }
 
-/** Writes a session into a reply whose head is out, to its end: as fast as its reader takes it, and no faster. */
+/** Writes a session into a reply whose head was sent, until it ends, as fast as the reader takes it. */
 export function pumpSession(response: ServerResponse, session: Session, { output, ending }: Rendering): void {
   function pump(): void {
     while (!response.writableNeedDrain && !response.writableEnded) {

@@ -1,7 +1,7 @@
 import { type Failure, failure, hostNotReading, requestIdUnknown } from '@coold/errors';
 import type { StreamInput } from '@coold/proto';
 
-/** An input that was not handed on; those before it were. */
+/** An input that was not passed on; the inputs before it were. */
 export class InputError extends Error {
   readonly failure: Failure;
   constructor(failure: Failure) {
@@ -11,34 +11,34 @@ export class InputError extends Error {
   }
 }
 
-/** One call that brings input. */
+/** One call with input. */
 export interface InputCall {
   /**
-   * Resolves when the host was sent all of it; stdin waits for the host's credit, so that a program that does not read
-   * holds up only its caller.
+   * Resolves when all of it was sent to the host. Stdin waits for the host's credit, so a program that does not read
+   * delays only its caller.
    *
-   * @throws InputError when the stream cannot take it, or no longer
+   * @throws InputError when the stream does not, or no longer, take it
    */
   send(input: StreamInput): Promise<void>;
-  /** Over, whatever became of it; the next may begin. What `send` still waits for is not sent. */
+  /** Ends this call; the next may begin. What `send` still waits for is not sent. */
   end(): void;
 }
 
-/** The way of input into one stream. */
+/** The input of one stream. */
 export interface SessionInput {
   begin(): InputCall | Failure;
-  /** The host takes input from now on, and may be sent so many bytes of stdin; 0: it never takes any. */
+  /** The host takes input from now on, and up to `credit` bytes of stdin; 0: it never takes any. */
   open(credit: bigint): void;
   grant(credit: bigint): void;
-  /** The stream has ended: what waits fails with this, and later calls find no stream. */
+  /** The stream has ended: waiting inputs fail with this, and later calls find no stream. */
   close(failure: Failure): void;
 }
 
-/** In bytes; more is as good as no limit. */
+/** In bytes. A larger credit is not distinguished from no limit. */
 const maxCredit = 2 ** 48;
 const noStream = requestIdUnknown;
 
-/** @param send hands one input to the host; false: it has left too much unread */
+/** @param send sends one input to the host; false: the host reads too slowly */
 export function createSessionInput(send: (input: StreamInput['input']) => boolean): SessionInput {
   let closed: Failure | undefined;
   let opened = false;

@@ -6,49 +6,57 @@ import type { StreamCarrier } from '../hosts/hosts.ts';
 import { createOutputQueue, type Output } from './output-queue.ts';
 import { createSessionInput, type SessionInput } from './session-input.ts';
 
-/** How a stream began, or that it did not. `by` tells a refusal of the host from one of the broker. */
+/** How a stream began, or why it did not. `by` says whether the host or the broker refused. */
 export type Opening = { kind: 'opened' } | { kind: 'refused'; by: 'host' | 'broker'; failure: Failure };
 
 /** How a stream that had begun ended. */
 export type Ending = { kind: 'ended'; exitCode: number | undefined } | { kind: 'failed'; failure: Failure };
 
-/** The next thing that the caller of a stream is told. */
+/** The next event for the caller of a stream. */
 export type News = ({ kind: 'output' } & Output) | Ending;
 
-/** One streamed command, as its caller sees it. `SessionState` says what it goes through. */
+/** One streamed command, for its caller. `SessionState` lists its states. */
 export interface Session {
   /** Never rejects. */
   readonly opening: Promise<Opening>;
-  /** Returns the next news, undefined where there is none: `onNews` is called when there is. The ending comes after all output. */
+  /**
+   * Returns the next event; undefined when there is none, and then `onNews` is called when there is. The ending comes
+   * after all output.
+   */
   next(): News | undefined;
   onNews(listener: () => void): void;
-  /** The caller has taken so many bytes of output, and the host may send as many again. */
+  /** Records that the caller has taken so many bytes of output, so the host may send as many again. */
   taken(bytes: number): void;
   readonly input: Pick<SessionInput, 'begin'>;
-  /** The reply is over, whether it was written or not. A host that has not ended the stream is told to stop, and the id is free. */
+  /**
+   * Call when the reply ended, sent whole or not. A host that has not ended the stream is told to stop, and the id is
+   * free.
+   */
   close(): void;
 }
 
-/** How something that the host said was taken. All but 'heard' changed nothing, except that an offence breaks the stream off. */
+/**
+ * The result of taking a message of the host. All but 'heard' changed nothing, except that an offence ends the stream.
+ */
 export type Heard = 'heard' | 'out of turn' | 'offence';
 
-/** The same stream, as its host sees it. */
+/** The same stream, for its host. */
 export interface HostSide {
-  /** Takes what the host said. 'offence': it broke the rules of the stream, which is broken off. */
+  /** Handles a message of the host. 'offence': it violated the rules of the stream, which is ended. */
   hear(body: Response['body']): Heard;
-  /** The stream of the host is lost. @param why where the reason is another than that the host is gone */
+  /** The host's stream is lost. @param why the reason, if it is another than that the host has left */
   disconnected(why?: Failure): void;
   /** The broker stops: the stream ends now. */
   stop(): void;
 }
 
 export interface SessionOptions {
-  /** The name of the stream at its host. */
+  /** The name of the stream on its host's connection. */
   name: string;
   host: StreamCarrier;
-  /** The most bytes of output that wait here for their reader. The host is never granted more. */
+  /** The most bytes of output that wait here for the reader. The host is never granted more. */
   windowBytes: number;
-  /** How long the host has to say that the stream has begun, in ms. */
+  /** How long the host may take to begin the stream, in ms. */
   timeoutMs: number;
   onGone: () => void;
 }
@@ -64,13 +72,13 @@ export function createSession(options: SessionOptions): { session: Session; host
 
 /** The state of a session. Allowed transitions: opening → open or ended, open → ended, and every state → gone. */
 type SessionState =
-  /** The host was sent the command, and has not said that the stream has begun. It ends with the dispatch timeout. */
+  /** The host was sent the command, and has not begun the stream yet. It ends after the dispatch timeout. */
   | 'opening'
   /** The host sends output and takes input. */
   | 'open'
-  /** The host has ended the stream, or it was broken off. The caller has yet to be told the rest. */
+  /** The host has ended the stream, or it was ended here. The caller has not got the rest yet. */
   | 'ended'
-  /** The reply is over. Nothing has an effect any more. */
+  /** The reply has ended. Calls have no effect any more. */
   | 'gone';
 
 class StreamSession implements Session, HostSide {
@@ -82,7 +90,7 @@ class StreamSession implements Session, HostSide {
   /** Ends the state opening. */
   readonly #timer: NodeJS.Timeout;
   #state: SessionState = 'opening';
-  /** Present in the state ended until the caller is told. */
+  /** Present in the state ended until the caller has it. */
   #ending: Ending | undefined;
   /** How many bytes the host may still send. */
   #credit: number;
@@ -121,7 +129,8 @@ class StreamSession implements Session, HostSide {
   taken(bytes: number): void {
     const { host, windowBytes } = this.#options;
     this.#taken += bytes;
-    // Not for every frame. A quarter of the window at a time leaves a host that is read without pause always some credit.
+    // Not for every frame. With a quarter of the window at a time, a host whose output is read without pause always has
+    // credit.
     if (this.#state !== 'open' || this.#taken < windowBytes / 4) return;
     const granted = this.#taken;
     this.#taken = 0;
@@ -166,7 +175,7 @@ class StreamSession implements Session, HostSide {
       case 'streamCredit':
       case 'streamEnd':
       case undefined:
-        // These are about a stream that has begun.
+        // These concern a stream that has begun.
         return 'out of turn';
       default:
         return this.#breakOff(
@@ -217,7 +226,7 @@ class StreamSession implements Session, HostSide {
     this.#opened({ kind: 'refused', by, failure });
   }
 
-  /** open → ended. @param inputFailure what input that still comes fails with */
+  /** open → ended. @param inputFailure the failure of further input */
   #end(ending: Ending, inputFailure: Failure): void {
     this.#state = 'ended';
     this.#ending = ending;
@@ -225,7 +234,7 @@ class StreamSession implements Session, HostSide {
     this.#announce();
   }
 
-  /** opening or open → ended, where the stream has not ended yet. */
+  /** opening or open → ended, if the stream has not ended yet. */
   #fail(failure: Failure, by: 'host' | 'broker' = 'broker'): void {
     if (this.#state === 'opening') this.#refuse(failure, by);
     else if (this.#state === 'open')

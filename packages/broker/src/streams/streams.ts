@@ -6,11 +6,11 @@ import type { StreamCarrier } from '../hosts/hosts.ts';
 import { createSession, type Heard, type HostSide, type Session } from './session.ts';
 
 export interface StreamsOptions {
-  /** Where ids come from: dispatches and streams share them, and the cap. */
+  /** The source of ids, which dispatches and streams share, together with the cap. */
   pending: Pick<Pending, 'hold'>;
-  /** Bytes of output that wait for one reader at the most, and what its host is granted at first. */
+  /** The most bytes of output that wait for one reader, and the first grant to its host. */
   windowBytes: number;
-  /** How many ms a host has to begin a stream. */
+  /** How long a host may take to begin a stream, in ms. */
   timeoutMs: number;
 }
 
@@ -20,11 +20,11 @@ export type Opened =
 
 /** The streamed commands under way, by request id (docs/contract.md §2). */
 export interface Streams {
-  /** Sends a command whose answer is wanted as a stream; 'unread': its host has left too much unread. */
+  /** Sends a command whose answer is a stream. 'unread': the host reads too slowly. */
   open(requestId: string, host: StreamCarrier, command: ServerMsg['command']): Opened;
   /**
-   * The same for a caller of another broker, who has the session: what the host says goes to `make`'s host side, which
-   * calls `onGone` in the end.
+   * Does the same for a caller of another broker, which has the session: messages of the host go to the host side of
+   * `make`, which calls `onGone` at the end.
    *
    * @param credit bytes that the host may send at first
    */
@@ -36,18 +36,18 @@ export interface Streams {
     make: (name: string, onGone: () => void) => HostSide,
   ): { kind: 'relayed' } | Exclude<Opened, { kind: 'opening' }>;
   get(requestId: string): Session | undefined;
-  /** By the name that its host knows the stream by. Undefined: an answer that is no stream's. */
+  /** Handles a host's message, by the name of its stream. Undefined: the message belongs to no stream. */
   hear(host: StreamCarrier, response: Response): Heard | 'left over' | 'of another host' | undefined;
-  /** Its streams end now. @param why another than that the host is gone */
+  /** Ends the host's streams. @param why the reason, if it is another than that the host has left */
   disconnected(host: StreamCarrier, why?: Failure): void;
-  /** Ends all streams, and tells their readers why. */
+  /** Ends all streams, and tells their readers the reason. */
   stop(): void;
   count(): number;
 }
 
 interface Live {
   host: StreamCarrier;
-  /** Undefined: another broker has it. */
+  /** Undefined: another broker has the session. */
   session: Session | undefined;
   hostSide: HostSide;
 }
@@ -55,7 +55,7 @@ interface Live {
 export function createStreams({ pending, windowBytes, timeoutMs }: StreamsOptions): Streams {
   const live = new Map<string, Live>();
   const byName = new Map<string, Live>();
-  // A lost host fails its streams at once, however many there are of others; and its set goes with it.
+  // By host, so that a lost host fails its streams at once, however many others there are.
   const byHost = new WeakMap<StreamCarrier, Set<Live>>();
   let begun = 0;
 
@@ -115,7 +115,7 @@ export function createStreams({ pending, windowBytes, timeoutMs }: StreamsOption
       return entry.host === host ? entry.hostSide.hear(body) : 'of another host';
     },
     disconnected(host, why) {
-      // Copied: what is relayed is gone as soon as it has ended.
+      // Copied, because a relayed stream removes itself as soon as it has ended.
       for (const { hostSide } of [...(byHost.get(host) ?? [])]) hostSide.disconnected(why);
     },
     stop() {

@@ -132,11 +132,7 @@ module.exports = {
       'processes/|waits/',
       'image-reference\\.ts|regular-file\\.ts|unknown-values\\.ts|unusable\\.ts',
     ]),
-    ...downwards('packages/udp-io/src', [
-      'udp-io\\.ts|open-udp\\.ts',
-      'close-together\\.ts|ffi/|node/',
-      'udp\\.ts|ipv4\\.ts',
-    ]),
+    ...downwards('packages/udp-io/src', ['udp-io\\.ts|open-udp\\.ts', 'ffi/|node/', 'udp\\.ts|ipv4\\.ts']),
     ...downwards('packages/coold/src/dns', ['dns\\.ts', 'listen/', 'forward/', 'zone/']),
   ],
   options: {

@@ -1,4 +1,3 @@
-import { closeTogether } from './close-together.ts';
 import { createBind } from './ffi/bound.ts';
 import { createConnect } from './ffi/connected.ts';
 import { createEpollLoop } from './ffi/epoll-loop.ts';
@@ -35,4 +34,35 @@ export function openUdp(io: ThreadIo, turnMs: () => number): Udp {
       return closeTogether({ bind, connect }, loop.close);
     }
   }
+}
+
+/**
+ * Remembers open sockets, so that all of them can be closed at once.
+ *
+ * @param end is called once the last socket is closed
+ */
+function closeTogether({ bind, connect }: Pick<Udp, 'bind' | 'connect'>, end: () => void): Udp {
+  const open = new Set<{ close(): void }>();
+  const closing = (socket: { close(): void }) => {
+    open.add(socket);
+    return () => {
+      open.delete(socket);
+      socket.close();
+    };
+  };
+  return {
+    async bind(address, isShared, onDatagram) {
+      const socket = await bind(address, isShared, onDatagram);
+      return { ...socket, close: closing(socket) };
+    },
+    connect(to, events) {
+      const socket = connect(to, events);
+      return { send: socket.send, close: closing(socket) };
+    },
+    close() {
+      for (const socket of open) socket.close();
+      open.clear();
+      end();
+    },
+  };
 }

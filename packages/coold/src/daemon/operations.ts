@@ -16,6 +16,7 @@ import { watchDiscovery } from '../discovery/discovery-metrics.ts';
 import { watchDns } from '../dns/dns-metrics.ts';
 import { deniedButNotNamed } from '../firewall/scaffold/scaffold-differences.ts';
 import { type BrokerClock, createBrokerClock, watchBrokerClock } from '../link/broker-clock.ts';
+import { scrapedMetrics } from '../scraped-metrics.ts';
 import { type CredentialEnds, createCredentialEnds, watchCredentialEnds } from '../status/credential-ends.ts';
 import { type DiskPaths, watchDisks } from '../status/disks.ts';
 import { findProblems } from '../status/judge-status.ts';
@@ -29,7 +30,6 @@ import {
   watchUnitFailures,
 } from '../status/unit-failures.ts';
 import { createUnknownFor } from '../status/unknown-for.ts';
-import { watchVerdict } from '../status/watch-verdict.ts';
 import { addFirewallMetrics } from '../transport/firewall-metrics.ts';
 import { createMetrics, type Metrics } from '../transport/metrics.ts';
 import type { Parts } from './parts.ts';
@@ -126,7 +126,13 @@ export function createOperations(
       builds: building?.builds.hosted,
     });
   const verdict = keepVerdict({ judge: async () => findProblems(await status()), log: verdictLog });
-  metrics.extend(registry => watchVerdict(registry, verdict));
+  metrics.extend(registry =>
+    scrapedMetrics(registry).gauge(
+      'coold_problems',
+      'How many problems `coold status` names, as of the last quarter of a minute',
+      () => verdict.count(),
+    ),
+  );
   metrics.extend(registry => watchCredentialEnds(registry, ends));
   return { metrics, status, verdict, ends, clock, unitFailures, unserved, unread };
 }

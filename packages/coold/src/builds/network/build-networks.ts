@@ -15,7 +15,7 @@ import type { HostNetwork } from './host-network.ts';
 import { BuildPacketFilter } from './keep-packet-filter.ts';
 import { type NameServer, type NameServerOptions, startNameServer } from './name-server.ts';
 import { NetworkError } from './network-error.ts';
-import { buildResolvConf } from './resolvers.ts';
+import { buildResolvConf } from './resolv-conf.ts';
 import { collision, type Route, uplinksOf } from './routes.ts';
 import { Slots } from './slots.ts';
 

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { readResolvers } from '../../dns/forward/host-resolvers.ts';
-import { buildResolvConf } from './resolvers.ts';
+import { buildResolvConf } from './resolv-conf.ts';
 
 it('reads the resolvers of a host, in their order, and no more than the C library asks', () => {
   const text = [

@@ -4,7 +4,7 @@ import { brokerCommand } from './config.ts';
 
 const parse = (env: Record<string, string>) => parseConfig(brokerCommand, { argv: [], env, version: '1' });
 
-it("understands the names of coolify init's scheduler: none of them is passed over in silence", () => {
+it("understands every variable of coolify init's scheduler, or says that it ignores it", () => {
   expect(
     parse({
       SCHEDULER_GRPC_BIND: '100.64.0.1:6443',

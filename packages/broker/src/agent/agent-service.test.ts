@@ -97,7 +97,7 @@ describe('a stream is dropped', () => {
     ['without a token', async () => undefined, status.UNAUTHENTICATED],
     ['with text for a token', async () => 'hello', status.UNAUTHENTICATED],
     [
-      'with a token of another key',
+      'with a token that another key signed',
       () => mintToken(generateKeys().privateKey, { hostId: 'h', caps: ['coold'], ttlMs: 1000 }),
       status.UNAUTHENTICATED,
     ],
@@ -140,7 +140,7 @@ describe('a stream is dropped', () => {
     expect((await host.ended).code).toBe(status.FAILED_PRECONDITION);
   });
 
-  it('when its bytes are no message, and the others live on', async () => {
+  it('when it sends undecodable bytes, and the other streams stay', async () => {
     using broker = await setUp();
     const other = broker.connect({ token: await tokenFor('other') });
     const host = broker.connect({ token: await tokenFor('h') });
@@ -204,7 +204,7 @@ describe('a live stream', () => {
     host.cut();
   });
 
-  it('may send a megabyte before it is told that it was read: an answer from afar has few round trips', async () => {
+  it('may send a megabyte before an acknowledgement: an answer from far away takes few round trips', async () => {
     using broker = await setUp();
     const session = connectHttp2(`http://${broker.address}`);
     await once(session, 'remoteSettings');

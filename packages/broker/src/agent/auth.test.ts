@@ -52,11 +52,11 @@ describe('a token that fits', () => {
     expect(identity).toMatchObject({ hostId: 'host-1', caps: ['coold', 'builder'] });
   });
 
-  it('is believed with coold among several audiences', async () => {
+  it('is accepted with coold among several audiences', async () => {
     await expect(verify(await sign({ ...good(), aud: ['other', 'coold'] }))).resolves.toBeDefined();
   });
 
-  it('is believed up to 60 s after it expired, for clocks that differ', async () => {
+  it('is accepted up to 60 s after it expired, for clocks that differ', async () => {
     await expect(verify(await sign({ ...good(), exp: now() - 50 }))).resolves.toBeDefined();
   });
 });
@@ -154,7 +154,7 @@ describe('an algorithm that is not for the key is refused before signature work'
   });
 });
 
-describe('a token that is believed but not entitled is denied', () => {
+describe('a valid token that does not entitle its bearer is denied', () => {
   it.each([
     ['no caps', undefined],
     ['caps without coold', ['builder']],

@@ -31,14 +31,14 @@ describe('edits of a deny list', () => {
   const put = (tokenId: string) => ({ tokenId, isRevoked: true });
   const out = (tokenId: string) => ({ tokenId, isRevoked: false });
 
-  it('add a token once, on a line of its own, and leave a text that says so already as it is', () => {
+  it('adds a token once, on a line of its own, and does not change a text that already has it', () => {
     expect(editTokens('', [put('a')])).toBe('jti a\n');
     expect(editTokens('sub h', [put('a'), put('a'), put('b')])).toBe('sub h\njti a\njti b\n');
     expect(editTokens('jti a # by hand', [put('a')])).toBe('jti a # by hand');
     expect(editTokens('# none\n', [out('a')])).toBe('# none\n');
   });
 
-  it('take a token out wherever it stands, and nothing else', () => {
+  it('removes every line of a token, and nothing else', () => {
     const text = '# list\n jti a # why\nsub a\njti ab\njti a\n\n';
     expect(editTokens(text, [out('a')])).toBe('# list\nsub a\njti ab\n\n');
   });
@@ -48,7 +48,7 @@ describe('edits of a deny list', () => {
     expect(editTokens('jti a\njti b\n', [put('c'), out('a'), out('c')])).toBe('jti b\n');
   });
 
-  it('as another broker tells them after a long absence do not hold up this one', () => {
+  it('a long list from another broker does not block this one', () => {
     const text = Array.from({ length: 25_000 }, (_, n) => `jti known-${n}\n`).join('');
     const edits = Array.from({ length: 50_000 }, (_, n) => (n % 2 ? put(`new-${n}`) : out(`known-${n}`)));
     const startedAt = performance.now();

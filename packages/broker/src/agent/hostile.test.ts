@@ -168,7 +168,7 @@ describe('a connection is cut', () => {
 });
 
 describe('connections without a host', () => {
-  it('are at most so many: the oldest go, it is said once, and a host gets in', async () => {
+  it('are limited in number: the oldest are cut, one line says so, and a host still connects', async () => {
     using broker = await setUp({ maxIdleConnections: 20 });
     const silent: Socket[] = [];
     for (let n = 0; n < 100; n += 1) {

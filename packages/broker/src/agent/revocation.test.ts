@@ -60,7 +60,7 @@ it('the list is that of the file; a broken or missing file leaves the last good 
   expect([await list.isRevoked('b'), await list.isRevoked('c')]).toEqual([true, false]);
 });
 
-it('a change of the file is seen by itself', async () => {
+it('notices a change of the file without a signal', async () => {
   await using list = await keep('');
   await list.kept;
   await writeFile(list.path, 'sub later # and longer\n');
@@ -76,7 +76,7 @@ it.each([
   await expect(list.kept).rejects.toThrow(message);
 });
 
-it('says so, and changes nothing, where the other brokers could not be told', async () => {
+it('fails and changes nothing when the other brokers could not be informed', async () => {
   await using list = await keep('', { isShared: true, maxEntries: 2 });
   const { edits = expect.fail(), shared = expect.fail() } = await list.kept;
   shared.merge(['a', 'b'].map(tokenId => ({ tokenId, version: 1, isRevoked: true })));

@@ -71,7 +71,7 @@ it.each([
   other.cut();
 });
 
-it('a broker that stops tells those who know the hint, and only those', async () => {
+it('a stopping broker sends the hint to the hosts that know it, and to no others', async () => {
   using broker = await setUp();
   const told: string[] = [];
   const hinted = Promise.withResolvers<void>();

@@ -36,7 +36,7 @@ describe('several keys in PEM', () => {
     expect(ofRsa?.thumbprint).toBe(await calculateJwkThumbprint(await exportJWK(rsa)));
   });
 
-  it('believe a token of each, with and without a kid, also one that names no key here', async () => {
+  it('accept a token of each key, with and without a kid, also one whose kid names no key here', async () => {
     expect(await believe(await sign(first))).toBe(keys[0]?.thumbprint);
     expect(await believe(await sign(second))).toBe(keys[1]?.thumbprint);
     expect(await believe(await sign(third, { alg: 'ES384' }))).toBe(keys[2]?.thumbprint);
@@ -44,7 +44,7 @@ describe('several keys in PEM', () => {
     expect(await believe(await sign(second, { kid: 'of another make' }))).toBe(keys[1]?.thumbprint);
   });
 
-  it('refuse a token whose kid names another of them, and one of none', async () => {
+  it('refuse a token whose kid names another key, and a token of an unknown key', async () => {
     const misled = await sign(second, { kid: keys[0]?.thumbprint ?? '' });
     await expect(believe(misled)).rejects.toMatchObject({ kind: 'unauthenticated', reason: 'bad token' });
     await expect(believe(await sign(pair()))).rejects.toMatchObject({ reason: 'bad token' });

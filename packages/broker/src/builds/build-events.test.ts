@@ -79,7 +79,7 @@ describe('events', () => {
     expect(text).toBe(`${half}\n{"error":"host disconnected","code":503,"reason":"host_disconnected"}\n`);
   });
 
-  it('of a build named "result" are told, and a build named "events" has a result', async () => {
+  it('a build named "result" has events, and a build named "events" has a result', async () => {
     await using lane = await setUpLane();
     const host = await lane.builder('h', {
       async onEvents(stream) {

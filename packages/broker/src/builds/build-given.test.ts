@@ -50,7 +50,7 @@ it('are forgotten when there are many later ones, in the file too', () => {
   expect(file.slice(-3)).toEqual(['b-98', 'b-99', 'b-100']);
 });
 
-it('live as long as the broker where there is no file for them', async () => {
+it('last as long as the broker when there is no file for them', async () => {
   await using folder = await scratchFolder();
   const given = await loadGivenBuilds(join(folder.path, 'none', 'given'), log);
   given.note('a', 5);

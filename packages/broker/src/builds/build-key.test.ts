@@ -17,7 +17,7 @@ it('the key of builds is made once, for its owner alone, and found again', async
   expect(await loadBuildKey(path, log)).toEqual({ key: Buffer.from(made.key), isKnown: true });
 });
 
-it('what is no key is replaced, and what cannot be kept lives as long as the process', async () => {
+it('replaces an invalid key; a key that cannot be stored lasts as long as the process', async () => {
   await using folder = await scratchFolder();
   const path = join(folder.path, 'key');
   await writeFile(path, 'half', { mode: 0o644 });

@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { cases, digest, error, setUpLane } from '../../test/build-lane.ts';
 
 describe('a poll', () => {
-  it('is 408 after its time, and the build goes on', async () => {
+  it('is 408 after its time, and the build continues', async () => {
     await using lane = await setUpLane();
     const host = await lane.builder('h');
     await lane.dispatch('b');

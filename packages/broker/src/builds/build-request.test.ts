@@ -89,7 +89,7 @@ describe('what schema 2 adds to either type', () => {
   });
 });
 
-it('is read without the keys beside its own', () => {
+it('is read without its unknown keys', () => {
   expect(read(statically, { timeout: 1 })).toMatchObject({ type: 'static_build' });
 });
 

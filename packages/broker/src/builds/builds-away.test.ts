@@ -21,7 +21,7 @@ describe('a host that goes', () => {
     expect(await one.told()).toBe('1');
   });
 
-  it('and comes back with the result is asked for it by whoever waits', async () => {
+  it('and reconnects with the result: it is fetched for every waiting caller', async () => {
     const { builds, stream, dispatch, poll, hear } = setUp();
     const [first, second] = [stream(), stream()];
     dispatch('b', first);
@@ -59,7 +59,7 @@ describe('a host that goes', () => {
     expect(await poll('b').told()).toBe('1');
   });
 
-  it('and comes back long after without naming it is no busier for it', async () => {
+  it('and reconnects much later without naming it: the build is not part of its load', async () => {
     const { builds, stream, dispatch, poll, hear, pass } = setUp();
     const [first, second] = [stream(), stream()];
     dispatch('b', first);
@@ -74,7 +74,7 @@ describe('a host that goes', () => {
     expect(await one.told()).toBe('unknown');
   });
 
-  it('stays away: all are told after the grace, and the id may be used again once that was read', async () => {
+  it('stays away: all callers learn it after the grace period, and the id is free once that was read', async () => {
     const { builds, stream, dispatch, poll, pass } = setUp();
     const [first, other] = [stream(), stream('other')];
     dispatch('b', first);
@@ -154,7 +154,7 @@ describe('a host that goes', () => {
     expect(builds.counts()).toEqual({ waiting: 0, landed: 0, remembered: 0 });
   });
 
-  it('before its acknowledgement came is told again', () => {
+  it('before the acknowledgement arrived gets it again', () => {
     const { builds, stream, dispatch, poll, hear } = setUp();
     const [first, second, third] = [stream(), stream(), stream()];
     dispatch('b', first);
@@ -321,7 +321,7 @@ describe('a build that was given up on one host and dispatched again to another'
   });
 });
 
-it('what a host says to a question for the former build of an id is no answer of the next', async () => {
+it('an answer about the former build of an id is not taken for an answer about the next one', async () => {
   const { builds, stream, dispatch, poll, hear } = setUp();
   const [first, second] = [stream(), stream()];
   dispatch('b', first);
@@ -368,7 +368,7 @@ describe('a host that comes from another broker, whose key this one does not hav
     },
   );
 
-  it('goes on with its build also where the liar came first', () => {
+  it('keeps its build also when the impostor came first', () => {
     const nonce = givenElsewhere();
     const { builds, stream } = setUp();
     const [honest, liar] = [stream('honest'), stream('liar')];
@@ -416,7 +416,7 @@ describe('a builder that has only heard of an id', () => {
     expect(liar.told()).toEqual([]);
   });
 
-  it('is believed by a broker without a key of before, until who was given it is back', async () => {
+  it('is accepted by a broker without an older key, until the host that was given it reconnects', async () => {
     const before = restarted();
     const honest = before.stream('honest');
     before.dispatch('b', honest);

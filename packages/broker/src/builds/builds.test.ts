@@ -72,7 +72,7 @@ describe('a build', () => {
     expect(builds.poll('b')).toBe('unknown');
   });
 
-  it('whose answer came while nobody waited is there for the next, and after every reply that broke off', async () => {
+  it('whose answer came while nobody waited is there for the next caller, also after replies that broke off', async () => {
     const { stream, dispatch, poll, hear } = setUp();
     const host = stream();
     dispatch('b', host);
@@ -153,7 +153,7 @@ describe('an answer', () => {
     expect(host.told()).toEqual([]);
   });
 
-  it('of another host, or for a build nobody knows, changes nothing', async () => {
+  it('of another host, or for an unknown build, changes nothing', async () => {
     const { builds, stream, dispatch, poll, hear } = setUp();
     const [host, liar] = [stream(), stream('liar')];
     dispatch('b', host);
@@ -267,7 +267,7 @@ describe('an answer', () => {
 });
 
 describe('cancelling', () => {
-  it('tells the host, again too, until the answer landed', async () => {
+  it('tells the host to cancel, also after it reconnects, until the answer has landed', async () => {
     const { builds, stream, dispatch, poll, hear } = setUp();
     const host = stream();
     dispatch('b', host);
@@ -340,7 +340,7 @@ describe('bounds', () => {
     expect(builds.cancel('b4-199')).toBe(true);
   });
 
-  it('nor by never answering what it is asked', () => {
+  it('nor by never answering the question for a result', () => {
     const { builds, ids, stream, poll } = setUp();
     const host = stream();
     builds.connected(host.host, named(['a', FINISHED], ['b', FINISHED]));
@@ -418,7 +418,7 @@ describe('bounds', () => {
   });
 });
 
-it('pollers are told that the broker stops; what has landed they still get', async () => {
+it('pollers learn that the broker stops; landed results are still delivered', async () => {
   const { builds, stream, dispatch, poll, hear } = setUp();
   const host = stream();
   dispatch('a', host);

@@ -214,7 +214,7 @@ describe('an id that a stream holds', () => {
     expect(pending.hold('landed').kind, 'released once').toBe('in flight');
   });
 
-  it('is not waited for when the broker stops, and there are no more', async () => {
+  it('is not waited for when the broker stops, and further claims are refused', async () => {
     const { pending } = setUp();
     pending.hold('r');
     await pending.drain(3000);

@@ -114,7 +114,7 @@ it('a caller who leaves ends the forward; who asks again is led to the other bro
   expect(records).toMatchObject([{ outcome: 'caller left' }, { outcome: 'ok' }]);
 });
 
-it('a peer that says nothing costs a 504 in time, and is told', async () => {
+it('a silent peer causes a 504 in time, and learns that the caller left', async () => {
   const { forwards, ask } = setUp({ timeoutMs: 20 });
   expect(await ask('r').reply).toMatchObject({ status: 504, envelope: { message: 'dispatch timeout' } });
   await soon(() => expect(forwards[0]?.signal.aborted).toBe(true));

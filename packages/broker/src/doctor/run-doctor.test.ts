@@ -5,7 +5,7 @@ import { runChild } from '@coold/runtime';
 import { programs, scratchFolder } from '@coold/testbed';
 import { expect, test } from 'vitest';
 
-test('a pipe in the place of a file is said by its name, and not waited for', async () => {
+test('a pipe in the place of a file is named in the report, and not read', async () => {
   await using scratch = await scratchFolder();
   const { path: folder } = scratch;
   const pipe = join(folder, 'pipe');

@@ -6,7 +6,7 @@ import { createConnections } from './connections.ts';
 
 const log = createLogger('broker', logFilter.parse('off') ?? expect.fail(), false);
 
-it('a session whose connection is gone already is let go, and is no reason to fall', () => {
+it('ignores a session whose connection has already closed', () => {
   const keepalive = { everyMs: 30_000, timeoutMs: 10_000 };
   const connections = createConnections({ keepalive, idleMs: 1000, maxIdle: 10, log });
   // A stand-in: the moment between a handshake and its end cannot be hit at will.

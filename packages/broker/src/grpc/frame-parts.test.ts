@@ -32,7 +32,7 @@ it('takes messages that lie too deep for too many', () => {
   expect(createPartsCounter(ValueSchema)(toBinary(ValueSchema, nested), 10_000)).toBeGreaterThan(10_000);
 });
 
-it('ends on any bytes, and says of none that can be read that it has less parts than messages', () => {
+it('ends on any bytes, and never reports fewer parts than a readable message has', () => {
   const ofClient = createPartsCounter(ClientMsgSchema);
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 60 }), bytes => {

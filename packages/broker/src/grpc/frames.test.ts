@@ -61,7 +61,7 @@ it('an answer over the limit becomes an Error 413 of the same request', () => {
   });
 });
 
-it('a frame over the limit that is no answer is of no request', () => {
+it('a frame over the limit that is not an answer belongs to no request', () => {
   const hello = create(ClientMsgSchema, {
     payload: { case: 'hello', value: { cooldVersion: 'x'.repeat(maxResponseBytes) } },
   });
@@ -70,14 +70,14 @@ it('a frame over the limit that is no answer is of no request', () => {
   });
 });
 
-it('a payload of a later schema is no payload, not an error', () => {
+it('a payload of a later schema is ignored, and is not an error', () => {
   // Field 250, length-delimited, three bytes.
   expect(readFrame(Uint8Array.of(0xd2, 0x0f, 3, 1, 2, 3)).message?.payload).toMatchObject({
     case: undefined,
   });
 });
 
-it('bytes that are no message are no message, whatever their size', () => {
+it('undecodable bytes are refused, whatever their size', () => {
   expect(readFrame(Uint8Array.of(0x0a, 0xff, 0xff)).message).toBeUndefined();
   expect(readFrame(new Uint8Array(maxResponseBytes + 1).fill(0xff)).message).toBeUndefined();
 });

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { budgetLines } from './line-budget.ts';
 
-it('lines beyond the budget of a second are left out, counted, and told of later', () => {
+it('lines beyond the budget of a second are dropped, counted, and reported later', () => {
   const lines: unknown[] = [];
   const write = (fields: object, message: string) => void lines.push({ ...fields, message });
   let now = 5000;

@@ -75,7 +75,7 @@ describe('a dispatch body', () => {
     );
   });
 
-  it('with keys beside its own is read without them, and they can be told', () => {
+  it('with unknown keys is read without them, and reports them', () => {
     const body = { ...good, hostid: 'h', trace: { id: 1 }, request_id: 'job:7:1' };
     expect(readDispatch(body, routes)).toMatchObject({
       requestId: 'job:7:1',

@@ -65,7 +65,7 @@ describe('a build', () => {
     await soon(() => expect(host.builds.get('b'), 'and its host takes it').toBeUndefined());
   });
 
-  it('with push goes to a host of schema 2, and says so where there is none', async () => {
+  it('with push goes to a host of schema 2; without one the refusal says so', async () => {
     await using lane = await setUpLane();
     await lane.builder('old', { schemaMax: 1 });
     const push = { auth: { username: 'robot', password: 'geheim' } };
@@ -97,7 +97,7 @@ describe('a build', () => {
     expect(second).toMatchObject({ push: expect.not.objectContaining({ auth: expect.anything() }) });
   });
 
-  it('that fails says so in the envelope, with its stage', async () => {
+  it('that fails has its stage and reason in the envelope', async () => {
     await using lane = await setUpLane();
     const host = await lane.builder('h');
     await lane.begun('b', host);
@@ -153,7 +153,7 @@ describe('dispatch', () => {
     expect(await lane.dispatch('b', {}, { host_id: 'unknown' })).toEqual(pinned);
   });
 
-  it('is 400 with the field for what is no build, and for a cancel', async () => {
+  it('is 400 with the field for an invalid build, and for a cancel', async () => {
     await using lane = await setUpLane();
     for (const [more, field] of [
       [{ type: 'cancel' }, 'command.type'],

@@ -85,7 +85,7 @@ describe('bad input is answered in the envelope', () => {
     },
   );
 
-  it('a charset beside the content type is none of it', async () => {
+  it('a charset in the content type does not change it', async () => {
     await using lane = await startLane();
     const headers = { 'content-type': 'application/json; charset=utf-8' };
     const body = JSON.stringify({ host_id: 'elsewhere', request_id: 'r', command: { type: 'host.info' } });
@@ -118,7 +118,7 @@ describe('bad input is answered in the envelope', () => {
   });
 });
 
-describe('what is no request of ours is in the envelope too', () => {
+describe('a request to an unknown path is answered with an envelope too', () => {
   /** Bytes as they are; what comes back until the other side closes. */
   async function raw(socketPath: string, bytes: string): Promise<{ status: number; body: unknown }> {
     const socket = connect(socketPath);

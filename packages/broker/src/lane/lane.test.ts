@@ -130,7 +130,7 @@ describe('dispatch', () => {
     expect(lane.pending.counts().waiting).toBe(0);
   });
 
-  it('is 504 after the timeout; the late answer is there for a repeated dispatch, once', async () => {
+  it('is 504 after the timeout; a repeated dispatch gets the late answer, once', async () => {
     await using lane = await startLane({ timeoutMs: 100 });
     const { status, text } = await lane.list('r');
     expect([status, JSON.parse(text)]).toMatchObject([504, { code: 504, message: 'dispatch timeout' }]);

@@ -121,7 +121,7 @@ describe('input', () => {
     expect(inputs(lane)).toEqual(['a', 'c']);
   });
 
-  it('that brings nothing for too long is 408, and its stream goes on', async () => {
+  it('that sends nothing for too long is 408, and its stream continues', async () => {
     await using lane = await startLane({ inputIdleMs: 100 });
     using stream = await open(lane, 'r', 1000n);
     using call = input(lane, 'r');
@@ -134,7 +134,7 @@ describe('input', () => {
     expect(await stream.rest()).toEqual([{ exit_code: 0 }]);
   });
 
-  it('that waits for the host is not taken for such a one, and ends with the stream', async () => {
+  it('that waits for the host is not ended as idle, and ends with the stream', async () => {
     await using lane = await startLane({ inputIdleMs: 100 });
     using _stream = await open(lane, 'r', 1n);
     using call = input(lane, 'r');

@@ -45,7 +45,7 @@ describe('a stream', () => {
     expect(await call.rest()).toEqual([]);
   });
 
-  it('that fails ends with a line that says so', async () => {
+  it('that fails ends with a line with the error', async () => {
     await using lane = await startLane();
     using failed = await open(lane, 'failed');
     lane.say('failed', { case: 'error', value: { code: 502, message: 'podman: gone', field: 'id' } });
@@ -226,7 +226,7 @@ describe('a caller that reads slowly', () => {
     expect(text.match(/x/g)?.length).toBeGreaterThanOrEqual(total);
   }, 60_000);
 
-  it('and takes nothing at all is let go, its host told to stop; one that is quiet is not', async () => {
+  it('and reads nothing at all is disconnected, and its host told to stop; a quiet stream is not', async () => {
     await using lane = await startLane({ stalledReplyMs: 200 });
     using quiet = await open(lane, 'quiet');
     const socket = await deaf(lane, 'r');
@@ -246,7 +246,7 @@ describe('a caller that reads slowly', () => {
 });
 
 describe('a broker that stops', () => {
-  it('tells every caller why its stream ends', async () => {
+  it('every caller learns why its stream ends', async () => {
     await using lane = await startLane();
     using call = await open(lane, 'r');
     using opening = ask(lane, 's');

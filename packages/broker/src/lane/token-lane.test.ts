@@ -161,7 +161,7 @@ describe('a broker with a file of revoked tokens', () => {
   });
 });
 
-it('a broker without such a file says so', async () => {
+it('a broker without such a file refuses with that reason', async () => {
   await using t = await startBroker({ BROKER_REVOKED_FILE: '' });
   for (const answer of [await t.list(), await t.revoke({ jti: 'a' }), await t.restore('a')])
     expect(answer).toMatchObject({

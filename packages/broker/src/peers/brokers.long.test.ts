@@ -64,7 +64,7 @@ describe('three brokers', () => {
     });
   });
 
-  it('answer a build for a host of another broker as that one would', async () => {
+  it('answer a build for a host of another broker as that broker would', async () => {
     const build = {
       type: 'static_build',
       repo_url: 'https://a/b.git',
@@ -179,7 +179,7 @@ describe('three brokers', () => {
     honest.cut();
   });
 
-  it('keep a late answer where the host is, for whoever asks again', async () => {
+  it('keep a late answer at the broker of the host, for a repeated dispatch', async () => {
     const slow = await b2.host('slow', { onCommand: () => {} });
     await soon(async () => expect((await b1.dispatch('slow', 'late')).status).toBe(504));
     slow.respond({
@@ -273,7 +273,7 @@ describe('a broker', () => {
     );
   }, 90_000);
 
-  it('serves its own hosts while there is no Corrosion, and does not say that others are nowhere', async () => {
+  it('serves its own hosts while Corrosion is away, and does not report other hosts as disconnected', async () => {
     const b9 = await ground.start('b9', {
       BROKER_ROUTES_CORROSION_URL: `http://127.0.0.1:${await freePort()}`,
     });

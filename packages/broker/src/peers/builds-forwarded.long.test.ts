@@ -187,7 +187,7 @@ it('what is led astray goes no further: the broker that is asked does not ask an
   expect(await forwards(b2)).toBe(before);
 });
 
-it('a broker that dies in the middle is said so, and the build is found where its host goes', async () => {
+it('a broker that dies meanwhile is reported, and the build is found at the broker where its host reconnects', async () => {
   const b4 = await ground.start('b4');
   const moving = createStubBuilder({
     address: b4.grpc,

@@ -130,7 +130,7 @@ describe.each(makes)('three brokers beside $make', ({ start }) => {
     await soon(async () => expect(await b1.metrics()).toContain('broker_others{state="dead"} 0'));
   }, 120_000);
 
-  it('ignore one that is cut off from Corrosion, which goes on serving; all is well as soon as it is not', async () => {
+  it('ignore a broker that is cut off from Corrosion, which goes on serving; all recover as soon as it is back', async () => {
     await using cable = await layCable({
       host: '127.0.0.1',
       port: Number(new URL(ground.corrosionUrl).port),

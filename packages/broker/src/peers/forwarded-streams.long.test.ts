@@ -80,7 +80,7 @@ describe('a stream of a host elsewhere', () => {
     expect(lines.map(({ data = '' }) => data).join('')).toBe(line.repeat(3000));
   });
 
-  it('that nobody reads is held up at its window', async () => {
+  it('that nobody reads stops at its window', async () => {
     const { reading, stream } = await open('unread');
     const writing = stream.write('x'.repeat(16 * 1024 * 1024));
     writing.catch(() => {});
@@ -159,7 +159,7 @@ describe('a stream of a host elsewhere', () => {
     await isFree('flood');
   });
 
-  it('of a host that is lost ends with a line that says so', async () => {
+  it('of a host that is lost ends with a line with the reason', async () => {
     const lost = await hostOn(b2, 'lost');
     const { reading, stream } = await open('lost', 0, 'lost');
     await stream.write('last words\n');
@@ -171,7 +171,7 @@ describe('a stream of a host elsewhere', () => {
   });
 
   it.each(['SIGKILL', 'SIGTERM'] as const)(
-    'of a broker that ends by %s ends with a line that says so',
+    'of a broker that ends by %s ends with a line with the reason',
     async signal => {
       const b3 = await ground.start(`b3-${signal}`);
       await hostOn(b3, signal);

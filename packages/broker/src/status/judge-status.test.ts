@@ -59,7 +59,7 @@ it('so is one whose certificates live for a week, as programs renew them, until 
   expect(judgeStatus({ ...healthy, tls: week, peers: ofPeers }, now)).toEqual([]);
 });
 
-it('so is one beside others that have all the hosts', () => {
+it('so is a broker whose peers have all the hosts', () => {
   expect(judgeStatus({ ...healthy, hosts: 0, hosts_away: { count: 0, first: [] }, peers }, now)).toEqual([]);
 });
 
@@ -121,7 +121,7 @@ it.each<[Partial<BrokerStatus>, RegExp]>([
   expect(judgeStatus({ ...healthy, ...change }, now)).toEqual([expect.stringMatching(named)]);
 });
 
-it('a broker that stands beside none misses no heartbeats', () => {
+it('a broker without peers misses no heartbeats', () => {
   const alone = { alive: 0, dead: 0, without_heartbeat: 0, first: [] };
   expect(
     judgeStatus({ ...healthy, peers: { ...peers, brokers: alone, heartbeat_age_s: null } }, now),
@@ -149,7 +149,7 @@ it.each<Partial<BrokerStatus>>([
   expect([judgeStatus(young, now).length, findUnfinished(young)]).toEqual([1, []]);
 });
 
-it('a broker that does not answer is a problem; one that is dead is told of already', () => {
+it('a broker that does not answer is a problem; a dead one is already reported', () => {
   const broker = { address: 'b:6444', hosts: 3 };
   const brokers = [
     { ...broker, broker_id: 'b1', state: 'here', error: null },

@@ -19,7 +19,7 @@ describe('a quantile', () => {
     expect(quantile(bucketsOf([5000]), 0.5)).toBe(1000);
   });
 
-  it('lies in the bucket of the value that it stands for, whatever the values', () => {
+  it('lies in the bucket of its value, whatever the values', () => {
     const values = fc.array(fc.integer({ min: 1, max: 1000 }), { minLength: 1 });
     fc.assert(
       fc.property(values, fc.constantFrom(0.5, 0.9, 0.99), (list, q) => {

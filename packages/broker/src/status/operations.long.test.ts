@@ -130,7 +130,7 @@ describe('a broker', () => {
 });
 
 describe('the keys of host tokens', () => {
-  it('are changed without an outage: what each signed is believed as long as it is there', async () => {
+  it('are changed without an outage: tokens of a key are accepted as long as the key is there', async () => {
     await using broker = await startBroker();
     const next = generateKeys();
     const read = (times: number) =>

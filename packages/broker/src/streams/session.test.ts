@@ -64,7 +64,7 @@ afterEach(() => {
 });
 
 describe('a stream that opens', () => {
-  it('is told as it comes, output first and its end last, once', async () => {
+  it('delivers events in order, output first and its end last, once', async () => {
     const stream = setUp();
     expect(stream.hear(opened())).toBe('heard');
     expect(await stream.session.opening).toEqual({ kind: 'opened' });
@@ -201,7 +201,7 @@ describe('what a host says out of turn', () => {
     expect(stream.kinds()).toEqual([]);
   });
 
-  it('as an answer of another kind breaks the stream off', () => {
+  it('an answer of another kind ends the stream', () => {
     const stream = setUp();
     stream.hear(opened());
     expect(stream.hear({ case: 'containersLogs', value: {} })).toBe('offence');
@@ -287,7 +287,7 @@ describe('input', () => {
     stream.session.close();
   });
 
-  it('is one call at a time, and none where there is no stream for it', () => {
+  it('allows one call at a time, and none when there is no stream for it', () => {
     const stream = setUp();
     const code = () => {
       const begun = stream.session.input.begin();

@@ -64,8 +64,8 @@ function setUp(max = 3) {
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
-describe('a stream that is over', () => {
-  it('is not told of its host’s end, which the others are', () => {
+describe('a stream that has ended', () => {
+  it('does not hear of the end of its host, unlike the others', () => {
     const { streams } = setUp();
     const on = host();
     const told: string[] = [];
@@ -89,7 +89,7 @@ describe('a stream that is over', () => {
 });
 
 describe('ids', () => {
-  it('are one space for dispatches and streams, and free once the reply is over', () => {
+  it('are shared by dispatches and streams, and free once the reply has ended', () => {
     const { streams, open, dispatch } = setUp();
     const [one, two] = [host('1'), host('2')];
     const session = open('r', one);
@@ -126,7 +126,7 @@ describe('ids', () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  it('are no longer given once the broker stops', async () => {
+  it('are refused once the broker stops', async () => {
     const { streams, pending, open } = setUp();
     const session = open('r', host());
     streams.stop();
@@ -156,7 +156,7 @@ describe('what hosts say', () => {
     expect(streams.hear(h, said('d', { case: 'error', value: { code: 500 } }))).toBeUndefined();
   });
 
-  it('late of an earlier command of the same id is not taken for an answer of the stream', async () => {
+  it('late, of an earlier command with the same id, is not taken for an answer of the stream', async () => {
     const { streams, open, pending, dispatch } = setUp();
     const h = host();
     dispatch('r', h);

@@ -112,7 +112,7 @@ describe('a broker that is asked', () => {
   });
 });
 
-describe('what a broker answers that is no answer', () => {
+describe('an invalid answer of a broker', () => {
   const answer = (init: Parameters<typeof create<typeof BuildAnswerSchema>>[1]) =>
     toBinary(BuildAnswerSchema, create(BuildAnswerSchema, init));
   it.each([
@@ -162,7 +162,7 @@ describe('a build that is looked for', () => {
 });
 
 describe('a poll', () => {
-  it('that its caller leaves ends there too, and the one of a broker that stops is told', async () => {
+  it('a wait whose caller leaves ends there too, and callers learn that the broker stops', async () => {
     let open = 0;
     using mute = await lanes.startFakePeer(stream => {
       open += 1;
@@ -188,7 +188,7 @@ describe('a poll', () => {
     expect(outcomes).toEqual([]);
   });
 
-  it('of a broker that hangs is over soon after its time', async () => {
+  it('at a broker that hangs ends soon after its time', async () => {
     using mute = await lanes.startFakePeer(() => {});
     using b1 = lanes.startB1(mute.address);
     const { away } = setUp({ b2: { link: b1.link, address: mute.address } });

@@ -37,7 +37,7 @@ function fleetOf(others: OtherBroker[], link: (address: string) => ReturnType<ty
   return createFleet({ brokerId: 'b1', address: 'b1:1', list: () => [], others: () => others, links });
 }
 
-it('ten thousand hosts of another broker come whole, as it lists them itself', async () => {
+it('ten thousand hosts of another broker arrive completely, as it lists them itself', async () => {
   using b2 = await lanes.startB2();
   b2.hosts.remove(b2.host);
   const ends = Date.UTC(2031, 0, 1);
@@ -97,7 +97,7 @@ it('a broker that does not answer in time is named, and costs the others nothing
   ]);
 }, 60_000);
 
-it('a broker of an older version, one that is dead, and one that talks nonsense are told apart', async () => {
+it('distinguishes a broker of an older version, a dead one, and one that sends nonsense', async () => {
   using old = await lanes.startFakePeer(stream => {
     stream.respond(
       { ':status': 200, 'grpc-status': '12', 'grpc-message': 'no such method' },
@@ -124,7 +124,7 @@ it('a broker of an older version, one that is dead, and one that talks nonsense 
   ]);
 }, 60_000);
 
-it('a broker that lists hosts under the id of another is not told', async () => {
+it('hosts that a broker lists under the id of another broker are left out', async () => {
   using b2 = await lanes.startB2();
   using b1 = lanes.startB1(b2.listener.address);
   const links = { to: () => b1.link };

@@ -143,7 +143,7 @@ describe('who is not a broker is not heard:', () => {
     expect(b2.sent).toEqual([]);
   });
 
-  it('new credentials count from the next connection on; what is under way goes on', async () => {
+  it('new credentials count from the next connection on; calls under way continue', async () => {
     using b2 = await lanes.startB2();
     using b1 = lanes.startB1(b2.listener.address);
     const first = b1.ask('r-1');
@@ -163,7 +163,7 @@ describe('who is not a broker is not heard:', () => {
 });
 
 describe('a broker that is asked', () => {
-  it('lets go of the stream of a broker that is cut off, and the host is told', async () => {
+  it('ends the stream of a broker that is cut off, and tells the host', async () => {
     using b2 = await lanes.startB2({ keepalive: { everyMs: 50, timeoutMs: 200 } });
     const port = Number(b2.listener.address.split(':')[1]);
     await using cable = await layCable({ host: '127.0.0.1', port });
@@ -222,7 +222,7 @@ describe('a request', () => {
     ],
     ['without a command', () => request({ command: undefined }), /command/],
     [
-      'with a command that is no verb',
+      'with a command that is not a verb',
       () => request({ command: { requestId: 'r', command: { case: 'cancelBuild', value: {} } } }),
       /verb/,
     ],

@@ -14,7 +14,7 @@ beforeAll(async () => {
 afterAll(() => lanes[Symbol.asyncDispose]());
 
 describe('a peer', () => {
-  it('that is not there is told at once, again and again', async () => {
+  it('that is not reachable fails each call at once', async () => {
     const b2 = await lanes.startB2();
     b2.listener.close();
     using b1 = lanes.startB1(b2.listener.address);
@@ -37,7 +37,7 @@ describe('a peer', () => {
     });
   });
 
-  it('that falls silent fails what waits for it, and is dialled anew', async () => {
+  it('that falls silent fails the waiting calls, and is dialled again', async () => {
     using b2 = await lanes.startB2();
     const [host = '', port = ''] = b2.listener.address.split(':');
     await using cable = await layCable({ host, port: Number(port) });
@@ -115,7 +115,7 @@ describe('a peer', () => {
   });
 });
 
-describe('what a peer has certainly not looked at', () => {
+describe('calls that a peer has certainly not handled', () => {
   it('is sent again', async () => {
     let calls = 0;
     using peer = await lanes.startFakePeer(stream => {

@@ -88,7 +88,7 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => lanes[Symbol.asyncDispose]());
 
-it('what a broker sends under the id of another is refused, counted, and logged with both names', async () => {
+it("a message that a broker sends under another broker's id is refused, counted, and logged with both names", async () => {
   using b2 = await lanes.startB2();
   using liar = lanes.startB1(b2.listener.address, { brokerId: 'b3' });
   expect(await liar.ask('r')).toMatchObject({

@@ -71,7 +71,7 @@ it('a broker without a heartbeat, of an older version, is never dead', () => {
   expect(t.lives.isDead('old')).toBe(false);
 });
 
-it('while nothing is told, not even of its own heartbeat, none is dead; afterwards each has the whole time again', () => {
+it('while Corrosion reports nothing, not even its own heartbeat, none is dead; afterwards each has the whole time again', () => {
   const t = setUp();
   t.beats(3, 'b1');
   t.pass(600_000);

@@ -127,7 +127,7 @@ it('rows of a dead broker are removed in the end, some at a time, and its heartb
   expect(await t.routes('old'), 'a broker without a heartbeat may live').toBe(1);
 }, 120_000);
 
-it('a broker whose row others removed says so and writes it again at once', async () => {
+it('a broker whose row others removed logs it and writes the row again at once', async () => {
   // A heartbeat in 5 s: Corrosion does not tell of a row that is removed and written again within 600 ms.
   await using t = await setUp({ ttlMs: 20_000 });
   const b1 = t.start('b1');
@@ -175,7 +175,7 @@ it('a broker that leaves takes its row away, and writes it no more', async () =>
   expect(b2.died).toEqual([]);
 }, 60_000);
 
-it('without the table no heartbeats are known, which is said once, and they begin once it is there', async () => {
+it('without the table no heartbeats are known, which is logged once; they begin once it exists', async () => {
   await using t = await setUp({ tables: ['host_routes'] });
   const b1 = t.start('b1');
   await soon(() => expect(b1.log.warn).toHaveBeenCalledTimes(1));

@@ -39,7 +39,7 @@ it('leaves out no broker that lives for names of dead ones, and none that has sp
   expect(others).toEqual(expect.arrayContaining(['real', 'real-without-heartbeat']));
 });
 
-it('hears a broker that speaks here, also where its heartbeat stands still', () => {
+it('a broker that calls here counts as alive, also while its heartbeat has stopped', () => {
   const lives = [dead('cut'), dead('gone'), living('b')];
   const to = brokersToHear({
     lives,

@@ -55,7 +55,7 @@ it('brokers agree in the end, in whatever order they hear of changes', () => {
   );
 });
 
-it('tells what came after a number, each token once, so many at a time', () => {
+it('returns what came after a number, each token once, up to a limit', () => {
   const list = createSharedList();
   list.merge([revoked('a', 1), revoked('b', 1), revoked('c', 1)]);
   list.merge([restored('a', 2)]);
@@ -75,7 +75,7 @@ it('is bounded: what is revoked is kept, the oldest that was taken back is forgo
   expect(list.merge([revoked('c', 1), revoked('d', 1)]).left).toBe(0);
 });
 
-it('is the same again from its file; what is none of its lines is refused', () => {
+it('is the same when read from its file; an invalid line is refused', () => {
   const list = createSharedList();
   list.merge([revoked('a', 1), restored('b!', 7)]);
   expect(parseSharedList(list.text())).toEqual([revoked('a', 1), restored('b!', 7)]);

@@ -81,7 +81,7 @@ it('rows follow the hosts; those of an earlier life go at the start, those of ot
   expect(await t.rows()).toEqual([route('kept', 'b2', 6)]);
 });
 
-it('rows that a database which was put back has no more are written again, though its subscription tells no change', async () => {
+it('rows missing from a restored database are written again, though its subscription reports no change', async () => {
   await using t = await setUp();
   const { writer, table } = t.start('b1');
   writer.connected('h1', 100);
@@ -185,7 +185,7 @@ it('they are put right however much is written meanwhile', async () => {
   }
 });
 
-it('a host is found where it stays, though a later route comes afterwards of a broker that is no more', async () => {
+it('a host is found where it is, though a route of a dead broker is newer', async () => {
   await using t = await setUp({ auditMs: 50, contestedMs: 200 });
   const { writer } = t.start('b2');
   writer.connected('h', 1000);

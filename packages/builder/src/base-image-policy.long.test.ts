@@ -65,7 +65,7 @@ const kinds: [string, () => string, number][] = [
   ['a digest whose registry is not there', () => `127.0.0.1:9/foreign@${foreign.digest}`, 502],
 ];
 
-describe('an image of another tenant that lies on this host', () => {
+describe("an image of another tenant in this host's storage", () => {
   it.each(ways.flatMap(way => kinds.map(kind => [...way, ...kind] as const)))(
     'is not read by %s of %s',
     async (_way, dockerfile, _kind, image, code) => {
@@ -205,7 +205,7 @@ describe('an image of this host that the request permits', () => {
     expect(await ground.inside(`podman image inspect --format '{{.Id}}' ${foreign.local}`)).toBe(foreign.id);
   });
 
-  it('is no leave to take another, or to take a name from this host whose id it is', async () => {
+  it('does not allow another image, nor a name of this host with the same id', async () => {
     const tiny = await ground.podman.ensureTinyImage();
     expect(await buildOf(`FROM ${foreign.local}\n`, { base_images: [tiny] })).toMatchObject({
       error: { code: 422 },

@@ -130,7 +130,7 @@ describe('a builder that is killed', () => {
 
 describe('working containers', () => {
   it.each([true, false])(
-    'of a build that was killed go with the next one, whether its folder is there: %s',
+    'of a build that was killed are removed by the next one, whether its folder exists: %s',
     async isThere => {
       const killed = await ground.start(ground.dockerfileRequest('sleeping'));
       await killed.frame(logged('asleep'));

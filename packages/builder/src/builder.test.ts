@@ -189,7 +189,7 @@ describe('a request that cannot be meant', () => {
     expect(ended.error?.message).toContain(name);
   });
 
-  it('because it is no JSON, or not there, is an error of the file', async () => {
+  it('because it is not JSON, or does not exist, is an error about the file', async () => {
     const workDir = join(ground.folder, 'no-json');
     await mkdir(workDir);
     await writeFile(join(workDir, 'other.json'), '{"repo_url":');

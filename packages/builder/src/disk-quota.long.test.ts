@@ -85,7 +85,7 @@ describe('a build that uses more of the disk than it may', () => {
     },
   );
 
-  it('by files that are empty ends with 507 that says so, and leaves nothing', async () => {
+  it('by empty files ends with 507 and that reason, and leaves nothing', async () => {
     const before = await inStorage();
     count += 1;
     const files = '/bin/busybox seq 1 3000 | /bin/busybox xargs /bin/busybox touch';

@@ -307,7 +307,7 @@ describe('a base image that asks its builds for something (ONBUILD)', () => {
     expect(JSON.stringify(ended.events)).not.toContain('of the host');
   });
 
-  it('is asked for by its id, so that it is the one that was looked at', async () => {
+  it('is used by its id, so it is the image that was checked', async () => {
     const ended = await buildOf(`FROM ${ground.base} AS a\nFROM a\nCOPY app.txt /\n`);
     const id = await ground.inside(`podman image inspect --format '{{.Id}}' ${ground.base}`);
     expect(ended.events.some(logged(`FROM ${id}`))).toBe(true);

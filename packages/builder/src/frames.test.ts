@@ -30,7 +30,7 @@ it('cuts a long log into frames, never through a character', () => {
   expect(frames.map(frame => frame.log).join('')).toBe(log);
 });
 
-it('ends the log once it is too much, says so once, and goes on with stages and percentages', () => {
+it('ends the log at its limit with one line about it, and continues with stages and percentages', () => {
   const encode = createProgressEncoder(1000);
   const frames = Array.from({ length: 100 }, (_, i) =>
     parse(encode({ stage: 'buildah', percent: i, log: 'x'.repeat(50) })),

@@ -49,7 +49,7 @@ describe('layers that are kept', () => {
     }
   }, 60_000);
 
-  it('of another build are not there for any step, however late it is noticed whose they are', async () => {
+  it('of another build are not used for any step, however late their owner is noticed', async () => {
     const kept = busybox('echo of another tenant >/word');
     await ground.repository('kept', { Dockerfile: `FROM ${ground.base}\n${kept}` });
     expect(await ground.build({ ...ground.dockerfileRequest('kept'), cache_key: 'theirs' })).toMatchObject({

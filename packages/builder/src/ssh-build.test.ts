@@ -121,7 +121,7 @@ describe('over ssh', () => {
     expect(ended.error?.message).toContain(message);
   });
 
-  it('a server that is not there is an error that says so', async () => {
+  it('an unreachable server is an error with that reason', async () => {
     const ended = await ground.build(ground.request({ repo_url: 'ssh://root@127.0.0.1:9/site' }));
     expect(ended).toMatchObject({
       error: { code: 502, message: expect.stringMatching(/^repo_url: git could not fetch: ssh: .*refused/) },

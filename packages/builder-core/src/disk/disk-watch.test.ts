@@ -39,7 +39,7 @@ describe('the watch of a disk', () => {
     expect(disk.measured).toBe(0);
   });
 
-  it('measures when so much less is free that half of the limit may be used up, and tells what is above it', async () => {
+  it('measures once the free space fell so far that half of the limit may be used, and reports an excess', async () => {
     const { disk, over } = setUp(100);
     disk.free = 940;
     disk.used = 60;

@@ -3,7 +3,7 @@ import { scratchFolder } from '@coold/testbed';
 import { expect, it } from 'vitest';
 import { openAuthFile } from './auth-file.ts';
 
-it('a file of logins never has a name, is for root alone, and is read as often as it is asked for', async () => {
+it('a file with logins never has a name, is readable by root only, and can be read repeatedly', async () => {
   await using folder = await scratchFolder();
   const file = await openAuthFile('r:1', { username: 'robot', password: 'word' }, folder.path);
   expect(await readdir(folder.path)).toEqual([]);

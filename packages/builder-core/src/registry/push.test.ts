@@ -57,7 +57,7 @@ it('to a registry that stalls is given up, and said to be late', async () => {
   expect((ended as Error).message).toBe('r.example:5000 took nothing and said nothing for 0 s');
 }, 20_000);
 
-it('has its credentials in a file without a name, as often as it is read, and repeats them nowhere', async () => {
+it('passes its credentials in an unnamed file that can be read repeatedly, and prints them nowhere', async () => {
   const { logs, ended, left } = await push(
     '(cat "$f"; echo; cat "$f"; echo) >&2; echo "Error: $(cat "$f")" >&2; exit 1',
   );
@@ -68,7 +68,7 @@ it('has its credentials in a file without a name, as often as it is read, and re
   expect(left.toSorted()).toEqual(['bin', 'containers.conf']);
 });
 
-it('says a password again in none of its forms', async () => {
+it('prints a password in none of its encodings', async () => {
   const said = ['ge"heim wort', 'ge\\"heim wort', 'ge%22heim%20wort'].map(
     form => `echo 'Error: ${form}' >&2`,
   );
@@ -77,7 +77,7 @@ it('says a password again in none of its forms', async () => {
   expect(logs.filter(line => line.endsWith('Error: ***'))).toHaveLength(3);
 });
 
-it('counts each layer once, one that is there already too', async () => {
+it('counts each layer once, also one that the registry already has', async () => {
   const lines = [
     `Copying blob sha256:${blob}`,
     `Copying blob ${'b'.repeat(12)} [--------] 0.0b / 0.0b skipped`,

@@ -26,7 +26,7 @@ it.each([
   expect(withoutSecrets(given)).toBe(given);
 });
 
-it('a file is replaced only where it holds one, and what is no request is left alone', async () => {
+it('replaces a file only if it holds a secret, and leaves alone what is not a request', async () => {
   await using folder = await scratchFolder();
   const path = join(folder.path, 'request.json');
   await forgetSecretsIn(path);

@@ -81,7 +81,7 @@ describe('layers that are kept', () => {
     expect(t.removed).toEqual([id('a'), id('b'), id('c'), id('e')]);
   });
 
-  it('go by their last use, an image before the one that it is made of, up to the limit', async () => {
+  it('are removed by last use, an image before its parent, down to the limit', async () => {
     await using t = await setUp([{ id: id('a') }, { id: id('b') }, { id: id('c') }]);
     await t.used('k', { [id('a')]: 5, [id('b')]: 5, [id('c')]: 5 });
     await t.limit(200);

@@ -39,7 +39,7 @@ async function setUp(before: readonly string[] = []) {
   };
 }
 
-it('tells its own containers from those of others once they have a record', async () => {
+it('distinguishes its own containers from those of others once they have a record', async () => {
   await using t = await setUp();
   await t.create(id('a'));
   await t.create(id('b'));
@@ -72,7 +72,7 @@ it('remembers a container that is gone, and names each once', async () => {
   expect(t.own).toEqual([id('a')]);
 });
 
-it('leaves out containers that were there before, and folders that are no containers', async () => {
+it('leaves out older containers, and folders that are not containers', async () => {
   await using t = await setUp([id('a')]);
   await t.create(id('a'));
   await t.record(id('a'), t.mounts);

@@ -7,7 +7,7 @@ function linesOf(chunks: Buffer[]): OutputLine[] {
   return [...chunks.flatMap(chunk => splitter.push(chunk)), ...splitter.end()];
 }
 
-it('cuts at line feeds and carriage returns, and tells which a terminal would overwrite', () => {
+it('splits at line feeds and carriage returns, and marks lines that a terminal would overwrite', () => {
   expect(linesOf([Buffer.from('a\r'), Buffer.from('b\r\nc\rd\ne')])).toEqual([
     { text: 'a', transient: true },
     { text: 'b', transient: false },

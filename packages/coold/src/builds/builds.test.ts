@@ -352,7 +352,7 @@ describe('after coold was killed', () => {
     expect(t.simulated.started).toEqual(['a', 'z', 'b']);
   });
 
-  it('one of a stack that this coold does not build gets no sandbox of another stack', async () => {
+  it('an unknown stack does not get the sandbox of another stack', async () => {
     await using t = await setUp({ capacity: 1 });
     await t.take('a');
     await t.running('a');
@@ -436,7 +436,7 @@ describe('after coold was killed', () => {
     await soon(() => expect(t.heard.toSorted()).toEqual(['a: ok', 'b: ok', 'c: ok', 'd: 499 cancelled']));
   });
 
-  it('folders that are no build’s stay as they are', async () => {
+  it('folders that belong to no build stay unchanged', async () => {
     await using t = await setUp();
     await mkdir(join(t.root, 'dpkg', 'info'), { recursive: true });
     await mkdir(join(t.root, 'empty'));

@@ -17,7 +17,7 @@ describe('a token', () => {
 });
 
 describe('a host', () => {
-  it('builds when its token grants it and the builder is there', async () => {
+  it('builds when its token grants it and the builder is installed', async () => {
     expect(await keepsFromBuilding(token({ caps: ['coold', 'builder'] }), process.execPath)).toBeUndefined();
     expect(await keepsFromBuilding(token({ caps: ['coold'] }), process.execPath)).toContain('does not grant');
     expect(await keepsFromBuilding(token({ caps: ['builder'] }), '/none')).toMatch(

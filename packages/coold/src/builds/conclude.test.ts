@@ -74,7 +74,7 @@ describe('the outcome of a build', () => {
     });
   });
 
-  it('stays what it is when it is recorded and concluded again, after its unit is gone', () => {
+  it('does not change when it is recorded and concluded again after its unit is gone', () => {
     const outcome = fc.oneof(
       fc.constant(undefined),
       fc.constant(ok),

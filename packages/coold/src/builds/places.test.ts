@@ -14,7 +14,7 @@ describe('places', () => {
     expect(places.admit()).toEqual(['d']);
   });
 
-  it('are never more than there are, whoever was seated before', () => {
+  it('are never more than configured, whatever was running before', () => {
     const action = fc.tuple(fc.constantFrom('enter', 'seat', 'leave', 'admit'), fc.nat(9));
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 4 }), fc.array(action), (capacity, actions) => {

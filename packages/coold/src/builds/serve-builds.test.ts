@@ -82,7 +82,7 @@ async function setUp() {
 }
 
 describe('the build commands of a stream', () => {
-  it('are answered on the stream that is there when the build ends', async () => {
+  it('are answered on the stream that exists when the build ends', async () => {
     await using host = await setUp();
     const first = host.connect();
     await first.say('b', { case: 'build', value });

@@ -64,7 +64,7 @@ describe('the aliases of a container', () => {
     return found;
   };
 
-  it('are names of its namespace for as long as it is there, beside containers that are called so', async () => {
+  it('are names of its namespace while it exists, as well as containers with the same names', async () => {
     const discovery = start();
     const web = await host.run('web', ['mesh'], aliased('www', 'API'));
     await soon(() => expect([found(discovery, 'www'), found(discovery, 'api')]).toEqual([[web], [web]]));
@@ -174,7 +174,7 @@ describe('a container', () => {
     await soon(() => expect(found(discovery, 'web')).toEqual([id]));
   });
 
-  it('whose health is the same after a check is looked at once for it', async () => {
+  it('whose health is the same after a check is inspected once for it', async () => {
     const seen = { lists: 0, facts: 0, events: 0 };
     const { lifecycle } = host.podman;
     start({
@@ -244,7 +244,7 @@ describe('a container', () => {
     await soon(async () => expect(await rowsOf(standIn.url)).toEqual(new Map()));
   });
 
-  it('whose name is no DNS label has a row and no name', async () => {
+  it('whose name is not a DNS label has a row and no name', async () => {
     const discovery = start();
     const id = await host.run('web.1');
     await soon(async () => expect((await rowsOf(standIn.url)).get(id)).toMatchObject({ name: 'web.1' }));
@@ -401,7 +401,7 @@ describe('at its start, a row of another host', () => {
     expect([...answers]).toEqual([]);
   });
 
-  it('is not answered with an address of this host before its networks are known, where there are no peers', async () => {
+  it('is not answered with an address of this host before its networks are known, without peers', async () => {
     await write('10.231.1.77');
     const asked = Promise.withResolvers<void>();
     const mayList = Promise.withResolvers<void>();

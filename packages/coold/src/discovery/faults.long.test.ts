@@ -208,7 +208,7 @@ describe('with a real Podman', () => {
     await isTrue(discovery, [another('theirs')]);
   });
 
-  it("Corrosion's database is put back while coold is stopped: that is noticed until the database is made anew", async () => {
+  it("Corrosion's database is restored while coold is stopped: this is reported until the database is created anew", async () => {
     const versionFile = { path: join(folder, 'version.json'), writeEveryMs: 20 };
     const run = () => runDiscovery(host.podman, proxy.url, { versionFile });
     const isKept = async (version: number) =>
@@ -269,7 +269,7 @@ describe('with a real Podman', () => {
     expect(proxy.seen.filter(line => line.startsWith('POST /v1/subscriptions'))).toHaveLength(4);
   });
 
-  it('Corrosion tells old rows in a subscription, and somebody else removes a row of ours', async () => {
+  it('Corrosion sends old rows in a subscription, and somebody else removes a row of this host', async () => {
     const discovery = start(host.podman);
     const a = await host.run('a');
     const b = await host.run('b');
@@ -362,7 +362,7 @@ function createManyContainers(count: number) {
 }
 
 describe('ten thousand containers', () => {
-  it('flap, here and on another host: in the end all is as it is', async () => {
+  it('flap, here and on another host: in the end every row is right', async () => {
     const many = createManyContainers(10_000);
     const discovery = start(many, { timeoutMs: 30_000 });
     await soon(() => expect(discovery.directory.stats()).toMatchObject({ rows: 10_000, connected: true }));
@@ -392,7 +392,7 @@ describe('ten thousand containers', () => {
     });
   }, 120_000);
 
-  it('of which one cannot be looked at: its row stays, and all others follow', async () => {
+  it('one of which cannot be inspected: its row stays, and all others follow', async () => {
     const many = createManyContainers(3);
     const direct = createCorrosion({ url: standIn.url, tokenFile: undefined });
     await direct.execute([upsertEndpoint(another('c1', { hostMgmtIp }), 1)], forever);

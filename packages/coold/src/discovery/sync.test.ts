@@ -46,7 +46,7 @@ async function follow(attempts: readonly { lastsMs: number; events?: number }[])
   return ends;
 }
 
-it("an end of Podman's events that follows at once is no news, and it is waited for longer and longer", async () => {
+it("an end of Podman's events right after another is not logged again, and the waits grow", async () => {
   expect(await follow([{ lastsMs: 0 }, { lastsMs: 0 }, { lastsMs: 0 }])).toEqual([
     ['warn', 50],
     ['debug', 100],
@@ -54,7 +54,7 @@ it("an end of Podman's events that follows at once is no news, and it is waited 
   ]);
 });
 
-it('an end after a good stretch is said again, and followed up at once, also when nothing had happened', async () => {
+it('an end after a long time is logged again and followed up at once, also when no event had come', async () => {
   expect(
     await follow([{ lastsMs: 0 }, { lastsMs: 0 }, { lastsMs: 3_600_000 }, { lastsMs: 0, events: 1 }]),
   ).toEqual([

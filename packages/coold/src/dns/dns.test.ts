@@ -69,7 +69,7 @@ describe.each(ways)('with $threads threads, by $io', way => {
       ]);
     });
 
-    it('is told to come over TCP for what does not fit, and gets it all there', async () => {
+    it('is asked to use TCP for what does not fit, and gets all of it there', async () => {
       const name = 'many.shop.coolify.internal';
       const cut = await dig(shop, '+ignore', '+bufsize=1232', name);
       expect(cut.flags).toContain('tc');
@@ -125,7 +125,7 @@ describe.each(ways)('with $threads threads, by $io', way => {
     });
   });
 
-  it('a look-up tells what a client would find', async () => {
+  it('a look-up returns what a client would get', async () => {
     const lookUp = (name: string) => served.dns.lookUp(name);
     const inZone = { inZone: true, ttl: 5 };
     expect(await lookUp('web.shop.coolify.internal')).toEqual({
@@ -211,7 +211,7 @@ describe.each(ways)('with $threads threads, by $io', way => {
       socket.destroy();
     });
 
-    it('what is no query ends the connection', async () => {
+    it('an invalid query ends the connection', async () => {
       for (const bytes of [
         framed(Buffer.alloc(0)),
         framed(randomBytes(5)),
@@ -226,7 +226,7 @@ describe.each(ways)('with $threads threads, by $io', way => {
     });
   });
 
-  it('notices who listens beside it, or lets nobody do so', async () => {
+  it('notices another program on its port, or prevents it', async () => {
     const address = `${net}.50`;
     await using shared = await start({
       addresses: { shop: address },

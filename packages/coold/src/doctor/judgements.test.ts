@@ -39,7 +39,7 @@ describe('the kernel', () => {
     expect(levels(judgeKernel({ ...able, ...rest }))).toEqual(['ok', 'warn', 'warn', 'warn']);
   });
 
-  it('is looked at by root alone', () => {
+  it('can be read by root only', () => {
     expect(() => needRoot(1000)).toThrow(NotRoot);
     expect(() => needRoot(0)).not.toThrow();
   });
@@ -137,7 +137,7 @@ describe('WireGuard', () => {
     expect(levels(judgeWireguard(none))).toEqual(['fail']);
   });
 
-  it('has the address that coold was told', () => {
+  it('has the address that coold is configured with', () => {
     expect(levels(judgeWireguard(up))).toEqual(['ok', 'ok']);
     expect(levels(judgeWireguard({ ...up, hostMgmtIp: '100.64.0.9' }))).toEqual(['fail', 'ok']);
   });
@@ -183,7 +183,7 @@ describe('ports', () => {
 describe('DNS of a container', () => {
   const container = { name: 'web', pid: 7, gateway: '10.210.1.1' };
 
-  it('is not asked where none runs, and is said to answer or not', () => {
+  it('is not asked when none runs, and is reported to answer or not', () => {
     expect(judgeContainerDns(undefined, 'coolify.internal', undefined).found).toMatch(/^not asked/);
     const answered = judgeContainerDns(container, 'coolify.internal', { kind: 'answered', ms: 3 });
     expect(answered.level).toBe('ok');

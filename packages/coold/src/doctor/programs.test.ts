@@ -52,7 +52,7 @@ describe('a program', () => {
     expect(judgeProgram(program('buildah'), undefined).level).toBe('warn');
   });
 
-  it('is asked for its version, by whichever of its paths is there', async () => {
+  it('is asked for its version, at whichever of its paths exists', async () => {
     const never = new AbortController().signal;
     const paths = ['/nowhere/nft', 'nft'];
     expect(await askProgram({ ...program('nft'), paths }, never)).toMatch(/^nftables v/);
@@ -73,7 +73,7 @@ describe('a program', () => {
     for (const name of ['nft', 'iptables']) expect(program(name).paths).toEqual([name, `/usr/sbin/${name}`]);
   });
 
-  it('iptables tells its variant', () => {
+  it('reads the variant of iptables', () => {
     expect(iptablesVariant('iptables v1.8.9 (legacy)')).toBe('legacy');
     expect(judgeProgram(program('iptables'), 'iptables v1.8.9 (nf_tables)').found).toBe(
       'iptables 1.8.9, variant nf_tables',

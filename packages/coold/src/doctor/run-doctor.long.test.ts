@@ -105,7 +105,7 @@ test(
 );
 
 test(
-  'a pipe in the place of a file is said by its name, and not waited for',
+  'a pipe in the place of a file is named in the report, and not read',
   async () => {
     await using host = await setUp();
     const pipe = join(host.folder, 'pipe');
@@ -137,7 +137,7 @@ test(
 );
 
 test(
-  'settings that coold would refuse are a failure, and the rest is looked at all the same',
+  'settings that coold would refuse are a failure, and the rest is checked all the same',
   async () => {
     await using host = await setUp();
     const settingsFile = join(host.folder, 'bad.env');
@@ -159,7 +159,7 @@ test(
 );
 
 test(
-  'the bundle is for its owner alone, holds what there is, and none of the secrets',
+  'the bundle is readable by its owner only, has every part, and no secret',
   async () => {
     await using host = await setUp();
     const token = (await readFile(join(host.folder, 'host-jwt'), 'utf8')).trim();

@@ -19,7 +19,7 @@ function begun(options: Parameters<typeof createEventLog>[0] = {}) {
 }
 
 describe('a log of events', () => {
-  it('begins with how everything was found, and tells what changes from then on, once', () => {
+  it('begins with the state of everything, and reports each change from then on, once', () => {
     const log = begun();
     const reader = log.read(undefined);
     expect(rest(reader)).toEqual([
@@ -43,7 +43,7 @@ describe('a log of events', () => {
     expect(reader.alive()).toMatchObject({ type: 'alive', cursor: `${epoch}-2` });
   });
 
-  it('goes on behind a cursor, without the first line', () => {
+  it('continues after a cursor, without a first event', () => {
     const log = begun();
     const cursor = cursorOf(rest(log.read(undefined)));
     log.know('build a', build('a', 'running'));
@@ -52,7 +52,7 @@ describe('a log of events', () => {
     expect(rest(log.read(cursorOf(events)))).toEqual([]);
   });
 
-  it('tells those who come together how everything is by one object, and those who come later how it is then', () => {
+  it('gives readers that connect together the same object with the state, and later ones the later state', () => {
     let now = 1000;
     const log = begun({ clock: () => now });
     const first = log.read(undefined).next();
@@ -76,7 +76,7 @@ describe('a log of events', () => {
     ]);
   });
 
-  it('keeps the newest, and tells a gap of the others, to those who come late and to those who read late', () => {
+  it('keeps the newest events, and reports a gap to readers that come late or read slowly', () => {
     const log = begun({ max: 3 });
     const slow = log.read(undefined);
     expect(rest(slow)).toHaveLength(1);
@@ -95,7 +95,7 @@ describe('a log of events', () => {
       expect(() => begun().read(text), text).toThrow(CursorError);
   });
 
-  it('knows of no more things than it may, and tells the events of all', () => {
+  it('keeps the state of a limited number of things, and reports the events of all', () => {
     const log = begun({ maxTopics: 2 });
     const reader = log.read(undefined);
     rest(reader);

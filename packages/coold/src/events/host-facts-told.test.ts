@@ -34,7 +34,7 @@ const facts = (over: Partial<ContainerFacts> = {}): ContainerFacts => ({
 });
 
 describe('containers', () => {
-  it('are told from their creation to their end, each change once', () => {
+  it('are reported from their creation to their end, each change once', () => {
     const { log, told } = begun();
     const { changed, gone } = containerEvents(log);
     changed(facts());
@@ -62,7 +62,7 @@ describe('containers', () => {
     ]);
   });
 
-  it('with long texts of others are kept short', () => {
+  it('have long texts of others cut', () => {
     const { log, told } = begun();
     containerEvents(log).changed(facts({ name: 'x'.repeat(10_000) }));
     expect(told()[0]?.container?.name).toHaveLength(256);
@@ -102,7 +102,7 @@ describe('the rest of the host', () => {
     };
   }
 
-  it('is told as it changes: drift, repairs, listeners, builds', async () => {
+  it('is reported as it changes: drift, repairs, listeners, builds', async () => {
     await using host = play();
     const { state } = host;
     const next = () =>

@@ -6,7 +6,7 @@ const digest = `sha256:${'a'.repeat(64)}`;
 const result = { digest, registry_ref: `localhost/app@${digest}`, duration_ms: 61_000, stack_used: 'static' };
 
 describe('what the builder recorded', () => {
-  it('is read, and told to the broker', () => {
+  it('is read, and sent to the broker', () => {
     const outcome = readResult(JSON.stringify(result)) ?? expect.fail();
     expect(toResponse(outcome).body).toMatchObject({
       case: 'ok',

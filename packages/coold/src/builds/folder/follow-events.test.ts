@@ -17,7 +17,7 @@ async function read(events: AsyncGenerator<Buffer>, text: string): Promise<strin
 }
 
 describe('the progress of a build', () => {
-  it('is read from its first line to its last, as it is written', async () => {
+  it('is read from its first line to its last, while it is written', async () => {
     await using folder = await scratchFolder();
     const file = join(folder.path, 'events.ndjson');
     const ended = Promise.withResolvers<void>();

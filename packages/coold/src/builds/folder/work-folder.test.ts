@@ -40,7 +40,7 @@ describe('a work folder', () => {
     expect(await readdir(t.root)).toEqual(['b']);
   });
 
-  it('tells of its marks, its progress and its outcome', async () => {
+  it('reads its marks, its progress and its outcome', async () => {
     await using t = await setUp();
     await t.folders.create('b', {}, 1);
     expect(await t.folders.outputTail('b')).toBe('');
@@ -62,7 +62,7 @@ describe('a work folder', () => {
     for (const name of names) expect(await mode(join(t.root, 'b', name)), name).toBe('600');
   });
 
-  it('whose outcome is no outcome has none', async () => {
+  it('with an invalid outcome has none', async () => {
     await using t = await setUp();
     await t.folders.create('b', {}, 1);
     await writeFile(join(t.root, 'b', 'result.json'), '{"digest":');

@@ -188,7 +188,7 @@ it('gives no network in a range that the host uses for something else', async ()
   );
 });
 
-it('gives none while the packet filter cannot be looked at', async () => {
+it('gives none while the packet filter cannot be checked', async () => {
   await using t = await setUp();
   await t.networks.prepare('a');
   t.kernel.broken = new Error('ip route show table all failed (exit 1)');

@@ -44,7 +44,7 @@ it('a host without a default route has no way out', async () => {
   expect(() => readRoutes('{}')).toThrow('expected a list');
 });
 
-it('a name that nft would read as something else is no way out', () => {
+it('an interface name that nft would misread is not used as an uplink', () => {
   const to = (name: string) => ({ to: 'default', devices: [name] });
   expect(uplinksOf(['*', 'e"', 'a b', 'lo', 'coolbuild3', 'eth0.5'].map(to), 'wg0')).toEqual(['eth0.5']);
 });

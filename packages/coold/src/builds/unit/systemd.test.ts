@@ -17,7 +17,7 @@ async function fake(script: string, timeoutMs = 20_000) {
   return { systemd: createSystemd({ run }), [Symbol.asyncDispose]: () => folder[Symbol.asyncDispose]() };
 }
 
-test('a systemctl that is not there is an error that says so', async () => {
+test('a missing systemctl is an error with that reason', async () => {
   const run = (_: string, args: readonly string[], options: ChildOptions) =>
     runChild('/none/systemctl', args, options);
   await expect(createSystemd({ run }).state('b')).rejects.toMatchObject({
@@ -49,7 +49,7 @@ test('a unit that is gone cannot be killed, and need not be reset', async () => 
   await expect(t.systemd.units()).rejects.toThrow('systemctl list-units: Failed to kill unit');
 });
 
-test('nonsense is no state', async () => {
+test('unreadable output is not a state', async () => {
   await using t = await fake('echo hello');
   await expect(t.systemd.state('b')).rejects.toThrow('expected LoadState');
 });

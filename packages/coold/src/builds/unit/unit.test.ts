@@ -112,7 +112,7 @@ describe('the command', () => {
   });
 
   it.each(['', 'relative', '/a b', '/a%n', '/a$b', '/a"b', '/a\\b', '/a\nb', '/a//b', '/', '/a/'])(
-    'is not made of a path that systemd would read as something else: %j',
+    'is refused for a path that systemd would misread: %j',
     path => {
       expect(() => buildUnitCommand({ ...unit, workFolder: path })).toThrow('expected an absolute path');
       expect(() => buildUnitCommand({ ...unit, config: { ...unit.config, bin: path } })).toThrow();
@@ -121,7 +121,7 @@ describe('the command', () => {
 });
 
 describe('the name', () => {
-  it('tells the request_id, for every one that callers may send', () => {
+  it('shows the request_id, for every id that callers may send', () => {
     fc.assert(
       fc.property(fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/), requestId => {
         expect(requestIdOfUnit(buildUnitName(requestId))).toBe(requestId);

@@ -11,7 +11,7 @@ import { announceChanges } from './announce.ts';
 
 const forever = new AbortController().signal;
 
-it('tells of a container after a verb that may have changed it, also when the verb failed', async () => {
+it('touches a container after a verb that may have changed it, also when the verb failed', async () => {
   const told: string[] = [];
   let failure: Error | undefined;
   const handlers = announceChanges(

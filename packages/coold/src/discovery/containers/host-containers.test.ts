@@ -64,7 +64,7 @@ test('a container that is gone does not come back by a look that began before', 
   expect(containers.has('a')).toBe(false);
 });
 
-test('one that is looked at while the list is made is not forgotten because the list is older', async () => {
+test('a container that is inspected while the list is made is not forgotten because the list is older', async () => {
   const { containers, lists, inspections } = createSlowPodman();
   const looking = containers.lookAtAll(forever);
   const heard = containers.lookAt(change('a'), forever);

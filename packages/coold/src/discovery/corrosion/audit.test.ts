@@ -41,7 +41,7 @@ beforeEach(() => {
 });
 
 describe('the audit', () => {
-  it('has no doubts where both say the same, and none while it is not told of changes', () => {
+  it('finds nothing when both agree, and while changes are not reported', () => {
     look(byId(row('a'), row('b')), 10);
     isConnected = false;
     const differing = byId(row('a'));
@@ -63,7 +63,7 @@ describe('the audit', () => {
     expect(doubts).toEqual([{ at: 6000, why: expect.stringMatching(why) as string }]);
   });
 
-  it('finds a row too many beside one that is missing', () => {
+  it('finds a surplus row as well as a missing one', () => {
     look(byId(row('a'), row('c')), 6);
     expect(doubts).toHaveLength(1);
     told = byId(row('a'), row('b'), row('c'));
@@ -71,7 +71,7 @@ describe('the audit', () => {
     expect(doubts[1]?.why).toMatch(/b is there and was not written/);
   });
 
-  it('has no doubts of a change a second that is always told a little later, each time of another row', () => {
+  it('ignores a change per second that is always reported a little late, each time of another row', () => {
     const names = ['a', 'b', 'c', 'd', 'e', 'f'];
     const written = byId(...names.map(name => row(name)));
     told = new Map(written);
@@ -85,7 +85,7 @@ describe('the audit', () => {
     expect(doubts).toEqual([]);
   });
 
-  it('has no doubts of one row that is written again each second, and is never told in time', () => {
+  it('ignores a row that is written every second and never reported in time', () => {
     const written = byId(row('a'), row('b'));
     for (let second = 0; second < 60; second += 1) {
       written.set('b', row('b', second % 2 === 0 ? 'exited' : 'running'));

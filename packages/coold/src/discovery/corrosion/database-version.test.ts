@@ -30,14 +30,14 @@ it.each([
   expect(alarms).toBe(1);
 });
 
-it('it stays put back when its version is higher than ever, and is said once', () => {
+it('stays reported as restored until it is created anew, and is logged once', () => {
   const watch = watching();
   told(watch, 'a', 7, 3, 4, 8);
   expect(watch.known()).toEqual({ actorId: 'a', version: 8, isPutBack: true });
   expect(alarms).toBe(1);
 });
 
-it('a database that was made anew is sound', () => {
+it('a database that was created anew is sound', () => {
   const watch = watching({ actorId: 'a', version: 7, isPutBack: true });
   told(watch, 'b', 1, 2);
   expect(watch.known()).toEqual({ actorId: 'b', version: 2, isPutBack: false });

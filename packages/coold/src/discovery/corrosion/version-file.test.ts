@@ -4,7 +4,7 @@ import { scratchFolder } from '@coold/testbed';
 import { expect, it } from 'vitest';
 import { readVersion, writeVersion } from './version-file.ts';
 
-it('keeps what it is given, for its owner alone, and leaves no other file', async () => {
+it('stores the version, readable by its owner only, and leaves no other file', async () => {
   await using folder = await scratchFolder();
   const path = join(folder.path, 'made', 'corrosion-version.json');
   expect(await readVersion(path)).toBeUndefined();

@@ -92,7 +92,7 @@ describe('a service', () => {
     expect(ids(directory.find('default', 'shop'))).toEqual(['shop']);
   });
 
-  it('follows its containers, and does not exist while none of them answers', () => {
+  it('follows its containers, and does not exist while none of them is answered', () => {
     const { directory, endpoints, registrations } = createDirectory(here);
     registrations.put(registered('v1', 'shop'));
     expect(directory.find('default', 'shop')).toBeUndefined();
@@ -140,7 +140,7 @@ describe('a load', () => {
 });
 
 describe('the statistics', () => {
-  it('say how old the content may be: nothing while both subscriptions are told of changes', () => {
+  it('reports its age: 0 while both subscriptions receive changes', () => {
     let at = 1000;
     const { directory, endpoints, registrations } = createDirectory(here, () => at);
     at += 500;
@@ -261,7 +261,7 @@ describe('a container of another host', () => {
     expect(load(() => setGone(new Set([there.hostMgmtIp])))).toEqual([]);
   });
 
-  it('is not answered by a registered name either, where its own is no name of DNS', () => {
+  it('is not answered under a registered name either, if its own name is not a DNS name', () => {
     const { directory, endpoints, registrations, setReach, setGone } = createDirectory(here);
     endpoints.put(row('far', { ...there, name: 'my.app' }));
     registrations.put(registered('far', 'web'));
@@ -381,7 +381,7 @@ describe('whatever happens', () => {
 });
 
 describe('before everything was read', () => {
-  it('it says so: a name may be a registered one', () => {
+  it('reports that a name may be a registered one', () => {
     const { directory, endpoints, registrations } = createDirectory(here);
     endpoints.begin();
     endpoints.finish();
@@ -394,7 +394,7 @@ describe('before everything was read', () => {
 });
 
 describe('a namespace', () => {
-  it('is there while a name lies in it, by a container or by a registration', () => {
+  it('exists while a container or a registration has a name in it', () => {
     const { directory, endpoints, registrations } = createDirectory(here);
     expect(directory.hasNamespace('far')).toBe(false);
     endpoints.put(row('web', { namespace: 'far' }));

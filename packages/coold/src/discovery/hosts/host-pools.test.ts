@@ -56,7 +56,7 @@ beforeEach(() => {
 afterEach(() => cleanup.disposeAsync());
 
 describe('the slices of the mesh', () => {
-  it('are told by each host, and told again only when they change', async () => {
+  it('are written by each host, and again only when they change', async () => {
     await start();
     const first = follow('10.211.0.0/20');
     await soon(async () => expect(await rows()).toEqual([`${own} 10.211.0.0/20 1001`]));
@@ -104,7 +104,7 @@ describe('the slices of the mesh', () => {
     await soon(() => expect(pools.others()).toEqual([]));
   });
 
-  it('are no other host’s word about this one, and nothing that is no slice', async () => {
+  it('ignore rows of other hosts about this one, and invalid slices', async () => {
     await start();
     await write(
       says(own, '10.0.0.0/8'),
@@ -122,7 +122,7 @@ describe('the slices of the mesh', () => {
     await soon(async () => expect((await rows())[0]).toMatch(`${own} 10.211.0.0/20`));
   });
 
-  it('are not known where the schema has no such table: that is said once', async () => {
+  it('are unknown when the schema has no such table, which is logged once', async () => {
     await start(['service_endpoints']);
     const { pools, log } = follow('10.211.0.0/20');
     await soon(() => expect(log.warn).toHaveBeenCalledTimes(1));

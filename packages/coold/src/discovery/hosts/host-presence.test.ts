@@ -92,7 +92,7 @@ describe('the hosts of the mesh', () => {
     await soon(() => expect(gone.at(-1)).toEqual([other]));
   });
 
-  it('say it again as soon as an agent is back, also with a database that was made anew', async () => {
+  it('is written again as soon as an agent is back, also with a new database', async () => {
     await start();
     standIn.backUp();
     const { presence } = follow(20 * 60_000);
@@ -106,7 +106,7 @@ describe('the hosts of the mesh', () => {
     await soon(() => expect(presence.lastWord(own)).toBeGreaterThan(first ?? Number.POSITIVE_INFINITY));
   });
 
-  it('are not gone while an agent answers and tells none of their words', async () => {
+  it('are not gone while an agent answers but sends none of their heartbeats', async () => {
     await start();
     await agent().execute([seen(other, 0)], forever);
     const real = agent();
@@ -179,7 +179,7 @@ describe('a host that is forgotten', () => {
     for (const table of tables) expect(await rowsOf(table)).toEqual([own, other]);
   });
 
-  it('is not one that has said something of which this host was not told', async () => {
+  it('is not gone if it wrote something that was not reported to this host', async () => {
     await start();
     await fill();
     // Right after the start, before anything was told; and while changes are not told.

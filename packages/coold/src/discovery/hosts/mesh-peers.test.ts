@@ -30,7 +30,7 @@ it('reports which addresses lead to the peers', async () => {
   await watching;
 });
 
-it('reports nothing while there is no interface', async () => {
+it('reports nothing while the interface does not exist', async () => {
   const stop = new AbortController();
   const asked = Promise.withResolvers<void>();
   const reaches: Reach[] = [];

@@ -30,7 +30,7 @@ describe('a host of the mesh', () => {
     expect(gone()).toEqual([]);
   });
 
-  it('does not age while nothing is told', () => {
+  it('does not age while no changes are received', () => {
     at = 10 * minute;
     hosts.connected(false);
     expect(hosts.nextIn()).toBeUndefined();

@@ -42,7 +42,7 @@ describe('asking', () => {
   beforeEach(() => void vi.useFakeTimers());
   afterEach(() => void vi.useRealTimers());
 
-  it('answers from the cache with the id and the spelling that were asked, its time running down, until it is over', () => {
+  it('answers from the cache with the asked id and spelling and a decreasing TTL, until it expires', () => {
     const { asked, ask, forwarding } = setUp();
     const first = askFor('example.com', 1);
     const [wanted] = [answerWith(first, 60)];
@@ -92,7 +92,7 @@ describe('asking', () => {
     expect(asked.length).toBe(3);
   });
 
-  it('never gives more than a client takes: it is told to come over TCP', () => {
+  it('never sends more than a client accepts: the client is asked to use TCP', () => {
     const { asked, ask } = setUp();
     ask(askFor('example.com', 1, 4096));
     const query = asked[0]?.query ?? Buffer.alloc(0);
@@ -150,7 +150,7 @@ describe('asking', () => {
     expect(vi.getTimerCount()).toBeLessThanOrEqual(1);
   });
 
-  it('lets a client that asks without an end have half of the places, and says so to the rest', () => {
+  it('gives a client that asks endlessly half of the places, and refuses the rest', () => {
     const { asked, ask, forwarding } = setUp();
     const replies = Array.from({ length: 20 }, (_, index) => ask(askFor(`n${index}.example.com`, 1)));
     expect(asked.length).toBe(5);

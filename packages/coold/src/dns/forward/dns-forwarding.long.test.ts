@@ -54,7 +54,7 @@ describe.each(ways)('with $threads threads, by $io', way => {
     expect(flood.codes.values().every(code => code === 2)).toBe(true);
   });
 
-  it('a name of a namespace without the zone is answered at once as with it, and the upstream is not told', async () => {
+  it('a name of a namespace without the zone is answered at once, and the upstream does not see it', async () => {
     await using dead = await startScriptedUpstream(`${net}.22`, () => undefined);
     const address = `${net}.20`;
     await using served = await start({ addresses: { default: address }, upstreams: [dead.address] });

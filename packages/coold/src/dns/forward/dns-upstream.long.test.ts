@@ -68,7 +68,7 @@ describe.each(ways)('with $threads threads, by $io', way => {
     },
   );
 
-  it('an upstream that leads back here is no loop without end', async () => {
+  it('an upstream that leads back here does not cause an endless loop', async () => {
     const address = `${net}.30`;
     await using looping = await start({ addresses: { shop: address }, upstreams: [{ host: address, port }] });
     const answer = await overUdp(address, askFor('example.com', 1));

@@ -73,7 +73,7 @@ describe.each([
   { way: 'the main thread', forwarder: (options: Options) => forwarderOf(options) },
   ...kinds.map(kind => ({ way: `a thread by ${kind}`, forwarder: threadForwarder(kind) })),
 ])('the forwarder, by way of $way', ({ forwarder }) => {
-  it('hands on the query as it is and the answer as it is, rcode and truncation too', async () => {
+  it('passes on query and answer unchanged, with rcode and truncation', async () => {
     for (const flags of [0x8180, 0x8183, 0x8182, 0x8380]) {
       let seen: Buffer | undefined;
       await using there = await upstream((packet, from, socket) => {

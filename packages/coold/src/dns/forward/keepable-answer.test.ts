@@ -52,7 +52,7 @@ it.each([
   ['no data', message(noError, [], [authority(900, 40)]), 40],
 ])('keeps %s', (_, answer, ttl) => expect(read(answer)?.ttl).toBe(ttl));
 
-it('tells the kinds of "no" apart', () => {
+it('distinguishes the kinds of negative answers', () => {
   const kinds = [
     message(noError, [address(60)]),
     message(noError, [], [authority(900, 40)]),

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { createRandomIds } from './random-ids.ts';
 
-it('are of 16 bits, all of them, and no two runs are alike', () => {
+it('use all 16 bits, and differ from run to run', () => {
   const [draw, other] = [createRandomIds(), createRandomIds()];
   const ids = Array.from({ length: 100_000 }, draw);
   expect(Math.min(...new Set(ids))).toBeLessThan(16);

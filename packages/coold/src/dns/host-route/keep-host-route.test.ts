@@ -82,7 +82,7 @@ it('sets it again when it is lost, also on a link that is another by then', asyn
   expect(kept.resolved.calls.at(-1)).toBe(`route 9 ${server} ${zone}`);
 });
 
-it('says what systemd-resolved says while that fails, and goes on once it does not', async () => {
+it('reports the error of systemd-resolved while it fails, and continues once it works', async () => {
   await using kept = start();
   await kept.inPlace();
   kept.resolved.dns = new Resolve1Error('systemd-resolved: Unit dbus-org.freedesktop.resolve1 not found');

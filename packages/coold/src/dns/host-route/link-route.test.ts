@@ -17,7 +17,7 @@ it('is missing from a link that has nothing, or a part of it', () => {
   expect(judge({ isDefaultRoute: true })).toEqual({ kind: 'missing' });
 });
 
-it('is left alone where another has set the link up, who is told of', () => {
+it('is left alone when another program has set the link up, which is reported', () => {
   expect(judge({ servers: ['192.0.2.1'], domains: [] })).toEqual({
     kind: 'foreign',
     what: 'resolvers 192.0.2.1',

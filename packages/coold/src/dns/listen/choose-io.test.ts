@@ -41,7 +41,7 @@ it.each(['auto', 'ffi'] as const)('%s takes node:ffi where it works, without a w
 });
 
 // In a network namespace of its own; needs root.
-describe('coold on a Node that was told to have no node:ffi', () => {
+describe('coold on a Node without node:ffi', () => {
   async function started(io: string): Promise<{ coold: Program } & AsyncDisposable> {
     const cleanup = new AsyncDisposableStack();
     const { path } = cleanup.use(await scratchFolder());

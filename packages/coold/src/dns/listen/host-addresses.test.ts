@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { createHostAddresses } from './host-addresses.ts';
 
-it('tells the link address of the interface that has an address, and reads them all at most five times a second', () => {
+it('returns the link address of the interface with an address, and reads all at most five times a second', () => {
   let [now, reads, mac] = [0, 0, '02:00:00:00:00:01'];
   const bridge = () => ({
     address: '10.210.0.1',

@@ -89,7 +89,7 @@ const notAnswered = 'DNS is not answered here; trying again';
 const failing = (address: string, from = 0) => saying(notAnswered, address, from);
 
 describe('a listener', () => {
-  it('answers on its gateways alone, and has its sockets also where there is no bridge yet', async () => {
+  it('answers on its gateways only, and opens its sockets before the bridge exists', async () => {
     await answering(shop);
     await ready(blog);
     for (const transport of ['+tcp', '+notcp'] as const) expect(await dig(shop, transport)).toBe('NOERROR');
@@ -235,7 +235,7 @@ describe('a listener', () => {
     expect(await coold.exited).toEqual({ code: 0, signal: null });
   });
 
-  it("that has Node's sockets alone answers as soon as the bridge is there, and keeps them when it goes", async () => {
+  it("that only has Node's sockets answers as soon as the bridge exists, and keeps them when it goes", async () => {
     await netns.exec('ip', ['link', 'delete', 'blog'], { mayFail: true });
     coold = start({ COOLD_DNS_IO: 'node' });
     expect(await failing(blog)).toMatchObject({

@@ -64,7 +64,7 @@ describe('of a process whose files may not be read', () => {
     ]);
   });
 
-  it('a command that asks coold is none of them', async () => {
+  it('leaves out a command that asks coold', async () => {
     await using folder = await scratchFolder();
     const run = (...args: string[]) => ({
       comm: 'coold',

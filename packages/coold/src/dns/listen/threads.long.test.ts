@@ -40,7 +40,7 @@ function start(
 }
 
 describe.each(kinds)('threads, by %s', kind => {
-  it('share an address, answer from what they are told, and are counted together', async () => {
+  it('share an address, answer from the published names, and are counted together', async () => {
     const asked: string[] = [];
     const { setup, listeners } = start(kind, 2, wanted => {
       asked.push(wanted);
@@ -65,7 +65,7 @@ describe.each(kinds)('threads, by %s', kind => {
     second?.close();
   });
 
-  it('answer what they were told, also while the main thread does something else', async () => {
+  it('answer from the published names, also while the main thread is busy', async () => {
     const endpoints = [{ address: '10.0.0.5', hostMgmtIp: '', containerId: '' }];
     const [listen] = start(kind, 1, () => ({ kind: 'endpoints', endpoints })).listeners;
     await listen?.({ host, port: 5305 });

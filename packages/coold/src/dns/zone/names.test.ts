@@ -13,7 +13,7 @@ it.each(['', '.', 'a..b', '-a', 'a-', 'ü.de', 'a b', `${'a'.repeat(64)}.de`, 'a
   text => expect(domainName.parse(text)).toBeUndefined(),
 );
 
-it('is told on the wire label by label', () => expect(wireName('ab.c')).toBe('\x02ab\x01c\0'));
+it('is encoded label by label', () => expect(wireName('ab.c')).toBe('\x02ab\x01c\0'));
 
 it('an upstream is one address and a port, and never one of our own', () => {
   expect(upstreams.parse('1.1.1.1:53')).toEqual([{ host: '1.1.1.1', port: 53 }]);

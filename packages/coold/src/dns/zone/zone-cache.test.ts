@@ -57,7 +57,7 @@ describe('a zone cache', () => {
     for (const name of names) expect(zone.find(name)).toEqual({ kind: 'outside' });
   });
 
-  it('asks again for what it was told to forget', () => {
+  it('asks again for names that it had to forget', () => {
     const { asked, zone } = learning();
     zone.told([[web, missing]]);
     zone.forget();

@@ -21,7 +21,7 @@ describe('a zone publisher', () => {
   beforeEach(() => void vi.useFakeTimers());
   afterEach(() => void vi.useRealTimers());
 
-  it('answers at once, and tells what becomes of that name and of no other', () => {
+  it('answers at once, and publishes later changes of that name and of no other', () => {
     const { holdings, publisher, said } = teaching({ web: at('10.0.0.1'), db: at('10.0.0.2') });
     publisher.asked('web');
     publisher.asked('api');
@@ -35,7 +35,7 @@ describe('a zone publisher', () => {
     expect(said).toEqual([]);
   });
 
-  it('tells nothing once it is closed: what it would be told by may be gone', () => {
+  it('publishes nothing after it was closed', () => {
     const { holdings, publisher, said } = teaching({ web: at('10.0.0.1') });
     publisher.asked('web');
     said.length = 0;
@@ -47,7 +47,7 @@ describe('a zone publisher', () => {
     expect(said).toEqual([]);
   });
 
-  it('tells many changes at once, none too late and none for nothing', () => {
+  it('publishes many changes together, none too late and none without need', () => {
     const { holdings, publisher, said } = teaching({ web: at('10.0.0.0') });
     publisher.asked('web');
     said.length = 0;

@@ -55,7 +55,7 @@ test('the archive is named for its version and machine, and small enough to carr
   expect((await stat(archive)).size).toBeLessThan(35e6);
 });
 
-test('SHA256SUMS beside it names it, and a second build gives the same bytes', async () => {
+test('SHA256SUMS next to it names it, and a second build gives the same bytes', async () => {
   const again = await mkdtemp(join(tmpdir(), 'coold-package-'));
   try {
     const check = await runChild('sh', ['-c', `cd ${dist} && sha256sum --check --strict SHA256SUMS`], {
@@ -156,7 +156,7 @@ test('a second run changes nothing but what a killed one left, and configuration
   expect(await sh(state)).toBe(before);
 });
 
-test('who runs Corrosion without its unit is told of new tables, once', async () => {
+test('an installation that runs Corrosion without its unit is told of new tables, once', async () => {
   const told =
     /Corrosion has new tables: if it runs, run corrosion reload -c \/etc\/corrosion\/config.toml\n/;
   await sh('rm /etc/corrosion/schemas/host_seen.sql && touch /etc/corrosion/config.toml');
@@ -188,7 +188,7 @@ test.each([
   expect(done.stderr).toMatch(stderr);
 });
 
-test('without root it says so in one line', async () => {
+test('without root it fails with one line', async () => {
   const done = await machine.exec('setpriv', ['--reuid=65534', '--clear-groups', `${unpacked}/install.sh`], {
     mayFail: true,
   });
@@ -285,7 +285,7 @@ test('broker and coold from the package talk to each other, and go on while they
   expect(await sh('coold --version')).toMatch(/^coold /);
 }, 60_000);
 
-test('the allow rules of both snapshots come back within the scaffold, and a host without either is no failure', async () => {
+test('the allow rules of both snapshots return within the scaffold, and a host without either is no failure', async () => {
   const restore = () => machine.exec('/usr/local/lib/coold/restore-allow.sh', []);
   const scaffold = ['scaffold', '--apply', '--subnets', '10.210.6.0/24', '--pools', '10.210.0.0/16'];
   const rules = () => sh('iptables -S COOLIFY-ALLOW; nft list chain bridge coolify_bridge coolify_allow');

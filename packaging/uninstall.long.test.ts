@@ -140,7 +140,7 @@ test('an odd prefix is refused before anything changes', async () => {
   expect(await files()).toBe(before);
 });
 
-describe('beside the Debian package,', () => {
+describe('next to the Debian package,', () => {
   // Of a package whose upgrade has failed in the middle, too.
   test.each(['ii ', 'iU ', 'iF '])('%s: its files and settings are not touched', async state => {
     await standIn('dpkg-query', `[ "$3" = coold ] && echo "${state}"`);

@@ -40,7 +40,7 @@ test('removed, the units are stopped and the kernel is cleared; purged, the file
 });
 
 test.each(['/usr/local/lib/systemd/system', '/etc/systemd/system'])(
-  'with a unit in %s, which wins over that of the package, what runs from there goes on',
+  'with a unit in %s, which wins over that of the package, what runs from there continues',
   async folder => {
     await sh(`mkdir -p ${folder} && touch ${folder}/coold.service`);
     await script('prerm', 'remove');

@@ -43,7 +43,7 @@ it('says what the reader says when it fails', async () => {
   await expect(none.last(7, 1000, never)).rejects.toThrow(JournalError);
 });
 
-it('goes on with what comes until its caller leaves, and leaves no program behind', async () => {
+it('continues with new lines until its caller leaves, and leaves no program behind', async () => {
   const pid = join(folder.path, 'pid');
   const journal = await journalOf(`echo $$ > ${pid}; echo "$@"; exec sleep 1000`);
   const caller = new AbortController();

@@ -70,7 +70,7 @@ describe('an agent', () => {
     expect(await all(names)).toEqual([['a'], ['b']]);
   });
 
-  it('tells a subscription its rows and changes, and from where to go on', async () => {
+  it('passes rows and changes to a subscription, and where to resume', async () => {
     const corrosion = client();
     await corrosion.execute([insert('a')], forever);
     const stop = new AbortController();

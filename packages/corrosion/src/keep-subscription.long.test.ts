@@ -100,7 +100,7 @@ beforeEach(async () => {
 afterEach(() => cleanup.disposeAsync());
 
 describe('a subscription', () => {
-  it('tells rows, then changes', async () => {
+  it('passes on rows, then changes', async () => {
     follow();
     await told('a', 'b');
     expect(mirror.isConnected).toBe(true);
@@ -146,7 +146,7 @@ describe('a subscription', () => {
     await told('a', 'b', 'c');
   });
 
-  it('of an agent that is frozen is not taken for one of a mesh in which nothing happens', async () => {
+  it('of a frozen agent is not mistaken for that of a mesh without changes', async () => {
     follow();
     await told('a', 'b');
     await soon(() =>

@@ -23,7 +23,7 @@ it.each(['refused', 'malformed'] as const)('one whose answer is %s lives', async
   expect(noticed.onDead).not.toHaveBeenCalled();
 });
 
-it('one that does not answer is dead, which is said once', async () => {
+it('an agent that does not answer is dead, which is reported once', async () => {
   using noticed = notice(() => Promise.reject(new CorrosionError('unreachable', 'gives no answer')));
   await soon(() => expect(noticed.onDead).toHaveBeenCalled());
   await delay(30);

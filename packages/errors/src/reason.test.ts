@@ -35,7 +35,7 @@ describe('of another program', () => {
     ]);
   });
 
-  it('a reason of another code is not believed', () => {
+  it('a reason that belongs to another code is not accepted', () => {
     expect(readReason(ReasonNumber.CONTAINER_NOT_FOUND, 503)).toBe('unavailable');
   });
 

@@ -45,7 +45,7 @@ test('a file is read up to a bound', async () => {
   );
 });
 
-test('a file that is missing is told by its code', async () => {
+test('a missing file has its error code', async () => {
   await expect(readRegularFile('/nonexistent')).rejects.toMatchObject({ code: 'ENOENT' });
 });
 

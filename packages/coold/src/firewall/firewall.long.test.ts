@@ -53,7 +53,7 @@ describe.each(['nft', 'legacy'] as const)('with iptables-%s', backend => {
     await store.whenRead();
   });
 
-  it('many come and go at once, together or each by itself', async () => {
+  it('many are added and removed at once, together or separately', async () => {
     await on.filter.scaffold();
     const { store, edit } = await on.start();
     const rules = Array.from({ length: 200 }, (_, n) => ruleNumber(n));
@@ -77,7 +77,7 @@ describe.each(['nft', 'legacy'] as const)('with iptables-%s', backend => {
     expect(store.state().drift).toEqual(noDrift);
   });
 
-  it('what stands when it starts is left as it is, and known', async () => {
+  it('rules that exist at its start are left unchanged, and known', async () => {
     await on.filter.scaffold();
     const first = await on.start();
     await first.edit(allow(web, ruleNumber(1)));
@@ -160,7 +160,7 @@ describe.each(['nft', 'legacy'] as const)('with iptables-%s', backend => {
     await on.expectEverywhere([web, ruleNumber(1)]);
   });
 
-  it('a chain that was flushed by hand is noticed, and put back only when somebody says so', async () => {
+  it('a chain that was flushed by hand is noticed, and restored only on request', async () => {
     await on.filter.scaffold();
     const { store, edit } = await on.start();
     const rules = [web, ruleNumber(1), ruleNumber(2)];
@@ -184,7 +184,7 @@ describe.each(['nft', 'legacy'] as const)('with iptables-%s', backend => {
     expect(store.state().drift).toEqual(noDrift);
   });
 
-  it('100 at once while networks come and go: each is answered, and stands', async () => {
+  it('100 at once while networks come and go: each is answered and in place', async () => {
     await on.filter.scaffold();
     const { store, edit } = await on.start();
     const rules = Array.from({ length: 100 }, (_, n) => ruleNumber(n));
@@ -265,7 +265,7 @@ describe.each(['nft', 'legacy'] as const)('with iptables-%s', backend => {
     expect(await on.inIptables()).toEqual([ruleNumber(6).id]);
   });
 
-  it('what somebody takes as soon as it stands is drift, however many came with it', async () => {
+  it('a rule that somebody removes right after it was added is drift, however many were added with it', async () => {
     await on.filter.scaffold();
     const { store, edit } = await on.start();
     await edit(allow(web));

@@ -125,7 +125,7 @@ const command = (requestId: string) =>
   );
 
 describe('the link', () => {
-  it('answers a command of another dialect with what the broker seems to be, does nothing, and lives on', async () => {
+  it('answers a command of another dialect with what the broker seems to be, does nothing, and stays up', async () => {
     const served: string[] = [];
     const answers: ClientMsg[] = [];
     // images.pull in the place of list_containers, and containers.create in that of build.
@@ -373,7 +373,7 @@ describe('the link', () => {
     ).toHaveLength(1);
   });
 
-  it('a change while the stream is up is no reason to dial at once when it ends', async () => {
+  it('a change while the stream is up is no reason to redial at once when it ends', async () => {
     const calls: Call[] = [];
     using broker = await startBroker(call => {
       calls.push(call);
@@ -391,7 +391,7 @@ describe('the link', () => {
     expect(calls).toHaveLength(1);
   });
 
-  it('ends its stream in good order when it is told to stop', async () => {
+  it('ends its stream in order when it is told to stop', async () => {
     const ended = Promise.withResolvers<void>();
     const started = Promise.withResolvers<void>();
     using broker = await startBroker(call => {
@@ -500,7 +500,7 @@ describe('a broker that stops', () => {
   }, 30_000);
 });
 
-it('the link ends its stream in good order and dials again as often as it is told', async () => {
+it('the link ends its stream in order and dials again as often as it is told', async () => {
   let ended = 0;
   using broker = await startBroker(call => {
     call.once('data', () => call.sendMetadata(call.metadata));

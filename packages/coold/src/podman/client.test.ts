@@ -68,7 +68,7 @@ describe('a Podman that fails', () => {
     };
   }
 
-  it('before it is there is a 503', async () => {
+  it('before it exists is a 503', async () => {
     await using folder = await scratchFolder();
     const missing = join(folder.path, 'none.sock');
     await expect(createPodman(missing).listContainers(forever)).rejects.toMatchObject({ code: 503 });
@@ -114,7 +114,7 @@ describe('a Podman that fails', () => {
     await expect(asked).rejects.toMatchObject({ code, message: `podman: so: ${cause}` });
   });
 
-  it('with something that is no list is a 502', async () => {
+  it('with something that is not a list is a 502', async () => {
     await using fake = await answering((_, response) => {
       response.writeHead(200, { 'content-type': 'application/json' });
       response.end('{"hello":1}');
@@ -122,7 +122,7 @@ describe('a Podman that fails', () => {
     await expect(createPodman(fake.socketPath).listContainers(forever)).rejects.toMatchObject({ code: 502 });
   });
 
-  it('with something that is no JSON is a 502 that says so', async () => {
+  it('with something that is not JSON is a 502 with that reason', async () => {
     await using fake = await answering((_, response) => response.end('<html>'));
     await expect(createPodman(fake.socketPath).listContainers(forever)).rejects.toMatchObject({
       code: 502,

@@ -40,7 +40,7 @@ describe('a Podman that dies in the middle of an answer', () => {
     expect(await Promise.race([settled(asked), delay(longAfter, 'pending')])).toBe('pending');
   });
 
-  it('is not told to a caller of dockerode who aborts either', async () => {
+  it('is not reported to a caller of dockerode who aborts either', async () => {
     const caller = new AbortController();
     const asked = new Docker({ socketPath }).listContainers({ abortSignal: caller.signal });
     expect(await Promise.race([settled(asked), delay(longAfter, 'pending')])).toBe('pending');

@@ -53,7 +53,7 @@ describe('frames', () => {
     );
   });
 
-  it('lose nothing of what is no text', () => {
+  it('lose nothing of bytes that are not text', () => {
     fc.assert(
       fc.property(
         fc.array(fc.uint8Array({ maxLength: 20 })),

@@ -102,7 +102,7 @@ describe('a real Podman', () => {
   });
   afterAll(() => stack.disposeAsync());
 
-  it('tells of every change of a container, and what it is like then', async () => {
+  it('reports every change of a container, and its state then', async () => {
     const stop = new AbortController();
     stack.defer(() => stop.abort());
     const told: string[] = [];

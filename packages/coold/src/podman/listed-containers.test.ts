@@ -21,7 +21,7 @@ const listed = {
 };
 
 describe("libpod's list", () => {
-  it('is read by name, with ranges of ports told apart', () => {
+  it('is read by name, with separate ranges of ports', () => {
     const bare = { ...listed, Names: ['ash'], Status: '', Labels: null, Networks: null, Ports: null };
     expect(readListedContainers([listed, bare])).toEqual([
       {

@@ -23,7 +23,7 @@ it('frames come out whole, wherever the bytes were cut', () => {
   );
 });
 
-it('what is no frame is refused', () => {
+it('an invalid frame is refused', () => {
   expect(() => demultiplexer()(Buffer.from('HTTP/1.1 200'))).toThrow(/frame/);
   expect(() => demultiplexer()(Buffer.from([1, 0, 0, 0, 255, 0, 0, 0]))).toThrow(/frame/);
 });

@@ -69,7 +69,7 @@ describe('statistics of what a container sent and received', () => {
     return [first?.netRx, first?.netTx];
   };
 
-  it('are added up by Podman 4, and told of each interface by Podman 5', () => {
+  it('are added up by Podman 4, and reported by interface by Podman 5', () => {
     expect(carried({ NetInput: 10, NetOutput: 20 })).toEqual([10n, 20n]);
     const [one, other] = [
       { RxBytes: 1, TxBytes: 2 },
@@ -87,7 +87,7 @@ describe('statistics of what a container sent and received', () => {
   });
 });
 
-it('a container that does not run has zeros, whether Podman tells of it or not', () => {
+it('a stopped container has zeros, whether Podman reports it or not', () => {
   const [told] = readStats({
     Error: null,
     Stats: [

@@ -37,7 +37,7 @@ function setUp() {
 const spec = (name: string) => ({ name, driver: 'bridge', options: {}, labels: {} });
 
 describe('networks that are watched', () => {
-  it('are told when they are listed, created and removed', async () => {
+  it('are reported when they are listed, created and removed', async () => {
     const { told, watched } = setUp();
     await watched.list(forever);
     await watched.create(spec('b'), forever);
@@ -45,7 +45,7 @@ describe('networks that are watched', () => {
     expect(told).toEqual([['a'], ['a', 'b'], ['b']]);
   });
 
-  it('are not told from a list that was begun before a change', async () => {
+  it('are not reported from a list that was requested before a change', async () => {
     const { told, watched, hold } = setUp();
     const release = hold();
     const late = watched.list(forever);

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { createTurns } from './turns.ts';
 
-it('takes so many at once, in their order, and goes on after failures', async () => {
+it('runs a limited number at once, in order, and continues after failures', async () => {
   const turns = createTurns(2);
   const begun: number[] = [];
   const gates = Array.from({ length: 5 }, () => Promise.withResolvers<number>());

@@ -6,7 +6,7 @@ const list = () => Promise.resolve([]);
 const panics = () =>
   Promise.reject(new Error('podman: runtime error: invalid memory address or nil pointer dereference'));
 
-it('a Podman that tells of itself and of its containers is well', async () => {
+it('a Podman that reports its version and its containers is well', async () => {
   expect(await askPodman({ version, list })).toEqual({ version: '5.4.2' });
 });
 

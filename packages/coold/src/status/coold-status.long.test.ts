@@ -56,7 +56,7 @@ async function setUp() {
   };
 }
 
-test('over its socket it names what is wrong, and with what it was last told; without one it is not reachable', async () => {
+test('over its socket it names what is wrong, and what it last heard; without a socket it is not reachable', async () => {
   await using host = await setUp();
   expect(await host.status()).toMatchObject({
     code: 3,
@@ -91,7 +91,7 @@ test.each<[string, (path: string) => Promise<unknown>, RegExp]>([
   ['empty', path => writeFile(path, '\n', { mode: 0o600 }), /jwt is empty/],
   ['open to others', path => writeFile(path, 'a.b.c', { mode: 0o644 }), /jwt has mode 644: .*chmod 600/],
 ])(
-  'with a host token that is %s the host lives, says so, and dials once it is mended',
+  'with a host token that is %s the host works, reports it, and dials once it is corrected',
   async (_, spoil, why) => {
     await using host = await setUp();
     const jwt = join(host.folder, 'jwt');

@@ -36,7 +36,7 @@ it('it says nothing once somebody has started it, nor after an hour', async () =
   expect(await looked(1, failures, now + 3_600_000)).toBeUndefined();
 });
 
-it('a systemd that cannot be asked is no failure', async () => {
+it('a systemd that cannot be asked is not a failure', async () => {
   const stop = new AbortController();
   const fails = () => Promise.reject(new Error('no systemd here'));
   const unit = createUnitFailures({ restarts: fails, failures: fails }, testLog());
@@ -52,7 +52,7 @@ it('the journal is read line by line, and what is something else is left out', (
   expect(readFailures(text)).toEqual([{ result: 'oom-kill', at: 1893499200000 }]);
 });
 
-it('a failure is over once somebody starts the unit while systemd waits to do so', () => {
+it('a failure is over once somebody starts the unit while systemd waits to restart it', () => {
   const line = (fields: object) => JSON.stringify({ __REALTIME_TIMESTAMP: '1893499200000000', ...fields });
   const failed = (result: string) => line({ UNIT_RESULT: result });
   const again = line({ MESSAGE_ID: '5eb03494b6584870a536b337290809b3' });
@@ -65,6 +65,6 @@ it('a failure is over once somebody starts the unit while systemd waits to do so
 });
 
 it.each(['oom-kill', 'signal', 'core-dump', 'exit-code', 'timeout', 'watchdog', 'resources'])(
-  'a result is said with its own word: %s',
+  'a result is reported in its own words: %s',
   result => expect(endingOf(result)).toContain(`(${result})`),
 );

@@ -51,7 +51,7 @@ it.each([
 });
 
 describe('the parts', () => {
-  it('that cannot be read, or not in time, are told, and hold up none of the others', async () => {
+  it('that cannot be read in time are listed, and do not delay the others', async () => {
     const files = await collectParts(
       [
         text('fails', () => Promise.reject(new Error('refused, password=planted1'))),
@@ -143,7 +143,7 @@ describe('a unit', () => {
     );
   });
 
-  it('tells what was left out, to be looked for elsewhere', () => {
+  it('lists what was left out', () => {
     const hidden = hiddenInUnit(unit).join(' ');
     expect(hidden).toContain('pl4nted-two');
     expect(hidden).toContain('pl4nted-three');
@@ -152,7 +152,7 @@ describe('a unit', () => {
 });
 
 describe('the secrets that are known', () => {
-  it('are those of files, of what is hidden, and of what containers are given under a name that says so', async () => {
+  it('are those of files, of hidden values, and of variables of containers whose names suggest a secret', async () => {
     await using folder = await scratchFolder();
     const path = join(folder.path, 'token');
     await writeFile(path, 'of-a-file\n');

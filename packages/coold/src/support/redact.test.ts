@@ -130,7 +130,7 @@ describe('what looks like a secret', () => {
   });
 });
 
-describe('what is no secret stays', () => {
+describe('what is not a secret stays', () => {
   it.each([
     'COOLD_API_TOKEN_FILE=/etc/coolify/api-token',
     'COOLD_HOST_JWT_PATH=/etc/coolify/host-jwt',

@@ -136,7 +136,7 @@ describe('a program whose caller leaves', () => {
     expect(await on.processes()).not.toContain('0.31415');
   });
 
-  it('ends when coold does, which says so', async () => {
+  it('ends with coold, which reports the reason', async () => {
     const stream = on.exec(shell('/bin/busybox sleep 33333'));
     await seen('sleep 33333');
     await stream.stop();
@@ -166,7 +166,7 @@ describe('a program whose caller leaves', () => {
   });
 });
 
-it('a program whose container is removed is gone with it, and its caller is told', async () => {
+it('a program ends with its container, and its caller learns the reason', async () => {
   await on.run('doomed', 'exec /bin/busybox sleep 1000');
   const program = on.open('containers.exec', { id: 'doomed', cmd: ['/bin/busybox', 'sleep', '1000'] });
   await program.opened();

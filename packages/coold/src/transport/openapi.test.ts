@@ -145,7 +145,7 @@ describe('the OpenAPI document', () => {
     });
   });
 
-  it('tells which fields every answer has', async () => {
+  it('lists the fields that every answer has', async () => {
     const { components } = (await testDocument()) as { components: { schemas: object } };
     expect(components.schemas).toMatchObject({
       Mount: { required: ['target'], properties: { inner: { $ref: '#/components/schemas/Mount' } } },
@@ -158,7 +158,7 @@ describe('the OpenAPI document', () => {
     expect(components.schemas).not.toMatchObject({ MountInput: { required: expect.anything() } });
   });
 
-  it('has what a stream is made of, and where its input goes', async () => {
+  it('describes the lines of a stream, and where its input goes', async () => {
     const { paths } = (await testDocument()) as { paths: Record<string, Record<string, unknown>> };
     const lines = (...names: string[]) => ({
       'application/x-ndjson': {

@@ -184,7 +184,7 @@ describe('streams over REST, of a real Podman', () => {
     answer.leave();
   });
 
-  it('much is brought as fast as it is taken, and all of it', async () => {
+  it('large input arrives as fast as it is read, and completely', async () => {
     const answer = await exec({ cmd: shell('/bin/busybox sleep 2; /bin/busybox wc -c') });
     const chunk = lines({ stdin: 'x'.repeat(500_000) });
     let produced = 0;
@@ -236,7 +236,7 @@ describe('streams over REST, of a real Podman', () => {
     expect(answer.data()).toBe(text.startsWith('{"stdin":"a"}') ? 'ab' : 'b');
   });
 
-  it('input for no session, or one of another container, is 404', async () => {
+  it('input for an unknown session, or one of another container, is 404', async () => {
     const answer = await exec({ cmd: ['/bin/busybox', 'cat'] }, { 'x-request-id': 'mine' });
     expect((await input('nosuch', lines({ eof: true }))).status).toBe(404);
     expect((await input('mine', lines({ eof: true }), 'other')).status).toBe(404);

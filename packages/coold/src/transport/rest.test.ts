@@ -87,7 +87,7 @@ describe('a verb', () => {
     expect(await ask()).toEqual([500, { error: 'internal error', reason: 'internal_error' }]);
   });
 
-  it('is told when its caller left', async () => {
+  it('learns that its caller left', async () => {
     const started = Promise.withResolvers<AbortSignal>();
     await using api = await serve((_request, signal) => {
       started.resolve(signal);
@@ -105,7 +105,7 @@ describe('a verb', () => {
     await soon(() => expect(api.calls).toMatchObject([{ verb: 'items.list', status: 499 }]));
   });
 
-  it('is not held up by a caller whose body or whose reading never ends', async () => {
+  it('is not delayed by a caller whose body or whose reading never ends', async () => {
     const run = vi.fn<Run>(() => Promise.resolve({ id: 'x'.repeat(64 * 1024 * 1024) }));
     await using api = await serve(run, { headersTimeoutMs: 300, requestTimeoutMs: 300 });
     const socket = connect(Number(api.address.split(':')[1]), '127.0.0.1');

@@ -294,7 +294,7 @@ describe('without an API bind', () => {
     });
   });
 
-  it('the socket of another coold that lives is left to it', async () => {
+  it('leaves the socket of another running coold alone', async () => {
     await using folder = await scratchFolder();
     const path = join(folder.path, 'coold.sock');
     await using first = serveStatus(path);

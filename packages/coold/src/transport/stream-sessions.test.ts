@@ -166,7 +166,7 @@ describe('a streamed call', () => {
     expect(it.cases().at(-1)).toBe('streamEnd');
   });
 
-  it('brings input as it is granted', async () => {
+  it('delivers input as it is granted', async () => {
     const it = lane(async io => {
       await io.opened();
       let seen = 0;
@@ -285,7 +285,7 @@ describe('a streamed call', () => {
     await done;
   });
 
-  it('that is not open is said in vain', async () => {
+  it('an end of a stream that is not open has no effect', async () => {
     const it = lane(() => Promise.resolve({}));
     await it.say({ case: 'streamCancel', value: {} });
     await it.say({ case: 'streamCredit', value: { bytes: 1n } });

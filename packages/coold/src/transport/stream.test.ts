@@ -66,7 +66,7 @@ describe('a command', () => {
     });
   });
 
-  it('that fails as it should not is a 500 that tells nothing of the inside', async () => {
+  it('that fails unexpectedly is a 500 without internal details', async () => {
     const answer = answering(() => Promise.reject(new Error('password=secret')));
     expect(await bodyOf(answer(list))).toMatchObject({
       case: 'error',

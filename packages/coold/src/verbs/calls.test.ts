@@ -24,7 +24,7 @@ it('a call is a line of the log and counts in the metrics', async () => {
   expect(text).toContain('coold_verb_duration_seconds_bucket{le="0.005",verb="x.get",transport="rest"} 2');
 });
 
-it('metrics of one registry are not those of another', async () => {
+it('metrics of one registry are not in another', async () => {
   recordCalls(
     log,
     createMetrics('1'),

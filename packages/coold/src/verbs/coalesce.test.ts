@@ -4,7 +4,7 @@ import { createCoalescer } from './coalesce.ts';
 const forever = new AbortController().signal;
 
 describe('joined work', () => {
-  it('runs once for all who ask while it runs, and anew afterwards', async () => {
+  it('runs once for all who ask while it runs, and again afterwards', async () => {
     const coalescer = createCoalescer();
     const gate = Promise.withResolvers<number>();
     let runs = 0;
@@ -30,7 +30,7 @@ describe('joined work', () => {
     expect(await coalescer.run('k', forever, () => Promise.resolve(1))).toBe(1);
   });
 
-  it('goes on when its caller has gone, and the next caller gets its outcome', async () => {
+  it('continues when its caller has left, and the next caller gets its outcome', async () => {
     const coalescer = createCoalescer();
     const gate = Promise.withResolvers<string>();
     const gone = new AbortController();
@@ -69,7 +69,7 @@ describe('joined work', () => {
     expect(await coalescer.run('pull d', forever, () => gate.promise, two)).toBe('done');
   });
 
-  it('that fails with nobody left is no unhandled rejection', async () => {
+  it('that fails without a caller is not an unhandled rejection', async () => {
     const coalescer = createCoalescer();
     const gate = Promise.withResolvers<never>();
     const gone = AbortSignal.abort();

@@ -429,7 +429,7 @@ describe('containers of a real Podman', () => {
       await remove('turned');
     });
 
-    it('are told from those that only look so', async () => {
+    it('are distinguished from similar names', async () => {
       const fine = await build('kernel-fine', ['VOLUME /processes', 'VOLUME /srv/proc']);
       await call('containers.create', {
         image: fine,

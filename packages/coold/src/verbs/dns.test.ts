@@ -18,7 +18,7 @@ const dns = createDns({
 const call = caller(dnsHandlers(dns));
 
 describe('dns.lookup', () => {
-  it('tells where a name leads, whatever its case', async () => {
+  it('returns the addresses of a name, whatever its case', async () => {
     expect(await call('dns.lookup', { name: 'Web.shop.coolify.internal.' })).toEqual({
       name: 'web.shop.coolify.internal',
       in_zone: true,
@@ -30,7 +30,7 @@ describe('dns.lookup', () => {
     });
   });
 
-  it('tells who has an address, by its reverse name', async () => {
+  it('returns the holders of an address, by its reverse name', async () => {
     expect(await call('dns.lookup', { name: '5.0.210.10.in-addr.arpa' })).toMatchObject({
       in_zone: true,
       rcode: 'NOERROR',
@@ -39,7 +39,7 @@ describe('dns.lookup', () => {
     });
   });
 
-  it('tells that a name is missing, or that nobody could be asked', async () => {
+  it('reports that a name is missing, or that no upstream answered', async () => {
     expect(await call('dns.lookup', { name: 'web.coolify.internal' })).toEqual({
       name: 'web.coolify.internal',
       in_zone: true,
@@ -65,7 +65,7 @@ describe('dns.lookup', () => {
   });
 });
 
-it('dns.stats tells what was counted, of what directory, and where nobody is answered', async () => {
+it('dns.stats reports the counts, the directory, and the listeners without an answer', async () => {
   expect(await call('dns.stats')).toEqual({
     queries: 0,
     by_rcode: {},
@@ -77,7 +77,7 @@ it('dns.stats tells what was counted, of what directory, and where nobody is ans
   });
 });
 
-it('metrics have the same figures, at each reading anew', async () => {
+it('metrics have the same figures, read at each scrape', async () => {
   const metrics = createMetrics('1');
   const [first, second] = [dns.stats(), dns.stats()];
   const counts = (queries: number) => [{ namespace: 'shop', rcode: 'NXDOMAIN', queries }];
@@ -106,7 +106,7 @@ it.each([
   [true, false],
   [false, true],
 ])(
-  'of several gateways of a namespace, bound or not (%s, %s), one that is not is told',
+  'of several gateways of a namespace, bound or not (%s, %s), the unbound one is reported',
   async (first, second) => {
     const metrics = createMetrics('1');
     const stats = dns.stats();

@@ -10,7 +10,7 @@ const ask = async (request: MessageInitShape<typeof FirewallExplainRequestSchema
     signal,
   );
 
-test('a coold that must not call C says so, and how that was chosen', async () => {
+test('a coold that must not call C says so, and by which setting', async () => {
   await expect(ask({ src: '10.210.0.2', dst: '10.210.0.3', proto: 'tcp', port: 80 })).rejects.toMatchObject({
     reason: 'not_supported',
     message: expect.stringMatching(/node:ffi is missing, or turned off by COOLD_DNS_IO=node/),
@@ -18,7 +18,7 @@ test('a coold that must not call C says so, and how that was chosen', async () =
 });
 
 test.each([{ proto: 'sctp' }, { port: 80 }, { proto: 'tcp', port: 0 }, { proto: 'tcp', port: 65_536 }])(
-  'what is no flow is refused by its field: %o',
+  'an invalid flow is refused with its field: %o',
   async form => {
     const field = form.proto === 'sctp' ? 'proto' : 'port';
     await expect(ask({ src: 'a', dst: 'b', ...form })).rejects.toMatchObject({ field });

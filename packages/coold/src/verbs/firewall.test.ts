@@ -93,7 +93,7 @@ describe('over REST', () => {
     return { status: answer.statusCode, json: await answer.body.json() };
   };
 
-  it('a bulk may be 4 MiB, and one above is told so; others have the limit of every verb', async () => {
+  it('a bulk may have 4 MiB, and a longer one is refused; others have the limit of every verb', async () => {
     const many = Array.from({ length: 100_000 }, () => flow);
     expect(await post('/allow/bulk', { add: many })).toEqual({
       status: 413,

@@ -89,7 +89,7 @@ it('a thousand of which half do not read: each reader learns how it ends, the ot
   await soon(() => expect(seeing(last, others)).toBe(others.length), { timeout: waitMs });
 }, 600_000);
 
-it('as many as there may be leave other callers their connections, and one more is told so', async () => {
+it('the most allowed leave other callers their connections, and one more is refused', async () => {
   const refusal = '"host_busy"';
   const more = Array.from({ length: 40 }, () => listen('"begin"', refusal));
   await soon(() => expect(more.filter(({ seen }) => seen.size > 0)).toHaveLength(more.length), {

@@ -46,7 +46,7 @@ function begun(options: Parameters<typeof createEventLog>[0] = {}) {
 }
 
 describe('host.events', () => {
-  it('as a plain answer tells what there is since a cursor, up to so many at once', async () => {
+  it('as a plain answer returns the events since a cursor, up to a limit', async () => {
     const log = begun();
     const { ask } = setUp(log);
     const [first] = (await ask()).events;
@@ -59,13 +59,13 @@ describe('host.events', () => {
     expect((await ask({ since: others.at(-1)?.cursor, follow: false })).events).toEqual([]);
   });
 
-  it('refuses what is no cursor, and to follow where it is no stream', async () => {
+  it('refuses an invalid cursor, and to follow without a stream', async () => {
     const { ask } = setUp(begun());
     await expect(ask({ since: 'x' })).rejects.toMatchObject({ code: 400, field: 'since' });
     await expect(ask({ follow: true })).rejects.toMatchObject({ code: 400, field: 'follow' });
   });
 
-  it('as a stream goes on as things happen, and says that it lives where nothing does', async () => {
+  it('as a stream sends events as they happen, and a sign of life when there are none', async () => {
     const log = begun();
     const stop = new AbortController();
     const { lines, done } = setUp(log, { aliveMs: 20 }).listen({}, stop.signal);
@@ -77,7 +77,7 @@ describe('host.events', () => {
     expect(lines[0]).toMatchObject({ type: 'begin' });
   });
 
-  it('as a stream that does not follow ends once everything is told', async () => {
+  it('as a stream that does not follow ends after the present events', async () => {
     const { lines, done } = setUp(begun()).listen({ follow: false }, never);
     expect(await done).toEqual({});
     expect(lines.map(({ type }) => type)).toEqual(['begin']);
@@ -93,7 +93,7 @@ describe('host.events', () => {
     await expect(late).rejects.toMatchObject({ code: 503, reason: 'host_starting' });
   });
 
-  it('a thousand listeners of which half read nothing cost no more than the log, and each is told what it missed', async () => {
+  it('a thousand listeners, half of which read nothing, cost no more than the log, and each learns what it missed', async () => {
     const log = begun({ max: 100 });
     const { form, request } = setUp(log);
     const streams = createStreams(off);

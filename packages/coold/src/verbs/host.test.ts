@@ -21,7 +21,7 @@ describe('a host with a real Podman', () => {
     expect(await call('host.stats')).toEqual([]);
   });
 
-  it('tells of itself', async () => {
+  it('reports its own facts', async () => {
     const number = expect.any(Number) as number;
     expect(await call('host.info')).toEqual({
       coold: { version: '1.2.3', uptime_s: number },
@@ -41,7 +41,7 @@ describe('a host with a real Podman', () => {
     });
   });
 
-  it('tells of its containers, running or not', async () => {
+  it('counts its containers, running or not', async () => {
     const running = await podman.runTiny('running');
     const stopped = await podman.runTiny('stopped');
     await podman.request({ method: 'POST', path: `/v4.0.0/libpod/containers/${stopped}/stop?timeout=0` });

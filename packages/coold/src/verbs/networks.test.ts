@@ -196,7 +196,7 @@ describe('networks of a real Podman', () => {
       ]);
     });
 
-    it('a slice that is no larger than a /24 is one subnet', async () => {
+    it('a slice no larger than a /24 is one subnet', async () => {
       expect(await onSlice([], [], '10.211.20.64/27')('networks.create', app('small'))).toMatchObject({
         subnet: '10.211.20.64/27',
         gateway: '10.211.20.65',
@@ -233,7 +233,7 @@ describe('networks of a real Podman', () => {
       });
     });
 
-    it('nothing is made where it overlaps with the one of another host, which the 409 names', async () => {
+    it('creates nothing when it overlaps with the slice of another host, which the 409 names', async () => {
       const other = { hostMgmtIp: '100.64.0.2', pool: '10.211.16.0/23' };
       expect(await onSlice([], [other])('networks.create', app('aside'))).toMatchObject({
         subnet: '10.211.18.0/24',

@@ -20,7 +20,7 @@ describe('volumes of a real Podman', () => {
   });
   afterAll(() => stack.disposeAsync());
 
-  it('are created once, whoever asks again, and removed', async () => {
+  it('are created once, however often that is asked, and removed', async () => {
     const created = await call('volumes.create', { name: 'data', labels: { app: 'shop' } });
     expect(created).toEqual({
       name: 'data',

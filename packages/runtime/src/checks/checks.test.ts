@@ -13,7 +13,7 @@ import {
 const check = (name: string, look: Check['look']): Check => ({ name, look });
 
 describe('checks', () => {
-  it('run beside each other, and are told in their own order', async () => {
+  it('run concurrently, and are reported in their order', async () => {
     const second = Promise.withResolvers<void>();
     const lines = await runChecks([
       check('first', async () => {

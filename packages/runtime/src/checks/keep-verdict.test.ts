@@ -52,7 +52,7 @@ function setUp() {
 
 const full = (free: number): Problem => ({ about: 'disk /', text: `the disk is full: ${free} MiB are free` });
 
-it('a problem is said once, as it was first, and once when it is over', async () => {
+it('logs a problem once, with its first text, and once when it is over', async () => {
   await using given = setUp();
   await given.are();
   expect(given.lines).toEqual([]);
@@ -70,7 +70,7 @@ it('a problem is said once, as it was first, and once when it is over', async ()
   ]);
 });
 
-it('what is there at one look alone is not said', async () => {
+it('does not log what only one check finds', async () => {
   const { log, lines } = keptLog();
   const stop = new AbortController();
   let looks = 0;

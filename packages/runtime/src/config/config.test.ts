@@ -39,7 +39,7 @@ describe('where a value comes from', () => {
     });
   });
 
-  it('reads a flag whose value follows, or stands behind an equals sign', () => {
+  it('reads a flag whose value is the next argument, or follows an equals sign', () => {
     expect(config(['--api-bind', 'here', '--workers=7'])).toMatchObject({ apiBind: 'here', workers: 7 });
   });
 
@@ -210,7 +210,7 @@ describe('what is asked', () => {
     expect(parse(['-h'])).toEqual(parse(['--help']));
   });
 
-  it('tells the version in one line', () => {
+  it('prints the version in one line', () => {
     expect(parse(['--version'])).toEqual({ kind: 'exit', code: 0, text: 'tool 1.2.3' });
   });
 });

@@ -117,7 +117,7 @@ describe('ipv4', () => {
     expect(ipv4.parse(value)).toBeUndefined();
   });
 
-  it('takes every address as it is', () => {
+  it('accepts every address unchanged', () => {
     fc.assert(
       fc.property(fc.ipV4(), address => {
         expect(ipv4.parse(address)).toBe(address);

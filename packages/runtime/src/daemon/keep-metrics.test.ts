@@ -55,7 +55,7 @@ async function serve(
 }
 
 describe('the metrics', () => {
-  it('are read with GET alone, and nothing else is there', async () => {
+  it('are read with GET only, and nothing else is served', async () => {
     await using metrics = await serve();
     const ask = async (method: string, path: string) => {
       const answer = await fetch(`http://${await metrics.address}${path}`, { method });

@@ -240,7 +240,7 @@ describe('a daemon', () => {
     await started.end();
   });
 
-  it('tells the journal that a bad value is an error', async () => {
+  it('logs a bad value to the journal as an error', async () => {
     const script = `
       import { fstatSync } from 'node:fs';
       const { dev, ino } = fstatSync(2, { bigint: true });

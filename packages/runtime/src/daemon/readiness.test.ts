@@ -65,7 +65,7 @@ describe('with a supervisor that listens', () => {
 
   afterEach(() => listener.close());
 
-  it('tells readiness, every status and the stop, in the order of the calls', async () => {
+  it('reports readiness, every status and the stop, in the order of the calls', async () => {
     const { log, warn } = quietLog();
     const readiness = createReadiness(log, listener.env);
     await Promise.all([
@@ -95,7 +95,7 @@ describe('with a supervisor that listens', () => {
     expect(await listener.received(2)).toEqual([[assignment], ['READY=1', assignment]]);
   });
 
-  it('goes on after a status that cannot be sent', async () => {
+  it('continues after a status that cannot be sent', async () => {
     const { log, warn } = quietLog();
     const readiness = createReadiness(log, listener.env);
     await readiness.status('with a NUL \0');
@@ -105,7 +105,7 @@ describe('with a supervisor that listens', () => {
   });
 });
 
-describe('a supervisor that cannot be told', () => {
+describe('a supervisor that cannot be reached', () => {
   const told = [
     expect.objectContaining({}),
     expect.stringContaining('systemd keeps the state it knew'),

@@ -7,7 +7,7 @@ const run = (script: string, ...flags: string[]) =>
   runChild(process.execPath, [...flags, '--input-type=module', '--eval', script], { timeoutMs: 20_000 });
 
 describe('returning memory', () => {
-  it('takes garbage and unused pages of the program from what is resident, and the program goes on', async () => {
+  it('frees garbage and unused pages of the program, and the program goes on', async () => {
     const script = `
       import { loadReturnMemory } from ${module};
       import { createServer } from 'node:http2';

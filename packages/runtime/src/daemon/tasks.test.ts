@@ -62,7 +62,7 @@ describe('asked to stop', () => {
   });
 });
 
-describe('a task that ends by itself', () => {
+describe('a task that ends without being asked', () => {
   it('is a failure with its name and its cause, and stops the others', async () => {
     const cause = new Error('lost the socket');
     let told = false;

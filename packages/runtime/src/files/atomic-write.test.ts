@@ -69,13 +69,13 @@ describe('a write that fails', () => {
     expect(await readdir(folder)).toEqual([]);
   });
 
-  it('because a folder has the name, leaves that folder and nothing beside it', async () => {
+  it('because a folder has the name, leaves that folder and no other file', async () => {
     await mkdir(path);
     await expect(writeFileAtomically(path, 'new', 0o600)).rejects.toMatchObject({ code: 'EISDIR' });
     expect(await readdir(folder)).toEqual(['file']);
   });
 
-  it('because the disk is full, leaves the old content and nothing beside it', async () => {
+  it('because the disk is full, leaves the old content and no other file', async () => {
     const disk = join(folder, 'disk');
     await mkdir(disk);
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', disk]);

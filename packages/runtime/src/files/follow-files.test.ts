@@ -88,7 +88,7 @@ it('a change while the file is read is seen, also when it is read for the first 
   await vi.waitFor(() => expect(file.used).toEqual(['two', 'three']), soon);
 });
 
-it('one that is written in place is read when it is there whole', async () => {
+it('a file that is written in place is read when it is complete', async () => {
   await using file = await follow();
   const handle = await open(file.path, 'w');
   await delay(40);
@@ -152,7 +152,7 @@ it('hangups while it is read are one more time, and no more', async () => {
   expect(reads).toHaveBeenCalledTimes(4);
 });
 
-it('nothing is read once it is over', async () => {
+it('reads nothing after its end', async () => {
   const read = vi.fn((text: string) => text);
   await using file = await follow({ read });
   file.stop.abort();

@@ -53,7 +53,7 @@ async function everything(socket: Socket): Promise<string> {
 const large = Buffer.alloc(32 * 1024 * 1024, 'x');
 const get = 'GET / HTTP/1.1\r\nhost: x\r\n\r\n';
 
-describe('what is no request to a server', () => {
+describe('bytes that are not a request', () => {
   it.each([
     ['text', 'hello\r\n\r\n', 400, 'not an HTTP request'],
     ['a head of 64 KB', `GET / HTTP/1.1\r\nx: ${'y'.repeat(65_536)}\r\n\r\n`, 431, 'headers too large'],
@@ -122,7 +122,7 @@ describe('a body', () => {
     response.writeHead(400, { connection: 'close' }).end('no, because');
   const begins = 'POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n5\r\nfirst\r\n';
 
-  it('whose sender goes on after the last answer of its connection: the answer is heard all the same', async () => {
+  it('whose sender continues after the last answer of its connection: the answer still arrives', async () => {
     const answered = Promise.withResolvers<void>();
     const { open } = await serve(() => async (request, response) => {
       const chunks = request.iterator({ destroyOnReturn: false });
@@ -145,7 +145,7 @@ describe('a body', () => {
     expect(await everything(socket)).toContain('no, because');
   });
 
-  it('whose sender goes on for too long after it is cut off', async () => {
+  it('whose sender continues for too long after it is cut off', async () => {
     const { open } = await serve(() => refuse, { lingerMs: 100 });
     const socket = await open();
     socket.write(begins);

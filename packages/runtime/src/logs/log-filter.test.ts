@@ -54,7 +54,7 @@ describe('the level of a component', () => {
     expect(levelOf(filter('info,broker=debug,broker.lane=error'), component)).toBe(level);
   });
 
-  it('follows a named component down to any depth, and nothing beside it', () => {
+  it('applies to a named component at any depth, and to no other', () => {
     const name = fc.stringMatching(/^[a-z]{1,5}$/);
     fc.assert(
       fc.property(name, fc.array(name, { maxLength: 4 }), (root, below) => {

@@ -36,7 +36,7 @@ describe('for machines', () => {
     });
   });
 
-  it('an error tells its message and its stack', async () => {
+  it('an error has its message and its stack', async () => {
     const { lines } = await logged(`log.error({ err: new Error('no route') }, 'dial failed');`);
     expect(json(lines)[0]).toMatchObject({
       err: { type: 'Error', message: 'no route', stack: expect.stringContaining('no route') },
@@ -88,7 +88,7 @@ describe('the filter', () => {
   });
 });
 
-it('for a person at a terminal, a line is not JSON but tells the same', async () => {
+it('on a terminal, a line is not JSON but has the same content', async () => {
   const { lines } = await logged(`log.warn({ host: 'a' }, 'gone');`, { terminal: true });
   expect(lines).toHaveLength(1);
   expect(() => json(lines)).toThrow(SyntaxError);

@@ -78,7 +78,7 @@ describe('a child that dies with its parent', () => {
 });
 
 describe('a child that ends', () => {
-  it('yields its output and exit code, and a code other than zero is no error', async () => {
+  it('returns its output and exit code, and a code other than zero is not an error', async () => {
     expect(await perl('print "out"; print STDERR "err"; exit 3')).toEqual({
       code: 3,
       signal: null,

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { textBlocks } from './text-blocks.ts';
 
-test('parts of any length are there whole and in order, in blocks that are not empty', () => {
+test('parts of any length are complete and in order, in blocks that are not empty', () => {
   const part = fc.oneof(
     fc.string({ unit: 'binary' }),
     fc.nat(40_000).map(length => 'é'.repeat(length)),

@@ -19,7 +19,7 @@ it('begins again after a reset', () => {
   expect([backoff.next(), backoff.next()]).toEqual([1000, 2000]);
 });
 
-it('draws from the whole range: the lowest is no wait at all', () => {
+it('draws from the whole range, beginning with no wait at all', () => {
   const backoff = createBackoff({ firstMs: 1000, maxMs: 60_000, random: () => 0 });
   expect([backoff.next(), backoff.next()]).toEqual([0, 0]);
 });

@@ -104,7 +104,7 @@ const insert = (id: string, name = id, port = 80) => [
   [id, name, port],
 ];
 
-test('transactions answer per statement; a failed one undoes the others and is no 2xx', async () => {
+test('transactions answer per statement; a failed one undoes the others and is not a 2xx', async () => {
   const agent = await start('a');
   const good = await post(agent, 'transactions', [
     insert('c1'),
@@ -142,7 +142,7 @@ test('queries answer columns, numbered rows and the end', async () => {
   expect(await namesOn(agent)).toEqual(['c1', 'two']);
 });
 
-test('a subscription tells rows, then every change with contiguous ids, and no others', async () => {
+test('a subscription sends rows, then every change with contiguous ids, and no others', async () => {
   const agent = await start('a');
   await write(agent, insert('c1'));
   const response = await post(agent, 'subscriptions', 'SELECT name, port FROM endpoints WHERE port < 100');
@@ -229,7 +229,7 @@ test('a reader who does not read is cut off, and costs nobody else', { timeout: 
   expect(received).toBeLessThan(16 << 20);
 });
 
-test('a large answer is told in full to who reads it, a change that comes meanwhile after it', async () => {
+test('a large answer is sent completely, and a change that comes meanwhile after it', async () => {
   const agent = await start('a');
   await write(agent, [
     `INSERT INTO endpoints WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 40000)

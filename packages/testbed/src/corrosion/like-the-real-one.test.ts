@@ -226,7 +226,7 @@ describe.each(makes)('$make', ({ program, args }) => {
     await execute(remove('v2'));
   });
 
-  it('tells batches: what is undone within one is not told, deletes come last, and a row that is back is a new one', async () => {
+  it('sends batches: what is undone within one is left out, deletes come last, and a row that returns is a new one', async () => {
     await execute(put('a'), put('b'));
     const followed = await read('subscriptions', sql);
     await vi.waitFor(() => expect(followed.frames.at(-1)).toHaveProperty('eoq.change_id'), patient);
@@ -282,7 +282,7 @@ describe.each(makes)('$make', ({ program, args }) => {
     expect((await read(`subscriptions/${followed.id}?from=${changeId}`)).status).toBe(404);
   }, 180_000);
 
-  it('runs without a schema that it rejects, and says so', async () => {
+  it('runs without a schema that it rejects, and reports it', async () => {
     const bad = join(folder, 'schemas', 'bad.sql');
     writeFileSync(bad, 'CREATE TABLE bad (id TEXT NOT NULL PRIMARY KEY, no_default TEXT NOT NULL);');
     expect(readFileSync(bad, 'utf8')).toMatch(/bad/);

@@ -77,7 +77,7 @@ test('of a column that was written as often on either side the greater value win
   expect([rows(a), rows(b)]).toEqual([[['s1', 'b', 2, null]], [['s1', 'b', 2, null]]]);
 });
 
-test('a deleted row stays deleted when another side, not knowing, writes to it; written anew it has nothing of the old', () => {
+test('a deleted row stays deleted when another side, not knowing, writes to it; a new row with its key has none of the old values', () => {
   const [a, b] = [open('a'), open('b')];
   run(a, "INSERT INTO services VALUES ('s1', 'web', 80, 'old')");
   exchange(a, b);

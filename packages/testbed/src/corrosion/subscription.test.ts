@@ -104,7 +104,7 @@ function follow(options: SubscriptionsOptions = {}) {
   };
 }
 
-test('changes come in batches: what is undone within one is not told, and deletes come last', async () => {
+test('changes come in batches: what is undone within one is left out, and deletes come last', async () => {
   using followed = follow();
   const { run, told } = followed;
   run("INSERT INTO s VALUES ('a', '1'), ('b', '1'), ('c', '1')");
@@ -125,7 +125,7 @@ test('changes come in batches: what is undone within one is not told, and delete
   await vi.waitFor(() => expect(told.at(-1)).toEqual({ change: ['insert', 5, ['a', '1'], 7] }));
 });
 
-test('some 500 changes are kept; who asks for older ones is told so, and nothing after it', () => {
+test('some 500 changes are kept; a reader that asks for older ones is refused, and gets nothing after it', () => {
   using followed = follow({ batchMs: 0 });
   const { run, subscription } = followed;
   for (let n = 0; n < 510; n += 1) run(`INSERT INTO s VALUES ('${n}', '')`);

@@ -27,7 +27,7 @@ function writer(cleanup: DisposableStack, port: number) {
 const word = new ArrayBuffer(8);
 const read = (fd: number) => libc.eventfd_read(fd, libc.addressOf(word));
 
-it('calls for what is ready, for as long as it is, and for nothing else', async () => {
+it('calls for ready descriptors, as long as they are ready, and for no others', async () => {
   using loop = epollHere();
   using cleanup = new DisposableStack();
   const [one, other] = [bound(cleanup), bound(cleanup)];
@@ -85,7 +85,7 @@ it('calls for none that was ended meanwhile, and for all that were added', async
   expect(calls).toBe(1);
 });
 
-it('says so when the kernel does not take a descriptor', () => {
+it('throws when the kernel refuses a descriptor', () => {
   using loop = epollHere();
   expect(() => loop.watch(1_000_000, () => {})).toThrow('descriptor 1000000');
 });

@@ -36,7 +36,7 @@ describe('a socket', () => {
     expect(sockets.takeError(fd)).toBe(0);
   });
 
-  it('has the error that nobody is there, once', async () => {
+  it('reports once that nobody listens there', async () => {
     const gone = createSocket('udp4');
     gone.bind(0, '127.0.0.1');
     await once(gone, 'listening');
@@ -75,7 +75,7 @@ describe('a socket', () => {
     open.splice(open.indexOf(stream), 1); // the server's
   });
 
-  it('is not had for what is no address here, and nothing stays open', async () => {
+  it('is refused for an address of another host, and nothing stays open', async () => {
     const before = await ownSockets();
     for (const host of ['localhost', '::1', '1.2.3', ''])
       for (const open of [sockets.boundStream({ host, port: 0 }), sockets.bound({ host, port: 0 }, false)])

@@ -15,11 +15,11 @@ async function load(...flags: string[]) {
   return { code, stdout, stderr };
 }
 
-it('is there, and the log stays one of JSON lines', async () => {
+it('can be loaded, and the log stays one of JSON lines', async () => {
   expect(await load()).toEqual({ code: 0, stdout: 'usable\n', stderr: '' });
 });
 
-it('is not there when Node was told so', async () => {
+it('cannot be loaded when Node was started without it', async () => {
   const stdout = 'this Node has no node:ffi, or it is switched off\n';
   expect(await load('--no-experimental-ffi')).toEqual({ code: 0, stdout, stderr: '' });
 });

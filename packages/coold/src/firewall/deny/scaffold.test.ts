@@ -77,14 +77,14 @@ COMMIT
 `);
 });
 
-test('hooks of networks that are no longer the mesh go', () => {
+test('hooks of networks that left the mesh are removed', () => {
   const present = listed(renderIptables({ ...scaffold, pools: ['10.0.0.0/8'] }, nothing));
   const text = renderIptables(scaffold, present);
   expect(text).toContain('-D FORWARD -d 10.0.0.0/8 -j COOLIFY-INTRA\n');
   expect(text).toContain('-D POSTROUTING -s 10.0.0.0/8 -o wg0 -j RETURN\n');
 });
 
-test('DNS of containers is let in wherever its rules stand, and is no more when its network is not', () => {
+test('DNS of containers is accepted wherever its rules are, and not any more when its network is gone', () => {
   const present = listed(renderIptables(scaffold, nothing));
   const below = { ...present, filter: ['-A INPUT -j ufw-before-input', ...present.filter] };
   expect(renderIptables(scaffold, below)).toBe('');
@@ -98,7 +98,7 @@ test('DNS of containers is let in wherever its rules stand, and is no more when 
   expect(text).toContain('-D INPUT -s 10.210.0.0/16 -d 10.210.0.0/16 -p udp');
 });
 
-test('a chain that was tampered with is made anew', () => {
+test('a chain that was tampered with is created anew', () => {
   const present = listed(renderIptables(scaffold, nothing));
   const filter = present.filter.filter(line => !line.endsWith('-j DROP'));
   expect(renderIptables(scaffold, { ...present, filter })).toContain(

@@ -86,7 +86,7 @@ describe.each(['nft', 'legacy'] as const)('beside iptables-%s', backend => {
     expect(alone?.hops.map(({ hop }) => hop)).toEqual(['bridge']);
   });
 
-  test('what others dropped is named, and no rule is said to open it', async () => {
+  test('a flow that others drop names them, and no rule is said to open it', async () => {
     await lab.apply();
     await lab.allow(between.src, between.dst, 'tcp', '80');
     await lab.nft('add', 'table', 'inet', 'operator');

@@ -142,7 +142,7 @@ test.each([
   expect(await asked).toBeUndefined();
 });
 
-test('a transaction of which a part cannot be read is never taken for a whole one', async () => {
+test('a transaction with an unreadable part is never taken for a whole one', async () => {
   const { state, queue, announcements, failures, ask } = kernel();
   expect(await ask(5)).toEqual([7]);
   const take = announcements.take;
@@ -174,7 +174,7 @@ test('the socket is not closed while a question takes from it', async () => {
   expect(announcements[Symbol.dispose]).toHaveBeenCalledOnce();
 });
 
-test('what the kernel does not tell is said, and the chain listed', async () => {
+test('lost announcements are logged, and the chain is listed', async () => {
   const parts = kernel();
   parts.announcements.take = () => Promise.reject(new Error('not permitted'));
   expect(await parts.ask(5)).toBeUndefined();

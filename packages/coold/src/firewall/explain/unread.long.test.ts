@@ -83,7 +83,7 @@ test('ports of a bridge that are isolated', async () => {
   expect(isolated.hops[0]?.why).toBe('coold does not read which ports of br-a are isolated from each other');
 });
 
-test('a filter elsewhere is no matter', async () => {
+test('a filter at another interface does not matter', async () => {
   await lab.host.exec('tc', ['qdisc', 'add', 'dev', 'podman0', 'clsact']);
   const program = ['bpf', 'bytecode', '1,6 0 0 4294967295', 'classid', '1:1'];
   await lab.host.exec('tc', ['filter', 'add', 'dev', 'podman0', 'ingress', ...program]);

@@ -6,7 +6,7 @@ import { createArrivals, type Passage } from './arrivals.ts';
 const log = createLogger('test', { level: 'off', components: new Map() }, false);
 const gateway = '10.210.0.1';
 
-test('what gets lost is told until it arrives again, and silence changes nothing', async () => {
+test('lost queries are reported until queries arrive again, and silence changes nothing', async () => {
   let now: Passage | undefined;
   const arrivals = createArrivals({
     log,
@@ -30,7 +30,7 @@ test('what gets lost is told until it arrives again, and silence changes nothing
   expect(await arrivals(gateway), 'nothing counts any more').toBeUndefined();
 });
 
-test('one look is not enough where a change of rules may explain it, and one that fails is no verdict', async () => {
+test('one check is not enough if a change of rules may explain it, and a failed check decides nothing', async () => {
   const seen = [10, 11, 12, 13].map(began => ({ began, arrived: 5 }));
   const patient = createArrivals({
     log,

@@ -178,14 +178,14 @@ describe.each(['nft', 'legacy'] as const)('with iptables-%s', backend => {
       return { changes, deny, looks: () => looks };
     }
 
-    it('has the deny looked at, also while its change is not announced yet', async () => {
+    it('checks the deny on request, also while its change is not announced yet', async () => {
       const { deny } = await unattended({ isAnnounced: true });
       await on.filter.iptables('-F', 'FORWARD');
       expect(await deny.judge(5000)).toBe(true);
       expect([deny.state().kind, deny.repairs()]).toEqual(['in place', 1]);
     });
 
-    it('has it looked at each time where nothing announces changes', async () => {
+    it('checks it each time where changes are not announced', async () => {
       const { deny } = await unattended({ isAnnounced: false });
       await on.filter.iptables('-F', 'FORWARD');
       expect(await deny.judge(5000)).toBe(true);
@@ -205,7 +205,7 @@ describe.each(['nft', 'legacy'] as const)('with iptables-%s', backend => {
       expect(looks() - before).toBe(2);
     });
 
-    it('says that it is being looked at where that takes longer', async () => {
+    it('reports that the check is under way when it takes longer', async () => {
       const { changes, deny } = await unattended({ isAnnounced: true });
       await on.filter.break('iptables', 'hangs');
       changes.announce();
@@ -223,7 +223,7 @@ describe.each(['nft', 'legacy'] as const)('with iptables-%s', backend => {
     expect(deny.state()).toEqual({ kind: 'in place' });
   });
 
-  it('while it cannot be put back, everything says so, and reconcile does not call it well', async () => {
+  it('while it cannot be restored, everything reports it, and reconcile does not call it well', async () => {
     const { store, edit, deny } = await start();
     await edit(allow(web));
     await on.filter.break('iptables-restore', 'refuses');

@@ -20,7 +20,7 @@ const scaffold: Scaffold = {
   chainName: 'COOLIFY-ALLOW',
 };
 
-test('the guard is told of the REST API and of the metrics, where they have an address', () => {
+test('the guard gets the ports of the REST API and of the metrics, if they have an address', () => {
   const [apiBind, metricsBind] = [8443, 9464].map(port => ({ host: '100.64.0.1', port }));
   expect(ownSockets({ apiBind, metricsBind })).toEqual([apiBind, metricsBind]);
   expect(ownSockets({ apiBind: undefined, metricsBind })).toEqual([metricsBind]);
@@ -72,7 +72,7 @@ async function startKeeping(view?: KernelView) {
   return { filter, changes, sets, [Symbol.asyncDispose]: () => resources.disposeAsync() };
 }
 
-test('the guard knows what coold listens on, also one that is put in or made anew later, and keeps it', async () => {
+test('the guard has the ports that coold listens on, also when it is created later or anew', async () => {
   await using keeping = await startKeeping();
   const { filter, changes, sets } = keeping;
   expect(await filter.nft('list', 'ruleset'), 'a permissive host stays one').not.toContain('coolify');
@@ -88,7 +88,7 @@ test('the guard knows what coold listens on, also one that is put in or made ane
   await soon(async () => expect(await sets()).toEqual(['100.64.0.1 . 9443', '10.210.0.9']));
 });
 
-test('a guard that is put in right after a look found none is told at the next look', async () => {
+test('a guard that is created right after a check found none gets the ports at the next check', async () => {
   let generation = 1;
   let asked = 0;
   await using keeping = await startKeeping({

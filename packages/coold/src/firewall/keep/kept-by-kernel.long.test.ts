@@ -77,7 +77,7 @@ describe.each(['nft', 'legacy'] as const)('with iptables-%s', backend => {
     90_000,
   );
 
-  it('what stands above the hooks is found, and they are lifted', async () => {
+  it('a rule above the hooks is found, and the hooks are moved up', async () => {
     await quiet();
     const { lifted = 0, repairs = 0 } = now ?? {};
     await filter.iptables('-I', 'FORWARD', '-s', '10.210.5.0/24', '-j', 'ACCEPT');
@@ -103,7 +103,7 @@ describe.each(['nft', 'legacy'] as const)('with iptables-%s', backend => {
     }
   }, 150_000);
 
-  it('the guard is told again of the ports of this coold', async () => {
+  it('the guard gets the ports of this coold again', async () => {
     await quiet();
     const ports = () => filter.nft('list', 'set', 'inet', 'coolify_guard', 'api_sockets');
     await soon(async () => expect(await ports()).toContain('100.64.0.1 . 9443'), { timeout: 60_000 });

@@ -17,7 +17,7 @@ test('what was read is not read again while nothing has changed', async () => {
   expect([await get('of another chain'), await get()]).toEqual([4, 5]);
 });
 
-test('where it cannot be told whether anything has changed, it is read each time', async () => {
+test('is read each time when changes cannot be detected', async () => {
   const remembered = new Remembered<number>({ moment: () => Promise.resolve(undefined) });
   let reads = 0;
   const get = () => remembered.get('', () => Promise.resolve(++reads));
@@ -73,7 +73,7 @@ test('after a minute it is read again in any case', async () => {
   }
 });
 
-test('moments are the same, or one transaction apart, also where generations begin anew', () => {
+test('moments are equal, or one transaction apart, also when generations begin anew', () => {
   expect(isSameMoment(at(1), at(1))).toBe(true);
   expect(isSameMoment(undefined, undefined)).toBe(false);
   expect(isSameMoment(at(1), at(1, 'x'))).toBe(false);

@@ -25,7 +25,7 @@ const event = (kind: 'element added' | 'element deleted', table: GuardTable, rul
   flow: rule,
 });
 
-test('a rule stands once every table has its element', () => {
+test('a rule is in place once every table has its element', () => {
   const mirror = mirrorOf([]);
   expect(mirror.take(event('element added', guard))).toBe('taken');
   expect(mirror.stands(first)).toBe(false);
@@ -36,20 +36,20 @@ test('a rule stands once every table has its element', () => {
   expect(mirror.stands(first)).toBe(false);
 });
 
-test('nothing stands on a host where no table has the sets', () => {
+test('no rule is in place on a host whose tables lack the sets', () => {
   const mirror = new GuardMirror();
   expect(mirror.stands(first)).toBe(false);
   expect(mirror.take(event('element added', guard))).toBe('unclear');
 });
 
-test('an element of another form is looked for, and one of another table is not', () => {
+test('an element of another form is noticed, and one of another table is not', () => {
   const mirror = mirrorOf([]);
   expect(mirror.take({ kind: 'element added', set: setOf(guard), flow: undefined })).toBe('unclear');
   const elsewhere = { family: 'inet', table: 'other', set: 'allowed_ports' };
   expect(mirror.take({ kind: 'element added', set: elsewhere, flow: first })).toBe('elsewhere');
 });
 
-test('what stood in all tables has vanished when one goes, until that one is back', () => {
+test('a rule in all tables has vanished when one element goes, until it is back', () => {
   const mirror = mirrorOf([first, second]);
   mirror.take(event('element deleted', bridge, second));
   const [family = '', table = ''] = guard.split(' ');
@@ -86,7 +86,7 @@ test('work is what each table lacks, and one element for rules that share it', (
   ]);
 });
 
-test('work is announced once each table told of its first element, and settled without', () => {
+test('work is announced once each table reported its first element, and settled without', () => {
   const mirror = mirrorOf([]);
   const work = new GuardWork([change('add'), change('add', second)], mirror);
   mirror.take(event('element added', guard));

@@ -110,7 +110,7 @@ describe('a listing', () => {
     expect(found?.chains.get('coolify_allow')?.map(({ handle }) => handle)).toEqual([7, 9]);
   });
 
-  it('that ends early, or is of another table, is none', () => {
+  it('is refused when it ends early or is of another table', () => {
     const whole = table(chain('coolify_allow', listed(web)));
     expect(read(whole)).toBeDefined();
     for (const end of [0, 10, whole.length - 3])

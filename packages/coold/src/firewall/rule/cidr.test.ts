@@ -39,7 +39,7 @@ test('whatever is built as a network reads as one', () => {
   fc.assert(fc.property(network, text => cidr.parse(text) === text));
 });
 
-test('a network covers itself and what is in it, nothing beside it', () => {
+test('a network covers itself and what is in it, and nothing else', () => {
   expect(covers('10.210.0.0/16', '10.210.255.0/24')).toBe(true);
   expect(covers('10.210.0.0/16', '10.211.0.0/24')).toBe(false);
   expect(covers('10.210.5.0/24', '10.210.0.0/16')).toBe(false);
@@ -62,7 +62,7 @@ test('the outermost networks cover all given, none covers another, and they are 
   );
 });
 
-test('what is left of a network without others covers none of them, and with them all of it', () => {
+test('the rest of a network without others covers none of them, and together with them all of it', () => {
   expect(without('10.210.0.0/22', ['10.210.1.0/24'])).toEqual(['10.210.0.0/24', '10.210.2.0/23']);
   expect(without('10.210.0.0/24', ['10.210.0.0/16'])).toEqual([]);
   expect(without('192.168.0.0/24', ['10.210.0.0/16'])).toEqual(['192.168.0.0/24']);

@@ -25,7 +25,7 @@ function listed(rule: Rule, counters = ''): string {
 }
 
 describe('what iptables lists', () => {
-  it('is read back as the rule, as it was written and as it is printed', () => {
+  it('is parsed back, from the form that is written and the form that is listed', () => {
     fc.assert(
       fc.property(anyRule, fc.nat(), fc.nat(), (rule, packets, bytes) => {
         const standing = { kind: 'rule', rule };
@@ -65,7 +65,7 @@ describe('what iptables lists', () => {
   });
 
   it.each(['-N COOLIFY-ALLOW', '-A COOLIFY-ALLOWED -j ACCEPT', '-A FORWARD -j ACCEPT', ''])(
-    'is no rule of the chain: %s',
+    'is not a rule of the chain: %s',
     line => {
       expect(readIptablesLine(chain, line)).toBeUndefined();
     },

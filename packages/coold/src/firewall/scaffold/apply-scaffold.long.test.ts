@@ -189,7 +189,7 @@ const linkLocalOf = async (ns: Netns) => {
   return `${/fe80:[0-9a-f:]+/.exec(stdout)?.[0]}%eth0`;
 };
 
-test('the link-local IPv6 addresses that every container has are no way around it', async () => {
+test('the link-local IPv6 addresses of containers do not bypass it', async () => {
   const address = await linkLocalOf(lab.a2);
   expect(await lab.a1.reach('tcp', address, 80, passMs)).not.toBeNull();
   await lab.apply();
@@ -257,7 +257,7 @@ test('coold lifts the hooks again when a network that comes up is put above them
   expect(await lab.a1.reach('tcp', at.b1, 80, dropMs)).toBeNull();
 });
 
-test('coold says so when nothing leads to the default deny any more', async () => {
+test('coold reports when no hook leads to the default deny any more', async () => {
   await lab.apply();
   await using folder = await scratchFolder();
   await using running = startProgram('coold', {

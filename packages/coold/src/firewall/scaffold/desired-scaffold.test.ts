@@ -4,7 +4,7 @@ import { scratchFolder } from '@coold/testbed';
 import { expect, test } from 'vitest';
 import { readDesiredScaffold } from './desired-scaffold.ts';
 
-test('what mesh.env names is what the scaffold is made of; without subnets there is none', async () => {
+test('the scaffold is made of the networks in mesh.env; without subnets there is none', async () => {
   await using folder = await scratchFolder();
   const path = join(folder.path, 'mesh.env');
   expect(await readDesiredScaffold(path)).toEqual({ kind: 'none' });
@@ -23,7 +23,7 @@ test('what mesh.env names is what the scaffold is made of; without subnets there
   });
 });
 
-test('a file that cannot be used is not taken for one that names nothing', async () => {
+test('an unusable file is not taken for one without networks', async () => {
   await using folder = await scratchFolder();
   const path = join(folder.path, 'mesh.env');
   await writeFile(path, 'COOLD_SCAFFOLD_SUBNETS=10.210.0.1/24\nCOOLD_SCAFFOLD_POOLS=10.210.0.0/16\n');

@@ -32,7 +32,7 @@ test('a file is read as systemd reads it', () => {
   ]);
 });
 
-test('a value in single quotes is what it is, and no text does harm', () => {
+test('a value in single quotes stays unchanged, and no text does harm', () => {
   fc.assert(
     fc.property(
       fc.string().filter(text => !/['\\\r\n]/.test(text)),

@@ -199,7 +199,7 @@ describe.each(['nft', 'legacy'] as const)("coolify init's scaffold beside iptabl
     expect(then, 'most were sent after it').toBeLessThan(150);
   }, 120_000);
 
-  test('a unit that restarts beside the scaffold that mesh.env names changes nothing for long', async () => {
+  test('a unit that restarts next to the scaffold of mesh.env changes nothing for long', async () => {
     await publish();
     await lab.apply();
     await using coold = await startCoold({
@@ -245,7 +245,7 @@ describe.each(['nft', 'legacy'] as const)("coolify init's scaffold beside iptabl
     await soon(expectWorking, { timeout: 20_000 });
   }, 120_000);
 
-  test('an accept that is put by hand before the deny of its bridged plane is said, and taken out', async () => {
+  test('an accept that is inserted by hand before the deny of its bridged plane is reported, and removed', async () => {
     await startUnit();
     await using coold = await startCoold();
     await settled(coold, { mode: 'enforcing', deny_repairs: 0 });

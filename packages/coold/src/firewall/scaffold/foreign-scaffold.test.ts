@@ -47,7 +47,7 @@ const present = (lines: readonly string[], chains?: { forward: string[]; intra: 
 });
 
 describe("the file of coolify init's bridged plane", () => {
-  it('tells the subnets that are denied', () => {
+  it('returns the subnets that are denied', () => {
     expect(scaffold.subnets).toEqual(subnets);
   });
 
@@ -66,7 +66,7 @@ describe("the file of coolify init's bridged plane", () => {
     expect(() => parseForeignScaffold(text)).toThrow('expected an IPv4 network');
   });
 
-  it('that is not there is no scaffold, and one that is wrong is named', async () => {
+  it('a missing file is no scaffold, and an invalid one is named', async () => {
     await using folder = await scratchFolder();
     const path = join(folder.path, 'bridge-fw.nft');
     expect(await readForeignScaffold(path)).toBeUndefined();
@@ -78,7 +78,7 @@ describe("the file of coolify init's bridged plane", () => {
 });
 
 describe('what the kernel lacks', () => {
-  it('is nothing where all is there, also beside what others and coold have put in', () => {
+  it('finds nothing when all is there, also with rules of others and of coold in between', () => {
     const beside = ['-A FORWARD -j NETAVARK_FORWARD', ...filter, '-A FORWARD -s 10.210.0.0/24 -j ACCEPT'];
     expect(foreignDeviations(scaffold, present(beside, { forward, intra }))).toEqual([]);
     expect(foreignDeviations(scaffold, present(filter, { forward: [...forward, 'counter'], intra }))).toEqual(
@@ -137,7 +137,7 @@ describe('a rule by hand in the bridged plane', () => {
   });
 });
 
-describe('what is put back', () => {
+describe('what is restored', () => {
   it('is all of it where nothing is, and the allow rules stay', () => {
     const hooks = subnets.flatMap(subnet =>
       ['-d', '-s'].map(side => `-A FORWARD ${side} ${subnet} -j COOLIFY-INTRA`),
@@ -155,7 +155,7 @@ describe('what is put back', () => {
     expect(renderForeignBridge(scaffold)).not.toContain('flush chain bridge coolify_bridge coolify_allow');
   });
 
-  it('is no rule twice', () => {
+  it('has no rule twice', () => {
     expect(renderForeignIptables(scaffold, filter)).not.toMatch(/FORWARD|-N/);
   });
 });
@@ -168,7 +168,7 @@ describe('hooks that a scaffold of ours has left', () => {
     expect(left('-d 10.210.0.0/16 -j COOLIFY-INTRA')).toEqual(['-d 10.210.0.0/16 -j COOLIFY-INTRA']);
   });
 
-  it('are none of its own, also of subnets that it does not name any more, and no rule of others', () => {
+  it('leaves out its own hooks, also of former subnets, and rules of others', () => {
     expect(left()).toEqual([]);
     expect(
       left(
@@ -180,14 +180,14 @@ describe('hooks that a scaffold of ours has left', () => {
   });
 });
 
-describe('that the CLI was told to deny nothing', () => {
+describe('when the CLI was told to deny nothing', () => {
   const guard = {
     head: [],
     parts: new Map([['set local_subnets', ['type ipv4_addr', 'flags interval', ...subnets]]]),
   };
   const open = subnets.flatMap(subnet => ['-s', '-d'].map(side => `-A FORWARD ${side} ${subnet} -j ACCEPT`));
 
-  it('is told by the rules that it puts in the place of its hooks', () => {
+  it('is recognised by the rules that replace its hooks', () => {
     expect(isSwitchedOff(open, guard)).toBe(true);
   });
 

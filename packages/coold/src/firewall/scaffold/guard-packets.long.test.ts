@@ -224,7 +224,7 @@ describe.each(['nft', 'legacy'] as const)('the guard beside iptables-%s', backen
     expect(await lab.host.reach('tcp', at.mgmt, port, passMs)).toBe(at.mgmt);
   });
 
-  test('containers’ DNS is let in beside a firewall that lets nothing in, and counted where it is not', async () => {
+  test('DNS of containers is accepted by a firewall that accepts nothing else, and counted where it is not', async () => {
     const counted = async () => {
       const [asked = '', arrived = ''] = await Promise.all(
         ['dns_asked', 'dns_arrived'].map(set => lab.nft('list', 'set', 'inet', 'coolify_guard', set)),

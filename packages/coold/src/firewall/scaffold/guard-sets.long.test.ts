@@ -30,7 +30,7 @@ describe.each(['nft', 'legacy'] as const)('with iptables-%s', backend => {
   const element = (verb: 'add' | 'delete', table: string, set: string, text: string) =>
     on.filter.nft(`${verb} element ${table} ${set} { ${text} }`);
 
-  it('an element stands while a rule of any namespace has it', async () => {
+  it('an element stays while a rule of any namespace has it', async () => {
     const { store, edit } = await on.start();
     const shop = withId({ ...web, namespace: 'shop' });
     await edit(allow(web, shop));
@@ -96,7 +96,7 @@ describe.each(['nft', 'legacy'] as const)('with iptables-%s', backend => {
     expect(store.state().drift).toEqual(noDrift);
   });
 
-  it('what somebody adds with a comment is the same, and what no rule can be is named as it is', async () => {
+  it('an element that somebody adds with a comment is the same, and one that cannot be a rule is reported unchanged', async () => {
     const { store, edit } = await on.start();
     await edit(allow(ruleNumber(1)));
     for (const table of tables) {
@@ -169,7 +169,7 @@ describe.each(['nft', 'legacy'] as const)('with iptables-%s', backend => {
     expect(store.state()).toMatchObject({ drift: noDrift, foreign: [] });
   });
 
-  it('a coold that starts does not put back what somebody took from the guard while it was stopped', async () => {
+  it('a starting coold does not restore what somebody removed from the guard while it was stopped', async () => {
     const first = await on.start();
     await first.edit(allow(web, ruleNumber(1)));
     await first.stop();
@@ -178,7 +178,7 @@ describe.each(['nft', 'legacy'] as const)('with iptables-%s', backend => {
     expect(store.state().drift).toMatchObject({ modelOnly: [web.id], planesDiffer: [web.id] });
   });
 
-  it('an emptied packet filter is filled again from what stood in it, once the deny is back, and only then', async () => {
+  it('an emptied packet filter gets its former rules again once the deny is back, and only then', async () => {
     const { store, edit } = await on.start();
     const rules = [web, ruleNumber(1), ruleNumber(2)];
     await edit(allow(...rules));
@@ -220,7 +220,7 @@ describe.each(['nft', 'legacy'] as const)('with iptables-%s', backend => {
     expect(store.state().drift).toEqual(noDrift);
   });
 
-  it('a chain that is emptied, or loses one rule, is not filled by itself', async () => {
+  it('a chain that is emptied, or loses one rule, is not refilled automatically', async () => {
     const { store, edit } = await on.start();
     await edit(allow(web, ruleNumber(1)));
     await on.filter.iptables('-F', 'COOLIFY-ALLOW');

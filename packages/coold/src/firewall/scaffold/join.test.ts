@@ -70,7 +70,7 @@ test('a scaffold that somebody else worded otherwise gets the hook too', () => {
   );
 });
 
-test('the scaffold put in anew has the joined subnets, with the hooks that joining gives them', () => {
+test('a scaffold that is created anew has the joined subnets, with the same hooks as joining creates', () => {
   const text = renderIptables({ ...scaffold, joined: ['10.210.7.0/24', '10.99.0.0/24'] }, nothing);
   expect(text.split('\n').filter(line => line.startsWith('-I'))).toEqual([
     '-I FORWARD 1 -d 10.210.0.0/16 -j COOLIFY-INTRA',
@@ -111,7 +111,7 @@ test('of the bridged plane’s rules those of what left go, and those that are h
   expect(text.match(/^add rule/gm)).toHaveLength(2);
 });
 
-test('in the guard joined subnets are elements of their own beside the configured ones, which always stay', () => {
+test('in the guard, joined subnets are separate elements next to the configured ones, which always stay', () => {
   const configured = [{ network: '10.210.0.0/24', isJoined: false }];
   const set = 'inet coolify_guard local_subnets';
   const own = joinGuard(['10.99.0.0/24', '10.210.0.128/25'], configured);

@@ -16,7 +16,7 @@ test('is read back as it was written, for its owner alone; without subnets none 
   expect(await readJoined(path)).toEqual({ subnets: [], problem: undefined });
 });
 
-test('a file that says so already is not written again', async () => {
+test('an unchanged file is not written again', async () => {
   await using folder = await scratchFolder();
   const path = join(folder.path, 'joined.subnets');
   await writeJoined(path, ['10.99.0.0/24']);
@@ -25,7 +25,7 @@ test('a file that says so already is not written again', async () => {
   expect((await stat(path)).mtimeMs).toBe(1000);
 });
 
-test('a damaged one tells its lines, keeps the others, and is mended by the next write', async () => {
+test('a damaged file names its bad lines, keeps the others, and is repaired by the next write', async () => {
   await using folder = await scratchFolder();
   const path = join(folder.path, 'joined.subnets');
   await writeFile(path, '# ours\n10.99.0.0/24\n0.0.0.0/0\n10.98.0.0/24; drop\n');

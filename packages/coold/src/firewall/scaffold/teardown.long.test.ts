@@ -145,7 +145,7 @@ test('rules that somebody else put into our chains stay, and so do those chains'
   expect(await nft('list', 'tables', 'inet')).toBe('');
 });
 
-test('what says that there should be a default deny goes first, or it would be put back', async () => {
+test('the file that asks for a default deny is removed first, or the deny would be restored', async () => {
   const text = 'COOLD_SCAFFOLD_SUBNETS=10.210.0.0/24\nCOOLD_SCAFFOLD_POOLS=10.210.0.0/16\n';
   await writeFile(join(folder, 'mesh.env'), text);
   const before = await everything();

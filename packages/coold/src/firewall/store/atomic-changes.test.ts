@@ -149,7 +149,7 @@ test('a journal that says "undo" is taken back', async () => {
   expect(changes.state).toEqual({ name: 'settled' });
 });
 
-test('a journal that cannot be read is put aside, and is told', async () => {
+test('a journal that cannot be read is moved aside, and reported', async () => {
   const { changes, steps } = createHost({ read: new Error('not JSON') });
   expect(await changes.recover()).toBe(
     'the journal cannot be read, and is kept as allow.pending.damaged: not JSON',

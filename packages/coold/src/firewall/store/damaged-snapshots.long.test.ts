@@ -32,7 +32,7 @@ describe.each(['nft', 'legacy'] as const)('with iptables-%s', backend => {
       await writeFile(on.file(name), text.slice(0, -9));
     };
 
-    it('one that is cut: what stands stays, the other file still tells, and reconcile mends it', async () => {
+    it('one is truncated: rules in the kernel stay, the other file still counts, and reconcile repairs it', async () => {
       await cut('allow.rules');
       const { store } = await on.start();
       expect(store.rules()).toHaveLength(2);
@@ -46,7 +46,7 @@ describe.each(['nft', 'legacy'] as const)('with iptables-%s', backend => {
       expect(await readdir(on.etc)).toContain('allow.rules.damaged');
     });
 
-    it('both cut: reconcile refuses, and the next change writes what stands and keeps what was there', async () => {
+    it("both are truncated: reconcile refuses, and the next change writes the kernel's rules and keeps the old files", async () => {
       await cut('allow.rules');
       await cut('allow.nft');
       const { store, edit } = await on.start();
@@ -87,7 +87,7 @@ describe.each(['nft', 'legacy'] as const)('with iptables-%s', backend => {
       await on.expectEverywhere([web, ruleNumber(3)]);
     });
 
-    it('gone: what stands is what there is', async () => {
+    it("both are gone: the kernel's rules count", async () => {
       const { rm } = await import('node:fs/promises');
       await rm(on.file('allow.rules'));
       await rm(on.file('allow.nft'));

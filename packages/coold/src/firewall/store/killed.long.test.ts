@@ -172,7 +172,7 @@ const revokeAll: Edit[][] = [
 ];
 
 describe.concurrent.each(['nft', 'legacy'] as const)('with iptables-%s', backend => {
-  it('at every step of a change: all of it stands afterwards, or none', async () => {
+  it('at every step of a change: afterwards all of it is in place, or none', async () => {
     await using host = await createHost(backend);
     const { round } = host;
     let possible: ReadonlySet<string>[] = [new Set()];
@@ -224,7 +224,7 @@ describe.concurrent.each(['nft', 'legacy'] as const)('with iptables-%s', backend
   );
 
   it.each(['nft', 'iptables'] as const)(
-    'while %s refuses: no refused rule stands afterwards',
+    'while %s refuses: no refused rule is in place afterwards',
     async program => {
       await using host = await createHost(backend);
       const { round, filter } = host;

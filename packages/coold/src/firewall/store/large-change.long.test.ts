@@ -42,7 +42,7 @@ it('a change right behind a large one is done before that is announced, and leav
 });
 
 it.each(['iptables', 'iptables-restore', 'nft'] as const)(
-  'a change right behind a large one is not believed of a %s that only says so',
+  'a change right after a large one is verified against the kernel: %s only pretends',
   async program => {
     // As above: what the first change did is not announced to its end while the next one is made.
     await on.filter.muteMonitor(5000);
@@ -59,7 +59,7 @@ it.each(['iptables', 'iptables-restore', 'nft'] as const)(
   },
 );
 
-it('a large change is not believed of a nft that lies since the one before, whose proof it was to remove', async () => {
+it('a large change is verified against the kernel, also when nft pretends since the one before, whose proof it had to remove', async () => {
   const { store } = await on.start();
   await on.filter.break('nft', 'lies after one change');
   const some = rules.slice(0, 600);

@@ -50,7 +50,7 @@ test('what nobody knows cannot go', () => {
   expect(planChanges(new Map([['0123456789ab', undefined]]), standings, () => undefined, [])).toEqual([]);
 });
 
-test('an element of the guard stands exactly while a rule of some namespace has it, and a change undone is undone', () => {
+test('an element of the guard is in place exactly while a rule of some namespace has it, and a change undone is undone', () => {
   /** Few flows in three namespaces, so that many rules have the same element. */
   const rule = fc
     .tuple(fc.nat(3), fc.constantFrom('a', 'b', 'c'))

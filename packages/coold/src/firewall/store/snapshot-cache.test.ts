@@ -48,7 +48,7 @@ const saying = (...rules: Rule[]) => {
 };
 
 describe('what the files say', () => {
-  it('is nothing before there are any, and then what stood and what changed', async () => {
+  it('is empty before there are rules, and then has the rules and the changes', async () => {
     await snapshots.read(unknown);
     expect(told(snapshots)).toEqual({ rules: undefined, ids: new Set(), problem: undefined });
     await snapshots.write([change('add', two), change('remove', one), change('add', three, false)], [one]);
@@ -69,7 +69,7 @@ describe('what the files say', () => {
     expect((await readdir(folder.path)).sort()).toEqual(['allow.nft', 'allow.rules']);
   });
 
-  it('is read again when somebody else has changed it, into objects that are there already', async () => {
+  it('is read again when another program has changed it, into the existing objects', async () => {
     await snapshots.write([], [one, two]);
     const { rules: before } = snapshots;
     await snapshots.readChanged(unknown);

@@ -42,7 +42,7 @@ describe('what containers of a real Podman write', () => {
   const exec = (cmd: string[], fields: object = {}) =>
     call('containers.exec', { id: 'writer', cmd, ...fields });
 
-  it('comes in frames by stream, base64 where it is no text', async () => {
+  it('comes in frames by stream, in base64 where it is not text', async () => {
     await expect.poll(async () => (await logs({ id: 'writer' })).frames.length).toBe(4);
     const { frames, truncated } = await logs({ id: 'writer' });
     expect(truncated).toBe(false);

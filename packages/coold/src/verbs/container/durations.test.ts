@@ -18,7 +18,7 @@ it.each<[JsonValue, number]>([
   expect(read(json)).toBe(ns);
 });
 
-it('nothing is no time', () => {
+it('an empty text is not a duration', () => {
   expect(readDuration(undefined, 'f')).toBeUndefined();
 });
 

@@ -153,7 +153,7 @@ describe('orders', () => {
     },
   );
 
-  it('are no labels that only look alike', () => {
+  it('are not labels with a similar name', () => {
     denyReservedLabels({
       'io.podman.compose.project': 'a',
       podman_systemd_unit: 'x',
@@ -163,7 +163,7 @@ describe('orders', () => {
   });
 });
 
-it('what Podman 5 writes into a container itself is no order, anything else under its names is', () => {
+it('annotations that Podman 5 writes itself are allowed; others under its names are not', () => {
   const podmans = {
     'io.container.manager': 'libpod',
     'org.opencontainers.image.stopSignal': '15',

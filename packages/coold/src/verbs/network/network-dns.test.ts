@@ -47,7 +47,7 @@ it('is none where nobody answers', () => {
     expect(networkDns(names, networks, mesh)).toBeUndefined();
 });
 
-it('has the networks of the mesh beside: those of namespaces, and what mesh.env names', () => {
+it('lists the networks of the mesh, too: those of namespaces, and those in mesh.env', () => {
   const of = (name: string, subnet: string, namespace = '') => ({
     ...network(name, namespace),
     subnets: [{ subnet, gateway: '' }],

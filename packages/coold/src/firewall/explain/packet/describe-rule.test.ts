@@ -3,7 +3,7 @@ import { describeRule } from './describe-rule.ts';
 
 const place = { family: 'inet', table: 'filter', chain: 'forward' } as const;
 
-test('marks and states of connections are told as nft tells them', () => {
+test('marks and states of connections are shown as nft shows them', () => {
   const bytes = (...given: readonly number[]) => Buffer.from(given);
   const text = describeRule({
     place,

@@ -29,7 +29,7 @@ it('the first generation after it began is that of the first transaction, by wha
   expect(await watch?.first).toBe(first);
 });
 
-it('what is not such a line is no generation, and a socket without a group does not listen', () => {
+it('another kind of line is not a generation, and a socket without a group does not listen', () => {
   expect(readGeneration('NEWGEN: GENID=5 PID=28519 NAME=iptables')).toBe(5);
   expect(readGeneration(' EVENT: -4 -t filter -A FOO -j ACCEPT')).toBeUndefined();
   const socket =

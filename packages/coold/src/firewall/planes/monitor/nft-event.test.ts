@@ -77,7 +77,7 @@ describe('a rule that was added', () => {
   });
 });
 
-test('a rule that was deleted says where it stood', () => {
+test('a deleted rule reports where it was', () => {
   expect(read('delete rule ip filter COOLIFY-ALLOW handle 7')).toEqual({
     kind: 'rule deleted',
     place: { family: 'ip', table: 'filter', chain: 'COOLIFY-ALLOW', handle: 7 },

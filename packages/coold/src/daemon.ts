@@ -146,7 +146,16 @@ function keepFirewall(
       deny: firewall.deny.keep(denied.resolve),
       firewall: firewall.keep(loaded.resolve),
       flows: watchFlows(flows, counters, firewallLog),
-      guard: keepGuard({ apiGuard, changes: hooked, view, log: firewallLog, onFirstLook: guarded.resolve }),
+      guard: keepGuard({
+        apiGuard,
+        changes: hooked,
+        view,
+        log: firewallLog,
+        onProblem(why) {
+          firewall.guardProblem = why;
+        },
+        onFirstLook: guarded.resolve,
+      }),
       ...(readers === undefined ? {} : { explanations: signal => readers.index.keep(signal) }),
     },
     settled: Promise.all([looked.promise, loaded.promise, guarded.promise, denied.promise]),

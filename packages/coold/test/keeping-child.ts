@@ -48,7 +48,9 @@ const stop = new AbortController();
 process.stdin.once('end', () => stop.abort()).resume();
 const keeping = [
   deny.keep(() => {})(stop.signal),
-  keepGuard({ apiGuard, changes: silent, view, log, onFirstLook: () => {} })(stop.signal),
+  keepGuard({ apiGuard, changes: silent, view, log, onProblem: () => {}, onFirstLook: () => {} })(
+    stop.signal,
+  ),
   keepHooks({
     changes: silent,
     view,

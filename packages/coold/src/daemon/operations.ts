@@ -116,6 +116,7 @@ export function createOperations(
         state: () => firewall.store.judgedState(),
         unknownFor,
         hookRepairs: () => firewall.hookRepairs,
+        guardProblem: () => firewall.guardProblem,
         denyRepairs: firewall.deny.repairs,
         differences: async () => [
           ...(await firewall.differences()).all,

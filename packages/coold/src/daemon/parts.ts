@@ -60,6 +60,8 @@ export interface FirewallParts extends Firewall {
   hooked: ChangeSignal;
   /** How often hooks were put back. */
   hookRepairs: number;
+  /** Why the guard cannot be told what containers must not reach on this host; undefined: it is up to date. */
+  guardProblem: string | undefined;
   /** Tells whether the packet filter changed. */
   view: KernelView;
   /** What the guard's sets have counted. */
@@ -159,6 +161,7 @@ function createFirewallParts(
     flows: { lost: undefined },
     hooked,
     hookRepairs: 0,
+    guardProblem: undefined,
     view,
     counters,
     readers: config.dnsIo === 'node' ? undefined : loadReaders(config.chainName, log.child('explanations')),

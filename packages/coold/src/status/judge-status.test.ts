@@ -196,14 +196,18 @@ it.each<[Partial<CooldStatus>, string]>([
   ],
   [{ firewall: { ...firewall, mode: 'unknown' } }, 'the packet filter cannot be read'],
   [
-    { firewall: { ...firewall, mode: 'unknown', deny_problem: 'the deny is being looked at' } },
-    'the deny is being looked at',
+    { firewall: { ...firewall, mode: 'unknown', deny_problem: 'the deny is being checked' } },
+    'the deny is being checked',
   ],
   [
     { firewall: { ...firewall, mode: 'broken', deny_problem: 'missing: the way' } },
     'the default deny is not in place, so containers may reach each other: missing: the way; coold keeps trying to restore it',
   ],
   [{ firewall: { ...firewall, problem: 'allow.pending stays' } }, 'firewall: allow.pending stays'],
+  [
+    { firewall: { ...firewall, guard_problem: 'nft: exit 1' } },
+    "coold's own ports and new bridges cannot be written into the guard, so containers may reach what they must not: nft: exit 1; coold keeps trying",
+  ],
   [{ firewall: { ...firewall, lost_flows: 'of 2 …' } }, 'allowed flows do not pass: of 2 …'],
   [{ firewall: { ...firewall, differences: ['two chains'] } }, 'firewall: two chains'],
   [

@@ -190,6 +190,11 @@ function judgeFirewall({ firewall, isStarting }: Judged, say: Say): void {
   if (firewall.mode === 'unknown' && !isStarting && !isBehind(firewall))
     say('default deny', firewall.deny_problem ?? 'the packet filter cannot be read');
   if (firewall.problem !== null) say('firewall', `firewall: ${firewall.problem}`);
+  if (firewall.guard_problem != null)
+    say(
+      'guard',
+      `coold's own ports and new bridges cannot be written into the guard, so containers may reach what they must not: ${firewall.guard_problem}; coold keeps trying`,
+    );
   if (firewall.lost_flows !== null) say('flows', `allowed flows do not pass: ${firewall.lost_flows}`);
   for (const difference of firewall.differences) say(`firewall: ${difference}`, `firewall: ${difference}`);
   if (firewall.drift > 0)

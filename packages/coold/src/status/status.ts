@@ -81,6 +81,8 @@ export interface CooldStatus {
     /** The number of rules on which kernel, snapshots and coold's model differ. */
     drift: number;
     hook_repairs: number;
+    /** Why coold cannot write its own ports into the guard. Absent from an older coold. */
+    guard_problem?: string | null;
     /** How often the default deny had to be restored. */
     deny_repairs: number;
     /** What the default deny lacks while the mode is `broken`, or why it is `unknown`. */
@@ -122,6 +124,7 @@ export interface StatusSources {
     state: () => Promise<StoreState>;
     unknownFor: UnknownFor;
     hookRepairs: () => number;
+    guardProblem: () => string | undefined;
     denyRepairs: () => number;
     differences: () => Promise<string[]>;
     lostFlows: () => string | undefined;
@@ -216,6 +219,7 @@ async function readFirewall({
   state,
   unknownFor,
   hookRepairs,
+  guardProblem,
   denyRepairs,
   differences,
   lostFlows,
@@ -229,6 +233,7 @@ async function readFirewall({
     rules: rules.model,
     drift: differing.reduce((sum, found) => sum + found.length, 0),
     hook_repairs: hookRepairs(),
+    guard_problem: guardProblem() ?? null,
     problem: unfinished ?? snapshotProblem ?? null,
     deny_repairs: denyRepairs(),
     deny_problem: denyProblem ?? null,

@@ -53,9 +53,13 @@ async function startKeeping(view?: KernelView) {
   const stopping = new AbortController();
   const changes = createChangeSignal();
   const looked = Promise.withResolvers<void>();
+  const problem: { why: string | undefined } = { why: undefined };
   const kept = keepGuard({
     apiGuard: { sockets: [{ host: '100.64.0.1', port: 9443 }], clients: ['10.210.0.9/32'], isTold: false },
     changes,
+    onProblem(why) {
+      problem.why = why;
+    },
     onFirstLook: looked.resolve,
     ...(view === undefined ? {} : { view }),
     log: createLogger('test', { level: 'off', components: new Map() }, false),
@@ -69,7 +73,7 @@ async function startKeeping(view?: KernelView) {
     const text = await filter.nft('list', 'table', 'inet', 'coolify_guard');
     return ['100.64.0.1 . 9443', '100.64.0.1 . 8443', '10.210.0.9'].filter(one => text.includes(one));
   };
-  return { filter, changes, sets, [Symbol.asyncDispose]: () => resources.disposeAsync() };
+  return { filter, changes, sets, problem, [Symbol.asyncDispose]: () => resources.disposeAsync() };
 }
 
 test('the guard has the ports that coold listens on, also when it is created later or anew', async () => {
@@ -86,6 +90,23 @@ test('the guard has the ports that coold listens on, also when it is created lat
   await applyGuard(scaffold);
   changes.announce();
   await soon(async () => expect(await sets()).toEqual(['100.64.0.1 . 9443', '10.210.0.9']));
+});
+
+test('a guard that cannot be written is a problem until it can be', async () => {
+  await using keeping = await startKeeping();
+  const { filter, changes, sets, problem } = keeping;
+  await applyGuard(scaffold);
+  await filter.nft('delete', 'table', 'inet', 'coolify_guard');
+  // A guard that another program has replaced by one without sets.
+  await filter.nft('add', 'table', 'inet', 'coolify_guard');
+  await filter.nft('add', 'chain', 'inet', 'coolify_guard', 'arrive');
+  changes.announce();
+  await soon(async () => expect(problem.why).toMatch(/nft -f - failed .*api_sockets/s));
+  await filter.nft('delete', 'table', 'inet', 'coolify_guard');
+  await applyGuard(scaffold);
+  changes.announce();
+  await soon(async () => expect(problem.why).toBeUndefined());
+  expect(await sets()).toEqual(['100.64.0.1 . 9443', '10.210.0.9']);
 });
 
 test('a guard that is created right after a check found none gets the ports at the next check', async () => {

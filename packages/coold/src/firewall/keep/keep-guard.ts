@@ -29,6 +29,8 @@ export interface KeepGuardOptions {
   /** Without it the guard's sets are written at every check. */
   view?: KernelView;
   log: Logger;
+  /** Called after every check, with the reason while the guard cannot be written; undefined: it is up to date. */
+  onProblem: (why: string | undefined) => void;
   onFirstLook: () => void;
 }
 
@@ -38,7 +40,7 @@ export interface KeepGuardOptions {
  * ends, since nothing listens then. A host without the guard is left as it is.
  */
 export function keepGuard(options: KeepGuardOptions): Task {
-  const { apiGuard, changes, view = noKernelView, log, onFirstLook } = options;
+  const { apiGuard, changes, view = noKernelView, log, onProblem, onFirstLook } = options;
   const warning = createRepeatedWarning(log);
   /** What was last written into the guard, and the packet filter's state right after. */
   let told: { text: string; moment: Moment | undefined; at: number } | undefined;
@@ -65,9 +67,12 @@ export function keepGuard(options: KeepGuardOptions): Task {
           if (isOurs(before, moment)) told = { text, moment, at: performance.now() };
         }
         warning.over();
+        onProblem(undefined);
       } catch (error) {
+        const why = errorMessage(error);
+        onProblem(why);
         warning.warn(
-          errorMessage(error),
+          why,
           {},
           'cannot write into the guard which ports containers must not reach and which bridges they use; trying again',
         );

@@ -291,7 +291,7 @@ export const faults = [
     alerts: ['CooldDefaultDenyRepaired'],
     later: ['CooldProblems'],
     remedy:
-      'nothing now: coold has put it back within seconds, so no `PROBLEM` stays. If it comes again, look for the program that does it: `nft monitor`, `journalctl` at that time',
+      'coold has restored its own rules within seconds, so no `PROBLEM` stays. Where netavark uses iptables (Debian 12), `podman network reload --all` restores those of Podman: until then containers do not reach the internet. If it comes again, look for the program that does it: `nft monitor`, `journalctl` at that time',
   },
   {
     name: 'nft missing',

@@ -301,7 +301,8 @@ function welcome(
   counts.connects += 1;
   if (replaced !== undefined) {
     counts.replacements += 1;
-    say('warn', { host_id: hostId }, 'a second stream of this host replaces the first');
+    counts.contested.replaced(hostId, call.peer.replace(/:\d+$/, ''));
+    say('warn', { host_id: hostId, peer: call.peer }, 'a second stream of this host replaces the first');
     pending.disconnected(replaced);
     streams.disconnected(replaced);
     replaced.close('replaced');
@@ -368,7 +369,10 @@ function createHostStream(
 
 /** The status and message with which the broker ends a host's stream. */
 const endings: Record<EndReason, StatusReason> = {
-  replaced: { code: grpcStatus.ABORTED, details: 'replaced by a newer stream of this host' },
+  replaced: {
+    code: grpcStatus.ABORTED,
+    details: 'replaced by a newer stream of this host: another machine may use its token',
+  },
   stopping: { code: grpcStatus.UNAVAILABLE, details: 'broker is stopping' },
   expired: { code: grpcStatus.UNAUTHENTICATED, details: 'token has expired' },
   revoked: { code: grpcStatus.UNAUTHENTICATED, details: 'token is revoked' },

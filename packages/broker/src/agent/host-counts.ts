@@ -1,5 +1,6 @@
 import type { EndReason } from '../hosts/hosts.ts';
 import type { AuthReason } from './auth.ts';
+import { type ContestedHosts, createContestedHosts } from './contested-hosts.ts';
 
 /** Why a host's stream ended: the broker ended it, the host did, or the connection broke. */
 export type LeaveReason = EndReason | 'ended' | 'closed' | 'garbled';
@@ -25,6 +26,7 @@ export interface HostCounts {
   left: Map<LeaveReason, number>;
   authFailures: Map<AuthReason, number>;
   ignored: Map<IgnoredReason, number>;
+  contested: ContestedHosts;
 }
 
 export function createHostCounts(): HostCounts {
@@ -35,6 +37,7 @@ export function createHostCounts(): HostCounts {
     left: new Map(),
     authFailures: new Map(),
     ignored: new Map(),
+    contested: createContestedHosts(),
   };
 }
 

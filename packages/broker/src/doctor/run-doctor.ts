@@ -210,7 +210,9 @@ async function askDaemon(socketPath: string): Promise<Finding[]> {
     const problems = judgeStatus(status, new Date());
     return problems.length === 0
       ? [ok(`broker ${status.version} runs and is healthy, with ${status.hosts} hosts`)]
-      : problems.map(problem => fail(problem, 'docs/troubleshooting.md says what to do about each'));
+      : problems.map(problem =>
+          fail(problem, 'the page Troubleshooting of the documentation says what to do about each'),
+        );
   } catch (error) {
     if (!(error instanceof UnreachableError)) throw error;
     return [fail(explainUnreachable('broker', error), 'journalctl -u broker -n 50')];

@@ -53,6 +53,20 @@ it('a broker with hosts, room and a certificate is healthy; so is one without TL
   expect(judgeStatus({ ...healthy, peers }, now)).toEqual([]);
 });
 
+it.each([
+  [
+    ['192.0.2.1', '192.0.2.2'],
+    /^streams of host a .* 4 times .*, from 192\.0\.2\.1 and 192\.0\.2\.2: two machines use its token/,
+  ],
+  [
+    ['192.0.2.1'],
+    /from 192\.0\.2\.1: a second machine behind that address uses its token, or its connection breaks/,
+  ],
+])('a host whose streams replace each other is a problem: %j', (addresses, named) => {
+  const contested_hosts = [{ host_id: 'a', replacements: 4, addresses }];
+  expect(judgeStatus({ ...healthy, contested_hosts }, now)).toEqual([expect.stringMatching(named)]);
+});
+
 it('so is one whose certificates live for a week, as programs renew them, until the last quarter', () => {
   const week = { not_before: '2029-12-30T00:00:00Z', not_after: '2030-01-06T00:00:00Z' };
   const ofPeers = { ...peers, ...week, ca_not_before: week.not_before, ca_not_after: week.not_after };

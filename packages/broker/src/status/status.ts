@@ -33,6 +33,8 @@ export interface BrokerStatus {
   dispatches: { by_outcome: Record<string, number>; p50_ms: number | null; p99_ms: number | null };
   connects: number;
   replacements: number;
+  /** Hosts whose streams replace each other again and again. Older brokers do not report them. */
+  contested_hosts?: { host_id: string; replacements: number; addresses: readonly string[] }[];
   disconnects: Record<string, number>;
   auth_failures: Record<string, number>;
   refused_hellos: number;
@@ -114,6 +116,9 @@ export async function readStatus(deps: StatusDeps): Promise<BrokerStatus> {
     },
     connects: counts.connects,
     replacements: counts.replacements,
+    contested_hosts: counts.contested
+      .list()
+      .map(({ hostId, replacements, addresses }) => ({ host_id: hostId, replacements, addresses })),
     disconnects: Object.fromEntries(counts.left),
     auth_failures: Object.fromEntries(counts.authFailures),
     refused_hellos: counts.refusedHellos,

@@ -16,7 +16,9 @@ export async function askDaemon(socketPath: string): Promise<Finding[]> {
     const problems = judgeStatus(status);
     return problems.length === 0
       ? [ok(`coold ${status.version} runs and is healthy`)]
-      : problems.map(problem => fail(problem, 'docs/troubleshooting.md says what to do about each'));
+      : problems.map(problem =>
+          fail(problem, 'the page Troubleshooting of the documentation says what to do about each'),
+        );
   } catch (error) {
     if (!(error instanceof UnreachableError)) throw error;
     return [fail(explainUnreachable('coold', error), 'journalctl -u coold -n 50')];

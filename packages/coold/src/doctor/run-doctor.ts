@@ -23,6 +23,7 @@ import {
   readTlsPair,
   renderChecks,
   runChecks,
+  tokenClaims,
   tokenLife,
 } from '@coold/runtime';
 import { type CooldConfig, cooldCommand } from '../config.ts';
@@ -189,7 +190,7 @@ function installedChecks(host: DoctoredHost): Check[] {
     withSettings('token', async config =>
       dialled(config) === undefined
         ? ok(noBroker)
-        : judge('token', async () => tokenLife(await readSecretFile(config.hostJwtPath))),
+        : judge('token', async () => readTokenLife(await readSecretFile(config.hostJwtPath))),
     ),
     withSettings('certificates', async ({ brokerCa, tlsCert, tlsKey }) => {
       const ca =
@@ -266,4 +267,10 @@ async function lookAtDisks(config: CooldConfig | undefined): Promise<Finding[]> 
       ? ok(`${room} for ${disk.uses.join(' and ')} (${disk.path})`)
       : fail(problem, 'podman system df shows what takes the room');
   });
+}
+
+/** @throws Error for a text that is not a token */
+function readTokenLife(token: string): ReturnType<typeof tokenLife> {
+  if (tokenClaims(token) === undefined) throw new Error('its file holds no token');
+  return tokenLife(token);
 }

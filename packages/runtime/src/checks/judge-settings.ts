@@ -20,6 +20,11 @@ export function judgeSettings(program: string, settings: Settings<unknown>): Fin
             `correct the line, and \`systemctl restart ${program}\``,
           );
     case 'read':
-      return ok(`${settings.path} can be used`);
+      return settings.unknownEnv.length === 0
+        ? ok(`${settings.path} can be used`)
+        : warn(
+            `${settings.path} has variables that ${program} does not know: ${settings.unknownEnv.join(', ')}`,
+            `correct or remove them; \`${program} --help\` lists all`,
+          );
   }
 }

@@ -106,7 +106,8 @@ export function parseConfig<const T extends Options>(
     const entry = byFlag.get(flag);
     if (entry === undefined) {
       // Escaped, so that the message is one line whatever was passed.
-      return wrong(`${JSON.stringify(arg).slice(1, -1)}: expected one of the flags that --help lists`);
+      const expected = command.commands === undefined ? 'flags' : 'commands or flags';
+      return wrong(`${JSON.stringify(arg).slice(1, -1)}: expected one of the ${expected} that --help lists`);
     }
     const inline = rest.length > 0 ? rest.join('=') : undefined;
     const isSwitch = entry.option.type.parse('true') === true;

@@ -8,7 +8,8 @@ export type Settings<C> =
   | { kind: 'absent'; path: string }
   /** The daemon would not start with it, or it cannot be read. */
   | { kind: 'unusable'; path: string; why: string }
-  | { kind: 'read'; path: string; config: C };
+  /** `unknownEnv`: variables with the program's prefix that it does not know, such as a misspelled one. */
+  | { kind: 'read'; path: string; config: C; unknownEnv: readonly string[] };
 
 /** Reads the environment file of a daemon as its unit does, without the environment of this process. Never rejects. */
 export async function readSettings<T extends Options>(
@@ -24,6 +25,6 @@ export async function readSettings<T extends Options>(
   }
   const parsed = parseConfig(command, { argv: [], env: parseEnvironmentFile(text), version: '' });
   return parsed.kind === 'run'
-    ? { kind: 'read', path, config: parsed.config }
+    ? { kind: 'read', path, config: parsed.config, unknownEnv: parsed.unknownEnv }
     : { kind: 'unusable', path, why: parsed.text };
 }

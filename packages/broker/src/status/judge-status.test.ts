@@ -143,7 +143,7 @@ it('a broker without peers misses no heartbeats', () => {
 });
 
 it.each<[Partial<BrokerStatus>, string]>([
-  [{ hosts: 0, hosts_away: { count: 0, first: [] } }, 'hosts: none has dialled yet'],
+  [{ hosts: 0, hosts_away: { count: 0, first: [] } }, 'hosts: none has connected yet'],
   [{ peers: { ...peers, followed: false } }, 'what Corrosion knows of the hosts of other brokers'],
   [{ unserved: [unserved] }, 'metrics on 127.0.0.1:9465'],
 ])('%j is not there yet right after the start, and a problem a minute later', (change, named) => {

@@ -36,7 +36,7 @@ export function findUnfinished(status: BrokerStatus): string[] {
   if (status.uptime_s >= startingS) return [];
   const { peers } = status;
   return [
-    ...(hasNoHost(status) ? ['hosts: none has dialled yet'] : []),
+    ...(hasNoHost(status) ? ['hosts: none has connected yet'] : []),
     ...(peers != null && !peers.followed ? ['what Corrosion knows of the hosts of other brokers'] : []),
     ...(status.unserved ?? []).map(unservedYet),
   ];

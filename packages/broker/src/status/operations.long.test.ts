@@ -171,16 +171,16 @@ describe('the keys of host tokens', () => {
 });
 
 describe('broker status', () => {
-  it('says that none has dialled yet right after the start, and is healthy with one, on one screen, or as JSON', async () => {
+  it('says that none has connected yet right after the start, and is healthy with one, on one screen, or as JSON', async () => {
     await using broker = await startBroker();
     const alone = await broker.status();
     expect(alone).toMatchObject({
       code: 0,
-      stdout: expect.stringMatching(/^starting: not there yet: hosts: none has dialled yet\n/),
+      stdout: expect.stringMatching(/^starting: not there yet: hosts: none has connected yet\n/),
     });
     expect(JSON.parse((await broker.status('--json')).stdout)).toMatchObject({
       problems: [],
-      starting: ['hosts: none has dialled yet'],
+      starting: ['hosts: none has connected yet'],
     });
     await broker.host('host-1', true);
     await broker.dispatch('r-1');

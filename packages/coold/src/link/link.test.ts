@@ -1,6 +1,11 @@
 import { once } from 'node:events';
 import { chmod, mkdir, rm, writeFile } from 'node:fs/promises';
-import { createServer as createHttp2Server, type Http2Server, type ServerHttp2Session } from 'node:http2';
+import {
+  createServer as createHttp2Server,
+  createSecureServer,
+  type Http2Server,
+  type ServerHttp2Session,
+} from 'node:http2';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -16,7 +21,7 @@ import {
 } from '@coold/proto';
 import { type Backoff, createChangeSignal, type Logger, logFilter, rememberLines } from '@coold/runtime';
 import { createLogger } from '@coold/runtime/logger';
-import { freePort, scratchFolder } from '@coold/testbed';
+import { createAuthority, freePort, scratchFolder } from '@coold/testbed';
 import { soon } from '@coold/testbed/soon';
 import { Metadata, Server, ServerCredentials, type ServerDuplexStream, status } from '@grpc/grpc-js';
 import { describe, expect, it } from 'vitest';
@@ -322,6 +327,28 @@ describe('the link', () => {
     await using link = await startLink(1, { caPath, url, lookMs: 1 });
     await soon(() => expect(link.states.length).toBeGreaterThan(3));
     for (const state of link.states) expect(state).toContain(`not dialled, COOLD_BROKER_CA=${caPath}: `);
+  });
+
+  it("names COOLD_BROKER_CA when the broker's certificate is of another CA", async () => {
+    await using folder = await scratchFolder();
+    const [known, other] = await Promise.all([
+      createAuthority(folder.path, 'known'),
+      createAuthority(folder.path, 'other'),
+    ]);
+    const { credentials } = await other.issue('broker');
+    const server = createSecureServer(credentials).on('sessionError', () => {});
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    const url = { host: '127.0.0.1', authority: `127.0.0.1:${port}`, tls: true };
+    await using link = await startLink(port, { caPath: known.caPath, url });
+    await soon(() =>
+      expect(link.states.at(-1)).toMatch(
+        /UNAVAILABLE: .*certificate.*; the broker's certificate is not signed by a CA in COOLD_BROKER_CA\)$/,
+      ),
+    );
+    expect(link.states.join()).not.toContain('use-system-ca');
+    server.close();
   });
 
   it('gives up a dial that gets no answer, and leaves no connection behind', async () => {

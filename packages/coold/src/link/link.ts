@@ -205,7 +205,7 @@ class LinkSession {
     return {
       accepted,
       code: status.code,
-      reason: `${grpcStatus[status.code]}: ${withoutNote(status.details)}${clockHint(status.details)}`,
+      reason: `${grpcStatus[status.code]}: ${withoutNote(status.details)}${certificateHint(status.details)}`,
       comeBackWithinMs: this.#comeBackWithinMs,
     };
   }
@@ -282,14 +282,22 @@ function createSayClock(clock: BrokerClock, log: Logger): () => void {
   };
 }
 
-/** Removes the empty note at the end of some details of grpc-js. Pure. */
+/** Removes the empty note at the end of some details of grpc-js, and Node's advice for its own command line. Pure. */
 function withoutNote(details: string): string {
-  return details.replace(/\.? Resolution note: *$/, '');
+  return details
+    .replace(/\.? Resolution note: *$/, '')
+    .replace(/; if the root CA is installed locally, try running Node\.js with --use-system-ca/, '');
 }
 
-/** Returns a hint for a certificate outside its validity period: it may be good, and this host's clock wrong. Pure. */
-function clockHint(details: string): string {
-  return /certificate (has expired|is not yet valid)/i.test(details)
-    ? "; if the certificate is good, this host's clock is wrong"
+/** What OpenSSL says of a certificate whose CA it does not have. */
+const isUnknownAuthority =
+  /unable to verify the first certificate|unable to get (local )?issuer certificate|self-signed certificate/i;
+
+/** Returns a hint for a refused certificate: what else than the certificate may be wrong. Pure. */
+function certificateHint(details: string): string {
+  if (/certificate (has expired|is not yet valid)/i.test(details))
+    return "; if the certificate is good, this host's clock is wrong";
+  return isUnknownAuthority.test(details)
+    ? "; the broker's certificate is not signed by a CA in COOLD_BROKER_CA"
     : '';
 }

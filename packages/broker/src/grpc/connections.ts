@@ -29,19 +29,6 @@ export interface Connections {
   counts(): { open: number; idle: number };
 }
 
-interface Connection extends CallPlace {
-  socket: Socket;
-  session: Http2Session | undefined;
-  /** The number of hosts' streams on it. */
-  streams: number;
-  idleSince: number;
-  pingAt: number;
-  /** When the unanswered PING was sent. */
-  pingedAt: number | undefined;
-  /** The number of PING and SETTINGS frames since the last sweep. */
-  controlFrames: number;
-}
-
 /**
  * The most PING and SETTINGS frames of a connection per second. A coold sends two a minute. Each must be answered, and
  * nghttp2 limits only how many answers wait unread.
@@ -53,131 +40,196 @@ const floodLines = 10;
 const sayAgainMs = 60_000;
 
 export function createConnections(options: ConnectionsOptions): Connections {
-  const { keepalive, idleMs, maxIdle, log } = options;
-  const sweepMs = Math.min(1000, keepalive.everyMs / 4, keepalive.timeoutMs / 4, idleMs / 4);
-  // A sweep may be late by `sweepMs` twice, so a silent end is found within both times together.
-  const pingEveryMs = keepalive.everyMs - 2 * sweepMs;
-  const all = new Map<string, Connection>();
-  const bySession = new Map<Http2Session, Connection>();
-  /** Connections without a host's stream, longest first. */
-  const idle = new Set<Connection>();
-  const sayFlood = budgetLines(log, floodLines);
-  const cuts = { count: 0, saidAt: Number.NEGATIVE_INFINITY };
+  return new GrpcConnections(options);
+}
 
-  function cut(connection: Connection): void {
-    idle.delete(connection);
-    connection.session?.destroy();
-    connection.socket.destroy();
+/** One TCP connection, idle as long as no host has a stream on it. */
+class Connection implements CallPlace {
+  readonly socket: Socket;
+  readonly #idle: IdleConnections;
+  /** Undefined until it speaks HTTP/2. */
+  session: Http2Session | undefined;
+  /** The number of hosts' streams on it. */
+  #streams = 0;
+  idleSince = 0;
+  pingAt: number;
+  /** When the unanswered PING was sent. */
+  pingedAt: number | undefined;
+  /** The number of PING and SETTINGS frames since the last sweep. */
+  controlFrames = 0;
+
+  constructor(socket: Socket, idle: IdleConnections, pingAt: number) {
+    this.socket = socket;
+    this.#idle = idle;
+    this.pingAt = pingAt;
   }
 
-  function becomeIdle(connection: Connection): void {
-    connection.idleSince = performance.now();
-    idle.add(connection);
-    const [oldest] = idle;
-    if (idle.size <= maxIdle || oldest === undefined) return;
-    cuts.count += 1;
-    cut(oldest);
-    say('too many connections without a host’s stream: the oldest are cut');
+  admitted(): void {
+    this.#streams += 1;
+    this.#idle.delete(this);
   }
 
-  function say(message: string): void {
-    const now = performance.now();
-    if (cuts.count === 0 || now - cuts.saidAt < sayAgainMs) return;
-    log.warn({ cut: cuts.count, without_stream: idle.size, open: all.size }, message);
-    cuts.count = 0;
-    cuts.saidAt = now;
+  left(): void {
+    this.#streams -= 1;
+    if (this.#streams === 0 && !this.socket.destroyed) this.#idle.add(this);
   }
 
-  function ping(connection: Connection, session: Http2Session, now: number): void {
-    connection.pingedAt = now;
-    connection.pingAt = now + pingEveryMs;
+  cut(): void {
+    this.#idle.delete(this);
+    this.session?.destroy();
+    this.socket.destroy();
+  }
+
+  /** Sends a PING; cuts the connection when it is already closing. */
+  ping(session: Http2Session, now: number, everyMs: number): void {
+    this.pingedAt = now;
+    this.pingAt = now + everyMs;
     try {
       session.ping(error => {
-        if (error === null) connection.pingedAt = undefined;
+        if (error === null) this.pingedAt = undefined;
       });
     } catch {
-      cut(connection); // it is on its way out
+      this.cut();
     }
   }
+}
 
-  function sweep(): void {
-    const now = performance.now();
-    for (const connection of idle) {
-      if (now - connection.idleSince < idleMs) break;
-      cuts.count += 1;
-      cut(connection);
+/** The connections without a host's stream. Cuts the oldest beyond a number, and those that are idle for too long. */
+class IdleConnections {
+  readonly #options: ConnectionsOptions;
+  readonly #openCount: () => number;
+  /** Longest idle first. */
+  readonly #idle = new Set<Connection>();
+  /** Cut since the last log line. */
+  #cuts = 0;
+  #saidAt = Number.NEGATIVE_INFINITY;
+
+  constructor(options: ConnectionsOptions, openCount: () => number) {
+    this.#options = options;
+    this.#openCount = openCount;
+  }
+
+  get size(): number {
+    return this.#idle.size;
+  }
+
+  delete(connection: Connection): void {
+    this.#idle.delete(connection);
+  }
+
+  add(connection: Connection): void {
+    connection.idleSince = performance.now();
+    this.#idle.add(connection);
+    const [oldest] = this.#idle;
+    if (this.#idle.size <= this.#options.maxIdle || oldest === undefined) return;
+    this.#cut(oldest);
+    this.#say('too many connections without a host’s stream: the oldest are cut');
+  }
+
+  sweep(now: number): void {
+    for (const connection of this.#idle) {
+      if (now - connection.idleSince < this.#options.idleMs) break;
+      this.#cut(connection);
     }
-    say('connections without a host’s stream were cut');
-    for (const connection of bySession.values()) {
+    this.#say('connections without a host’s stream were cut');
+  }
+
+  #cut(connection: Connection): void {
+    this.#cuts += 1;
+    connection.cut();
+  }
+
+  #say(message: string): void {
+    const now = performance.now();
+    if (this.#cuts === 0 || now - this.#saidAt < sayAgainMs) return;
+    const fields = { cut: this.#cuts, without_stream: this.#idle.size, open: this.#openCount() };
+    this.#options.log.warn(fields, message);
+    this.#cuts = 0;
+    this.#saidAt = now;
+  }
+}
+
+class GrpcConnections implements Connections {
+  readonly #keepalive: Keepalive;
+  readonly #pingEveryMs: number;
+  readonly #all = new Map<string, Connection>();
+  readonly #bySession = new Map<Http2Session, Connection>();
+  readonly #idle: IdleConnections;
+  readonly #sweepTimer: NodeJS.Timeout;
+  /** One listener for all sessions, because a closure each would take memory for each. */
+  readonly #onControlFrame: (this: Http2Session) => void;
+
+  constructor(options: ConnectionsOptions) {
+    const { keepalive, idleMs, log } = options;
+    const sweepMs = Math.min(1000, keepalive.everyMs / 4, keepalive.timeoutMs / 4, idleMs / 4);
+    this.#keepalive = keepalive;
+    // A sweep may be late by `sweepMs` twice, so a silent end is found within both times together.
+    this.#pingEveryMs = keepalive.everyMs - 2 * sweepMs;
+    this.#idle = new IdleConnections(options, () => this.#all.size);
+    this.#sweepTimer = setInterval(() => this.#sweep(), sweepMs);
+    const bySession = this.#bySession;
+    const sayFlood = budgetLines(log, floodLines);
+    this.#onControlFrame = function () {
+      const connection = bySession.get(this);
+      if (connection === undefined) return;
+      connection.controlFrames += 1;
+      if (connection.controlFrames !== maxControlFrames) return;
+      const peer = connectionKey(connection.socket);
+      sayFlood('warn', { peer }, 'a flood of HTTP/2 control frames; connection cut');
+      connection.cut();
+    };
+  }
+
+  opened(socket: Socket): void {
+    // Random at first, so that hosts that connected together are not PINGed together for ever.
+    const pingAt = performance.now() + Math.random() * this.#pingEveryMs;
+    const connection = new Connection(socket, this.#idle, pingAt);
+    const key = connectionKey(socket);
+    this.#all.set(key, connection);
+    socket.once('close', () => {
+      if (this.#all.get(key) === connection) this.#all.delete(key);
+      this.#idle.delete(connection);
+      if (connection.session !== undefined) this.#bySession.delete(connection.session);
+    });
+    this.#idle.add(connection);
+  }
+
+  spoke(session: Http2Session): void {
+    const { socket } = session;
+    const connection = socket === undefined ? undefined : this.#all.get(connectionKey(socket));
+    if (connection === undefined) return void session.destroy();
+    connection.session = session;
+    this.#bySession.set(session, connection);
+    session.on('ping', this.#onControlFrame);
+    session.on('remoteSettings', this.#onControlFrame);
+  }
+
+  placeOf(session: Http2Session): CallPlace | undefined {
+    return this.#bySession.get(session);
+  }
+
+  close(): void {
+    clearInterval(this.#sweepTimer);
+    for (const connection of [...this.#all.values()]) connection.cut();
+  }
+
+  counts(): { open: number; idle: number } {
+    return { open: this.#all.size, idle: this.#idle.size };
+  }
+
+  #sweep(): void {
+    const now = performance.now();
+    this.#idle.sweep(now);
+    for (const connection of this.#bySession.values()) {
       const { session, pingedAt } = connection;
       connection.controlFrames = 0;
       if (session === undefined || session.destroyed) continue;
       if (pingedAt !== undefined) {
-        if (now - pingedAt >= keepalive.timeoutMs) cut(connection);
-      } else if (now >= connection.pingAt && !session.connecting) ping(connection, session, now);
+        if (now - pingedAt >= this.#keepalive.timeoutMs) connection.cut();
+      } else if (now >= connection.pingAt && !session.connecting)
+        connection.ping(session, now, this.#pingEveryMs);
     }
   }
-
-  // One function for all sessions, because a closure each would take memory for each.
-  function onControlFrame(this: Http2Session): void {
-    const connection = bySession.get(this);
-    if (connection === undefined) return;
-    connection.controlFrames += 1;
-    if (connection.controlFrames !== maxControlFrames) return;
-    sayFlood(
-      'warn',
-      { peer: connectionKey(connection.socket) },
-      'a flood of HTTP/2 control frames; connection cut',
-    );
-    cut(connection);
-  }
-
-  const timer = setInterval(sweep, sweepMs);
-  return {
-    opened(socket) {
-      const connection: Connection = {
-        socket,
-        session: undefined,
-        streams: 0,
-        idleSince: 0,
-        // Random at first, so that hosts that connected together are not PINGed together for ever.
-        pingAt: performance.now() + Math.random() * pingEveryMs,
-        pingedAt: undefined,
-        controlFrames: 0,
-        admitted() {
-          this.streams += 1;
-          idle.delete(this);
-        },
-        left() {
-          this.streams -= 1;
-          if (this.streams === 0 && !this.socket.destroyed) becomeIdle(this);
-        },
-      };
-      const key = connectionKey(socket);
-      all.set(key, connection);
-      socket.once('close', () => {
-        if (all.get(key) === connection) all.delete(key);
-        idle.delete(connection);
-        if (connection.session !== undefined) bySession.delete(connection.session);
-      });
-      becomeIdle(connection);
-    },
-    spoke(session) {
-      const { socket } = session;
-      const connection = socket === undefined ? undefined : all.get(connectionKey(socket));
-      if (connection === undefined) return void session.destroy();
-      connection.session = session;
-      bySession.set(session, connection);
-      session.on('ping', onControlFrame);
-      session.on('remoteSettings', onControlFrame);
-    },
-    placeOf: session => bySession.get(session),
-    close() {
-      clearInterval(timer);
-      for (const connection of [...all.values()]) cut(connection);
-    },
-    counts: () => ({ open: all.size, idle: idle.size }),
-  };
 }
 
 /** Identifies a connection, plain or under TLS. */

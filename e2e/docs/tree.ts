@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 export const root = fileURLToPath(new URL('../..', import.meta.url));
 
 /** Folders that tools create, or that are local to one machine; they are not committed. */
-const made = new Set(['node_modules', 'gen', 'dist']);
+const made = new Set(['node_modules', 'gen', 'dist', '__pycache__']);
 
 /**
  * Returns every file of the repository as a path relative to its root, sorted. Folders whose name begins with a dot are

@@ -74,6 +74,18 @@ describe('a stream is taken in', () => {
     host.cut();
   });
 
+  it('again and again in place of another of the same host: the broker remembers whose and from where', async () => {
+    using broker = await setUp();
+    const token = await tokenFor('h');
+    for (let replaced = 0; replaced <= 4; replaced += 1) {
+      expect(broker.counts.contested.list()).toEqual([]);
+      await broker.connect({ token }).accepted;
+    }
+    expect(broker.counts.contested.list()).toEqual([
+      { hostId: 'h', replacements: 4, addresses: ['127.0.0.1'] },
+    ]);
+  });
+
   it('in place of the host’s first, whose late end changes nothing', async () => {
     using broker = await setUp();
     const first = broker.connect({ token: await tokenFor('h') });

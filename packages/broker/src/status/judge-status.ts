@@ -87,7 +87,7 @@ export function findProblems(status: BrokerStatus, now: Date): Problem[] {
   for (const { host_id, replacements, addresses } of status.contested_hosts ?? [])
     say(
       `contested ${host_id}`,
-      `streams of host ${host_id} replaced each other ${replacements} times within 10 minutes, from ${addresses.join(' and ')}: ${addresses.length > 1 ? 'two machines use its token, so its commands may reach the wrong one; give each a token of its own' : 'a second machine behind that address uses its token, or its connection breaks again and again'}`,
+      `streams of host ${host_id} replaced each other ${replacements} times within 10 minutes, from ${addresses.join(' and ')}: ${addresses.length > 1 ? 'two machines seem to use its token, so its commands may reach the wrong one; give each a token of its own' : 'a second machine behind that address may use its token, or its connection breaks again and again'}`,
     );
   if (status.peers != null) {
     if (!status.peers.followed && !isStarting)

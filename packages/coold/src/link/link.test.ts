@@ -344,7 +344,7 @@ describe('the link', () => {
     await using link = await startLink(port, { caPath: known.caPath, url });
     await soon(() =>
       expect(link.states.at(-1)).toMatch(
-        /UNAVAILABLE: .*certificate.*; the broker's certificate is not signed by a CA in COOLD_BROKER_CA\)$/,
+        /UNAVAILABLE: .*certificate.*; this host does not trust the CA of the broker's certificate: see COOLD_BROKER_CA\)$/,
       ),
     );
     expect(link.states.join()).not.toContain('use-system-ca');

@@ -298,6 +298,6 @@ function certificateHint(details: string): string {
   if (/certificate (has expired|is not yet valid)/i.test(details))
     return "; if the certificate is good, this host's clock is wrong";
   return isUnknownAuthority.test(details)
-    ? "; the broker's certificate is not signed by a CA in COOLD_BROKER_CA"
+    ? "; this host does not trust the CA of the broker's certificate: see COOLD_BROKER_CA"
     : '';
 }
